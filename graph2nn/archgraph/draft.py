@@ -1,0 +1,169 @@
+"""A graph under construction: nodes with sets of predecessors, and the passes that take nodes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graph2nn.archgraph.graph import ArchGraph, shape4d
+from graph2nn.archgraph.primitives import PRIMITIVES
+
+__all__ = ["Draft", "Node"]
+
+
+@dataclass(slots=True)
+class Node:
+    """A node before numbering: operation, parameter or pool shape, names of its parameters."""
+
+    op: str
+    shape: tuple[int, ...] | None = None
+    params: tuple[str, ...] = ()
+    preds: dict[int, None] = field(default_factory=dict)  # an ordered set
+    label: str = ""  # name that decides the cell number
+
+    @property
+    def path(self) -> str:
+        return self.params[0] if self.params else self.label
+
+
+class Draft:
+    """Nodes in an order that is topological, or is made so by `finish`."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node | None] = []
+
+    def add(self, node: Node, preds: Iterable[int] = ()) -> int:
+        """Appends a node; returns its number."""
+        node.preds = dict.fromkeys(preds)
+        self.nodes.append(node)
+        return len(self.nodes) - 1
+
+    def chain(self, nodes: list[Node], preds: Iterable[int]) -> int:
+        """Appends nodes one behind the other; returns the number of the last."""
+        last = -1
+        for k, node in enumerate(nodes):
+            last = self.add(node, preds if k == 0 else (last,))
+        return last
+
+    def alive(self) -> list[tuple[int, Node]]:
+        return [(i, n) for i, n in enumerate(self.nodes) if n is not None]
+
+    def successors(self) -> list[list[int]]:
+        """Targets of every node's edges, in node order."""
+        succ: list[list[int]] = [[] for _ in self.nodes]
+        for i, node in self.alive():
+            for p in node.preds:
+                succ[p].append(i)
+        return succ
+
+    def splice(self, drop: Callable[[Node], bool]) -> None:
+        """Takes out nodes, first to last, connecting each predecessor to each successor.
+
+        `drop` sees a node after the ones before it have gone.
+        """
+        succ = self.successors()
+        for i, node in self.alive():
+            if not drop(node):
+                continue
+            for s in succ[i]:
+                target = self.nodes[s]
+                assert target is not None
+                del target.preds[i]
+                target.preds.update(node.preds)
+            for p in node.preds:
+                succ[p] = [s for s in succ[p] if s != i] + [s for s in succ[i] if s not in succ[p]]
+            self.nodes[i] = None
+
+    def keep_ancestors(self, ends: Iterable[int]) -> None:
+        """Takes out every node from which none of `ends` is reached."""
+        wanted: set[int] = set()
+        stack = list(ends)
+        while stack:
+            i = stack.pop()
+            if i not in wanted:
+                wanted.add(i)
+                stack.extend(self.nodes[i].preds)  # type: ignore[union-attr]
+        self.nodes = [n if i in wanted else None for i, n in enumerate(self.nodes)]
+
+    def _order(self) -> list[int]:
+        """The present order if it is topological, else a stable topological order (depth first)."""
+        alive = self.alive()
+        if all(p < i for i, n in alive for p in n.preds):
+            return [i for i, _ in alive]
+        order: list[int] = []
+        state: dict[int, bool] = {}
+        for root, _ in alive:
+            stack = [root]
+            while stack:
+                i = stack[-1]
+                if i in state:
+                    stack.pop()
+                    if not state[i]:
+                        state[i] = True
+                        order.append(i)
+                    continue
+                state[i] = False
+                preds = self.nodes[i].preds  # type: ignore[union-attr]
+                stack.extend(p for p in reversed(sorted(preds)) if p not in state)
+        return order
+
+    def finish(
+        self,
+        *,
+        name: str,
+        param_shapes: dict[str, tuple[int, ...]],
+        ops: tuple[str, ...] | None = PRIMITIVES,
+        num_cells: int = 1,
+        num_classes: int | None = None,
+        note: str = "",
+    ) -> ArchGraph:
+        """The finished graph; `ops=None` collects the vocabulary from the nodes."""
+        order = self._order()
+        number = {i: k for k, i in enumerate(order)}
+        nodes: list[Node] = [self.nodes[i] for i in order]  # type: ignore[misc]
+        if ops is None:
+            ops = tuple(dict.fromkeys(n.op for n in nodes))
+        index = {op: k for k, op in enumerate(ops)}
+        shape = np.zeros((len(nodes), 4), dtype=np.int64)
+        pairs = []
+        for k, node in enumerate(nodes):
+            if node.shape is not None:
+                shape[k] = shape4d(node.shape)
+            pairs.extend((number[p], k) for p in node.preds)
+        pairs.sort()
+        edges = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        names = [n for node in nodes for n in node.params]
+        return ArchGraph(
+            op=np.array([index[n.op] for n in nodes], dtype=np.int64),
+            shape=shape,
+            edges=np.ascontiguousarray(edges),
+            params=tuple(n.params for n in nodes),
+            param_shapes={n: param_shapes[n] for n in names},
+            cell=_cells(nodes, num_cells),
+            ops=ops,
+            name=name,
+            num_classes=num_classes,
+            note=note,
+        )
+
+
+def _cells(nodes: list[Node], num_cells: int) -> np.ndarray:
+    """Number of the cell of each node, from its name; unnamed nodes belong where the one before does."""
+    cells = np.zeros(len(nodes), dtype=np.int64)
+    if num_cells == 1:
+        return cells
+    current = 0
+    for k, node in enumerate(nodes):
+        path = node.path
+        found = re.search(r"cells\.(\d+)\.", path)
+        if found:
+            current = int(found[1])
+        elif path.startswith(("classifier", "auxiliary")):
+            current = num_cells - 1
+        elif path.startswith(("stem", "pos_enc")):
+            current = 0
+        cells[k] = current
+    return cells

@@ -1,0 +1,114 @@
+"""`ArchGraph`: the one graph type of the library. Arrays and names, no modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graph2nn.archgraph.primitives import PRIMITIVES
+
+__all__ = ["ArchGraph", "shape4d"]
+
+
+def shape4d(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """A parameter's shape as (out, in, height, width), the form the shape encoder reads.
+
+    1-D `(n,)` becomes `(n, 1, 1, 1)`, 2-D `(o, i)` becomes `(o, i, 1, 1)`. A table of L positions `(1, L, D)` with
+    L, D > 1 becomes the square map `(1, D, √L, √L)` (rounded down); other 3-D shapes get a trailing 1. More than four
+    axes (3-d convolutions) fold the leading kernel axes into the height. A scalar is `(1, 1, 1, 1)`.
+    """
+    n = len(shape)
+    if n == 3 and shape[0] == 1 and shape[1] > 1 and shape[2] > 1:
+        side = int(shape[1] ** 0.5)
+        return (1, shape[2], side, side)
+    if n <= 4:
+        o, i, h, w = (*shape, 1, 1, 1, 1)[:4]
+        return (o, i, h, w)
+    return (shape[0], shape[1], int(np.prod(shape[2:-1])), shape[-1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArchGraph:
+    """The computational graph of a network: a DAG whose nodes are operations and parameters.
+
+    Nodes are numbered in a topological order: every edge goes from a smaller to a larger index.
+
+    Args:
+        op: id of each node's operation, an index into `ops`.
+        shape: 4-D shape of the node's parameter, or `(1, 1, k, k)` of a pool; zeros where a node has none.
+        edges: row 0 the sources, row 1 the targets of the real edges, without duplicates, sorted row-major.
+        params: for each node the qualified names of the parameters predicted from it, in the order weight, bias. Empty
+            for a node without parameters. A normalisation carries its weight and its bias; a convolution's or linear
+            layer's bias has a node of its own (primitive `bias`).
+        param_shapes: true shape of every parameter named in `params`.
+        cell: number of the cell each node belongs to (0 everywhere outside DeepNets networks).
+        ops: names of the operations; the 15 `PRIMITIVES`, or the open vocabulary of a full view.
+        name: for messages and captions.
+        num_classes: size of the last layer's output, where known.
+        note: how the graph was made, where that was out of the ordinary (traced on real values, say).
+
+    Shapes:
+        op (N,), shape (N, 4), edges (2, E), cell (N,).
+    """
+
+    op: np.ndarray
+    shape: np.ndarray
+    edges: np.ndarray
+    params: tuple[tuple[str, ...], ...]
+    param_shapes: Mapping[str, tuple[int, ...]]
+    cell: np.ndarray
+    ops: tuple[str, ...] = PRIMITIVES
+    name: str = ""
+    num_classes: int | None = None
+    note: str = ""
+    _cache: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.op)
+        assert self.shape.shape == (n, 4), self.shape.shape
+        assert self.edges.ndim == 2 and self.edges.shape[0] == 2, self.edges.shape
+        assert len(self.params) == n and self.cell.shape == (n,)
+        if self.edges.size:
+            assert (self.edges[0] < self.edges[1]).all(), "edges must follow the node order"
+            assert self.edges.max() < n
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.op)
+
+    @property
+    def num_edges(self) -> int:
+        """Number of real edges (virtual ones are not counted)."""
+        return self.edges.shape[1]
+
+    def op_names(self) -> list[str]:
+        """The operation of each node, by name."""
+        return [self.ops[i] for i in self.op]
+
+    def parameters(self) -> Iterator[tuple[int, str, tuple[int, ...]]]:
+        """Every (node, parameter name, true shape), in node order."""
+        for node, names in enumerate(self.params):
+            for name in names:
+                yield node, name, self.param_shapes[name]
+
+    def num_params(self) -> int:
+        """Number of scalar parameters the graph carries."""
+        return sum(int(np.prod(s)) for s in self.param_shapes.values())
+
+    def distances(self, cutoff: int = 50) -> np.ndarray:
+        """Directed shortest-path lengths, the adjacency with virtual edges of GHN-2 (arXiv:2110.13100, section 3.2).
+
+        Entry (u, v) is 1 on a real edge, d on a shortest path of 2 <= d <= `cutoff` edges, else 0. `cutoff=1` gives the
+        plain adjacency. Shapes: (N, N) int16.
+        """
+        from graph2nn.archgraph.paths import path_lengths
+
+        if cutoff not in self._cache:
+            self._cache[cutoff] = path_lengths(self.edges, self.num_nodes, cutoff)
+        return self._cache[cutoff]
+
+    def __repr__(self) -> str:
+        label = f"{self.name!r}, " if self.name else ""
+        return f"ArchGraph({label}nodes={self.num_nodes}, edges={self.num_edges}, parameters={len(self.param_shapes)})"

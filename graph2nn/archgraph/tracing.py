@@ -1,0 +1,45 @@
+"""`trace`: the graph of any module."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import nn
+
+from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.published import published_view
+from graph2nn.archgraph.session import record
+
+__all__ = ["View", "trace"]
+
+View = Literal["full", "ghn2", "ghn3", "primitives"]
+
+
+def trace(model: nn.Module, input: Any = None, *, view: View = "full") -> ArchGraph:
+    """The computational graph of `model`, from one forward pass that computes nothing.
+
+    The module is run in train mode on meta tensors and left as it was: parameters, buffers, flags and caches.
+
+    Args:
+        input: a tensor, a tuple of positional arguments or a dict of keyword arguments, on any device; by default
+            images (2, 3, s, s) with s = `model.expected_input_sz` if set, else 224 (299 for Inception3).
+        view: "full", every operation under its own name and every parameter; "primitives", the full graph reduced to
+            the 15 `PRIMITIVES`, with a node for every parameter; "ghn2" and "ghn3", exactly the graphs of the
+            published hypernetworks, without the parameters these have no node for.
+
+    Raises:
+        ValueError: the model cannot run on the input (names the operation and the module), or `view` is unknown.
+
+    Example:
+        >>> graph = trace(torchvision.models.resnet50(), view="ghn2")
+        >>> graph.num_nodes, graph.num_edges
+        (127, 142)
+    """
+    if view not in ("full", "ghn2", "ghn3", "primitives"):
+        raise ValueError(f"unknown view {view!r}: expected 'full', 'ghn2', 'ghn3' or 'primitives'")
+    recorded = record(model, input)
+    if view in ("ghn2", "ghn3"):
+        return published_view(model, recorded, version=int(view[-1]))
+    from graph2nn.archgraph.fullview import full_view, primitives_view
+
+    return (full_view if view == "full" else primitives_view)(model, recorded)
