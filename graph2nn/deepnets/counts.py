@@ -83,12 +83,17 @@ def _stem_params(
     return np.where(vit, patches, typed), out
 
 
-def _head_params(table: NetTable, width: np.ndarray, imsize: int, classes: int) -> np.ndarray:
-    """Parameters of the classifier on features of `width` channels. Shapes: (B,)."""
+def _side(table: NetTable, vit: np.ndarray, imsize: int) -> np.ndarray:
+    """Height of the last feature map. Shapes: (B,)."""
+    large = imsize >= 128
     early = (table.stem_type == 1) | table.stem_pool.astype(bool)
-    halvings = 4 if imsize >= 128 else 2
-    side = np.where(early, _halved(imsize, halvings + 1), _halved(imsize, halvings))
-    inputs = width * np.where(table.glob_avg, 1, side**2)
+    strides = sum((r > 0).astype(np.int64) for r in _reductions(table)) + early
+    sides = np.array([_halved(imsize, n + (2 if large else 0)) for n in range(4)])
+    return np.where(vit, imsize // 16 if large else (imsize - 1) // 3 + 1, sides[strides])
+
+
+def _head_params(table: NetTable, inputs: np.ndarray, classes: int) -> np.ndarray:
+    """Parameters of the classifier on so many features. Shapes: (B,)."""
     fc, layers = table.fc_dim.astype(np.int64), table.fc_layers.astype(np.int64)
     deep = (inputs + 1) * fc + (layers - 2) * (fc + 1) * fc + (fc + 1) * classes
     return np.where(layers > 1, deep, (inputs + 1) * classes)
@@ -117,7 +122,8 @@ def table_params(
         total = total + alive * (entry + by_level[rows, level, reduce.astype(np.int64)])
         out = width * states[rows, reduce.astype(np.int64)]
         before, last = np.where(alive, last, before), np.where(alive, out, last)
-    return total + _head_params(table, last, imsize, num_classes)
+    side = np.where(table.glob_avg, 1, _side(table, vit, imsize))
+    return total + _head_params(table, last * side**2, num_classes)
 
 
 def table_connected(table: NetTable) -> np.ndarray:

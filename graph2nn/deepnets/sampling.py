@@ -12,12 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from graph2nn.deepnets.config import OPS, Genotype, NetConfig
-from graph2nn.deepnets.counts import table_connected, table_params, table_vit
+from graph2nn.deepnets.counts import table_connected, table_params
 from graph2nn.deepnets.splits import SplitRules, WidthRule
 from graph2nn.deepnets.table import NetTable
 
 __all__ = [
     "acceptable",
+    "draw_table_widths",
     "draw_widths",
     "sample_config",
     "sample_genotype",
@@ -54,7 +55,7 @@ def sample_table(
         table = _candidates(rules, max(32, min(2048, 2 * (size - count))), rng)
         tried += len(table)
         table = _accepted(table, rules)
-        draw_widths(table, rules.widths, rng, large=imsize >= 128)
+        draw_table_widths(table, rules.widths, rng, large=imsize >= 128)
         table = _within_limits(table, rules, imsize, num_classes, in_channels)
         if tried > 20000 and count + len(table) < tried / 2000:
             raise ValueError(
@@ -117,9 +118,8 @@ def _cells(
     counts = allowed.sum(2)[..., None]
     pick = (rng.random((size, 2, 2 * max_steps)) * counts).astype(np.int64)
     op = np.take_along_axis(choices, pick, 2)
-    source = (rng.random((size, 2, 2 * max_steps)) * (2 + step - (np.arange(len(step)) % 2))).astype(
-        np.uint8
-    )
+    inputs = 2 + step - np.arange(len(step)) % 2  # the second input differs from the first
+    source = (rng.random((size, 2, len(step))) * inputs).astype(np.uint8)
     source[:, :, 1::2] += source[:, :, 1::2] >= source[:, :, ::2]
     keep = (rng.random((size, max_steps)) > 0.5) | ~drop[:, None]
     index = np.arange(max_steps)
@@ -200,6 +200,23 @@ def _accepted(table: NetTable, rules: SplitRules) -> NetTable:
 
 
 def draw_widths(
+    config: NetConfig, num_params: int, rng: np.random.Generator, rule: WidthRule | None = None
+) -> NetConfig:
+    """The network with C and `fc_dim` drawn anew, as at each access in training.
+
+    Args:
+        config: any network of the data set.
+        num_params: its parameters at width 32 and classifier width 256, for the data set at hand.
+        rng: source of randomness.
+        rule: the published rule unless given.
+    """
+    table = NetTable.of([config])
+    table.num_params[:] = num_params
+    draw_table_widths(table, rule or WidthRule(), rng)
+    return config.with_(C=int(table.C[0]), fc_dim=int(table.fc_dim[0]))
+
+
+def draw_table_widths(
     table: NetTable, rule: WidthRule, rng: np.random.Generator, *, large: bool = False
 ) -> None:
     """Draw C and the classifier width of every network, in place (training-time sampling).

@@ -105,9 +105,7 @@ SPLITS: dict[str, SplitRules] = {
 
 EVAL_SPLITS: tuple[str, ...] = ("val", "test", "wide", "deep", "dense", "bnfree")
 
-SMALL_WIDTHS = WidthRule(
-    channels=(16, 24, 32, 48), fc_dims=(32, 64), fc_first=2, fc_wide_until=0
-)
+SMALL_WIDTHS = WidthRule(channels=(16, 24, 32, 48), fc_dims=(32, 64), fc_first=2, fc_wide_until=0)
 SMALL: dict[str, dict[str, Any]] = {
     "train": {"cells": (4, 10), "max_nodes": 400, "max_size": 10**6},
     "search": {"cells": (6, 12), "max_nodes": 600, "max_size": 10**6},

@@ -1,0 +1,40 @@
+"""DeepNets-1M (arXiv:2110.13100): networks from genotypes, their graphs, sampling and storage."""
+
+from graph2nn.deepnets.builder import build_graph, count_params, is_connected, num_nodes
+from graph2nn.deepnets.config import OPS, Genotype, NetConfig
+from graph2nn.deepnets.dataset import EndlessNets, MetaBatch, MetaBatches, NetDataset, eval_nets
+from graph2nn.deepnets.genotypes import DARTS, GENOTYPES, PDARTS, ViT
+from graph2nn.deepnets.network import Network
+from graph2nn.deepnets.sampling import draw_widths, sample_config, sample_genotype, sample_table
+from graph2nn.deepnets.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.deepnets.table import NetTable
+
+__all__ = [
+    "DARTS",
+    "EVAL_SPLITS",
+    "GENOTYPES",
+    "OPS",
+    "PDARTS",
+    "SPLITS",
+    "EndlessNets",
+    "Genotype",
+    "MetaBatch",
+    "MetaBatches",
+    "NetConfig",
+    "NetDataset",
+    "NetTable",
+    "Network",
+    "SplitRules",
+    "ViT",
+    "WidthRule",
+    "build_graph",
+    "count_params",
+    "draw_widths",
+    "eval_nets",
+    "is_connected",
+    "num_nodes",
+    "sample_config",
+    "sample_genotype",
+    "sample_table",
+    "split_rules",
+]
