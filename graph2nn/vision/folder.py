@@ -1,0 +1,108 @@
+"""`FolderImages`: images in files, decoded when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+__all__ = ["EXTENSIONS", "FolderImages", "crop_boxes"]
+
+EXTENSIONS = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FolderImages:
+    """Image files behaving like an (N, 3, imsize, imsize) uint8 tensor, one batch at a time.
+
+    Evaluation crops the centre: the shorter side is resized to `resize` pixels (ImageNet: 256 for
+    224), then an `imsize` square is cut out. Training cuts random boxes (`crop_boxes`).
+
+    Args:
+        files: paths, one an image.
+        imsize: side of the decoded square in pixels.
+        resize: length of the shorter side before the centre crop; None means max(imsize, 256).
+    """
+
+    files: tuple[Path, ...]
+    imsize: int
+    resize: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: Tensor) -> FolderImages:
+        return replace(self, files=tuple(self.files[int(i)] for i in index))
+
+    def resized(self, imsize: int) -> FolderImages:
+        return replace(self, imsize=imsize)
+
+    def decode(
+        self,
+        index: Tensor,
+        boxes: Sequence[Sequence[float]] | None = None,
+        pool: ThreadPoolExecutor | None = None,
+    ) -> Tensor:
+        """Decoded images, uint8 of shape (len(index), 3, imsize, imsize).
+
+        Args:
+            index: numbers of the images.
+            boxes: for each image four numbers in [0, 1) as drawn by `crop_boxes`; None crops the
+                centre.
+            pool: threads to decode in (PIL releases the interpreter lock while it decodes).
+
+        Raises:
+            ValueError: a file that is no readable image, by name.
+        """
+        numbers = [int(i) for i in index]
+        drawn = boxes if boxes is not None else [None] * len(numbers)
+        jobs = [(self.files[i], box) for i, box in zip(numbers, drawn)]
+        run = map if pool is None else pool.map
+        arrays = list(run(lambda job: self._one(*job), jobs))
+        if not arrays:
+            return torch.empty((0, 3, self.imsize, self.imsize), dtype=torch.uint8)
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+
+    def _one(self, path: Path, box: Sequence[float] | None) -> np.ndarray:
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"{path} is not a readable image ({error}); download it again"
+            ) from None
+        side = (self.imsize, self.imsize)
+        if box is not None:
+            region = _random_region(image.size, box)
+        else:
+            region = _centre_region(image.size, self.imsize, self.resize or max(self.imsize, 256))
+        return np.asarray(image.resize(side, Image.Resampling.BILINEAR, box=region))
+
+
+def crop_boxes(count: int, generator: torch.Generator) -> list[list[float]]:
+    """Four uniform numbers an image, of which `FolderImages.decode` makes a random crop."""
+    return torch.rand((count, 4), generator=generator).tolist()
+
+
+def _random_region(size: tuple[int, int], box: Sequence[float]) -> tuple[float, ...]:
+    """Area 8 % to 100 %, ratio 3/4 to 4/3 (Inception crop, arXiv:1409.4842), clipped to fit."""
+    width, height = size
+    area = width * height * (0.08 + 0.92 * box[0])
+    ratio = (3 / 4) * (16 / 9) ** box[1]
+    w = min(width, max(1.0, (area * ratio) ** 0.5))
+    h = min(height, max(1.0, (area / ratio) ** 0.5))
+    left, top = box[2] * (width - w), box[3] * (height - h)
+    return left, top, left + w, top + h
+
+
+def _centre_region(size: tuple[int, int], imsize: int, resize: int) -> tuple[float, ...]:
+    width, height = size
+    side = min(width, height) * min(1.0, imsize / resize)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side

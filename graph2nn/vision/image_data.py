@@ -1,0 +1,130 @@
+"""`ImageData`: labelled images of one split, with what is needed to normalise and augment them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from graph2nn.vision.folder import FolderImages
+
+__all__ = ["ImageData", "first_shots"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageData:
+    """Images and labels of one split.
+
+    Args:
+        images: all images as one uint8 tensor, or a `FolderImages` that decodes files when asked.
+        labels: class indices, int64.
+        mean, std: per channel, of values in [0, 1]; used to normalise.
+        num_classes: number of classes of the data set (not of those that occur in the split).
+        name, split: for messages and figures.
+        class_names: one a class, or empty.
+        flip: whether mirrored images keep their class (digits do not).
+        noise_std: standard deviation of the noise of corrupted test images, for values in [0, 1].
+        by_class: the file order goes class by class, so evaluation should shuffle when networks
+            normalise with the statistics of a batch.
+
+    Shapes:
+        images (N, C, H, W), labels (N,).
+    """
+
+    images: Tensor | FolderImages
+    labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    num_classes: int
+    name: str
+    split: str
+    class_names: tuple[str, ...] = ()
+    flip: bool = True
+    noise_std: float = 0.08
+    by_class: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise ValueError(
+                f"{self.name}: expected a label an image, got {len(self.images)} images and "
+                f"{len(self.labels)} labels"
+            )
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < (
+            self.num_classes
+        ):
+            raise ValueError(
+                f"{self.name}: labels run from {int(self.labels.min())} to "
+                f"{int(self.labels.max())}, expected 0 to {self.num_classes - 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether images are decoded when asked for instead of being held in memory."""
+        return isinstance(self.images, FolderImages)
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    @property
+    def imsize(self) -> int:
+        """Side of the square images in pixels."""
+        return self.images.imsize if self.lazy else int(self.images.shape[-1])
+
+    def subset(self, index: Tensor) -> ImageData:
+        """The images numbered in `index` (int64, any length), in that order."""
+        where = index.to(self.labels.device)
+        return replace(self, images=self.images[where], labels=self.labels[where])
+
+    def few_shot(self, n_shots: int) -> ImageData:
+        """The first `n_shots` images of each class, file order kept.
+
+        Raises:
+            ValueError: where a class has fewer images.
+        """
+        return self.subset(first_shots(self.labels, n_shots, self.num_classes, self.name))
+
+    def resized(self, imsize: int) -> ImageData:
+        """Images of `imsize` x `imsize` pixels: antialiased bilinear, as torchvision's Resize."""
+        if imsize == self.imsize:
+            return self
+        if self.lazy:
+            return replace(self, images=self.images.resized(imsize))
+        return replace(self, images=_resize(self.images, imsize))
+
+    def to(self, device: torch.device | str) -> ImageData:
+        """With images and labels in the memory of `device`; folders stay where they are."""
+        images = self.images if self.lazy else self.images.to(device)
+        return replace(self, images=images, labels=self.labels.to(device))
+
+
+def first_shots(labels: Tensor, n_shots: int, num_classes: int, name: str) -> Tensor:
+    """Indices of the first `n_shots` images of each class, ascending."""
+    if n_shots < 1:
+        raise ValueError(f"n_shots must be at least 1, got {n_shots}")
+    chosen = []
+    for label in range(num_classes):
+        where = (labels == label).nonzero().flatten()[:n_shots]
+        if len(where) < n_shots:
+            raise ValueError(
+                f"{name}: class {label} has {len(where)} images, n_shots={n_shots} asks for more; "
+                "use a smaller n_shots"
+            )
+        chosen.append(where)
+    return torch.cat(chosen).sort().values
+
+
+def _resize(images: Tensor, imsize: int, chunk: int = 4096) -> Tensor:
+    """In chunks, because the intermediate float images take four times the memory."""
+    out = images.new_empty((len(images), images.shape[1], imsize, imsize))
+    for i in range(0, len(images), chunk):
+        part = F.interpolate(
+            images[i : i + chunk].float(), size=(imsize, imsize), mode="bilinear", antialias=True
+        )
+        out[i : i + chunk] = part.round_().clamp_(0, 255).to(torch.uint8)
+    return out

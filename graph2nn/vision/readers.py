@@ -1,0 +1,130 @@
+"""On-disk layouts of image sets read into tensors, without running anything a file asks for."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "find_folder",
+    "list_class_folders",
+    "read_cifar_pickle",
+    "read_cifar_python",
+    "read_idx",
+    "read_npz",
+]
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """CIFAR's published pickles hold numpy arrays in dictionaries; nothing else may be built."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return np.empty(0).__reduce__()[0]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"it wants {module}.{name}, which no CIFAR file needs")
+
+
+def read_cifar_pickle(file: BinaryIO, where: str) -> dict[bytes, Any]:
+    """One of CIFAR's `data_batch_1`, `train`, ... as a dictionary with `bytes` keys.
+
+    Raises:
+        ValueError: anything but a dictionary of numpy arrays, lists and strings. Nothing in
+            the file is executed.
+    """
+    try:
+        value = _ArraysOnly(file, encoding="bytes").load()
+    except Exception as error:  # a hostile or cut file may raise nearly anything
+        raise ValueError(f"{where} is not a CIFAR batch ({error}); nothing was executed") from None
+    if not isinstance(value, dict) or b"data" not in value:
+        raise ValueError(f"{where} is not a CIFAR batch: expected a dictionary with b'data'")
+    return value
+
+
+def read_cifar_python(
+    opened: Callable[[str], BinaryIO], names: list[str], label_key: bytes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of batches `names`, opened by `opened`."""
+    images, labels = [], []
+    for name in names:
+        with opened(name) as file:
+            batch = read_cifar_pickle(file, name)
+        images.append(np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32))
+        labels.append(np.asarray(batch[label_key], dtype=np.int64))
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def read_npz(path: Path, part: str) -> tuple[Tensor, Tensor]:
+    """`{part}_images` and `{part}_labels` of a file written by the downloader.
+
+    Raises:
+        ValueError: a truncated or altered file, or one with other contents.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is truncated or altered ({error}); delete it and run "
+            f"python -m graph2nn.vision.download {path.stem}"
+        ) from None
+    return torch.from_numpy(images), torch.from_numpy(labels).long()
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An IDX file of MNIST's format (unsigned bytes), plain or gzip-compressed.
+
+    Raises:
+        ValueError: another kind of file, or one whose length contradicts its header.
+    """
+    raw = path.read_bytes()
+    try:
+        data = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{path} is a truncated or altered gzip file ({error})") from None
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
+        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
+    head = 4 + 4 * data[3]
+    shape = tuple(np.frombuffer(data[4:head], dtype=">u4").astype(int))
+    if len(data) - head != int(np.prod(shape)):
+        raise ValueError(f"{path} holds {len(data) - head} bytes, its header says {shape}")
+    return np.frombuffer(io.BytesIO(data).getbuffer(), dtype=np.uint8, offset=head).reshape(shape)
+
+
+def find_folder(data_dir: Path, names: tuple[str, ...], needed: tuple[str, ...]) -> Path | None:
+    """The first of `names` under `data_dir` that holds everything in `needed`, plain or `.gz`."""
+    for name in names:
+        folder = data_dir / name
+        if all((folder / n).exists() or (folder / f"{n}.gz").exists() for n in needed):
+            return folder
+    return None
+
+
+def list_class_folders(
+    folder: Path, extensions: tuple[str, ...]
+) -> tuple[list[str], list[list[Path]]]:
+    """Class names (sorted folder names) and the sorted image files of each.
+
+    Raises:
+        ValueError: no class folders, or one without images.
+    """
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    if not classes:
+        raise ValueError(f"{folder} has no class folders; expected {folder}/<class>/<image>")
+    files = []
+    for name in classes:
+        found = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in extensions)
+        if not found:
+            raise ValueError(f"{folder / name} has no images ({', '.join(extensions)})")
+        files.append(found)
+    return classes, files
