@@ -106,8 +106,8 @@ def load_images(
     Validation images are held out of the training files: the last 10 % in file order (CIFAR,
     Fashion-MNIST), the last 50 of each class (ImageNet, Tiny ImageNet), or 13 a class (digits);
     `train` is the rest, `trainval` both. `test` is the official test set (ImageNet and Tiny
-    ImageNet: the official validation set). Digits have no official split: 50 of each class are drawn for
-    testing and 13 for validation with the seed 1111, which leaves 1167 for training.
+    ImageNet: the official validation set). Digits have no official split: 50 of each class are
+    drawn for testing and 13 for validation with the seed 1111, which leaves 1167 for training.
 
     Args:
         name: one of `DATASETS`.

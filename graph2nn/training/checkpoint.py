@@ -1,0 +1,205 @@
+"""Checkpoints: plain dictionaries, written whole or not at all, read without running code."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["load_checkpoint", "save_checkpoint", "sha256_file", "write_atomic"]
+
+_PLAIN = (str, int, float, bool, type(None))
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space or choose another folder",
+    errno.EDQUOT: "the disk quota is used up: free some space or choose another folder",
+    errno.EFBIG: "the file is larger than the system allows: choose another folder",
+    errno.EACCES: "no permission to write there: choose another folder",
+    errno.EPERM: "no permission to write there: choose another folder",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.ENOTDIR: "a part of the path is a file: choose another folder",
+}
+
+
+def save_checkpoint(path: str | Path, payload: Mapping[str, Any]) -> Path:
+    """Writes `payload` to `path`, replacing an older file only once the new one is complete.
+
+    Args:
+        path: the file; missing folders are made.
+        payload: dictionaries, lists, tuples, tensors and JSON-able values; the entry `"kind"` (str)
+            says what it is. Tensors are stored detached and on the CPU.
+
+    Raises:
+        ValueError: no kind, or a value of another type, named by its place.
+        OSError: full disk, no permission, ...; says what to do. No partial file stays behind.
+    """
+    if not isinstance(payload.get("kind"), str):
+        raise ValueError("a checkpoint needs an entry 'kind' (str) saying what it is")
+    plain = _plain(payload, "checkpoint")
+    return write_atomic(path, lambda file: torch.save(plain, file))
+
+
+def load_checkpoint(
+    path: str | Path, *, kind: str | None = None, map_location: str | torch.device = "cpu"
+) -> dict[str, Any]:
+    """The dictionary stored at `path`; no code in the file is ever executed.
+
+    Args:
+        path: a file of `save_checkpoint`, or any `torch.save` of a dictionary of tensors and plain
+            values (published weights).
+        kind: the expected entry `"kind"`; None accepts any dictionary.
+        map_location: where the tensors go.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: truncated or altered, no checkpoint, unsafe, or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"checkpoint {path} {what}; expected a file")
+    _check_archive(path)
+    try:
+        payload = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} is refused: it holds more than tensors and plain values, or is no checkpoint, "
+            f"and nothing in it was executed ({_first_line(error)})"
+        ) from None
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a readable checkpoint ({_first_line(error)}); it may be truncated or "
+            "altered: copy or download it again"
+        ) from None
+    if not isinstance(payload, dict):
+        raise ValueError(f"{path} holds a {type(payload).__name__}, expected a dictionary")
+    if kind is not None and payload.get("kind") != kind:
+        raise ValueError(
+            f"{path} is a checkpoint of kind {payload.get('kind')!r}, expected {kind!r}; "
+            f"its entries are {', '.join(map(str, list(payload)[:8])) or 'none'}"
+        )
+    return payload
+
+
+def sha256_file(path: str | Path) -> str:
+    """SHA-256 of a file's contents, in hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
+    """Lets `write` fill a temporary file beside `path`, syncs it and renames it to `path`.
+
+    Whoever reads `path` sees the old contents or the new, never a part, also after a crash.
+
+    Raises:
+        OSError: with the path and what to do; the temporary file is removed.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            recorder = _Recorder(file)
+            try:
+                write(recorder)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            except RuntimeError as error:  # torch reports a failed write as its own error
+                raise recorder.error or error from None
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "choose another folder")
+        raise OSError(
+            error.errno, f"cannot write {path}: {os.strerror(error.errno or 0)}; {advice}"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+class _Recorder:
+    """A binary file that remembers the first error, which torch's writer would hide."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` as dictionaries, lists, tuples, CPU tensors and plain values, or a ValueError."""
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+        return tensor if whole else tensor.clone()  # a view would store all of its base
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, (str, int)):
+                raise ValueError(f"{where}: key {key!r} is a {type(key).__name__}, expected a str")
+        return {key: _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(_plain(item, f"{where}[{i}]") for i, item in enumerate(value))
+    if type(value) in _PLAIN:
+        return value
+    raise ValueError(
+        f"{where} is a {type(value).__name__}; a checkpoint holds tensors, dictionaries, lists and "
+        "plain values only, convert it first"
+    )
+
+
+def _check_archive(path: Path) -> None:
+    """Checksums of every part, because torch reads altered tensors without noticing."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start:
+        raise ValueError(f"{path} is empty, expected a checkpoint; copy or download it again")
+    if start[:2] != b"PK":
+        return  # torch's older format has no checksums
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{path} is truncated or altered ({_first_line(error)}); copy or download it again"
+        ) from None
+    if bad is not None:
+        raise ValueError(
+            f"{path} is altered: the checksum of {bad} is wrong; copy or download it again"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__

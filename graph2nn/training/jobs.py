@@ -1,0 +1,70 @@
+"""Many independent jobs on the cores of a machine, or on a cluster that joblib knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
+
+import joblib
+from tqdm import tqdm
+
+__all__ = ["parallel_map"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def parallel_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+    description: str = "",
+    progress: bool = True,
+    total: int | None = None,
+    batch_size: int | str = "auto",
+) -> Iterator[Result]:
+    """Results of `function` for each item, in the order of the items, as they come in.
+
+    Args:
+        function: must be picklable where `jobs` is not 1.
+        items: its arguments; may be a generator.
+        jobs: processes; -1 means one a core, 1 runs in this process.
+        backend: of joblib (`loky`, `threading`, `dask`, `ray`, ...); None leaves a surrounding
+            `joblib.parallel_config` in charge.
+        description, progress, total: of the progress bar.
+        batch_size: jobs sent together; "auto" lets joblib measure.
+
+    Raises:
+        ValueError: `jobs` is 0.
+
+    Example:
+        >>> list(parallel_map(abs, [-1, 2, -3], progress=False))
+        [1, 2, 3]
+    """
+    if jobs == 0:
+        raise ValueError("jobs must not be 0: give a number of processes, or -1 for one a core")
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    return _results(function, items, jobs, backend, batch_size, total, description, progress)
+
+
+def _results(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    jobs: int,
+    backend: str | None,
+    batch_size: int | str,
+    total: int | None,
+    description: str,
+    progress: bool,
+) -> Iterator[Result]:
+    if jobs == 1 and backend is None:
+        stream: Iterable[Result] = map(function, items)
+    else:
+        pool = joblib.Parallel(
+            n_jobs=jobs, backend=backend, batch_size=batch_size, return_as="generator"
+        )
+        stream = pool(joblib.delayed(function)(item) for item in items)
+    yield from tqdm(stream, total=total, desc=description or None, disable=not progress)
