@@ -97,7 +97,7 @@ def sample_genotype(
     allowed[:, :, 0] &= allow_none
     allowed[:, :, _MSA] &= allow_transformer
     columns = _cells(np.array([steps]), allowed, one & drop_concat, steps, rng)
-    table = NetTable.of([NetConfig(genotype=Genotype((), (), (), ()), n_cells=1)])
+    table = NetTable.empty(1, 2 * steps)
     for name, column in columns.items():
         setattr(table, name, column)
     return table.genotype(0)

@@ -122,15 +122,30 @@ class NetTable:
         )
 
     @staticmethod
+    def empty(rows: int, edges: int) -> NetTable:
+        """A table of zeros for networks of at most so many edges a cell."""
+        small = {name: np.zeros(rows, np.uint8) for name in (*_PLAIN, "norm", "vit")}
+        small["C"] = np.zeros(rows, np.uint16)
+        small["fc_dim"] = np.zeros(rows, np.uint16)
+        return NetTable(
+            steps=np.zeros((rows, 2), np.uint8),
+            op=np.zeros((rows, 2, edges), np.uint8),
+            source=np.zeros((rows, 2, edges), np.uint8),
+            concat=np.zeros((rows, 2), np.uint16),
+            num_params=np.zeros((rows, 2), np.int64),
+            num_nodes=np.zeros(rows, np.uint16),
+            **small,
+        )
+
+    @staticmethod
     def of(configs: Sequence[NetConfig]) -> NetTable:
         """The table of some configurations; parameters and nodes are left unknown.
 
         Raises:
             ValueError: an unknown operation or norm, or states to concatenate out of order.
         """
-        rows = len(configs)
         edges = max((len(e) for c in configs for e in c.genotype[::2]), default=2)
-        table = _empty(rows, edges)
+        table = NetTable.empty(len(configs), edges)
         for row, config in enumerate(configs):
             _fill_cells(table, row, config.genotype)
             if config.norm not in _NORMS:
@@ -159,26 +174,13 @@ _PLAIN = (
 )
 
 
-def _empty(rows: int, edges: int) -> NetTable:
-    small = {name: np.zeros(rows, np.uint8) for name in (*_PLAIN, "norm", "vit")}
-    small["C"] = np.zeros(rows, np.uint16)
-    small["fc_dim"] = np.zeros(rows, np.uint16)
-    return NetTable(
-        steps=np.zeros((rows, 2), np.uint8),
-        op=np.zeros((rows, 2, edges), np.uint8),
-        source=np.zeros((rows, 2, edges), np.uint8),
-        concat=np.zeros((rows, 2), np.uint16),
-        num_params=np.zeros((rows, 2), np.int64),
-        num_nodes=np.zeros(rows, np.uint16),
-        **small,
-    )
-
-
 def _fill_cells(table: NetTable, row: int, genotype: Genotype) -> None:
     for kind in (0, 1):
         pairs, states = genotype[2 * kind], genotype[2 * kind + 1]
         if list(states) != sorted(set(states)) or (states and states[-1] > 15):
             raise ValueError(f"network {row}: expected ascending states below 16, got {states}")
+        if len(pairs) > 28:
+            raise ValueError(f"network {row}: expected at most 14 steps, got {len(pairs) // 2}")
         table.steps[row, kind] = len(pairs) // 2
         for edge, (op, source) in enumerate(pairs):
             if op not in _OP_ID:
