@@ -7,7 +7,7 @@ kind. Axes are codes: indices into a vector of values that the builder fills in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -157,7 +157,7 @@ class TemplateMaker:
         )
 
 
-@lru_cache(maxsize=None)
+@cache
 def op_template(name: str, strided: bool, norm: bool) -> Template:
     """Graph of an operation of `config.OPS` with input `IN0` (arXiv:2110.13100, Table 1)."""
     make = TemplateMaker()
@@ -227,7 +227,8 @@ def cell_template(
     A pair of operations is summed by a node only if they end in two different nodes. As in the
     published graphs that is decided while every cell still ends in a concatenation, so
     that inputs are different nodes unless both are the stem's output (`same_inputs`), even where
-    the concatenation is dropped afterwards because it has a single input.
+    the concatenation is dropped afterwards because it has a single input; and a sum that has been
+    dropped still counts beside the node it stood for.
     """
     make = TemplateMaker()
     states: list[int | None] = [IN0, IN0 if same_inputs else IN1]
@@ -239,17 +240,34 @@ def cell_template(
             states[0] = _preprocess(make, 0, IN0, C_PREV_PREV, norm)
         if plan.uses[1]:
             states[1] = _preprocess(make, 1, IN1, C_PREV, norm)
+    aliases: list[int | None] = [None, None]  # for each state the dropped sum it stands for
     for step in range(0, len(edges), 2):
-        ends = []
+        ends: list[tuple[int, int | None]] = []
         for j in (step, step + 1):
             name, state = edges[j]
             if plan.live[j]:
                 template = op_template(name, strided and state < 2, norm)
                 source = states[state]
                 assert source is not None
-                ends.append(make.include(template, source, f"_ops.{j}."))
-        states.append(make.join("sum", ends) if ends else None)
+                end = make.include(template, source, f"_ops.{j}.")
+                ends.append((end, aliases[state] if template.outs[0] < 0 else None))
+        end, alias = _sum(make, ends, step)
+        states.append(end)
+        aliases.append(alias)
     return make.done(make.join("concat", [s for i in concat if (s := states[i]) is not None]))
+
+
+def _sum(
+    make: TemplateMaker, ends: list[tuple[int, int | None]], step: int
+) -> tuple[int | None, int | None]:
+    """The node of a step's state, and the dropped sum that it stands for, if any."""
+    if len(ends) < 2:
+        return ends[0] if ends else (None, None)
+    nodes = {node for node, _ in ends}
+    dropped = {alias for _, alias in ends} - {None}
+    if len(nodes) + len(dropped) > 1:
+        return make.add("sum", sorted(nodes)), None
+    return ends[0][0], step
 
 
 def _preprocess(make: TemplateMaker, index: int, source: int, c_in: int, norm: bool) -> int:
@@ -257,7 +275,7 @@ def _preprocess(make: TemplateMaker, index: int, source: int, c_in: int, norm: b
     return make.norm(node, f"preprocess{index}.op.2", C) if norm else node
 
 
-@lru_cache(maxsize=None)
+@cache
 def stem_template(kind: str, pool: bool, norm: bool, uses_stem1: bool) -> Template:
     """The input node and a stem ("patch", "simple" or "imagenet"); outputs: states 0 and 1."""
     make = TemplateMaker()
@@ -282,7 +300,7 @@ def stem_template(kind: str, pool: bool, norm: bool, uses_stem1: bool) -> Templa
     return make.done(first, node)
 
 
-@lru_cache(maxsize=None)
+@cache
 def head_template(glob_avg: bool, hidden: int) -> Template:
     """Pooling and classifier with `hidden` hidden layers; the last two nodes are the last layer."""
     make = TemplateMaker()
