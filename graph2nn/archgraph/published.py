@@ -15,7 +15,7 @@ from graph2nn.archgraph.draft import Draft, Node
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.recorder import Op, ParamInfo, Trace
 
-__all__ = ["HEAD_NAMES", "output_classes", "published_view"]
+__all__ = ["HEAD_NAMES", "attend", "connect_input", "output_classes", "published_view", "union"]
 
 HEAD_NAMES = ("classifier", "fc", "head")
 """Beginnings of a classification head's parameter names, as the GHN-3 builder knows them."""
@@ -38,10 +38,10 @@ def published_view(model: nn.Module, trace: Trace, *, version: int) -> ArchGraph
     builder.build(ends)
     draft = builder.draft
     if version == 3:
-        _attend(draft)
+        attend(draft)
         if type(model).__name__ == "SqueezeNet":
             _pool_first(draft)
-    _connect_input(draft)
+    connect_input(draft)
     return draft.finish(
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},
@@ -81,7 +81,7 @@ class _Builder:
         self.gated = gated and self.version == 3
         for i, op in enumerate(ops):
             sources = [r for r in op.refs if r >= 0 and live[r]]
-            preds = _union([self.reach[r] for r in sources])
+            preds = union([self.reach[r] for r in sources])
             if i in wanted and live[i]:
                 self.reach.append(self._emit(op, preds, sources))
             else:
@@ -199,14 +199,18 @@ def _ancestors(ops: list[Op], ends: Iterable[int]) -> set[int]:
     return found
 
 
-def _union(groups: list[tuple[int, ...]]) -> tuple[int, ...]:
+def union(groups: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The distinct numbers in `groups`, in order of appearance."""
     if len(groups) == 1:
         return groups[0]
     return tuple(dict.fromkeys(i for g in groups for i in g))
 
 
-def _attend(draft: Draft) -> None:
-    """Makes each softmax the only way from queries, keys and values to what follows (GHN-3)."""
+def attend(draft: Draft, *, spare: tuple[str, ...] = ()) -> None:
+    """Makes each softmax the only way from queries, keys and values to what follows (GHN-3).
+
+    Followers whose operation is in `spare` keep their other edges.
+    """
     succ = draft.successors()
     before = [tuple(n.preds) if n is not None else () for n in draft.nodes]
     for i, node in draft.alive():
@@ -215,6 +219,8 @@ def _attend(draft: Draft) -> None:
         for s in succ[i]:
             target = draft.nodes[s]
             assert target is not None
+            if target.op in spare:
+                continue
             for j in [p for p in target.preds if p != i]:
                 del target.preds[j]
                 if not _has_detour(before, j, s):
@@ -245,7 +251,8 @@ def _pool_first(draft: Draft) -> None:
             node.op, node.shape, node.params, node.label = op, shape, params, label
 
 
-def _connect_input(draft: Draft) -> None:
+def connect_input(draft: Draft) -> None:
+    """Links the input (node 0) to every node without a predecessor, position tables aside."""
     for i, node in draft.alive():
         if i and not node.preds and node.op != "pos_enc":
             node.preds[0] = None

@@ -92,7 +92,13 @@ def _conv_attrs(args: tuple, kwargs: dict) -> dict:
 
 def _mean_attrs(args: tuple, kwargs: dict) -> dict:
     keep = bool(args[2] if len(args) > 2 else kwargs.get("keepdim", False))
-    return {"keepdim": keep, "rank": args[0].dim() if args else 0}
+    dims = args[1] if len(args) > 1 else kwargs.get("dim")
+    x = args[0] if args else kwargs.get("input")
+    rank = x.dim() if isinstance(x, Tensor) else 0
+    if not isinstance(dims, (tuple, list)):
+        dims = range(rank) if dims is None else (dims,)
+    dims = tuple(sorted(d % rank for d in dims if isinstance(d, int))) if rank else ()
+    return {"keepdim": keep, "rank": rank, "dims": dims}
 
 
 def _mha_attrs(args: tuple, kwargs: dict) -> dict:
@@ -107,6 +113,8 @@ _ATTRS: dict[str, Callable[[tuple, dict], dict]] = {
 }
 _NO_ATTRS: dict[str, Any] = {}
 _INPLACE_DUNDERS = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}
+# Only the shape of their argument matters, so what they make is a constant.
+_CONSTANT_MAKERS = ("new_", "zeros_like", "ones_like", "empty_like", "full_like", "rand")
 _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
@@ -235,8 +243,8 @@ class Recorder(TorchFunctionMode):
         self._collect(args, refs)
         if kwargs:
             self._collect(kwargs.values(), refs)
-        if not refs:  # a constant: part of no path from the input or a parameter
-            return
+        if not refs or entry.name.startswith(_CONSTANT_MAKERS):
+            return  # a constant: part of no path from the input or a parameter
         inplace = entry.inplace or kwargs.get("inplace") is True
         target = args[0] if inplace and args else kwargs.get("out")
         shown = out if isinstance(out, Tensor) else next(iter(tensors_in(out)), target)

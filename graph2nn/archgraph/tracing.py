@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from torch import nn
 
+from graph2nn.archgraph.fullview import full_view
 from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.primitivesview import primitives_view
 from graph2nn.archgraph.published import published_view
 from graph2nn.archgraph.session import record
 
@@ -40,6 +42,4 @@ def trace(model: nn.Module, input: Any = None, *, view: View = "full") -> ArchGr
     recorded = record(model, input)
     if view in ("ghn2", "ghn3"):
         return published_view(model, recorded, version=int(view[-1]))
-    from graph2nn.archgraph.fullview import full_view, primitives_view
-
     return (full_view if view == "full" else primitives_view)(model, recorded)
