@@ -1,0 +1,189 @@
+"""Checkpoints of hypernetworks: ours, ppuda's (GHN-1, GHN-2, MLP) and GHN-3's."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ghn.config import GHNConfig
+from ghn.model import GHN
+from graph2nn.training import load_checkpoint, save_checkpoint
+
+__all__ = ["ghn_payload", "infer_config", "load_ghn", "read_ghn", "save_ghn"]
+
+KIND = "ghn"
+_NODE_EMBEDDINGS = ("centrality_embed_in", "centrality_embed_out", "input_dist_embed")
+
+
+def save_ghn(path: str | Path, ghn: GHN, **more: Any) -> Path:
+    """Write a hypernetwork, its configuration and `more` (JSON-able values and tensors) to one file.
+
+    The file appears whole or not at all.
+    """
+    return save_checkpoint(path, ghn_payload(ghn, **more))
+
+
+def ghn_payload(ghn: GHN, **more: Any) -> dict[str, Any]:
+    """What `save_ghn` writes."""
+    state = {k: v.detach() for k, v in ghn.state_dict().items()}
+    return {"kind": KIND, "config": ghn.config.to_dict(), "state_dict": state, **more}
+
+
+def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
+    """A hypernetwork in evaluation mode from a checkpoint file.
+
+    Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration is inferred from
+    the shapes). Nothing in the file is executed.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: truncated, altered, of another kind, or with tensors that do not fit the configuration.
+    """
+    config, state, _ = read_ghn(path)
+    ghn = GHN(config)
+    expected = ghn.state_dict()
+    _check_state(path, expected, state)
+    ghn.load_state_dict({k: state[k].view(v.shape) for k, v in expected.items()})
+    return ghn.to(device).eval()
+
+
+def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, Any]]:
+    """Configuration, weights and everything else of a checkpoint, with published names translated."""
+    content = _read(Path(path))
+    if "state_dict" not in content:
+        if not content or not all(isinstance(v, Tensor) for v in content.values()):
+            raise ValueError(
+                f"{path} is not a hypernetwork's checkpoint: expected 'state_dict' and 'config', or a bare state dict, "
+                f"got the keys {sorted(map(str, content))[:6]}"
+            )
+        state = _published_names(content)
+        return infer_config(state), state, {}
+    state = _published_names(content["state_dict"])
+    known = content.get("config") or {}
+    if "max_shape" in known and "num_classes" in known:
+        config = GHNConfig.from_dict({**_published_config(known), "ve_cutoff": known.get("ve_cutoff", 50)})
+    else:
+        config = infer_config(state)
+    return config, state, {k: v for k, v in content.items() if k not in ("state_dict", "config")}
+
+
+def infer_config(state: dict[str, Tensor]) -> GHNConfig:
+    """Configuration from the shapes of a state dict (for files that hold nothing else).
+
+    Raises:
+        ValueError: a tensor that every hypernetwork has is missing.
+    """
+    needed = ("embed.weight", "shape_enc.embed_spatial.weight", "decoder_1d.fc.2.weight", "bias_class.1.weight")
+    missing = [k for k in needed if k not in state]
+    if missing:
+        raise ValueError(
+            f"not the state dict of a hypernetwork: {', '.join(missing)} missing among {len(state)} tensors "
+            f"({', '.join(list(state)[:3])}, ...)"
+        )
+    hid = state["embed.weight"].shape[1]
+    size = 11 if state["shape_enc.embed_spatial.weight"].shape[0] == 9 else 16
+    width = state["decoder_1d.fc.2.weight"].shape[0] // 2
+    layers = sum(k.startswith("gnn.") and k.endswith(".ln1.weight") for k in state)
+    hypernet = "graphormer" if layers else "gatedgnn" if "gnn.gru.weight_ih" in state else "mlp"
+    has_norm = "ln.weight" in state
+    return GHNConfig(
+        num_classes=state["bias_class.1.weight"].shape[0],
+        max_shape=(width, width, size, size),
+        hypernet=hypernet,
+        decoder="conv" if "decoder.fc.0.weight" in state else "mlp",
+        weight_norm=has_norm,
+        ve=hypernet != "gatedgnn" or "gnn.mlp_ve.fc.0.weight" in state,
+        layernorm=has_norm,
+        hid=hid,
+        layers=layers or 3,
+        heads=16 if hid > 64 else 8,
+    )
+
+
+def _published_config(values: dict[str, Any]) -> dict[str, Any]:
+    """ppuda's and GHN-3's configuration keys to ours; `is_ghn2` marks a GatedGNN among GHN-3's files."""
+    config = dict(values)
+    if config.pop("is_ghn2", None) is False and "layers" in config:
+        config["hypernet"] = "graphormer"
+    return config
+
+
+def _published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names that moved between releases, and `module.` prefixes of data-parallel training."""
+    renamed = {}
+    for key, value in state.items():
+        name = key.removeprefix("module.")
+        if name.startswith(_NODE_EMBEDDINGS):
+            name = f"gnn.0.{name}"
+        renamed[name] = value
+    return renamed
+
+
+def _check_state(path: str | Path, expected: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    missing = [k for k in expected if k not in state]
+    extra = [k for k in state if k not in expected]
+    if missing or extra:
+        raise ValueError(
+            f"the weights in {path} do not fit their configuration: "
+            f"missing {missing[:3] or 'none'}, unexpected {extra[:3] or 'none'}"
+        )
+    for key, value in expected.items():
+        if value.numel() != state[key].numel():
+            raise ValueError(
+                f"the weights in {path} do not fit their configuration: {key} should have shape "
+                f"{tuple(value.shape)}, the file has {tuple(state[key].shape)}"
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's content; joblib pickles (GHN-3's published files) through a restricted reader."""
+    if path.is_file():
+        with path.open("rb") as f:
+            head = f.read(2)
+        if head[:1] == b"\x80" or head in (b"\x78\x9c", b"\x78\x01", b"\x78\xda", b"\x78\x5e"):
+            try:
+                return _read_pickled_tensors(path)
+            except pickle.UnpicklingError:
+                pass  # an older torch file: the general reader below has the right message
+    content = load_checkpoint(path)
+    return load_checkpoint(path, kind=KIND) if "kind" in content else content
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    """Builds tensors and ordered dictionaries, and refuses everything else, so that no code runs."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return torch._utils._rebuild_tensor_v2
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return lambda data, *_: data
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return lambda data: torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        raise pickle.UnpicklingError(f"{module}.{name} is not a tensor")
+
+
+def _read_pickled_tensors(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    if data[:1] == b"\x78":
+        try:
+            data = zlib.decompress(data)
+        except zlib.error as e:
+            raise ValueError(f"{path} is truncated or altered ({e}): fetch it again") from None
+    try:
+        content = _TensorUnpickler(io.BytesIO(data)).load()
+    except pickle.UnpicklingError:
+        raise
+    except Exception as e:
+        raise ValueError(f"{path} is truncated or altered ({type(e).__name__}): fetch it again") from None
+    if not isinstance(content, dict):
+        raise pickle.UnpicklingError("not a dictionary")
+    return content

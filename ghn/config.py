@@ -1,0 +1,86 @@
+"""Configuration of a graph hypernetwork."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+__all__ = ["GHNConfig", "HYPERNETS", "DECODERS"]
+
+HYPERNETS = ("gatedgnn", "mlp", "graphormer")
+DECODERS = ("conv", "mlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GHNConfig:
+    """What determines a hypernetwork's architecture, and the data it was trained for.
+
+    Args:
+        num_classes: classes K of the image data; the size of every predicted classification layer.
+        max_shape: largest tensor decoded at once, (out channels, in channels, height, width). Larger tensors are tiled.
+            Height and width must be equal.
+        hypernet: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges) or `graphormer` (GHN-3).
+        decoder: `conv` or `mlp`.
+        weight_norm: fan-in normalisation of predicted parameters (GHN-2, arXiv:2110.13100, section 3.3).
+        ve: virtual edges, messages over shortest paths of up to `ve_cutoff` edges.
+        layernorm: LayerNorm on the node states.
+        hid: width h of the node states; a multiple of 4.
+        layers, heads: number and heads of the Graphormer layers.
+        ve_cutoff: longest virtual edge.
+        dataset, in_channels, imsize: images the hypernetwork was trained on, where known.
+    """
+
+    num_classes: int = 10
+    max_shape: tuple[int, int, int, int] = (64, 64, 11, 11)
+    hypernet: str = "gatedgnn"
+    decoder: str = "conv"
+    weight_norm: bool = True
+    ve: bool = True
+    layernorm: bool = True
+    hid: int = 32
+    layers: int = 3
+    heads: int = 8
+    ve_cutoff: int = 50
+    dataset: str | None = None
+    in_channels: int = 3
+    imsize: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "max_shape", tuple(int(s) for s in self.max_shape))
+        if self.hypernet not in HYPERNETS:
+            raise ValueError(f"hypernet must be one of {HYPERNETS}, got {self.hypernet!r}")
+        if self.decoder not in DECODERS:
+            raise ValueError(f"decoder must be one of {DECODERS}, got {self.decoder!r}")
+        if len(self.max_shape) != 4 or self.max_shape[2] != self.max_shape[3]:
+            raise ValueError(
+                f"max_shape must be (out, in, size, size) with equal sizes, got {self.max_shape}"
+            )
+        if min(self.max_shape) < 1 or self.num_classes < 1:
+            raise ValueError(
+                "max_shape and num_classes must be positive, "
+                f"got {self.max_shape} and {self.num_classes}"
+            )
+        if self.hid % 4 or self.hid < 4:
+            raise ValueError(f"hid must be a positive multiple of 4, got {self.hid}")
+        if self.hypernet == "graphormer" and self.hid % self.heads:
+            raise ValueError(f"hid ({self.hid}) must be a multiple of heads ({self.heads})")
+
+    @property
+    def is_ghn3(self) -> bool:
+        """Whether kernels are cropped from the centre, as in GHN-3, or from the top left."""
+        return self.hypernet == "graphormer"
+
+    @property
+    def cutoff(self) -> int:
+        """Longest path that counts as an edge: 1 without virtual edges."""
+        return self.ve_cutoff if self.ve else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values, accepted by `from_dict`."""
+        return {**asdict(self), "max_shape": list(self.max_shape)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
+        """From a checkpoint's configuration; keys this class does not know are ignored."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in values.items() if k in known})

@@ -1,0 +1,150 @@
+"""Decoders: node states to blocks of parameters (GHN-2, arXiv:2110.13100; GHN-3, arXiv:2303.04143)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["ConvDecoder", "MLPDecoder", "VectorDecoder", "crop"]
+
+
+def crop(kernel: int, size: int, *, centre: bool) -> slice:
+    """Rows of a `size`-long axis that serve a kernel: the first ones (GHN-2) or the central ones (GHN-3).
+
+    A kernel longer than `size` gets the whole axis.
+    """
+    if not centre:
+        return slice(0, min(kernel, size))
+    middle = size // 2
+    return slice(max(0, middle - kernel // 2), min(size, middle + (kernel + 1) // 2))
+
+
+class ConvDecoder(nn.Module):
+    """Decoder of convolutional and linear weights: a per-pixel MLP on a map of S x S pixels.
+
+    Only the pixels that the kernel needs and the output channels that the weight needs are computed; the original
+    computes all of them and crops. Kernels larger than S are tiled (GHN-2) or interpolated (GHN-3).
+
+    Args:
+        hid: width h of node states.
+        max_shape: (O, I, S, S), the largest block.
+        num_classes: rows of the classification layer.
+        centre: crop kernels from the centre and use linear layers (GHN-3) instead of 1x1 convolutions from the top left
+            (GHN-2). Only the shapes of the stored weights differ.
+
+    Shapes:
+        (N, h) -> (N, out, in, kh, kw); classifier: (N, h) -> (N, num_classes, in).
+    """
+
+    def __init__(
+        self, hid: int, max_shape: tuple[int, ...], num_classes: int, *, centre: bool
+    ) -> None:
+        super().__init__()
+        self.max_shape, self.centre = tuple(max_shape), centre
+        o, i, s, _ = self.max_shape
+
+        def pointwise(n_in: int, n_out: int) -> nn.Module:
+            return nn.Linear(n_in, n_out) if centre else nn.Conv2d(n_in, n_out, 1)
+
+        self.fc = nn.Sequential(nn.Linear(hid, 4 * hid * s * s), nn.ReLU())
+        self.conv = nn.Sequential(
+            pointwise(4 * hid, 8 * hid), nn.ReLU(), pointwise(8 * hid, o * i)
+        )
+        self.class_layer_predictor = nn.Sequential(nn.ReLU(), pointwise(o, num_classes))
+
+    def pixels(self, x: Tensor, kernel: tuple[int, int]) -> Tensor:
+        """Hidden features of the pixels of one kernel size. Shapes: (N, h) -> (N, kh', kw', 8h)."""
+        s, h = self.max_shape[2], x.shape[1]
+        rows, cols = (crop(k, s, centre=self.centre) for k in kernel)
+        weight = self.fc[0].weight.view(-1, s, s, h)[:, rows, cols].permute(1, 2, 0, 3)
+        bias = self.fc[0].bias.view(-1, s, s)[:, rows, cols].permute(1, 2, 0)
+        kh, kw, c, _ = weight.shape
+        y = F.linear(x, weight.reshape(-1, h), bias.reshape(-1)).relu()
+        y = y.view(len(x), kh, kw, c)
+        first = self.conv[0]
+        return F.linear(y, first.weight.flatten(1), first.bias).relu()
+
+    def weights(self, pixels: Tensor, out: int, in_: int, kernel: tuple[int, int]) -> Tensor:
+        """Weights of `out` x `in_` channels. Shapes: (N, kh', kw', 8h) -> (N, out, in_, kh, kw)."""
+        o, i = self.max_shape[:2]
+        last = self.conv[2]
+        weight, bias = last.weight.flatten(1), last.bias
+        if (out, in_) != (o, i):
+            weight = weight.view(o, i, -1)[:out, :in_].flatten(0, 1)
+            bias = bias.view(o, i)[:out, :in_].flatten()
+        n, kh, kw, _ = pixels.shape
+        w = F.linear(pixels.flatten(0, 2), weight, bias).view(n, kh * kw, out * in_)
+        w = w.transpose(1, 2).reshape(n, out, in_, kh, kw)
+        return self._enlarge(w, kernel) if (kh, kw) != kernel else w
+
+    def classifier(self, x: Tensor, in_: int) -> Tensor:
+        """Weights of the classification layer. Shapes: (N, h) -> (N, num_classes, in_)."""
+        w = self.weights(self.pixels(x, (1, 1)), self.max_shape[0], in_, (1, 1))[..., 0, 0]
+        last = self.class_layer_predictor[1]
+        y = F.linear(w.relu().transpose(1, 2), last.weight.flatten(1), last.bias)
+        return y.transpose(1, 2)
+
+    def _enlarge(self, w: Tensor, kernel: tuple[int, int]) -> Tensor:
+        if self.centre:
+            y = F.interpolate(w.flatten(0, 1), kernel, mode="bilinear")
+            return y.view(*w.shape[:3], *kernel)
+        repeats = [-(-k // s) for k, s in zip(kernel, w.shape[3:], strict=True)]
+        return w.repeat(1, 1, 1, *repeats)[..., : kernel[0], : kernel[1]]
+
+
+class MLPDecoder(nn.Module):
+    """Decoder of weights without the per-pixel structure: one MLP to the whole block (GHN-2's ablation).
+
+    Same interface and shapes as `ConvDecoder`; kernels are cropped from the top left.
+    """
+
+    def __init__(self, hid: int, max_shape: tuple[int, ...], num_classes: int) -> None:
+        super().__init__()
+        self.max_shape, self.num_classes = tuple(max_shape), num_classes
+        o, i, s, _ = self.max_shape
+        self.mlp = nn.Module()
+        self.mlp.fc = nn.Sequential(
+            nn.Linear(hid, 2 * hid), nn.ReLU(), nn.Linear(2 * hid, o * i * s * s)
+        )
+        self.class_layer_predictor = nn.Sequential(nn.ReLU(), nn.Linear(2 * hid, num_classes * o))
+
+    def pixels(self, x: Tensor, kernel: tuple[int, int]) -> Tensor:  # noqa: ARG002
+        """Hidden features; the kernel plays no part yet. Shapes: (N, h) -> (N, 2h)."""
+        return self.mlp.fc[0](x).relu()
+
+    def weights(self, pixels: Tensor, out: int, in_: int, kernel: tuple[int, int]) -> Tensor:
+        """Shapes: (N, 2h) -> (N, out, in_, kh, kw)."""
+        o, i, s, _ = self.max_shape
+        rows, cols = (crop(k, s, centre=False) for k in kernel)
+        last = self.mlp.fc[2]
+        weight = last.weight.view(o, i, s, s, -1)[:out, :in_, rows, cols]
+        bias = last.bias.view(o, i, s, s)[:out, :in_, rows, cols]
+        w = F.linear(pixels, weight.reshape(-1, weight.shape[-1]), bias.reshape(-1))
+        w = w.view(len(pixels), *bias.shape)
+        repeats = [-(-k // n) for k, n in zip(kernel, w.shape[3:], strict=True)]
+        return w.repeat(1, 1, 1, *repeats)[..., : kernel[0], : kernel[1]]
+
+    def classifier(self, x: Tensor, in_: int) -> Tensor:
+        """Shapes: (N, h) -> (N, num_classes, in_)."""
+        w = self.class_layer_predictor(self.mlp.fc[0](x))
+        return w.view(len(x), self.num_classes, -1)[..., :in_]
+
+
+class VectorDecoder(nn.Module):
+    """Decoder of vectors: row 0 a normalisation's weight, row 1 a bias. Shapes: (N, h) -> (N, 2, M)."""
+
+    def __init__(self, hid: int, length: int) -> None:
+        super().__init__()
+        self.fc = nn.Sequential(nn.Linear(hid, 2 * hid), nn.ReLU(), nn.Linear(2 * hid, 2 * length))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x).view(len(x), 2, -1)
+
+
+def scale_last_layers(*layers: nn.Module, factor: float = 0.2) -> None:
+    """GHN-3's start: last layers of the decoders shrunk and without bias (arXiv:2303.04143, code)."""
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.mul_(factor)
+            layer.bias.zero_()

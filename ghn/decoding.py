@@ -1,0 +1,89 @@
+"""Which node states go through which decoder, in as few batches as possible."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ghn.fitting import gain, squash
+from ghn.targets import Target
+
+if TYPE_CHECKING:
+    from ghn.model import GHN
+
+__all__ = ["decode"]
+
+
+def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+    """Every target with its decoded block, normalised but not yet tiled (see `ghn.fitting`).
+
+    Shapes: x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices, never larger than the
+    target. Order: by decoder, not that of `targets`.
+    """
+    by_kind: dict[str, list[Target]] = defaultdict(list)
+    for target in targets:
+        by_kind[target.kind].append(target)
+    yield from _matrices(ghn, x, by_kind["matrix"])
+    yield from _class_weights(ghn, x, by_kind["class_weight"])
+    yield from _vectors(ghn, x, by_kind["weight"] + by_kind["bias"])
+    yield from _class_biases(ghn, x, by_kind["class_bias"])
+
+
+def _states(x: Tensor, targets: list[Target]) -> Tensor:
+    return x[torch.tensor([t.row for t in targets], device=x.device)]
+
+
+def _matrices(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+    """Grouped by kernel (shared pixels), then by channels."""
+    o, i = ghn.config.max_shape[:2]
+    kernels: dict[tuple[int, int], dict[tuple[int, int], list[Target]]] = {}
+    for t in targets:
+        assert t.view is not None
+        out, in_, kh, kw = t.view
+        group = kernels.setdefault((kh, kw), {})
+        group.setdefault((min(out, o), min(in_, i)), []).append(t)
+    for kernel, groups in kernels.items():
+        members = [t for group in groups.values() for t in group]
+        pixels = ghn.decoder.pixels(_states(x, members), kernel)
+        for (out, in_), group, part in zip(
+            groups, groups.values(), pixels.split([len(g) for g in groups.values()]), strict=False
+        ):
+            yield from _scaled(ghn, group, ghn.decoder.weights(part, out, in_, kernel))
+
+
+def _scaled(ghn: GHN, group: list[Target], blocks: Tensor) -> Iterator[tuple[Target, Tensor]]:
+    if ghn.config.weight_norm:
+        gains = [gain(t.shape, t.view or t.shape, table=t.table) for t in group]
+        blocks = blocks * torch.tensor(gains, device=blocks.device).view(-1, 1, 1, 1, 1)
+    yield from zip(group, blocks.unbind(0), strict=True)
+
+
+def _class_weights(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+    for t in targets:
+        assert t.view is not None
+        in_ = min(t.view[1], ghn.config.max_shape[1])
+        block = ghn.decoder.classifier(_states(x, [t]), in_)[..., None, None]
+        yield from _scaled(ghn, [t], block.expand(-1, -1, -1, *t.view[2:]))
+
+
+def _vectors(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+    if not targets:
+        return
+    rows = {row: k for k, row in enumerate(dict.fromkeys(t.row for t in targets))}
+    both = ghn.decoder_1d(x[torch.tensor(list(rows), device=x.device)])
+    parts = {}
+    for position, kind in enumerate(("weight", "bias")):
+        vector = both[:, position]
+        parts[kind] = (squash(vector, kind) if ghn.config.weight_norm else vector).unbind(0)
+    for t in targets:
+        yield t, parts[t.kind][rows[t.row]]
+
+
+def _class_biases(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+    for t in targets:
+        vector = ghn.bias_class(ghn.decoder_1d(_states(x, [t])))[0, 1]
+        yield t, squash(vector, "bias") if ghn.config.weight_norm else vector

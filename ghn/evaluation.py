@@ -1,0 +1,145 @@
+"""Accuracy of networks whose parameters a hypernetwork predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from tqdm import tqdm
+
+from ghn.model import GHN, use_batch_statistics
+from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets import NetConfig, Network
+from graph2nn.vision import Batches, ImageData
+
+__all__ = [
+    "NetResult",
+    "Summary",
+    "accuracy",
+    "evaluate_nets",
+    "evaluation_batches",
+    "network_function",
+    "summarise",
+]
+
+EVAL_SEED = 1111
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetResult:
+    """One evaluated network: top-1 and top-5 accuracy in percent, parameters and graph size."""
+
+    index: int
+    top1: float
+    top5: float
+    num_params: int
+    num_nodes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Mean over networks, its standard error (population deviation / sqrt n), extremes; in percent."""
+
+    n: int
+    mean: float
+    stderr: float
+    median: float
+    best: float
+    worst: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.stderr:.2f} (n={self.n}, best {self.best:.2f}, worst {self.worst:.2f})"
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Summary of a list of accuracies. Raises ValueError if it is empty."""
+    if not values:
+        raise ValueError("no networks were evaluated, so there is nothing to summarise")
+    v = torch.tensor(values, dtype=torch.float64)
+    return Summary(
+        n=len(v),
+        mean=v.mean().item(),
+        stderr=v.std(correction=0).item() / math.sqrt(len(v)),
+        median=v.quantile(0.5).item(),
+        best=v.max().item(),
+        worst=v.min().item(),
+    )
+
+
+Forward = Callable[[Tensor], Tensor]
+
+
+@torch.no_grad()
+def accuracy(forward: Forward, batches: Batches) -> tuple[float, float]:
+    """Top-1 and top-5 accuracy, in percent, of `forward` over all images of `batches`.
+
+    Networks with predicted parameters normalise by batch, so the figure depends on the batch size (64 in the published
+    tables). When memory runs out the batch is halved, as in the original, down to 2.
+    """
+    while True:
+        try:
+            hits = [_hits(forward(images), labels) for images, labels in batches]
+            top1, top5 = (sum(h) for h in zip(*hits, strict=True))
+            return 100 * top1 / len(batches.data), 100 * top5 / len(batches.data)
+        except torch.OutOfMemoryError:
+            if batches.batch_size <= 2:
+                raise
+            batches = evaluation_batches(
+                batches.data, batches.batch_size // 2, device=batches.device, noise=batches.noise
+            )
+            torch.cuda.empty_cache()
+
+
+def evaluation_batches(
+    data: ImageData, batch_size: int = 64, *, device: torch.device | str = "cpu", noise: bool | float = False
+) -> Batches:
+    """All images once, in the order of the published evaluation."""
+    return Batches(data, batch_size, train=False, seed=EVAL_SEED, device=device, noise=noise)
+
+
+def _hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
+    if isinstance(logits, tuple | list):
+        logits = logits[0]
+    best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    right = best == labels[:, None]
+    # a network of NaN logits predicts nothing, whatever topk makes of them
+    right &= logits.isfinite().all(1, keepdim=True)
+    return int(right[:, 0].sum()), int(right.any(1).sum())
+
+
+@torch.no_grad()
+def evaluate_nets(
+    ghn: GHN,
+    nets: Iterable[tuple[NetConfig, ArchGraph]],
+    batches: Batches,
+    *,
+    progress: bool = True,
+    title: str = "evaluate",
+) -> list[NetResult]:
+    """Predict the parameters of each network and measure it; the hypernetwork is in evaluation mode meanwhile."""
+    was_training, results = ghn.training, []
+    ghn.eval()
+    nets = nets if isinstance(nets, Sequence) else list(nets)
+    for index, (config, graph) in enumerate(
+        tqdm(nets, desc=title, disable=not progress, leave=False)
+    ):
+        parameters = ghn.predict_graphs([graph])[0]
+        parameters = {k: v.to(batches.device) for k, v in parameters.items()}
+        top1, top5 = accuracy(network_function(config, parameters), batches)
+        size = sum(p.numel() for p in parameters.values())
+        results.append(
+            NetResult(index=index, top1=top1, top5=top5, num_params=size, num_nodes=graph.num_nodes)
+        )
+    ghn.train(was_training)
+    return results
+
+
+def network_function(config: NetConfig, parameters: dict[str, Tensor]) -> Forward:
+    """The network of `config` with these parameters, in evaluation mode, normalising by batch."""
+    net = Network(config, device="meta").eval()
+    use_batch_statistics(net)
+    return lambda images: functional_call(net, parameters, (images,))

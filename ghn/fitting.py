@@ -1,0 +1,95 @@
+"""From decoded blocks to parameters: normalisation, slicing and tiling."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ghn.targets import Target
+
+__all__ = ["fit", "fit_into", "gain", "squash", "tile_into"]
+
+
+def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float:
+    """Fan-in factor sqrt(beta / fan_in) of a matrix (GHN-2, arXiv:2110.13100, section 3.3).
+
+    beta is 2, and 1 for layers that no ReLU follows: depthwise and 1 x k convolutions. Positional tables keep their
+    scale, as do, by the published rule, maps with one output channel of at least 11 rows.
+    """
+    if table or (len(shape) > 2 and shape[0] == 1 and view[2] >= 11):
+        return 1.0
+    fan_in = math.prod(shape[1:])
+    plain = len(shape) > 2 and (view[1] == 1 or view[2] < view[3])
+    return math.sqrt((1.0 if plain else 2.0) / fan_in)
+
+
+def squash(vector: Tensor, kind: str) -> Tensor:
+    """Vectors into their range: weights 2 sigmoid(p / 2) in [0, 2], biases tanh(p / 5) in [-1, 1]."""
+    if kind == "weight":
+        return 2 * torch.sigmoid(0.5 * vector)
+    return torch.tanh(0.2 * vector)
+
+
+def fit(block: Tensor, target: Target) -> Tensor:
+    """A new tensor of the target's shape: the block repeated as a whole along out and in, then cut.
+
+    Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`. Differentiable.
+    """
+    if target.view is None:
+        size = math.prod(target.shape)
+        if len(block) < size:
+            block = block.repeat(-(-size // len(block)))
+        return block[:size].reshape(target.shape)
+    o, i = target.view[:2]
+    so, si = block.shape[:2]
+    if so < o or si < i:
+        block = block.repeat(-(-o // so), -(-i // si), 1, 1)[:o, :i]
+    if target.table and len(target.shape) == 3:
+        return _table(block, target.shape)
+    if len(target.shape) > 4:
+        depth = target.shape[2:-2]
+        block = block.view(o, i, *[1] * len(depth), *block.shape[2:]).expand(target.shape)
+    return block.reshape(target.shape)
+
+
+def _table(block: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """(1, D, s, s) -> (1, L, D): pixels row by row; class tokens, first, get the mean of the map.
+
+    The original draws the class token's row at random; the mean keeps predictions deterministic.
+    """
+    _, length, _ = shape
+    rows = block.flatten(2).transpose(1, 2)
+    missing = length - rows.shape[1]
+    if missing > 0:
+        rows = torch.cat((rows.mean(1, keepdim=True).expand(-1, missing, -1), rows), dim=1)
+    return rows[:, :length]
+
+
+@torch.no_grad()
+def fit_into(out: Tensor, block: Tensor, target: Target) -> None:
+    """`fit` written straight into an existing tensor, without an intermediate copy of full size."""
+    if target.view is not None and len(target.shape) in (2, 4) and out.is_contiguous():
+        tile_into(out.view(target.view), block)
+    else:
+        out.copy_(fit(block, target))
+
+
+@torch.no_grad()
+def tile_into(out: Tensor, block: Tensor) -> None:
+    """Fill `out` with whole repetitions of `block` along the first two axes, cut at the end.
+
+    Shapes: out (o, i, kh, kw), contiguous; block (so, si, kh, kw) with so <= o, si <= i.
+    """
+    (o, i), (so, si) = out.shape[:2], block.shape[:2]
+    if (so, si) == (o, i):
+        out.copy_(block)
+        return
+    fo, fi = o // so, i // si
+    whole = out[: fo * so, : fi * si].unflatten(0, (fo, so)).unflatten(2, (fi, si))
+    whole.copy_(block[None, :, None])
+    if fi * si < i:
+        out[: fo * so, fi * si :].copy_(out[: fo * so, : i - fi * si])
+    if fo * so < o:
+        out[fo * so :].copy_(out[: o - fo * so])

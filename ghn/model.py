@@ -1,0 +1,295 @@
+"""The graph hypernetwork: any network in, its parameters out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ghn.config import GHNConfig
+from ghn.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
+from ghn.decoding import decode
+from ghn.fitting import fit, fit_into
+from ghn.gated import GatedGNN
+from ghn.graphormer import Graphormer
+from ghn.mlp import NodeMLP
+from ghn.shape_encoder import ShapeEncoder
+from ghn.targets import Target, targets_of
+from graph2nn.archgraph import PRIMITIVES, ArchGraph, trace
+
+__all__ = ["GHN", "use_batch_statistics"]
+
+
+class GHN(nn.Module):
+    """Graph hypernetwork: predicts all parameters of a network from its computational graph in one forward pass.
+
+    GHN-1 (arXiv:1810.05749), GHN-2 and its MLP baseline (arXiv:2110.13100) and GHN-3 (arXiv:2303.04143) differ only in
+    their `GHNConfig`. Parameters that the published graphs leave out (class tokens, layer scales, relative position
+    tables, recurrent weights) are predicted too, from a second pass over the graph that holds every parameter, so the
+    published ones keep their published values.
+
+    Args:
+        config: the configuration; or give its fields as keywords.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> ghn = GHN(hid=16, max_shape=(16, 16, 3, 3))
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        >>> sorted(ghn.predict(net, torch.zeros(1, 3, 8, 8)))
+        ['0.bias', '0.weight', '3.bias', '3.weight']
+    """
+
+    def __init__(self, config: GHNConfig | None = None, **fields: Any) -> None:
+        super().__init__()
+        c = self.config = replace(config, **fields) if config else GHNConfig(**fields)
+        self.embed = nn.Embedding(len(PRIMITIVES), c.hid)
+        self.shape_enc = ShapeEncoder(c.hid, c.num_classes, c.max_shape)
+        self.gnn = _trunk(c)
+        self.ln = nn.LayerNorm(c.hid) if c.layernorm else None
+        self.decoder: ConvDecoder | MLPDecoder
+        if c.decoder == "conv":
+            self.decoder = ConvDecoder(c.hid, c.max_shape, c.num_classes, centre=c.is_ghn3)
+        else:
+            self.decoder = MLPDecoder(c.hid, c.max_shape, c.num_classes)
+        length = max(c.max_shape[:2])
+        self.decoder_1d = VectorDecoder(c.hid, length)
+        self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(length, c.num_classes))
+        if c.is_ghn3:
+            self._init_ghn3()
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
+        """A hypernetwork from a checkpoint: ours, ppuda's or GHN-3's. See `ghn.checkpoints.load_ghn`."""
+        from ghn.checkpoints import load_ghn
+
+        return load_ghn(path, device=device)
+
+    @classmethod
+    def from_pretrained(cls, name: str, *, device: str | torch.device = "cpu") -> GHN:
+        """A shipped or published hypernetwork by name or path. See `ghn.hub.from_pretrained`."""
+        from ghn.hub import from_pretrained
+
+        return from_pretrained(name, device=device)
+
+    @property
+    def view(self) -> str:
+        """Which published graph the hypernetwork reads: `ghn2` or `ghn3`."""
+        return "ghn3" if self.config.is_ghn3 else "ghn2"
+
+    def forward(
+        self,
+        model: nn.Module,
+        input: Any = None,
+        *,
+        graph: ArchGraph | None = None,
+        predict_class_layers: bool = True,
+        bn_train: bool = True,
+        keep_grads: bool = False,
+        return_embeddings: bool = False,
+    ) -> nn.Module | tuple[nn.Module, Tensor]:
+        """Write the predicted parameters into `model` and return it.
+
+        Args:
+            model: any network; its parameters are overwritten in place, on whatever device they are.
+            input: example input for tracing; by default images of the network's expected size.
+            graph: the network's graph, if at hand; saves the tracing.
+            predict_class_layers: False leaves the classification layer alone (fine-tuning on another label set).
+            bn_train: make batch normalisation use the statistics of each batch, as evaluation of predicted parameters
+                needs: no running statistics were ever collected. Call after `model.eval()`, which would undo it.
+            keep_grads: put tensors with gradient in the place of the parameters, to train the hypernetwork through
+                `model`. `predict` with `torch.func.functional_call` is the cleaner way.
+            return_embeddings: also return the node states, shape (N, h).
+
+        Raises:
+            ValueError: if the network does not fit the hypernetwork (number of classes or channels) or has no
+                parameters.
+        """
+        own = dict(model.named_parameters())
+        with torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()):
+            embeddings = None
+            for targets, x in self._passes(model, input, graph, predict_class_layers):
+                embeddings = x if embeddings is None else embeddings
+                for target, block in decode(self, x, targets):
+                    if keep_grads:
+                        _replace_parameter(model, target.name, fit(block, target))
+                    else:
+                        fit_into(own[target.name].data, block, target)
+        if bn_train:
+            use_batch_statistics(model)
+        return (model, embeddings) if return_embeddings else model
+
+    def predict(
+        self,
+        model: nn.Module,
+        input: Any = None,
+        *,
+        graph: ArchGraph | None = None,
+        predict_class_layers: bool = True,
+    ) -> dict[str, Tensor]:
+        """All parameters of `model` as a dict for `torch.func.functional_call`; `model` is left untouched.
+
+        Differentiable with respect to the hypernetwork. Arguments as in `forward`.
+        """
+        predicted: dict[str, Tensor] = {}
+        for targets, x in self._passes(model, input, graph, predict_class_layers):
+            for target, block in decode(self, x, targets):
+                predicted[target.name] = fit(block, target)
+        return {n: predicted[n] for n, _ in model.named_parameters() if n in predicted}
+
+    def predict_graphs(self, graphs: Sequence[ArchGraph]) -> list[dict[str, Tensor]]:
+        """Parameters of a batch of networks from their graphs alone, one dict a graph. Differentiable.
+
+        Nothing is instantiated: the graphs carry every name and shape. This is what training uses.
+        """
+        targets = self.targets(graphs)
+        predicted: list[dict[str, Tensor]] = [{} for _ in graphs]
+        for target, block in decode(self, self.encode(graphs), targets):
+            predicted[target.graph][target.name] = fit(block, target)
+        return predicted
+
+    def encode(self, graphs: Sequence[ArchGraph]) -> Tensor:
+        """Final states of all nodes of all graphs. Shapes: -> (N, h)."""
+        for graph in graphs:
+            if graph.ops != PRIMITIVES:
+                raise ValueError(
+                    f"a hypernetwork reads graphs of the {len(PRIMITIVES)} primitives, got {graph!r} with "
+                    f"{len(graph.ops)} operations: trace with view={self.view!r}"
+                )
+        device = self.embed.weight.device
+        op = np.concatenate([g.op for g in graphs]).astype(np.int64)
+        shape = np.concatenate([g.shape for g in graphs]).astype(np.int64)
+        x = self.embed(torch.from_numpy(op).to(device))
+        x = x + self.shape_enc(torch.from_numpy(shape).to(device))
+        x = self.gnn(x, graphs)
+        return x if self.ln is None else self.ln(x)
+
+    def embed_network(self, model: nn.Module | ArchGraph, input: Any = None) -> Tensor:
+        """Embedding of a network: the mean of its node states (arXiv:2110.13100, 5.3). Shapes: -> (h,)."""
+        graph = model if isinstance(model, ArchGraph) else self._trace(model, input)
+        return self.encode([graph]).mean(0)
+
+    def targets(
+        self, graphs: Sequence[ArchGraph], *, predict_class_layers: bool = True
+    ) -> list[Target]:
+        """What must be predicted for a batch of graphs; checks that it can be.
+
+        Raises:
+            ValueError: a classification layer of another size than the hypernetwork's.
+        """
+        found: list[Target] = []
+        row = 0
+        for index, graph in enumerate(graphs):
+            some = targets_of(graph, row=row, index=index, num_classes=self.config.num_classes)
+            row += graph.num_nodes
+            if not predict_class_layers:
+                some = [t for t in some if not t.kind.startswith("class")]
+            else:
+                self._check_classes(graph, some)
+            found.extend(some)
+        return found
+
+    def _check_classes(self, graph: ArchGraph, targets: list[Target]) -> None:
+        k = self.config.num_classes
+        sizes = {t.shape[0]: t.name for t in targets if t.kind.startswith("class")}
+        if graph.num_classes is not None and not sizes:
+            sizes = {graph.num_classes: "its output"}
+        for size, where in sizes.items():
+            if size != k:
+                data = f" on {self.config.dataset!r}" if self.config.dataset else ""
+                raise ValueError(
+                    f"the hypernetwork was trained{data} for {k} classes, but {where} of the network "
+                    f"{graph.name or ''} has {size}: build the network with num_classes={k}, choose a hypernetwork "
+                    "for its data set, or pass predict_class_layers=False to keep its last layer"
+                )
+
+    def _passes(
+        self, model: nn.Module, input: Any, graph: ArchGraph | None, predict_class_layers: bool
+    ) -> Iterator[tuple[list[Target], Tensor]]:
+        """The published graph, then, if parameters are left, the graph with every parameter."""
+        names = {n for n, _ in model.named_parameters()}
+        if not names:
+            raise ValueError(
+                f"{type(model).__name__} has no parameters, so there is nothing to predict"
+            )
+        self._check_input(input)
+        graph = graph or self._trace(model, input)
+        targets = self.targets([graph], predict_class_layers=predict_class_layers)
+        left = names.difference(*graph.params)
+        yield [t for t in targets if t.name in names], self.encode([graph])
+        if not left:
+            return
+        full = trace(model, input, view="primitives")
+        rest = [t for t in targets_of(full) if t.name in left]
+        if rest:
+            yield rest, self.encode([full])
+        left = left.difference(*full.params)
+        if left:
+            warnings.warn(
+                f"{len(left)} parameters of {type(model).__name__} are not used by its forward pass and keep "
+                f"their values: {', '.join(sorted(left)[:5])}",
+                stacklevel=3,
+            )
+
+    def _trace(self, model: nn.Module, input: Any) -> ArchGraph:
+        if input is None:
+            self._check_first_layer(model)
+        return trace(model, input, view=self.view)
+
+    def _check_first_layer(self, model: nn.Module) -> None:
+        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        if first is not None and first.in_channels != self.config.in_channels:
+            self._wrong_channels(first.in_channels, "the network's first convolution takes")
+
+    def _check_input(self, input: Any) -> None:
+        if isinstance(input, Tensor) and input.dim() == 4:
+            if input.shape[1] != self.config.in_channels:
+                self._wrong_channels(input.shape[1], "the example input has")
+
+    def _wrong_channels(self, got: int, who: str) -> None:
+        c = self.config
+        data = f" on {c.dataset!r}" if c.dataset else ""
+        raise ValueError(
+            f"the hypernetwork was trained{data} for images of {c.in_channels} channels, but {who} {got}: "
+            f"give the network {c.in_channels} input channels"
+        )
+
+    def _init_ghn3(self) -> None:
+        """GHN-3's initial values: embeddings truncated normal with std h^-1/2, last decoder layers shrunk."""
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.trunc_normal_(module.weight, std=self.config.hid**-0.5, a=-2, b=2)
+        scale_last_layers(self.decoder_1d.fc[2])
+        if isinstance(self.decoder, ConvDecoder):
+            scale_last_layers(self.decoder.conv[2], self.decoder.class_layer_predictor[1])
+
+
+def _trunk(c: GHNConfig) -> nn.Module:
+    if c.hypernet == "gatedgnn":
+        return GatedGNN(c.hid, ve=c.ve, cutoff=c.ve_cutoff)
+    if c.hypernet == "mlp":
+        return NodeMLP(c.hid)
+    return Graphormer(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff)
+
+
+def use_batch_statistics(model: nn.Module) -> None:
+    """Make every batch normalisation normalise by its batch, whatever mode the network is in now."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.track_running_stats = False
+            module.training = True
+
+
+def _replace_parameter(model: nn.Module, name: str, value: Tensor) -> None:
+    """Put a plain tensor, with its gradient history, where a parameter was."""
+    path, _, leaf = name.rpartition(".")
+    module = model.get_submodule(path)
+    module._parameters.pop(leaf, None)
+    module.__dict__[leaf] = value

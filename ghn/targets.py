@@ -1,0 +1,96 @@
+"""What a hypernetwork must predict: one `Target` a parameter, with the decoder it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graph2nn.archgraph import ArchGraph
+
+__all__ = ["Target", "targets_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One parameter to predict.
+
+    Args:
+        row: row of its node in the batch's node states.
+        graph: number of the graph in the batch.
+        name: qualified name of the parameter.
+        shape: its true shape.
+        kind: `matrix` (convolutional and linear weights, tables), `class_weight`, `class_bias`, `weight` (vector that
+            multiplies), `bias` (vector that is added).
+        view: the matrix's shape as (out, in, kh, kw), else None.
+        table: a positional encoding, not normalised.
+    """
+
+    row: int
+    graph: int
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    view: tuple[int, int, int, int] | None = None
+    table: bool = False
+
+
+def targets_of(
+    graph: ArchGraph, *, row: int = 0, index: int = 0, num_classes: int | None = None
+) -> list[Target]:
+    """Targets of a graph, in node order; `row` is the batch row of its first node.
+
+    Position decides what the classification layer is, as in the originals: its weight is the last node but one and its
+    bias the last. A last layer without bias (weight at the last node, `num_classes` rows) counts too, which theirs do
+    not see.
+    """
+    last, ops = graph.num_nodes - 1, graph.ops
+    unbiased = last >= 0 and _is_unbiased_classifier(graph, last, num_classes)
+    classifier = last if unbiased else last - 1
+    found = []
+    for node, names in enumerate(graph.params):
+        op = ops[graph.op[node]] if names else ""
+        for position, name in enumerate(names):
+            shape = graph.param_shapes[name]
+            is_bias = op == "bias" or position > 0 or name.endswith("bias")
+            kind, view, table = _kind(op, shape, is_bias=is_bias)
+            if node == classifier and kind == "matrix" and op == "conv" and not table:
+                kind = "class_weight"
+            elif node == last and kind == "bias" and op == "bias":
+                kind = "class_bias"
+            found.append(Target(row + node, index, name, shape, kind, view, table))
+    return found
+
+
+def _is_unbiased_classifier(graph: ArchGraph, last: int, num_classes: int | None) -> bool:
+    if len(graph.params[last]) != 1 or graph.ops[graph.op[last]] != "conv":
+        return False
+    shape = graph.param_shapes[graph.params[last][0]]
+    return len(shape) > 1 and shape[0] == num_classes
+
+
+def _kind(
+    op: str, shape: tuple[int, ...], *, is_bias: bool
+) -> tuple[str, tuple[int, int, int, int] | None, bool]:
+    """Kind, 4-D view and whether it is a positional table, from the operation and the shape."""
+    n = len(shape)
+    vector = "bias" if is_bias or op == "pos_enc" else "weight"
+    if n <= 1:
+        return vector, None, False
+    if n == 2 and not is_bias:
+        return "matrix", (shape[0], shape[1], 1, 1), False
+    if op in ("conv", "sep_conv", "dil_conv") or (n == 4 and not is_bias and op == "pos_enc"):
+        if n == 3:
+            return "matrix", (shape[0], shape[1], 1, shape[2]), False
+        if n == 4:
+            o, i, kh, kw = shape
+            table = op == "pos_enc" and o == 1
+            return "matrix", (o, i, kh, kw), table
+        return "matrix", (shape[0], shape[1], shape[-2], shape[-1]), False
+    if n == 3 and shape[0] == 1 and shape[1] > 1 and shape[2] > 1:
+        side = int(shape[1] ** 0.5)
+        return "matrix", (1, shape[2], side, side), True
+    if sum(s > 1 for s in shape) <= 1:
+        return vector, None, False
+    rest = 1
+    for s in shape[1:]:
+        rest *= s
+    return "matrix", (shape[0], rest, 1, 1), op == "pos_enc"

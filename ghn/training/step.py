@@ -1,0 +1,143 @@
+"""One training step of a hypernetwork, with memory for one network at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from ghn.model import GHN
+from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets import NetConfig, Network
+
+__all__ = ["StepResult", "autocast", "joint_step", "meta_step", "seeded"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """What a step measured: mean loss and accuracy over the networks, and whether gradients are usable.
+
+    Args:
+        loss: mean cross-entropy (without the regulariser) in nats.
+        accuracy: mean top-1 accuracy on the step's images, in [0, 1].
+        finite: False if some network's loss was infinite or NaN; then no gradients were added.
+    """
+
+    loss: float
+    accuracy: float
+    finite: bool = True
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout's randomness from one seed, leaving the global generators as they were."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
+    """Mixed precision on `device`, or nothing if `dtype` is None."""
+    return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
+
+
+def meta_step(
+    ghn: GHN,
+    nets: Sequence[tuple[NetConfig, ArchGraph]],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    total: int | None = None,
+    seed: int = 0,
+    label_smoothing: float = 0.0,
+    norm_penalty: float = 0.0,
+    scale: float = 1.0,
+    amp: torch.dtype | None = None,
+) -> StepResult:
+    """Add the gradient of the mean loss over `nets` to the hypernetwork's `.grad`.
+
+    Each network is run and differentiated by itself, down to its predicted parameters; only then is the hypernetwork
+    differentiated, once, for all. So activations of one network are alive at a time, and memory does not grow with the
+    meta-batch. The result equals the joint gradient (`joint_step`).
+
+    Args:
+        ghn: the hypernetwork, in training mode.
+        nets: configurations with their graphs; the networks are built on the meta device.
+        images, labels: one batch, the same for all networks.
+        total: size of the whole meta-batch, if other processes hold the rest of it.
+        seed: of the networks' dropout; network k uses `seed + k`.
+        label_smoothing: of the cross-entropy.
+        norm_penalty: weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143, section 4.3).
+        scale: factor on the loss before differentiating (gradient scaler).
+        amp: precision of the networks' forward passes; the hypernetwork stays in float32.
+
+    Shapes: images (B, C, H, W), labels (B,).
+    """
+    total = total or len(nets)
+    predicted = ghn.predict_graphs([graph for _, graph in nets])
+    outputs: list[Tensor] = []
+    gradients: list[Tensor] = []
+    loss_sum = correct = 0.0
+    for k, ((config, _), parameters) in enumerate(zip(nets, predicted, strict=True)):
+        leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
+        with seeded(seed + k, images.device), autocast(images.device, amp):
+            logits = functional_call(_skeleton(config), leaves, (images,)).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            return StepResult(loss=value, accuracy=math.nan, finite=False)
+        loss_sum += value
+        correct += (logits.argmax(1) == labels).float().mean().item()
+        objective = loss + norm_penalty * penalty(leaves) if norm_penalty else loss
+        found = torch.autograd.grad(
+            objective * (scale / total), list(leaves.values()), allow_unused=True
+        )
+        for parameter, gradient in zip(parameters.values(), found, strict=True):
+            if gradient is not None and parameter.requires_grad:
+                outputs.append(parameter)
+                gradients.append(gradient)
+        del logits, loss, objective, leaves
+    torch.autograd.backward(outputs, gradients)
+    return StepResult(loss=loss_sum / len(nets), accuracy=correct / len(nets))
+
+
+def joint_step(
+    ghn: GHN,
+    nets: Sequence[tuple[NetConfig, ArchGraph]],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    seed: int = 0,
+    label_smoothing: float = 0.0,
+    norm_penalty: float = 0.0,
+) -> float:
+    """Plain twin of `meta_step`: one backward pass through all networks at once. Returns the mean loss."""
+    objective = torch.zeros((), device=images.device)
+    total = 0.0
+    for k, ((config, _), parameters) in enumerate(
+        zip(nets, ghn.predict_graphs([graph for _, graph in nets]), strict=True)
+    ):
+        with seeded(seed + k, images.device):
+            logits = functional_call(_skeleton(config), parameters, (images,))
+        loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        total += loss.item()
+        objective = objective + loss + norm_penalty * penalty(parameters)
+    (objective / len(nets)).backward()
+    return total / len(nets)
+
+
+def penalty(parameters: dict[str, Tensor]) -> Tensor:
+    """Sum of the Frobenius norms of the predicted tensors, not squared."""
+    return torch.stack([p.norm() for p in parameters.values()]).sum()
+
+
+def _skeleton(config: NetConfig) -> nn.Module:
+    """The network without parameter values."""
+    return Network(config, device="meta").train()
