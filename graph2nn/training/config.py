@@ -55,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type, prefix: str = "") 
     """One argument for each field of the dataclass `cls`.
 
     Types: str, int, float, bool (a flag; `--no-name` where the default is true), `Literal`, tuples
-    (`200,250` or `200 250`), each also `| None` (written `none`). A field that is a dataclass itself
-    gives arguments whose names begin with the field's name. Underscores may be written as dashes.
+    (`200,250` or `200 250`), each also `| None` (written `none`). A field that is a dataclass
+    itself gives arguments whose names begin with the field's name. Underscores may be written as
+    dashes.
 
     Raises:
         TypeError: a field of another type.
@@ -89,8 +90,8 @@ def parse_config(
 ) -> Config:
     """`cls` from the command line (`sys.argv` when `argv` is None).
 
-    A `ValueError` of the dataclass ends the program with that message and the usage, as a wrong flag
-    does.
+    A `ValueError` of the dataclass ends the program with that message and the usage, as a wrong
+    flag does.
     """
     parser = argparse.ArgumentParser(description=description)
     add_arguments(parser, cls)

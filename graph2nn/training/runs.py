@@ -54,7 +54,8 @@ class RunFolder:
         self._check_contents(resume, may_differ)
         _write_json(self.path / "config.json", self.config)
         _write_json(self.path / "environment.json", describe_environment())
-        self.best_value: float | None = None
+        self._record = self.path / "best.json"
+        self.best_value = self._stored_best()
         self._metrics = self.path / "metrics.jsonl"
         self._board = _summary_writer(self.path) if tensorboard else None
 
@@ -121,6 +122,7 @@ class RunFolder:
         if old is not None and (value <= old if larger_is_better else value >= old):
             return False
         save_checkpoint(self.best, payload)
+        _write_json(self._record, {"value": value})
         self.best_value = value
         return True
 
@@ -132,6 +134,12 @@ class RunFolder:
         """Flushes what TensorBoard has not written yet."""
         if self._board is not None:
             self._board.close()
+
+    def _stored_best(self) -> float | None:
+        try:
+            return float(json.loads(self._record.read_text(encoding="utf-8"))["value"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _check_contents(self, resume: bool, may_differ: tuple[str, ...]) -> None:
         if self.path.exists() and not self.path.is_dir():
