@@ -5,8 +5,10 @@ from graph2nn.deepnets.config import OPS, Genotype, NetConfig
 from graph2nn.deepnets.dataset import EndlessNets, MetaBatch, MetaBatches, NetDataset, eval_nets
 from graph2nn.deepnets.genotypes import DARTS, GENOTYPES, PDARTS, ViT
 from graph2nn.deepnets.network import Network
+from graph2nn.deepnets.published import PublishedNets, write_published
 from graph2nn.deepnets.sampling import draw_widths, sample_config, sample_genotype, sample_table
 from graph2nn.deepnets.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.deepnets.store import NetStore, load_nets, save_nets
 from graph2nn.deepnets.table import NetTable
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "MetaBatches",
     "NetConfig",
     "NetDataset",
+    "NetStore",
     "NetTable",
     "Network",
+    "PublishedNets",
     "SplitRules",
     "ViT",
     "WidthRule",
@@ -32,9 +36,12 @@ __all__ = [
     "draw_widths",
     "eval_nets",
     "is_connected",
+    "load_nets",
     "num_nodes",
     "sample_config",
     "sample_genotype",
     "sample_table",
+    "save_nets",
     "split_rules",
+    "write_published",
 ]

@@ -19,7 +19,19 @@ from graph2nn.deepnets.sampling import draw_table_widths, sample_table
 from graph2nn.deepnets.splits import SPLITS, SplitRules, WidthRule, split_rules
 from graph2nn.deepnets.table import NetTable
 
-__all__ = ["EndlessNets", "MetaBatch", "MetaBatches", "NetDataset", "NetSource", "eval_nets"]
+__all__ = [
+    "EVAL_CHUNK",
+    "EndlessNets",
+    "MetaBatch",
+    "MetaBatches",
+    "NetDataset",
+    "NetSource",
+    "eval_chunk",
+    "eval_nets",
+]
+
+EVAL_CHUNK = 100
+"""Networks of an evaluation set drawn from one random stream: longer sets begin with shorter ones."""
 
 _EVAL, _TRAIN = 0, 1  # first part of a random stream's key
 _CACHED_CHUNKS = 8
@@ -41,7 +53,8 @@ class NetSource(Protocol):
 
 def _rng(split: str, seed: int, *key: int) -> np.random.Generator:
     """Independent generators: the key of a training stream never equals one of an evaluation."""
-    place = list(SPLITS).index(split)
+    # The networks of `wide` are those of `test`, wider: they share the random numbers.
+    place = list(SPLITS).index("test" if split == "wide" else split)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, place, *key])))
 
 
@@ -220,14 +233,25 @@ def eval_nets(
             genotype=ViT, n_cells=12, C=128, preproc=False, C_mult=1, norm="bn-track", **images
         )
         return NetDataset([config][:n])
-    if not isinstance(rules, SplitRules):
-        rules = split_rules(split, imsize=imsize, **(rules or {}))
-    chunk = 100  # so that a longer set begins with the shorter one
     tables = [
-        sample_table(rules, chunk, _rng(split, seed, _EVAL, k), **images)
-        for k in range(max(1, -(-n // chunk)))
+        eval_chunk(split, k, seed, rules=rules, **images)
+        for k in range(max(1, -(-n // EVAL_CHUNK)))
     ]
     return NetDataset(NetTable.join(tables).take(slice(n)), **images)
+
+
+def eval_chunk(
+    split: str,
+    chunk: int,
+    seed: int = 0,
+    *,
+    rules: SplitRules | Mapping[str, Any] | None = None,
+    **images: int,
+) -> NetTable:
+    """Networks `chunk * EVAL_CHUNK` and following of `eval_nets`, for generation in parallel."""
+    if not isinstance(rules, SplitRules):
+        rules = split_rules(split, imsize=images.get("imsize", 32), **(rules or {}))
+    return sample_table(rules, EVAL_CHUNK, _rng(split, seed, _EVAL, chunk), **images)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
