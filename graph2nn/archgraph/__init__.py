@@ -1,7 +1,24 @@
-"""Graphs of networks: tracing any module, virtual edges, batching, conversion."""
+"""Graphs of networks: tracing any module, virtual edges, batching, conversion, drawing."""
 
+from graph2nn.archgraph.batch import GraphBatch
+from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
+from graph2nn.archgraph.coverage import Coverage, coverage
 from graph2nn.archgraph.graph import ArchGraph, shape4d
+from graph2nn.archgraph.hashing import structural_hash
 from graph2nn.archgraph.primitives import PRIMITIVE_ID, PRIMITIVES
 from graph2nn.archgraph.tracing import trace
 
-__all__ = ["PRIMITIVES", "PRIMITIVE_ID", "ArchGraph", "shape4d", "trace"]
+__all__ = [
+    "PRIMITIVES",
+    "PRIMITIVE_ID",
+    "ArchGraph",
+    "Coverage",
+    "GraphBatch",
+    "coverage",
+    "from_networkx",
+    "shape4d",
+    "structural_hash",
+    "to_networkx",
+    "to_pyg",
+    "trace",
+]

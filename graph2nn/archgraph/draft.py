@@ -1,4 +1,5 @@
-"""A graph under construction: nodes with sets of predecessors, and the passes that take nodes out."""
+"""A graph under construction: nodes with sets of predecessors, and the passes that take nodes
+out."""
 
 from __future__ import annotations
 
@@ -30,10 +31,14 @@ class Node:
 
 
 class Draft:
-    """Nodes in an order that is topological, or is made so by `finish`."""
+    """Nodes in an order that is topological, or is made so by `finish`.
+
+    `ends` are the nodes the network's outputs end in.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[Node | None] = []
+        self.ends: dict[int, None] = {}
 
     def add(self, node: Node, preds: Iterable[int] = ()) -> int:
         """Appends a node; returns its number."""
@@ -75,18 +80,10 @@ class Draft:
                 target.preds.update(node.preds)
             for p in node.preds:
                 succ[p] = [s for s in succ[p] if s != i] + [s for s in succ[i] if s not in succ[p]]
+            if i in self.ends:
+                del self.ends[i]
+                self.ends.update(node.preds)
             self.nodes[i] = None
-
-    def keep_ancestors(self, ends: Iterable[int]) -> None:
-        """Takes out every node from which none of `ends` is reached."""
-        wanted: set[int] = set()
-        stack = list(ends)
-        while stack:
-            i = stack.pop()
-            if i not in wanted:
-                wanted.add(i)
-                stack.extend(self.nodes[i].preds)  # type: ignore[union-attr]
-        self.nodes = [n if i in wanted else None for i, n in enumerate(self.nodes)]
 
     def _order(self) -> list[int]:
         """The present order if it is topological, else a stable topological order (depth first)."""
@@ -107,7 +104,7 @@ class Draft:
                     continue
                 state[i] = False
                 preds = self.nodes[i].preds  # type: ignore[union-attr]
-                stack.extend(p for p in reversed(sorted(preds)) if p not in state)
+                stack.extend(p for p in sorted(preds, reverse=True) if p not in state)
         return order
 
     def finish(
@@ -146,12 +143,14 @@ class Draft:
             ops=ops,
             name=name,
             num_classes=num_classes,
+            outputs=tuple(sorted(number[i] for i in self.ends)),
             note=note,
         )
 
 
 def _cells(nodes: list[Node], num_cells: int) -> np.ndarray:
-    """Number of the cell of each node, from its name; unnamed nodes belong where the one before does."""
+    """Number of the cell of each node, from its name; unnamed nodes belong where the one before
+    does."""
     cells = np.zeros(len(nodes), dtype=np.int64)
     if num_cells == 1:
         return cells

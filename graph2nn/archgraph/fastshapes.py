@@ -1,8 +1,9 @@
 """Output shapes of common operations, computed without running their meta kernels.
 
-A meta kernel costs 20 µs (convolution) to 1.2 ms (batch norm, a Python decomposition) a call; the shape rules here cost
-about 3 µs. A rule that meets an argument it does not understand, or shapes that do not fit, returns None: the caller
-then runs the real kernel, which also raises the proper error.
+A meta kernel costs 20 µs (convolution) to 1.2 ms (batch norm, a Python decomposition) a call; the
+shape rules here cost about 3 µs. A rule that meets an argument it does not understand, or shapes
+that do not fit, returns None: the caller then runs the real kernel, which also raises the proper
+error.
 """
 
 from __future__ import annotations
@@ -227,8 +228,9 @@ def _recurrent(args: tuple, kwargs: dict) -> tuple | None:
 
 
 _POINTWISE = (
-    "relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish tanh sigmoid hardsigmoid hardswish softplus "
-    "logsigmoid softsign dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout"
+    "relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish tanh sigmoid hardsigmoid "
+    "hardswish softplus logsigmoid softsign dropout dropout1d dropout2d dropout3d alpha_dropout "
+    "feature_alpha_dropout"
 )
 
 SHAPE_RULES: dict[str, Rule] = {

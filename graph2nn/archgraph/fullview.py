@@ -23,11 +23,13 @@ NORMS = {
 
 
 def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
-    """One node for every recorded operation, named after its function (`conv2d`, `gelu`, `getitem`, ...).
+    """One node for every recorded operation, named after its function (`conv2d`, `gelu`, `getitem`,
+    ...).
 
-    The node carries the first parameter the operation reads; a normalisation its weight and bias. Further parameters
-    follow as nodes of their own: `bias`, or `<operation>.<parameter>` (a recurrent layer's matrices, the output
-    projection of attention). A parameter read twice (tied, reused) is carried by the first reader only.
+    The node carries the first parameter the operation reads; a normalisation its weight and bias.
+    Further parameters follow as nodes of their own: `bias`, or `<operation>.<parameter>` (a
+    recurrent layer's matrices, the output projection of attention). A parameter read twice (tied,
+    reused) is carried by the first reader only.
     """
     draft = Draft()
     used: set[int] = set()
@@ -35,6 +37,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     for op in trace.ops:
         preds = union([(exits[i],) for i in op.inputs])
         exits.append(draft.chain(_nodes(op, trace, used), preds))
+    draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
     return draft.finish(
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},

@@ -15,9 +15,10 @@ __all__ = ["ArchGraph", "shape4d"]
 def shape4d(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """A parameter's shape as (out, in, height, width), the form the shape encoder reads.
 
-    1-D `(n,)` becomes `(n, 1, 1, 1)`, 2-D `(o, i)` becomes `(o, i, 1, 1)`. A table of L positions `(1, L, D)` with
-    L, D > 1 becomes the square map `(1, D, √L, √L)` (rounded down); other 3-D shapes get a trailing 1. More than four
-    axes (3-d convolutions) fold the leading kernel axes into the height. A scalar is `(1, 1, 1, 1)`.
+    1-D `(n,)` becomes `(n, 1, 1, 1)`, 2-D `(o, i)` becomes `(o, i, 1, 1)`. A table of L positions
+    `(1, L, D)` with L, D > 1 becomes the square map `(1, D, √L, √L)` (rounded down); other 3-D
+    shapes get a trailing 1. More than four axes (3-d convolutions) fold the leading kernel axes
+    into the height. A scalar is `(1, 1, 1, 1)`.
     """
     n = len(shape)
     if n == 3 and shape[0] == 1 and shape[1] > 1 and shape[2] > 1:
@@ -37,17 +38,22 @@ class ArchGraph:
 
     Args:
         op: id of each node's operation, an index into `ops`.
-        shape: 4-D shape of the node's parameter, or `(1, 1, k, k)` of a pool; zeros where a node has none.
-        edges: row 0 the sources, row 1 the targets of the real edges, without duplicates, sorted row-major.
-        params: for each node the qualified names of the parameters predicted from it, in the order weight, bias. Empty
-            for a node without parameters. A normalisation carries its weight and its bias; a convolution's or linear
-            layer's bias has a node of its own (primitive `bias`).
+        shape: 4-D shape of the node's parameter, or `(1, 1, k, k)` of a pool; zeros where a node
+            has none.
+        edges: row 0 the sources, row 1 the targets of the real edges, without duplicates, sorted
+            row-major.
+        params: for each node the qualified names of the parameters predicted from it, in the order
+            weight, bias. Empty for a node without parameters. A normalisation carries its weight
+            and its bias; a convolution's or linear layer's bias has a node of its own (primitive
+            `bias`).
         param_shapes: true shape of every parameter named in `params`.
         cell: number of the cell each node belongs to (0 everywhere outside DeepNets networks).
         ops: names of the operations; the 15 `PRIMITIVES`, or the open vocabulary of a full view.
         name: for messages and captions.
         num_classes: size of the last layer's output, where known.
-        note: how the graph was made, where that was out of the ordinary (traced on real values, say).
+        outputs: the nodes in which the network's outputs end; empty stands for the last node.
+        note: how the graph was made, where that was out of the ordinary (traced on real values,
+            say).
 
     Shapes:
         op (N,), shape (N, 4), edges (2, E), cell (N,).
@@ -62,6 +68,7 @@ class ArchGraph:
     ops: tuple[str, ...] = PRIMITIVES
     name: str = ""
     num_classes: int | None = None
+    outputs: tuple[int, ...] = ()
     note: str = ""
     _cache: dict = field(default_factory=dict, repr=False)
 
@@ -98,10 +105,11 @@ class ArchGraph:
         return sum(int(np.prod(s)) for s in self.param_shapes.values())
 
     def distances(self, cutoff: int = 50) -> np.ndarray:
-        """Directed shortest-path lengths, the adjacency with virtual edges of GHN-2 (arXiv:2110.13100, section 3.2).
+        """Directed shortest-path lengths, the adjacency with virtual edges of GHN-2
+        (arXiv:2110.13100, section 3.2).
 
-        Entry (u, v) is 1 on a real edge, d on a shortest path of 2 <= d <= `cutoff` edges, else 0. `cutoff=1` gives the
-        plain adjacency. Shapes: (N, N) int16.
+        Entry (u, v) is 1 on a real edge, d on a shortest path of 2 <= d <= `cutoff` edges, else 0.
+        `cutoff=1` gives the plain adjacency. Shapes: (N, N) int16.
         """
         from graph2nn.archgraph.paths import path_lengths
 
@@ -111,4 +119,5 @@ class ArchGraph:
 
     def __repr__(self) -> str:
         label = f"{self.name!r}, " if self.name else ""
-        return f"ArchGraph({label}nodes={self.num_nodes}, edges={self.num_edges}, parameters={len(self.param_shapes)})"
+        sizes = f"nodes={self.num_nodes}, edges={self.num_edges}"
+        return f"ArchGraph({label}{sizes}, parameters={len(self.param_shapes)})"

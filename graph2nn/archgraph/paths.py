@@ -10,8 +10,8 @@ __all__ = ["path_lengths", "path_lengths_reference"]
 def path_lengths(edges: np.ndarray, num_nodes: int, cutoff: int) -> np.ndarray:
     """Directed shortest-path lengths up to `cutoff`; 0 where there is no such path.
 
-    One dynamic-programming step a node, last node first: d(u, .) = 1 + min over successors s of d(s, .). Needs edges
-    that follow the node order. Shapes: edges (2, E) -> (N, N) int16.
+    One dynamic-programming step a node, last node first: d(u, .) = 1 + min over successors s of
+    d(s, .). Needs edges that follow the node order. Shapes: edges (2, E) -> (N, N) int16.
     """
     n = num_nodes
     far = np.int16(30000)

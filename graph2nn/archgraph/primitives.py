@@ -1,4 +1,5 @@
-"""The vocabulary of operations a graph hypernetwork knows (DeepNets-1M, arXiv:2110.13100, Table 1)."""
+"""The vocabulary of operations a graph hypernetwork knows (DeepNets-1M, arXiv:2110.13100, Table
+1)."""
 
 __all__ = ["PRIMITIVES", "PRIMITIVE_ID"]
 

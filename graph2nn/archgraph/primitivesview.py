@@ -1,7 +1,8 @@
 """The primitives view: the full graph in the 15 primitives, with a node for every parameter.
 
-A hypernetwork reads it to predict what the published views leave out: class tokens, position and bias tables, layer
-scales, group norms, recurrent and attention weights, tokens embeddings, parametrised weights.
+A hypernetwork reads it to predict what the published views leave out: class tokens, position and
+bias tables, layer scales, group norms, recurrent and attention weights, tokens embeddings,
+parametrised weights.
 """
 
 from __future__ import annotations
@@ -17,26 +18,27 @@ from graph2nn.archgraph.recorder import Op, ParamInfo, Trace
 __all__ = ["primitives_view"]
 
 _MATRIX = set(
-    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear bilinear addmm baddbmm addbmm "
-    "matmul mm bmm mv einsum tensordot multi_head_attention_forward lstm gru rnn_tanh rnn_relu lstm_cell gru_cell "
-    "rnn_tanh_cell rnn_relu_cell deform_conv2d".split()
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d deform_conv2d "
+    "linear bilinear addmm baddbmm addbmm matmul mm bmm mv einsum tensordot "
+    "multi_head_attention_forward lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell "
+    "rnn_relu_cell".split()
 )
 _EMBEDDINGS = {"embedding", "embedding_bag"}
 _ADD = {"add", "sub"}
 _SCALE = {"mul", "div", "prelu", "pow", "lerp", "addcmul", "rrelu"}
 _JOIN = {"cat", "stack", "hstack", "vstack", "column_stack"}
 _GATES = {"sigmoid", "hardsigmoid", "hardswish", "softmax", "tanh"}
-_RESHAPES = {"view", "reshape", "unsqueeze", "expand", "expand_as", "getitem", "view_as", "squeeze", "flatten"}
+_RESHAPES = set("view reshape unsqueeze expand expand_as getitem view_as squeeze flatten".split())
 _MATRIX_KINDS = {"conv", "sep_conv", "dil_conv"}
 
 
 def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
-    """The graph in the 15 primitives where each parameter that is read has a node of the nearest primitive.
+    """The graph in the 15 primitives where each parameter that is read has the nearest one.
 
-    Class tokens, position and bias tables, embeddings: `pos_enc`; layer scales, group norms and other multiplied
-    vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors: `bias`. Weights computed from parameters
-    (weight norm, spectral norm, weight standardisation) stand where the computed weight is used. A parameter read
-    twice is carried by its first node.
+    Class tokens, position and bias tables, embeddings: `pos_enc`; layer scales, group norms and
+    other multiplied vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors:
+    `bias`. Weights computed from parameters (weight norm, spectral norm, weight standardisation)
+    stand where the computed weight is used. A parameter read twice is carried by its first node.
     """
     builder = _Builder(trace)
     builder.build()
@@ -58,7 +60,8 @@ def _is_vector(shape: tuple[int, ...]) -> bool:
 
 
 class _Builder:
-    """Walks the ops; `reach[i]` are the nodes op i's output comes from, `data[i]`: it depends on the input."""
+    """Walks the ops; `reach[i]` are the nodes op i's output comes from, `data[i]`: it depends on
+    the input."""
 
     def __init__(self, trace: Trace):
         self.trace = trace
@@ -82,6 +85,8 @@ class _Builder:
                 self.reach.append(self._data_op(i, op))
             else:
                 self.reach.append(self._constant_op(i, op))
+        outputs = [self.reach[i] for i in self.trace.outputs]
+        self.draft.ends = dict.fromkeys(union(outputs))
 
     def _constant_op(self, i: int, op: Op) -> tuple[int, ...]:
         """An op on parameters alone: its parameters' nodes, one behind the other."""
@@ -136,16 +141,18 @@ class _Builder:
         self.node_of.setdefault(j, node)
         return node
 
-    def _chain(self, op: Op, chain: list[tuple[str, int]], preds: tuple[int, ...]) -> tuple[int, ...]:
-        norm = -1
+    def _chain(
+        self, op: Op, chain: list[tuple[str, int]], preds: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        norm: Node | None = None
         for kind, j in chain:
-            if op.name in NORMS and norm >= 0:  # the bias of a normalisation
+            if op.name in NORMS and norm is not None:  # the bias of a normalisation
                 if j not in self.node_of:
-                    self.draft.nodes[norm].params += (self.trace.params[j].name,)  # type: ignore[union-attr]
-                    self.node_of[j] = norm
+                    norm.params += (self.trace.params[j].name,)
+                    self.node_of[j] = preds[0]
                 continue
-            norm = self._parameter(kind, j, preds)
-            preds = (norm,)
+            preds = (self._parameter(kind, j, preds),)
+            norm = self.draft.nodes[preds[0]]
         return preds
 
     def _in_series(self, op: Op, constant: tuple[int, ...]) -> bool:
@@ -156,11 +163,11 @@ class _Builder:
 
     def _attach(self, constant: tuple[int, ...], data: tuple[int, ...]) -> tuple[int, ...]:
         """Puts the nodes of a computed weight behind the data it is applied to."""
-        nodes = self.draft.nodes
         above = self._above(data)
-        entries = [e for e in self._above(constant) if e and not nodes[e].preds and e not in above]  # type: ignore[union-attr]
-        for e in entries:
-            nodes[e].preds = dict.fromkeys(data)  # type: ignore[union-attr]
+        nodes = [(e, self.draft.nodes[e]) for e in self._above(constant) if e and e not in above]
+        entries = [node for _, node in nodes if node is not None and not node.preds]
+        for node in entries:
+            node.preds = dict.fromkeys(data)
         return constant if entries else union([data, constant])
 
     def _above(self, ends: tuple[int, ...]) -> set[int]:
@@ -175,24 +182,24 @@ class _Builder:
 
     def _attention(self, op: Op, preds: tuple[int, ...]) -> tuple[int, ...]:
         """Input projections, then `msa`, then the output projection."""
+        names = {j: self.trace.params[j].name for j in op.params}
 
         def place(j: int) -> int:
-            local = self.trace.params[j].name
-            return 2 * ("out_proj" in local) + local.endswith("bias")
+            return 2 * ("out_proj" in names[j]) + names[j].endswith("bias")
 
-        order = sorted(op.params, key=place)
-        for before in (True, False):
-            for j in order:
-                if (place(j) < 2) == before:
-                    info = self.trace.params[j]
-                    kind = "pos_enc" if info.name.endswith(("bias_k", "bias_v")) else self._kind(op, info, "")
-                    preds = (self._parameter(kind, j, preds),)
-            if before:
-                preds = (self.draft.add(Node("msa"), preds),)
+        done = False
+        for j in sorted(op.params, key=place):
+            if place(j) > 1 and not done:
+                preds, done = (self.draft.add(Node("msa"), preds),), True
+            kind = self._kind(op, self.trace.params[j], "")
+            if names[j].endswith(("bias_k", "bias_v")):
+                kind = "pos_enc"
+            preds = (self._parameter(kind, j, preds),)
         return preds
 
     def _kind(self, op: Op, info: ParamInfo, consumer: str) -> str:
-        """The nearest primitive of a parameter read by `op`, whose result `consumer` applies to data."""
+        """The nearest primitive of a parameter read by `op`, whose result `consumer` applies to
+        data."""
         local = info.name.rpartition(".")[2]
         vector = _is_vector(info.shape)
         if op.name in NORMS:

@@ -1,8 +1,9 @@
 """The published views: the graphs GHN-1/GHN-2 (ppuda) and GHN-3 were trained on.
 
-What becomes a node and an edge follows arXiv:2110.13100 (appendix A) and the GHN-3 builder (arXiv:2303.04143). The
-originals decide some cases by positions in a list of autograd nodes; here they are decided by structure, with the same
-outcome on every torchvision model the originals can read.
+What becomes a node and an edge follows arXiv:2110.13100 (appendix A) and the GHN-3 builder
+(arXiv:2303.04143). The originals decide some cases by positions in a list of autograd nodes; here
+they are decided by structure, with the same outcome on every torchvision model the originals can
+read.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ _POSITIONS = {"PosEnc", "Encoder"}  # DeepNets-1M's, and torchvision's ViT encod
 
 
 def published_view(model: nn.Module, trace: Trace, *, version: int) -> ArchGraph:
-    """The graph in the 15 primitives under ppuda's rules (`version=2`) or the GHN-3 builder's (`version=3`).
+    """The graph in the 15 primitives under ppuda's rules (`version=2`) or the GHN-3 builder's
+    (`version=3`).
 
-    Only what leads to the first output (version 2) or to any output (version 3) is kept. Parameters that the original
-    has no node for (layer scales, class tokens, bias tables) are not in the graph. A module used twice has two nodes,
-    the first of which carries its parameters.
+    Only what leads to the first output (version 2) or to any output (version 3) is kept. Parameters
+    that the original has no node for (layer scales, class tokens, bias tables) are not in the
+    graph. A module used twice has two nodes, the first of which carries its parameters.
     """
     builder = _Builder(trace, version)
     ends = trace.outputs[:1] if version == 2 else trace.outputs
@@ -68,7 +70,7 @@ class _Builder:
         self.reach: list[tuple[int, ...]] = []
         self.used: set[int] = set()
 
-    def build(self, ends: Iterable[int]) -> None:
+    def build(self, ends: list[int]) -> None:
         ops = self.trace.ops
         wanted = _ancestors(ops, ends)
         # Like an autograd graph, nothing before the first parameter counts.
@@ -86,6 +88,7 @@ class _Builder:
                 self.reach.append(self._emit(op, preds, sources))
             else:
                 self.reach.append(())
+        self.draft.ends = dict.fromkeys(union([self.reach[i] for i in ends]))
         self._filter()
 
     def _emit(self, op: Op, preds: tuple[int, ...], sources: list[int]) -> tuple[int, ...]:
@@ -171,7 +174,8 @@ class _Builder:
 
 
 def _parameter_kind(op: Op, info: ParamInfo, local: str) -> str:
-    """Primitive of a parameter, "norm bias", "position", or "" if the originals have no node for it."""
+    """Primitive of a parameter, "norm bias", "position", or "" if the originals have no node for
+    it."""
     module = info.module
     if isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
         if "bias" in local:

@@ -1,7 +1,8 @@
 """Recording one forward pass: which function ran on the outputs of which others.
 
-A `TorchFunctionMode` sees every call of a torch function with its arguments, so the record knows the functions by name
-(`conv2d`, `multi_head_attention_forward`), frozen parameters and the input, none of which an autograd graph shows.
+A `TorchFunctionMode` sees every call of a torch function with its arguments, so the record knows
+the functions by name (`conv2d`, `multi_head_attention_forward`), frozen parameters and the input,
+none of which an autograd graph shows.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ class Op(NamedTuple):
     """One recorded function call.
 
     Args:
-        name: the function, without underscores: `conv2d`, `add`, `getitem`; "input" for an input tensor.
-        refs: what its tensor arguments were, in order: `i >= 0` is the output of op i, `~j` is parameter j. Constants
-            and buffers are left out.
+        name: the function, without underscores: `conv2d`, `add`, `getitem`; "input" for an input
+            tensor.
+        refs: what its tensor arguments were, in order: `i >= 0` is the output of op i, `~j` is
+            parameter j. Constants and buffers are left out.
         shape: of the (first) output.
         attrs: kernel size, groups, keepdim, ... where a view needs them.
     """
@@ -119,7 +121,8 @@ _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """Every tensor in nested tuples, lists, dicts, and the attributes of dataclass-like objects, in order."""
+    """Every tensor in nested tuples, lists, dicts, and the attributes of dataclass-like objects, in
+    order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, (tuple, list)):
@@ -135,7 +138,8 @@ class Recorder(TorchFunctionMode):
     """Records every torch function called while the mode is on.
 
     Args:
-        fast: take output shapes of common functions from `SHAPE_RULES`; otherwise run every meta kernel (the plain
+        fast: take output shapes of common functions from `SHAPE_RULES`; otherwise run every meta
+            kernel (the plain
             twin: the record is the same).
     """
 

@@ -20,7 +20,8 @@ _OWN_TABLES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_s
 def default_input_size(model: nn.Module) -> tuple[int, ...]:
     """Shape of one input without the batch axis: (3, s, s), or what `model.expected_input_sz` says.
 
-    s = 224; 299 for torchvision's Inception3. `expected_input_sz` is an integer (images of that side) or a full shape.
+    s = 224; 299 for torchvision's Inception3. `expected_input_sz` is an integer (images of that
+    side) or a full shape.
     """
     size = getattr(model, "expected_input_sz", None)
     if size is None:
@@ -31,11 +32,12 @@ def default_input_size(model: nn.Module) -> tuple[int, ...]:
 def record(model: nn.Module, input: Any = None, *, fast: bool = True) -> Trace:
     """Records one forward pass of `model` in train mode on meta tensors (nothing is computed).
 
-    A model that needs values, not only shapes (detectors, `.item()` in the forward pass), is run on real tensors
-    instead, batch 1 in eval mode; `Trace.note` then says so.
+    A model that needs values, not only shapes (detectors, `.item()` in the forward pass), is run on
+    real tensors instead, batch 1 in eval mode; `Trace.note` then says so.
 
     Args:
-        input: a tensor, a tuple of positional arguments, or a dict of keyword arguments; random images by default.
+        input: a tensor, a tuple of positional arguments, or a dict of keyword arguments; random
+            images by default.
         fast: see `Recorder`.
 
     Raises:
@@ -43,12 +45,13 @@ def record(model: nn.Module, input: Any = None, *, fast: bool = True) -> Trace:
     """
     if any(isinstance(m, torch.jit.ScriptModule) for m in model.modules()):
         raise ValueError(
-            f"cannot trace {type(model).__name__}: it contains TorchScript modules, whose operations cannot be "
-            "seen from Python; pass the original nn.Module instead"
+            f"cannot trace {type(model).__name__}: it contains TorchScript modules, whose "
+            "operations cannot be seen from Python; pass the original nn.Module instead"
         )
     if any(isinstance(p, nn.UninitializedParameter) for p in model.parameters()):
         raise ValueError(
-            f"cannot trace {type(model).__name__}: a lazy module has no shapes yet; run the model on one batch first"
+            f"cannot trace {type(model).__name__}: a lazy module has no shapes yet; "
+            "run the model on one batch first"
         )
     with _unchanged(model) as names:
         try:
@@ -143,7 +146,8 @@ def _copy_container(value: Any) -> Any:
 
 @contextmanager
 def _unchanged(model: nn.Module) -> Iterator[dict]:
-    """Snapshots the attributes of every module and puts them back: flags, caches, parameters, buffers.
+    """Snapshots the attributes of every module and puts them back: flags, caches, parameters,
+    buffers.
 
     Yields module → (qualified path, attributes, parameters, buffers).
     """
@@ -201,6 +205,7 @@ def _message(model: nn.Module, input: Any, error: BaseException) -> str:
     if input is None:
         given = f"an input of shape (1, {', '.join(map(str, default_input_size(model)))})"
     return (
-        f"cannot trace {type(model).__name__} on {given}{call}: {_describe_failure(model, error)}; pass `input=` "
-        "with tensors the model accepts, or set `model.expected_input_sz`"
+        f"cannot trace {type(model).__name__} on {given}{call}: "
+        f"{_describe_failure(model, error)}; pass `input=` with tensors the model accepts, "
+        "or set `model.expected_input_sz`"
     )

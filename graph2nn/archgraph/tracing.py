@@ -20,17 +20,21 @@ View = Literal["full", "ghn2", "ghn3", "primitives"]
 def trace(model: nn.Module, input: Any = None, *, view: View = "full") -> ArchGraph:
     """The computational graph of `model`, from one forward pass that computes nothing.
 
-    The module is run in train mode on meta tensors and left as it was: parameters, buffers, flags and caches.
+    The module is run in train mode on meta tensors and left as it was: parameters, buffers, flags
+    and caches.
 
     Args:
-        input: a tensor, a tuple of positional arguments or a dict of keyword arguments, on any device; by default
-            images (2, 3, s, s) with s = `model.expected_input_sz` if set, else 224 (299 for Inception3).
-        view: "full", every operation under its own name and every parameter; "primitives", the full graph reduced to
-            the 15 `PRIMITIVES`, with a node for every parameter; "ghn2" and "ghn3", exactly the graphs of the
-            published hypernetworks, without the parameters these have no node for.
+        input: a tensor, a tuple of positional arguments or a dict of keyword arguments, on any
+            device; by default images (2, 3, s, s) with s = `model.expected_input_sz` if set, else
+            224 (299 for Inception3).
+        view: "full", every operation under its own name and every parameter; "primitives", the
+            full graph reduced to the 15 `PRIMITIVES`, with a node for every parameter; "ghn2" and
+            "ghn3", exactly the graphs of the published hypernetworks, without the parameters
+            these have no node for.
 
     Raises:
-        ValueError: the model cannot run on the input (names the operation and the module), or `view` is unknown.
+        ValueError: the model cannot run on the input (names the operation and the module), or
+            `view` is unknown.
 
     Example:
         >>> graph = trace(torchvision.models.resnet50(), view="ghn2")
