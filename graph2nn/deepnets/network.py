@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from graph2nn.deepnets.layers import PosEnc
 from graph2nn.deepnets.layout import layout
 
 __all__ = ["Network"]
+
+_ARGUMENTS = {f.name for f in fields(NetConfig)}
 
 
 class Network(nn.Module):
@@ -116,28 +119,14 @@ class Network(nn.Module):
 
         Args: see `NetConfig`; images have a side of 224 pixels if `is_imagenet_input`, else 32.
         """
-        config = NetConfig(
-            genotype=Genotype.of(genotype),
-            **{"imsize": 224 if is_imagenet_input else 32, **more},
-            C=C,
-            num_classes=num_classes,
-            n_cells=n_cells,
-            ks=ks,
-            stem_pool=stem_pool,
-            stem_type=stem_type,
-            is_vit=is_vit,
-            norm=norm,
-            preproc=preproc,
-            C_mult=C_mult,
-            fc_layers=fc_layers,
-            fc_dim=fc_dim,
-            glob_avg=glob_avg,
-            auxiliary=auxiliary,
-        )
+        given = {k: v for k, v in locals().items() if k in _ARGUMENTS}
+        given["genotype"] = Genotype.of(genotype)
+        config = NetConfig(**{"imsize": 224 if is_imagenet_input else 32, **more}, **given)
         return cls(config, unused=unused, device="meta" if light else device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
         self._check(x)
+        s0: torch.Tensor | None
         s0, s1 = self._stem(x)
         aux = None
         for k, cell in enumerate(self.cells):
@@ -158,8 +147,9 @@ class Network(nn.Module):
         if not self._uses_stem1:
             return s0, None
         # The original's second half starts with an in-place ReLU, so state 0 passes it as well.
-        s0 = self.stem1[0](s0)
-        return s0, self.stem1[2](self.stem1[1](s0))
+        relu, conv, norm = self.stem1.children()
+        s0 = relu(s0)
+        return s0, norm(conv(s0))
 
     def _check(self, x: torch.Tensor) -> None:
         c, n = self.config.in_channels, self.config.imsize

@@ -233,13 +233,7 @@ def cell_template(
     make = TemplateMaker()
     states: list[int | None] = [IN0, IN0 if same_inputs else IN1]
     if preproc:
-        states = [None, None]
-        if plan.uses[0] and shrink0:
-            states[0] = _factorized_reduce(make, "preprocess0.", IN0, C_PREV_PREV, norm)
-        elif plan.uses[0]:
-            states[0] = _preprocess(make, 0, IN0, C_PREV_PREV, norm)
-        if plan.uses[1]:
-            states[1] = _preprocess(make, 1, IN1, C_PREV, norm)
+        states = _preprocessed(make, plan, shrink0, norm)
     aliases: list[int | None] = [None, None]  # for each state the dropped sum it stands for
     for step in range(0, len(edges), 2):
         ends: list[tuple[int, int | None]] = []
@@ -268,6 +262,20 @@ def _sum(
     if len(nodes) + len(dropped) > 1:
         return make.add("sum", sorted(nodes)), None
     return ends[0][0], step
+
+
+def _preprocessed(
+    make: TemplateMaker, plan: CellPlan, shrink0: bool, norm: bool
+) -> list[int | None]:
+    """The nodes of states 0 and 1, None where nothing uses the state."""
+    first = second = None
+    if plan.uses[0] and shrink0:
+        first = _factorized_reduce(make, "preprocess0.", IN0, C_PREV_PREV, norm)
+    elif plan.uses[0]:
+        first = _preprocess(make, 0, IN0, C_PREV_PREV, norm)
+    if plan.uses[1]:
+        second = _preprocess(make, 1, IN1, C_PREV, norm)
+    return [first, second]
 
 
 def _preprocess(make: TemplateMaker, index: int, source: int, c_in: int, norm: bool) -> int:
