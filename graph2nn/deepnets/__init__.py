@@ -6,6 +6,7 @@ from graph2nn.deepnets.dataset import EndlessNets, MetaBatch, MetaBatches, NetDa
 from graph2nn.deepnets.genotypes import DARTS, GENOTYPES, PDARTS, ViT
 from graph2nn.deepnets.network import Network
 from graph2nn.deepnets.published import PublishedNets, write_published
+from graph2nn.deepnets.published_graph import published_graph
 from graph2nn.deepnets.sampling import draw_widths, sample_config, sample_genotype, sample_table
 from graph2nn.deepnets.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
 from graph2nn.deepnets.store import NetStore, load_nets, save_nets
@@ -38,6 +39,7 @@ __all__ = [
     "is_connected",
     "load_nets",
     "num_nodes",
+    "published_graph",
     "sample_config",
     "sample_genotype",
     "sample_table",

@@ -119,7 +119,7 @@ def _cell_plans(config: NetConfig) -> tuple[list[CellPlan | None], bool]:
     n, g = config.n_cells, config.genotype
     where = _reductions(n)
     has = [True, True]
-    plans: list[CellPlan | None] = []
+    plans: list[CellPlan] = []
     for k in range(n):
         reduce = k > 0 and k in where
         edges, concat = (g.reduce, g.reduce_concat) if reduce else (g.normal, g.normal_concat)
@@ -134,13 +134,10 @@ def _cell_plans(config: NetConfig) -> tuple[list[CellPlan | None], bool]:
     needed = [False] * (n + 2)
     needed[-1] = True
     for k in range(n - 1, -1, -1):
-        plan = plans[k]
-        if not needed[k + 2] or plan is None:
-            plans[k] = None
-            continue
-        needed[k] |= plan.uses[0]
-        needed[k + 1] |= plan.uses[1]
-    return plans, needed[1]
+        if needed[k + 2]:
+            needed[k] |= plans[k].uses[0]
+            needed[k + 1] |= plans[k].uses[1]
+    return [plan if use else None for plan, use in zip(plans, needed[2:])], needed[1]
 
 
 def is_connected(config: NetConfig) -> bool:

@@ -245,8 +245,8 @@ def cell_template(
                 assert source is not None
                 end = make.include(template, source, f"_ops.{j}.")
                 ends.append((end, aliases[state] if template.outs[0] < 0 else None))
-        end, alias = _sum(make, ends, step)
-        states.append(end)
+        total, alias = _sum(make, ends, step)
+        states.append(total)
         aliases.append(alias)
     return make.done(make.join("concat", [s for i in concat if (s := states[i]) is not None]))
 
