@@ -14,6 +14,7 @@ from graph2nn.training.config import (
     parse_config,
     to_dict,
 )
+from graph2nn.training.distributed import Workers
 from graph2nn.training.jobs import parallel_map
 from graph2nn.training.optim import (
     OPTIMIZERS,
@@ -36,6 +37,7 @@ __all__ = [
     "SCHEDULES",
     "RunFolder",
     "Schedule",
+    "Workers",
     "add_arguments",
     "clip_gradients",
     "cosine_factor",

@@ -80,7 +80,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float | None) -> Tens
         The norm before clipping, a scalar tensor; check it with `isfinite` before stepping.
     """
     with_grad = [p for p in parameters if p.grad is not None]
-    grads = [p.grad for p in with_grad]
+    grads = [p.grad for p in with_grad if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(grads)
     if max_norm:
         torch.nn.utils.clip_grads_with_norm_(with_grad, max_norm, norm)

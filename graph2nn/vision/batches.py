@@ -18,7 +18,7 @@ from graph2nn.vision.augment import (
     random_crop,
     random_flip,
 )
-from graph2nn.vision.folder import crop_boxes
+from graph2nn.vision.folder import FolderImages, crop_boxes
 from graph2nn.vision.image_data import ImageData
 
 __all__ = ["Batches"]
@@ -154,14 +154,13 @@ class Batches:
         generator = self._generator("augment", position)
         where = index.to(self.data.labels.device)
         labels = self.data.labels[where].to(self.device)
-        if self.data.lazy:
+        source = self.data.images
+        if isinstance(source, FolderImages):
             crop = self.train and self.augment.crop
             boxes = crop_boxes(len(index), generator) if crop else None
-            images = self.data.images.decode(index, boxes, pool).to(self.device)
-        elif order is None:
-            images = self.data.images[start:stop].to(self.device)
+            images = source.decode(index, boxes, pool).to(self.device)
         else:
-            images = self.data.images[where].to(self.device)
+            images = (source[start:stop] if order is None else source[where]).to(self.device)
         if self.train:
             return self._augmented(images, generator), labels
         images = images.float().div_(255)

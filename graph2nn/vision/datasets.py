@@ -131,19 +131,13 @@ def load_images(
     info = _checked(name, split, imsize, channels)
     folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     data = _READERS[name](name, folder, split)
-    grey = len(data.mean) == 1
-    if grey and channels == 3:
-        images = data.images.expand(-1, 3, -1, -1)
-        data = replace(data, images=images, mean=data.mean * 3, std=data.std * 3)
     if n_shots is not None:
         data = data.few_shot(n_shots)
     if imsize is not None and imsize != data.imsize:
         data = data.resized(imsize)
         if info.resized_as_imagenet:
             data = replace(data, mean=IMAGENET_MEAN, std=IMAGENET_STD)
-    if grey and channels == 3:  # the repeated channel above takes no memory, batches need it real
-        data = replace(data, images=data.images.contiguous())
-    return data
+    return data.repeated(channels)
 
 
 def _checked(name: str, split: str, imsize: int | None, channels: int) -> DatasetInfo:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from graph2nn.vision.datasets import default_data_dir, load_images
-from graph2nn.vision.image_data import ImageData
 from graph2nn.vision.sources import SOURCES, Source, SourceError
 
 __all__ = ["FACTS", "Facts", "check_facts", "download_images", "main"]
@@ -114,7 +114,8 @@ def check_facts(name: str, data_dir: Path, facts: Facts) -> None:
         each = torch.bincount(data.labels, minlength=data.num_classes).unique().tolist()
         _expect(f"{name} {split}: images a class", each, [count // data.num_classes])
         if split == "trainval" and facts.mean:
-            mean, std = _moments(data)
+            assert isinstance(data.images, Tensor), "facts have moments only for sets in memory"
+            mean, std = _moments(data.images)
             _expect_near(f"{name}: channel means", mean, facts.mean)
             _expect_near(f"{name}: channel deviations", std, facts.std)
 
@@ -123,13 +124,13 @@ def _channels(name: str) -> int:
     return 1 if name == "fashion_mnist" else 3
 
 
-def _moments(data: ImageData) -> tuple[list[float], list[float]]:
+def _moments(images: Tensor) -> tuple[list[float], list[float]]:
     """Mean and standard deviation a channel, from exact integer histograms."""
     values = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
-    for channel in range(data.images.shape[1]):
+    for channel in range(images.shape[1]):
         share = torch.zeros(256, dtype=torch.float64)
-        for part in data.images[:, channel].split(5000):
+        for part in images[:, channel].split(5000):
             share += torch.bincount(part.flatten(), minlength=256)
         share /= share.sum()
         centre = (share * values).sum()

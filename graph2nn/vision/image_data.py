@@ -74,7 +74,9 @@ class ImageData:
     @property
     def imsize(self) -> int:
         """Side of the square images in pixels."""
-        return self.images.imsize if self.lazy else int(self.images.shape[-1])
+        if isinstance(self.images, FolderImages):
+            return self.images.imsize
+        return int(self.images.shape[-1])
 
     def subset(self, index: Tensor) -> ImageData:
         """The images numbered in `index` (int64, any length), in that order."""
@@ -93,13 +95,22 @@ class ImageData:
         """Images of `imsize` x `imsize` pixels: antialiased bilinear, as torchvision's Resize."""
         if imsize == self.imsize:
             return self
-        if self.lazy:
+        if isinstance(self.images, FolderImages):
             return replace(self, images=self.images.resized(imsize))
         return replace(self, images=_resize(self.images, imsize))
 
+    def repeated(self, channels: int) -> ImageData:
+        """Grey images with their channel repeated; colour images as they are."""
+        if self.channels != 1 or channels == 1 or not isinstance(self.images, Tensor):
+            return self
+        images = self.images.expand(-1, channels, -1, -1).contiguous()
+        return replace(self, images=images, mean=self.mean * channels, std=self.std * channels)
+
     def to(self, device: torch.device | str) -> ImageData:
         """With images and labels in the memory of `device`; folders stay where they are."""
-        images = self.images if self.lazy else self.images.to(device)
+        images = self.images
+        if isinstance(images, Tensor):
+            images = images.to(device)
         return replace(self, images=images, labels=self.labels.to(device))
 
 

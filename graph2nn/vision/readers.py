@@ -24,12 +24,20 @@ __all__ = [
 ]
 
 
+def _bytes(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it wants the codec {encoding}, which no CIFAR file needs")
+    return text.encode("latin1")
+
+
 class _ArraysOnly(pickle.Unpickler):
     """CIFAR's published pickles hold numpy arrays in dictionaries; nothing else may be built."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return np.empty(0).__reduce__()[0]
+        if (module, name) == ("_codecs", "encode"):
+            return _bytes  # how Python 3 writes bytes in Python 2's protocol
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         raise pickle.UnpicklingError(f"it wants {module}.{name}, which no CIFAR file needs")
@@ -71,7 +79,8 @@ def read_npz(path: Path, part: str) -> tuple[Tensor, Tensor]:
         ValueError: a truncated or altered file, or one with other contents.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: numpy forgets to close a file that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
         raise ValueError(

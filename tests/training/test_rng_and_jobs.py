@@ -1,0 +1,77 @@
+"""Generator states survive a checkpoint; parallel results keep their order."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from graph2nn.training import (
+    generator_state,
+    load_checkpoint,
+    parallel_map,
+    restore_generator,
+    save_checkpoint,
+)
+
+DRAWS = {
+    "torch": (lambda: torch.Generator().manual_seed(3), lambda g: torch.rand(4, generator=g)),
+    "numpy": (lambda: np.random.default_rng(3), lambda g: g.standard_normal(4)),
+    "mt19937": (
+        lambda: np.random.Generator(np.random.MT19937(3)),
+        lambda g: g.integers(0, 1000, 4),
+    ),
+    "python": (lambda: random.Random(3), lambda g: [g.gauss(0, 1) for _ in range(3)]),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+def test_goes_on_where_it_was(kind: str, tmp_path: Path) -> None:
+    make, draw = DRAWS[kind]
+    generator = make()
+    draw(generator)
+    save_checkpoint(tmp_path / "a.pt", {"kind": "x", "rng": generator_state(generator)})
+    expected = [draw(generator) for _ in range(3)]
+    fresh = make()
+    restore_generator(fresh, load_checkpoint(tmp_path / "a.pt")["rng"])
+    for value in expected:
+        np.testing.assert_array_equal(draw(fresh), value)
+
+
+def test_states_do_not_mix() -> None:
+    state = generator_state(random.Random(0))
+    with pytest.raises(ValueError, match="does not fit a torch generator"):
+        restore_generator(torch.Generator(), state)
+    with pytest.raises(ValueError, match="MT19937.* does not fit .*PCG64"):
+        restore_generator(
+            np.random.default_rng(), generator_state(np.random.Generator(np.random.MT19937()))
+        )
+    with pytest.raises(TypeError, match="expected a torch, numpy or random generator"):
+        generator_state(3)  # type: ignore[arg-type]
+
+
+def slow_square(x: int) -> int:
+    return x * x
+
+
+@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "backend": "threading"}])
+def test_order_is_kept(how: dict) -> None:
+    expected = [x * x for x in range(50)]
+    assert list(parallel_map(slow_square, range(50), progress=False, **how)) == expected
+    assert list(parallel_map(slow_square, iter(range(50)), progress=False, **how)) == expected
+
+
+def test_results_come_as_they_are_ready() -> None:
+    seen: list[int] = []
+    stream = parallel_map(lambda x: seen.append(x) or x, range(10), progress=False)
+    assert seen == [] and next(stream) == 0 and seen == [0]
+
+
+def test_errors_of_a_job_reach_the_caller() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(parallel_map(lambda x: 1 // x, [1, 0], progress=False))
+    with pytest.raises(ValueError, match="jobs must not be 0"):
+        parallel_map(slow_square, [1], jobs=0)
