@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 EVAL_CHUNK = 100
-"""Networks of an evaluation set drawn from one random stream: longer sets begin with shorter ones."""
+"""Networks of an evaluation set drawn from one random stream; longer sets begin with shorter."""
 
 _EVAL, _TRAIN = 0, 1  # first part of a random stream's key
 _CACHED_CHUNKS = 8
@@ -178,7 +178,7 @@ class NetDataset(Sequence[NetConfig]):
             default = (32, 10, 3)
         given = (imsize, num_classes, in_channels)
         values = [d if g is None else g for g, d in zip(given, default)]
-        self.images = dict(zip(("imsize", "num_classes", "in_channels"), values))
+        self.images: dict[str, Any] = dict(zip(("imsize", "num_classes", "in_channels"), values))
         self.table, self.widths = nets, widths
 
     def __len__(self) -> int:
@@ -219,15 +219,19 @@ def eval_nets(
 ) -> NetDataset:
     """The first `n` networks of a fixed evaluation set, the same on every machine.
 
-    The random streams differ from those of `EndlessNets` for every seed. An endless stream can
-    still contain one of these networks by chance; with some 10**10 genotypes of a single step
-    size that concerns few but the smallest. `predefined` is the vision transformer of the
-    published split (its other network is torchvision's ResNet-50, which `trace` reads).
+    The random streams differ from those of `EndlessNets` for every seed. That an endless stream
+    never repeats one of these networks cannot be checked; one-step genotypes do recur, usually
+    with other settings. `predefined` is the vision transformer of the published split (its other
+    network is torchvision's ResNet-50, which `trace` reads).
 
     Raises:
         ValueError: unknown split or rule.
     """
-    images = {"imsize": imsize, "num_classes": num_classes, "in_channels": in_channels}
+    images: dict[str, Any] = {
+        "imsize": imsize,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+    }
     if split == "predefined":
         config = NetConfig(
             genotype=ViT, n_cells=12, C=128, preproc=False, C_mult=1, norm="bn-track", **images
@@ -359,7 +363,7 @@ class _Stream(IterableDataset):
 
     def __init__(self, nets: NetSource, plan: _Plan) -> None:
         self.nets, self.plan = nets, plan
-        self.length = len(nets) if hasattr(nets, "__len__") else None
+        self.length = len(nets) if isinstance(nets, Sized) else None
         if self.length == 0:
             raise ValueError("nets: expected at least one network, got an empty set")
         self._pass, self._order = -1, np.zeros(0, np.int64)

@@ -234,7 +234,7 @@ def _metadata(path: Path, split: str | None) -> tuple[str, Any]:
         raise ValueError(f"{meta_path} is damaged ({error}); copy or generate it again") from error
     if split is None and len(meta) == 1:
         split = next(iter(meta))
-    if split not in meta:
+    if split is None or split not in meta:
         raise ValueError(f"{meta_path} has no split {split!r}; expected one of {', '.join(meta)}")
     return split, meta[split]
 

@@ -196,7 +196,7 @@ def _accepted(table: NetTable, rules: SplitRules) -> NetTable:
     table = table.take(table_connected(table))
     counts = [table_params(table, imsize=size) for size in (32, 224)]
     table.num_params = np.stack(counts, 1)
-    return table.take((table.num_params <= rules.max_params).all(1))
+    return table.take(np.all(table.num_params <= rules.max_params, axis=1))
 
 
 def draw_widths(
@@ -228,19 +228,22 @@ def draw_table_widths(
     channels, fc_dims = np.array(rule.channels), np.array(rule.fc_dims)
     millions = table.num_params[:, int(large)] / 1e6
     allowed = np.full(size, len(channels))
+    limited = np.zeros(size, bool)
     for threshold, cells, widths in reversed(rule.limits):
-        allowed[(millions > threshold) | (table.n_cells > cells)] = min(widths, len(channels))
-    fixed = ~table.glob_avg.astype(bool) | _DENSE[table.op].any((1, 2))
+        over = (millions > threshold) | (table.n_cells > cells)
+        allowed[over] = min(widths, len(channels))
+        limited |= over
     if rule.limits:
-        allowed[fixed] = 1
-    free = (allowed == len(channels)) & ~((millions > rule.limits[-1][0]) if rule.limits else fixed)
-    first = min(rule.fc_first, len(fc_dims))
+        dense = ~table.glob_avg.astype(bool) | _DENSE[table.op].any((1, 2))
+        allowed[dense] = 1
+        limited |= dense
     width = channels[(rng.random(size) * allowed).astype(np.int64)]
+    first = min(rule.fc_first, len(fc_dims))
     fc_narrow = fc_dims[(rng.random(size) * first).astype(np.int64)]
     fc_any = fc_dims[(rng.random(size) * len(fc_dims)).astype(np.int64)]
     table.C = (width * rule.factor).astype(np.uint16)
-    free &= width <= rule.fc_wide_until
-    table.fc_dim = np.where(free, fc_any, fc_narrow).astype(np.uint16)
+    wide_fc = ~limited & (width <= rule.fc_wide_until)
+    table.fc_dim = np.where(wide_fc, fc_any, fc_narrow).astype(np.uint16)
 
 
 def _within_limits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -88,13 +89,13 @@ class NetTable:
 
     def genotype(self, row: int) -> Genotype:
         """The genotype of one row."""
-        cells = []
+        cells: list[Any] = []
         for kind in (0, 1):
             edges = 2 * int(self.steps[row, kind])
             ops = self.op[row, kind, :edges].tolist()
             sources = self.source[row, kind, :edges].tolist()
             bits = int(self.concat[row, kind])
-            cells.append(tuple((OPS[o], s) for o, s in zip(ops, sources, strict=True)))
+            cells.append(tuple((OPS[o], s) for o, s in zip(ops, sources)))
             cells.append(tuple(s for s in range(bits.bit_length()) if bits >> s & 1))
         return Genotype(*cells)
 
@@ -176,7 +177,9 @@ _PLAIN = (
 
 def _fill_cells(table: NetTable, row: int, genotype: Genotype) -> None:
     for kind in (0, 1):
-        pairs, states = genotype[2 * kind], genotype[2 * kind + 1]
+        reduce = kind == 1
+        pairs = genotype.reduce if reduce else genotype.normal
+        states = genotype.reduce_concat if reduce else genotype.normal_concat
         if list(states) != sorted(set(states)) or (states and states[-1] > 15):
             raise ValueError(f"network {row}: expected ascending states below 16, got {states}")
         if len(pairs) > 28:
