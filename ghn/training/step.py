@@ -55,7 +55,7 @@ def meta_step(
     labels: Tensor,
     *,
     total: int | None = None,
-    seed: int = 0,
+    seeds: Sequence[int] | None = None,
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
     scale: float = 1.0,
@@ -72,7 +72,7 @@ def meta_step(
         nets: configurations with their graphs; the networks are built on the meta device.
         images, labels: one batch, the same for all networks.
         total: size of the whole meta-batch, if other processes hold the rest of it.
-        seed: of the networks' dropout; network k uses `seed + k`.
+        seeds: one a network, of its dropout; by default their numbers.
         label_smoothing: of the cross-entropy.
         norm_penalty: weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143, section 4.3).
         scale: factor on the loss before differentiating (gradient scaler).
@@ -80,14 +80,16 @@ def meta_step(
 
     Shapes: images (B, C, H, W), labels (B,).
     """
-    total = total or len(nets)
+    if not nets:
+        return StepResult(loss=0.0, accuracy=0.0)
+    total, seeds = total or len(nets), seeds or range(len(nets))
     predicted = ghn.predict_graphs([graph for _, graph in nets])
     outputs: list[Tensor] = []
     gradients: list[Tensor] = []
     loss_sum = correct = 0.0
-    for k, ((config, _), parameters) in enumerate(zip(nets, predicted, strict=True)):
+    for seed, (config, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
-        with seeded(seed + k, images.device), autocast(images.device, amp):
+        with seeded(seed, images.device), autocast(images.device, amp):
             logits = functional_call(_skeleton(config), leaves, (images,)).float()
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         value = loss.item()
@@ -114,7 +116,6 @@ def joint_step(
     images: Tensor,
     labels: Tensor,
     *,
-    seed: int = 0,
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
 ) -> float:
@@ -124,7 +125,7 @@ def joint_step(
     for k, ((config, _), parameters) in enumerate(
         zip(nets, ghn.predict_graphs([graph for _, graph in nets]), strict=True)
     ):
-        with seeded(seed + k, images.device):
+        with seeded(k, images.device):
             logits = functional_call(_skeleton(config), parameters, (images,))
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         total += loss.item()

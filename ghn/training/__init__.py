@@ -1,0 +1,7 @@
+"""Training of graph hypernetworks."""
+
+from ghn.training.config import TrainConfig
+from ghn.training.step import StepResult, joint_step, meta_step
+from ghn.training.trainer import Trainer
+
+__all__ = ["StepResult", "TrainConfig", "Trainer", "joint_step", "meta_step"]

@@ -1,0 +1,175 @@
+"""Settings of hypernetwork training: the command line of `experiments/train_ghn.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ghn.config import DECODERS, HYPERNETS, GHNConfig
+from graph2nn.training import option
+from graph2nn.vision import DATASETS
+
+__all__ = ["TrainConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Flags of `train_ghn.py`, with the published names (arXiv:2110.13100, official code).
+
+    A value of None takes the data set's own: on CIFAR, ImageNet and the rest what GHN-1 was published with, on
+    `digits` the recipe that the shipped checkpoint was trained with (a GHN-2). See `resolved`.
+    """
+
+    dataset: str = option("digits", "-d", help="image data", choices=tuple(DATASETS))
+    data_dir: str | None = option(None, "-D", help="folder of the data, none for $GRAPH2NN_DATA or ./data")
+    imsize: int | None = option(None, "-i", help="side of the images in pixels")
+    split: str = option("train", help="DeepNets-1M split that networks are drawn from")
+    nets: str | None = option(
+        None, help="HDF5 file of networks, ours or published; none draws them on the fly"
+    )
+    num_nets: int = option(1000000, "-M", help="use only the first networks of a file")
+    max_nodes: int | None = option(2200, help="drop meta-batches with more nodes in total")
+    num_workers: int = option(0, "-w", help="processes that draw networks and build graphs")
+
+    hypernet: Literal["gatedgnn", "mlp", "graphormer"] = option("gatedgnn", "-H", help="trunk")
+    decoder: Literal["conv", "mlp"] = option("conv", help="decoder of weights")
+    hid: int = option(32, help="width of node states")
+    layers: int = option(3, help="Graphormer layers")
+    heads: int = option(8, help="Graphormer heads")
+    max_shape: tuple[int, ...] | None = option(
+        None, help="largest decoded block: one, two or four integers; none for (2 hid, 2 hid, s, s)"
+    )
+    weight_norm: bool | None = option(None, "-n", help="fan-in normalisation of predicted parameters")
+    ln: bool | None = option(None, help="LayerNorm on node states")
+    virtual_edges: int | None = option(None, "-v", help="longest virtual edge; 1 for none")
+
+    meta_batch_size: int | None = option(None, "-m", help="networks a step")
+    batch_size: int | None = option(None, "-b", help="images a step")
+    epochs: int | None = option(None, "-e", help="passes over the training images")
+    opt: Literal["adam", "adamw", "sgd"] = option("adam", help="optimiser")
+    lr: float | None = option(None, help="learning rate")
+    wd: float = option(1e-5, help="weight decay")
+    momentum: float = option(0.9, help="of SGD")
+    scheduler: str | None = option(None, help="step, cosine, cosine-warmup[-steps5-init_lr1e-5], none")
+    lr_steps: tuple[int, ...] = option((200, 250), help="epochs at which the step schedule decays")
+    gamma: float = option(0.1, "-g", help="decay factor of the step schedule")
+    grad_clip: float = option(5.0, help="largest gradient norm; 0 for none")
+    label_smooth: float | None = option(None, help="label smoothing")
+    norm_penalty: float | None = option(None, help="weight of the predicted tensors' norms (GHN-3)")
+    init: Literal["published", "unit"] | None = option(
+        None, help="start of the decoders: as published, or scaled so that predicted weights have unit gain"
+    )
+    amp: bool = option(False, help="run the networks in mixed precision")
+    amp_dtype: Literal["bf16", "fp16"] = option("bf16", help="its number format; fp16 on GPUs only")
+
+    seed: int = option(1111, "-s", help="of initial weights, networks and images")
+    device: str | None = option(None, help="cpu, cuda, ...; none takes a GPU if there is one")
+    multigpu: bool = option(False, help="refers to torchrun, which replaces it")
+    ckpt: str | None = option(None, "-C", help="start from the weights of this checkpoint")
+    save_dir: str = option("runs", "-S", help="folder of run folders")
+    name: str | None = option(None, help="name of the run folder; none makes one from the settings")
+    resume: bool = option(True, help="go on with a run that was stopped")
+    save_every: int = option(300, help="steps between checkpoints")
+    log_interval: int = option(100, "-l", help="steps between log lines")
+    val_every: int | None = option(None, help="epochs between validations; 0 for none")
+    val_nets: int = option(20, help="validation networks")
+    val_images: int = option(1000, help="validation images at most")
+    test_nets: int | None = option(None, help="test networks to evaluate at the end; 0 for none")
+    test_batch_size: int = option(64, help="images a batch in evaluation")
+    tensorboard: bool = option(False, help="also log for TensorBoard")
+    debug: int = option(1, help="0 hides the progress bar")
+
+    def __post_init__(self) -> None:
+        for name in ("meta_batch_size", "batch_size", "epochs", "hid", "save_every", "log_interval"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.multigpu:
+            raise ValueError(
+                "multigpu: networks are shared among processes now; start "
+                "'torchrun --nproc_per_node=<GPUs> experiments/train_ghn.py ...' without --multigpu"
+            )
+        if self.max_shape is not None and len(self.max_shape) not in (1, 2, 4):
+            raise ValueError(f"max_shape takes one, two or four integers, got {self.max_shape}")
+
+    def resolved(self) -> TrainConfig:
+        """With the data set's defaults in place of every None."""
+        defaults = _defaults(self)
+        return replace(self, **{k: v for k, v in defaults.items() if getattr(self, k) is None})
+
+    def ghn_config(self, *, num_classes: int, in_channels: int) -> GHNConfig:
+        """Configuration of the hypernetwork to train."""
+        c = self.resolved()
+        assert c.weight_norm is not None and c.ln is not None and c.virtual_edges is not None
+        return GHNConfig(
+            num_classes=num_classes,
+            max_shape=_block(c),
+            hypernet=c.hypernet,
+            decoder=c.decoder,
+            weight_norm=c.weight_norm,
+            ve=c.virtual_edges > 1,
+            ve_cutoff=max(c.virtual_edges, 2),
+            layernorm=c.ln,
+            hid=c.hid,
+            layers=c.layers,
+            heads=c.heads,
+            dataset=c.dataset,
+            in_channels=in_channels,
+            imsize=c.imsize,
+        )
+
+
+assert set(HYPERNETS) == {"gatedgnn", "mlp", "graphormer"} and set(DECODERS) == {"conv", "mlp"}
+
+
+def _defaults(c: TrainConfig) -> dict[str, Any]:
+    large = c.dataset == "imagenet"
+    ghn3 = c.hypernet == "graphormer"
+    values: dict[str, Any] = {
+        "imsize": {"imagenet": 224, "tiny_imagenet": 64}.get(c.dataset, 32),
+        "weight_norm": False,
+        "ln": False,
+        "virtual_edges": 1,
+        "meta_batch_size": 1,
+        "batch_size": 256 if large else 64,
+        "epochs": 300,
+        "lr": 1e-3,
+        "scheduler": "step",
+        "label_smooth": 0.1 if large else 0.0,
+        "norm_penalty": 3e-5 if ghn3 else 0.0,
+        "init": "published",
+        "val_every": 5,
+        "test_nets": 0,
+    }
+    if c.dataset == "digits":
+        values |= _DIGITS
+    width = "ghn3" if ghn3 else "mlp" if c.hypernet == "mlp" else "ghn2"
+    values["name"] = f"{width}-{c.dataset}"
+    return values
+
+
+_DIGITS: dict[str, Any] = {
+    "imsize": 8,
+    "weight_norm": True,
+    "ln": True,
+    "virtual_edges": 50,
+    "meta_batch_size": 8,
+    "epochs": 100,
+    "lr": 1e-3,
+    "scheduler": "cosine-warmup",
+    "init": "unit",
+    "val_every": 10,
+    "test_nets": 100,
+}
+
+
+def _block(c: TrainConfig) -> tuple[int, int, int, int]:
+    size = 16 if c.dataset == "imagenet" else 11
+    width = c.hid if c.hypernet == "graphormer" else 2 * c.hid
+    given = c.max_shape or (width,)
+    if len(given) == 1:
+        return (given[0], given[0], size, size)
+    if len(given) == 2:
+        return (given[0], given[1], size, size)
+    o, i, h, w = given
+    return (o, i, h, w)

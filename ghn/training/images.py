@@ -1,0 +1,57 @@
+"""The image side of hypernetwork training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from ghn.evaluation import evaluation_batches
+from ghn.training.config import TrainConfig
+from graph2nn.training import Workers
+from graph2nn.vision import Batches, ImageData, load_images
+
+__all__ = ["ImageSet", "load_image_set"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet:
+    """Training batches and a few validation images of one data set."""
+
+    train: Batches
+    val: Batches
+    num_classes: int
+    in_channels: int
+
+
+def load_image_set(config: TrainConfig, workers: Workers) -> ImageSet:
+    """Images for training; every process sees the same batches. `config` must be resolved."""
+    assert config.batch_size is not None
+
+    def load(split: str) -> ImageData:
+        data = load_images(
+            config.dataset, data_dir=config.data_dir, split=split, imsize=config.imsize
+        )
+        return data if data.lazy else data.to(workers.device)
+
+    train, val = load("train"), load("val")
+    shown = replace(val.subset(_spread(len(val), config.val_images)), split="val")
+    return ImageSet(
+        train=Batches(
+            train,
+            min(config.batch_size, len(train)),
+            train=True,
+            seed=config.seed,
+            device=workers.device,
+            drop_last=True,
+            workers=config.num_workers,
+        ),
+        val=evaluation_batches(shown, config.test_batch_size, device=workers.device),
+        num_classes=train.num_classes,
+        in_channels=train.channels,
+    )
+
+
+def _spread(count: int, most: int) -> torch.Tensor:
+    """Indices of `most` images spread evenly over `count`, so that all classes occur."""
+    return torch.linspace(0, count - 1, min(count, most)).long()

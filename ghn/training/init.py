@@ -1,0 +1,46 @@
+"""Start of a hypernetwork before training."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ghn.decoders import ConvDecoder
+from ghn.model import GHN
+
+__all__ = ["unit_gain"]
+
+
+@torch.no_grad()
+def unit_gain(ghn: GHN, *, gain: float = 0.5, vector_std: float = 0.2) -> GHN:
+    """Initialise the decoders, in place, so that predicted weights start at a known scale.
+
+    torch's default start of linear layers makes predicted weights about a tenth of what fan-in scaling is meant to give
+    (measured on DeepNets-1M), so logits and gradients start tiny. Here every layer keeps the variance of its input (He
+    initialisation, arXiv:1502.01852; cf. magnitude-invariant hypernetworks, arXiv:2304.07645), and the last one has
+    `gain`, below 1 because networks without normalisation add up their branches.
+
+    Args:
+        ghn: a hypernetwork with the `conv` decoder; others are left as they are.
+        gain: standard deviation of a predicted weight relative to sqrt(2 / fan_in).
+        vector_std: standard deviation of the raw predictions of norm weights and biases.
+    """
+    decoder = ghn.decoder
+    if not isinstance(decoder, ConvDecoder):
+        return ghn
+    for layer, std in (
+        (decoder.fc[0], 2.0),
+        (decoder.conv[0], 2.0),
+        (decoder.conv[2], 2.0 * gain**2),
+        (decoder.class_layer_predictor[1], 2.0),
+        (ghn.decoder_1d.fc[0], 2.0),
+        (ghn.decoder_1d.fc[2], 2.0 * vector_std**2),
+    ):
+        _normal(layer, std)
+    return ghn
+
+
+def _normal(layer: nn.Module, variance: float) -> None:
+    fan_in = layer.weight[0].numel()
+    nn.init.normal_(layer.weight, std=(variance / fan_in) ** 0.5)
+    nn.init.zeros_(layer.bias)

@@ -1,0 +1,67 @@
+"""The network side of hypernetwork training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ghn.training.config import TrainConfig
+from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets import (
+    EndlessNets,
+    MetaBatches,
+    NetConfig,
+    NetDataset,
+    NetStore,
+    PublishedNets,
+    build_graph,
+    eval_nets,
+    split_rules,
+)
+from graph2nn.training import Workers
+
+__all__ = ["evaluation_nets", "nets_from_file", "training_nets"]
+
+
+def training_nets(
+    config: TrainConfig, workers: Workers, *, start: int, cutoff: int, **images: int
+) -> MetaBatches:
+    """Meta-batches for this process from batch `start` on; `images` describes the data set."""
+    assert config.meta_batch_size is not None
+    if config.nets:
+        source = nets_from_file(config.nets, config.split, config.num_nets, **images)
+    else:
+        source = EndlessNets(config.split, config.seed, **images)
+    return MetaBatches(
+        source,
+        config.meta_batch_size,
+        max_nodes=config.max_nodes,
+        seed=config.seed,
+        rank=workers.rank,
+        world=workers.world,
+        cutoff=cutoff,
+        start=start,
+        num_workers=config.num_workers,
+    )
+
+
+def nets_from_file(path: str, split: str, limit: int, **images: int) -> Any:
+    """Networks of a compact store, or of the published files where `path` is a folder or has metadata beside it.
+
+    Widths are drawn anew at every access, as in the published training.
+    """
+    widths = split_rules(split, imsize=images["imsize"]).widths
+    file = Path(path)
+    if file.is_dir() or file.with_name(f"{file.stem}_meta.json").is_file():
+        return PublishedNets(file, split, widths=widths, **images)
+    store: NetDataset = NetStore(file, widths=widths, **images)
+    return store[:limit] if limit < len(store) else store
+
+
+def evaluation_nets(
+    split: str, count: int, *, seed: int = 0, **images: int
+) -> Sequence[tuple[NetConfig, ArchGraph]]:
+    """The first `count` networks of a split's fixed evaluation set, with their graphs."""
+    nets = eval_nets(split, count, seed, **images)
+    return [(config, build_graph(config)) for config in nets]

@@ -1,0 +1,300 @@
+"""Training of a hypernetwork: the loop, its failures and its checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ghn.checkpoints import ghn_payload, load_ghn
+from ghn.evaluation import evaluate_nets, summarise
+from ghn.model import GHN
+from ghn.training.config import TrainConfig
+from ghn.training.images import ImageSet, load_image_set
+from ghn.training.init import unit_gain
+from ghn.training.networks import evaluation_nets, training_nets
+from ghn.training.step import StepResult, meta_step
+from graph2nn.deepnets import MetaBatch, MetaBatches
+from graph2nn.training import (
+    RunFolder,
+    Workers,
+    clip_gradients,
+    make_optimizer,
+    make_schedule,
+    set_learning_rate,
+)
+
+__all__ = ["Trainer"]
+
+MAY_DIFFER = ("epochs", "log_interval", "save_every", "debug", "num_workers", "device", "resume")
+
+
+class Trainer:
+    """Trains a hypernetwork on meta-batches of networks (arXiv:2110.13100, algorithm 1).
+
+    Every random number depends on the seed and the step alone: images and networks through their own streams, dropout
+    through the step's number. So a run that was stopped, at any moment, goes on from its last checkpoint to the same
+    result as if it had not been, and the networks of a meta-batch can be shared by several processes.
+
+    Args:
+        config: settings.
+        workers: the processes of the run.
+        run: where to log and save; None trains without files. Only the first process's is used.
+    """
+
+    def __init__(
+        self, config: TrainConfig, *, workers: Workers | None = None, run: RunFolder | None = None
+    ) -> None:
+        c = self.config = config.resolved()
+        w = self.workers = workers or Workers(0, 1, torch.device("cpu"))
+        self.run = run if w.first else None
+        self.images: ImageSet = load_image_set(c, w)
+        self.image_kind = {
+            "imsize": self.images.train.data.imsize,
+            "num_classes": self.images.num_classes,
+            "in_channels": self.images.in_channels,
+        }
+        self.ghn = self._initial().to(w.device).train()
+        self.steps_per_epoch = len(self.images.train)
+        assert c.epochs is not None and c.lr is not None
+        self.total = c.epochs * self.steps_per_epoch
+        self.optimizer = make_optimizer(
+            self.ghn.parameters(), c.opt, lr=c.lr, weight_decay=c.wd, momentum=c.momentum
+        )
+        self.schedule = make_schedule(
+            c.scheduler,
+            lr=c.lr,
+            epochs=c.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            milestones=c.lr_steps,
+            gamma=c.gamma,
+            per_step=c.dataset == "digits",
+        )
+        self.scaler = torch.amp.GradScaler(
+            w.device.type, enabled=self._half is torch.float16, growth_interval=100
+        )
+        self.step = self.next_batch = self.failures = 0
+        self.minutes = 0.0
+        if run is not None and run.can_resume:
+            self._restore(run)
+        w.broadcast(self.ghn)
+
+    def fit(self) -> GHN:
+        """Train up to the configured number of epochs and return the hypernetwork.
+
+        Raises:
+            RuntimeError: more steps of an epoch failed (loss not finite, or out of memory) than 2 %.
+        """
+        start = time.monotonic() - 60 * self.minutes
+        nets = self._meta_batches()
+        images = self.images.train.endless()
+        window = _Window()
+        with tqdm(
+            total=self.total, initial=self.step, unit="step", disable=not self._shows_progress
+        ) as bar:
+            while self.step < self.total:
+                if self.step % self.steps_per_epoch == 0:
+                    self.failures = 0
+                window.add(self._one_step(nets, *next(images)))
+                self.step += 1
+                self.minutes = (time.monotonic() - start) / 60
+                bar.update()
+                self._after_step(window, bar)
+        self._save()
+        return self.ghn
+
+    def _one_step(self, nets: Iterator[MetaBatch], images: Tensor, labels: Tensor) -> StepResult:
+        """One optimiser step; after a failure the same images with the next networks."""
+        c = self.config
+        rate = set_learning_rate(self.optimizer, self.schedule(self.step))
+        while True:
+            batch = next(nets)
+            self.next_batch = batch.index + 1
+            self.optimizer.zero_grad(set_to_none=True)
+            result = self._gradients(batch, images, labels)
+            if self.workers.all_true(result.finite):
+                self.workers.sum_gradients(self.ghn.parameters())
+                self.scaler.unscale_(self.optimizer)
+                norm = clip_gradients(self.ghn.parameters(), c.grad_clip)
+                if self._update(bool(norm.isfinite())):
+                    self.rate = rate
+                    return result
+            self._count_failure(result)
+
+    def _gradients(self, batch: MetaBatch, images: Tensor, labels: Tensor) -> StepResult:
+        c = self.config
+        try:
+            return meta_step(
+                self.ghn,
+                list(zip(batch.configs, batch.graphs, strict=True)),
+                images,
+                labels,
+                total=int(self.workers.sum(len(batch))[0]),
+                seeds=self._dropout_seeds(len(batch)),
+                label_smoothing=c.label_smooth or 0.0,
+                norm_penalty=c.norm_penalty or 0.0,
+                scale=self.scaler.get_scale(),
+                amp=self._half,
+            )
+        except torch.OutOfMemoryError:
+            with suppress(RuntimeError):
+                torch.cuda.empty_cache()
+            return StepResult(loss=math.nan, accuracy=math.nan, finite=False)
+
+    def _dropout_seeds(self, count: int) -> list[int]:
+        """One a network, by its place in the whole meta-batch, whichever process it is in."""
+        w = self.workers
+        first = (self.config.seed * 1_000_003 + self.step) * 100_003
+        return [first + w.rank + k * w.world for k in range(count)]
+
+    def _update(self, finite: bool) -> bool:
+        """Step the optimiser unless the gradient is not finite; returns whether it stepped."""
+        if not self.scaler.is_enabled():
+            if finite:
+                self.optimizer.step()
+            return finite
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.scaler.get_scale() < 1024:
+            self.scaler.update(1024.0)
+        return finite
+
+    def _count_failure(self, result: StepResult) -> None:
+        self.failures += 1
+        if self.failures > max(1, self.steps_per_epoch // 50):
+            raise RuntimeError(
+                f"{self.failures} steps of epoch {self.step // self.steps_per_epoch + 1} failed (loss "
+                f"{result.loss}, not finite or out of memory): lower --lr or --max_nodes, or drop --amp; the last "
+                "checkpoint is kept and the same command goes on from it"
+            )
+
+    def _after_step(self, window: _Window, bar: tqdm) -> None:
+        c, run = self.config, self.run
+        end = self.step == self.total
+        if self.step % c.log_interval == 0 or end:
+            loss, accuracy = window.means(self.workers)
+            bar.set_postfix(loss=f"{loss:.3f}", top1=f"{100 * accuracy:.1f}%")
+            if run is not None:
+                run.log(
+                    self.step,
+                    epoch=self.step / self.steps_per_epoch,
+                    loss=loss,
+                    train_top1=100 * accuracy,
+                    lr=self.rate,
+                    failures=self.failures,
+                    minutes=self.minutes,
+                )
+        every = (c.val_every or 0) * self.steps_per_epoch
+        if run is not None and every and (self.step % every == 0 or end):
+            self._validate(run)
+        if self.step % c.save_every == 0:
+            self._save()
+
+    def _validate(self, run: RunFolder) -> None:
+        nets = evaluation_nets("val", self.config.val_nets, **self.image_kind)
+        results = evaluate_nets(self.ghn, nets, self.images.val, progress=False)
+        summary = summarise([r.top1 for r in results])
+        run.log(self.step, val_top1=summary.mean, val_stderr=summary.stderr)
+        run.save_best(summary.mean, self._payload())
+
+    def _payload(self) -> dict[str, Any]:
+        progress = {
+            "step": self.step,
+            "next_batch": self.next_batch,
+            "failures": self.failures,
+            "minutes": self.minutes,
+            "images": self.images.train.state_dict(),
+        }
+        return ghn_payload(
+            self.ghn,
+            progress=progress,
+            optimizer=self.optimizer.state_dict(),
+            scaler=self.scaler.state_dict(),
+        )
+
+    def _save(self) -> None:
+        if self.run is not None:
+            self.run.save_last(self._payload())
+        self.workers.barrier()
+
+    def _restore(self, run: RunFolder) -> None:
+        content = run.load_last(kind="ghn")
+        if "progress" not in content:
+            raise ValueError(
+                f"{run.last} holds no training state, so the run cannot go on: use another --name"
+            )
+        self.ghn.load_state_dict(content["state_dict"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scaler.load_state_dict(content["scaler"])
+        progress = content["progress"]
+        self.images.train.load_state_dict(progress["images"])
+        self.step, self.next_batch = progress["step"], progress["next_batch"]
+        self.failures, self.minutes = progress["failures"], progress["minutes"]
+        if self.run is not None:
+            run.rewind(self.step)
+
+    def _initial(self) -> GHN:
+        """The hypernetwork before training, the same for the same seed."""
+        c = self.config
+        if c.ckpt is not None:
+            ghn = load_ghn(c.ckpt)
+            if ghn.config.num_classes != self.images.num_classes:
+                raise ValueError(
+                    f"{c.ckpt} is for {ghn.config.num_classes} classes, {c.dataset} has {self.images.num_classes}"
+                )
+            return ghn
+        with torch.random.fork_rng():
+            torch.manual_seed(c.seed)
+            kind = {k: self.image_kind[k] for k in ("num_classes", "in_channels")}
+            ghn = GHN(c.ghn_config(**kind))
+            if c.init == "unit":
+                unit_gain(ghn)
+        return ghn
+
+    def _meta_batches(self) -> Iterator[MetaBatch]:
+        batches: MetaBatches = training_nets(
+            self.config,
+            self.workers,
+            start=self.next_batch,
+            cutoff=self.ghn.config.cutoff,
+            **self.image_kind,
+        )
+        return iter(batches)
+
+    @property
+    def _half(self) -> torch.dtype | None:
+        c = self.config
+        if not c.amp:
+            return None
+        if c.amp_dtype == "fp16" and self.workers.device.type == "cpu":
+            raise ValueError("fp16 needs a GPU: use --amp_dtype bf16 on a CPU")
+        return torch.float16 if c.amp_dtype == "fp16" else torch.bfloat16
+
+    @property
+    def _shows_progress(self) -> bool:
+        return self.workers.first and self.config.debug > 0
+
+
+class _Window:
+    """Running means since the last log line."""
+
+    def __init__(self) -> None:
+        self.loss = self.accuracy = 0.0
+        self.count = 0
+
+    def add(self, result: StepResult) -> None:
+        self.loss += result.loss
+        self.accuracy += result.accuracy
+        self.count += 1
+
+    def means(self, workers: Workers) -> tuple[float, float]:
+        """Means over steps and processes; starts a new window."""
+        loss, accuracy, count = workers.sum(self.loss, self.accuracy, self.count)
+        self.__init__()  # type: ignore[misc]
+        return loss / count, accuracy / count
