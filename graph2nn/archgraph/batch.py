@@ -82,8 +82,10 @@ class GraphBatch:
 
     def to(self, device: torch.device | str) -> GraphBatch:
         """The batch with its tensors on `device`."""
-        moved = (t.to(device) for t in (self.op, self.shape, self.index, self.offsets))
-        return GraphBatch(*moved, graphs=self.graphs)
+        op, shape, index, offsets = (
+            t.to(device) for t in (self.op, self.shape, self.index, self.offsets)
+        )
+        return GraphBatch(op, shape, index, offsets, self.graphs)
 
     def edges(self, cutoff: int = 1) -> Tensor:
         """Source, target, path length and graph of every edge up to `cutoff` (1: real edges only).

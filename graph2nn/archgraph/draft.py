@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from torch import nn
 
 from graph2nn.archgraph.graph import ArchGraph, shape4d
 from graph2nn.archgraph.primitives import PRIMITIVES
 
-__all__ = ["Draft", "Node"]
+__all__ = ["Draft", "Node", "count_cells"]
 
 
 @dataclass(slots=True)
@@ -125,7 +126,7 @@ class Draft:
             ops = tuple(dict.fromkeys(n.op for n in nodes))
         index = {op: k for k, op in enumerate(ops)}
         shape = np.zeros((len(nodes), 4), dtype=np.int64)
-        pairs = []
+        pairs: list[tuple[int, int]] = []
         for k, node in enumerate(nodes):
             if node.shape is not None:
                 shape[k] = shape4d(node.shape)
@@ -146,6 +147,12 @@ class Draft:
             outputs=tuple(sorted(number[i] for i in self.ends)),
             note=note,
         )
+
+
+def count_cells(model: nn.Module) -> int:
+    """Number of cells of a DeepNets-1M network (`model._n_cells` or `model.cells`), else 1."""
+    cells = getattr(model, "cells", None)
+    return getattr(model, "_n_cells", len(cells) if isinstance(cells, nn.ModuleList) else 1)
 
 
 def _cells(nodes: list[Node], num_cells: int) -> np.ndarray:

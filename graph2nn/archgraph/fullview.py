@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from graph2nn.archgraph.draft import Draft, Node
+from graph2nn.archgraph.draft import Draft, Node, count_cells
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.published import output_classes, union
 from graph2nn.archgraph.recorder import Op, Trace
@@ -42,7 +42,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},
         ops=None,
-        num_cells=getattr(model, "_n_cells", 1),
+        num_cells=count_cells(model),
         num_classes=output_classes(trace),
         note=trace.note,
     )

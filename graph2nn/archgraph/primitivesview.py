@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from graph2nn.archgraph.draft import Draft, Node
+from graph2nn.archgraph.draft import Draft, Node, count_cells
 from graph2nn.archgraph.fullview import NORMS
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.published import attend, connect_input, output_classes, union
@@ -49,7 +49,7 @@ def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
     return draft.finish(
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},
-        num_cells=getattr(model, "_n_cells", 1),
+        num_cells=count_cells(model),
         num_classes=output_classes(trace),
         note=trace.note,
     )

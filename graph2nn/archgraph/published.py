@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from graph2nn.archgraph.draft import Draft, Node
+from graph2nn.archgraph.draft import Draft, Node, count_cells
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.recorder import Op, ParamInfo, Trace
 
@@ -47,7 +47,7 @@ def published_view(model: nn.Module, trace: Trace, *, version: int) -> ArchGraph
     return draft.finish(
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},
-        num_cells=getattr(model, "_n_cells", 1),
+        num_cells=count_cells(model),
         num_classes=output_classes(trace),
         note=trace.note,
     )
