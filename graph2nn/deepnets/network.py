@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -23,6 +26,18 @@ from graph2nn.deepnets.layout import layout
 __all__ = ["Network"]
 
 _ARGUMENTS = {f.name for f in fields(NetConfig)}
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pauses the garbage collector: it takes twice as long as making a thousand modules does."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Network(nn.Module):
@@ -80,10 +95,11 @@ class Network(nn.Module):
             stem0, stem1 = imagenet_stem(config, device)
             self.stem0 = stem0
             self.stem1 = stem1 if plan.uses_stem1 or unused else nn.Identity()
-        self.cells = nn.ModuleList(
-            Cell(spec, config.norm, config.preproc, unused=unused, device=device)
-            for spec in plan.cells
-        )
+        with _no_collection():
+            self.cells = nn.ModuleList(
+                Cell(spec, config.norm, config.preproc, unused=unused, device=device)
+                for spec in plan.cells
+            )
         if config.auxiliary:
             self.auxiliary_head = AuxiliaryHead(plan.aux_c, plan.aux_side, config, device)
         self.global_pooling = nn.AdaptiveAvgPool2d(1) if config.glob_avg else nn.Identity()
