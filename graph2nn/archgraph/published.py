@@ -23,6 +23,8 @@ HEAD_NAMES = ("classifier", "fc", "head")
 
 _GATES = ("hardsigmoid", "hardswish", "sigmoid")
 _MATRIX_MODULES = (nn.Conv2d, nn.Linear, nn.MultiheadAttention)
+# Subclasses version 2 reads: ConvNeXt's LayerNorm2d, and the output projection of attention.
+_KNOWN_SUBCLASSES = ("torch.nn.modules", "torchvision.models.convnext")
 _RESHAPES = {"view", "reshape", "unsqueeze", "getitem", "squeeze"}
 _POSITIONS = {"PosEnc", "Encoder"}  # DeepNets-1M's, and torchvision's ViT encoder
 
@@ -110,7 +112,7 @@ class _Builder:
         for j in op.params:
             info = self.trace.params[j]
             local = info.name.rpartition(".")[2]
-            kind = _parameter_kind(op, info, local)
+            kind = _parameter_kind(info, local) if self._knows(info.module) else ""
             names = () if j in self.used else (info.name,)
             if kind == "norm bias":
                 if chain and chain[-1].op in ("bn", "ln"):
@@ -122,6 +124,13 @@ class _Builder:
             if kind:
                 self.used.add(j)
         return chain, positions
+
+    def _knows(self, module: nn.Module) -> bool:
+        """Version 2 knows no subclasses of the common layers, such as fused norm-activations."""
+        common = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm)
+        if self.version == 3 or not isinstance(module, common):
+            return True
+        return type(module) in common or type(module).__module__.startswith(_KNOWN_SUBCLASSES)
 
     def _function_node(self, op: Op, sources: list[int]) -> Node | None:
         name = op.name
@@ -173,7 +182,7 @@ class _Builder:
         draft.splice(lambda n: n.op == "concat" and len(n.preds) < 2)
 
 
-def _parameter_kind(op: Op, info: ParamInfo, local: str) -> str:
+def _parameter_kind(info: ParamInfo, local: str) -> str:
     """Primitive of a parameter, "norm bias", "position", or "" if the originals have no node for
     it."""
     module = info.module
