@@ -3,12 +3,17 @@
 from ghn.adjust import adjust_net
 from ghn.checkpoints import load_ghn, save_ghn
 from ghn.config import GHNConfig
+from ghn.hub import GHN1, GHN2, GHN3, from_pretrained
 from ghn.model import GHN, use_batch_statistics
 
 __all__ = [
     "GHN",
+    "GHN1",
+    "GHN2",
+    "GHN3",
     "GHNConfig",
     "adjust_net",
+    "from_pretrained",
     "load_ghn",
     "save_ghn",
     "use_batch_statistics",

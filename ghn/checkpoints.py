@@ -68,7 +68,9 @@ def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, 
     state = _published_names(content["state_dict"])
     known = content.get("config") or {}
     if "max_shape" in known and "num_classes" in known:
-        config = GHNConfig.from_dict({**_published_config(known), "ve_cutoff": known.get("ve_cutoff", 50)})
+        config = GHNConfig.from_dict(
+            {**_published_config(known), "ve_cutoff": known.get("ve_cutoff", 50)}
+        )
     else:
         config = infer_config(state)
     return config, state, {k: v for k, v in content.items() if k not in ("state_dict", "config")}
@@ -80,7 +82,12 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
     Raises:
         ValueError: a tensor that every hypernetwork has is missing.
     """
-    needed = ("embed.weight", "shape_enc.embed_spatial.weight", "decoder_1d.fc.2.weight", "bias_class.1.weight")
+    needed = (
+        "embed.weight",
+        "shape_enc.embed_spatial.weight",
+        "decoder_1d.fc.2.weight",
+        "bias_class.1.weight",
+    )
     missing = [k for k in needed if k not in state]
     if missing:
         raise ValueError(
@@ -183,7 +190,9 @@ def _read_pickled_tensors(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError:
         raise
     except Exception as e:
-        raise ValueError(f"{path} is truncated or altered ({type(e).__name__}): fetch it again") from None
+        raise ValueError(
+            f"{path} is truncated or altered ({type(e).__name__}): fetch it again"
+        ) from None
     if not isinstance(content, dict):
         raise pickle.UnpicklingError("not a dictionary")
     return content

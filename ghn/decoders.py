@@ -48,9 +48,7 @@ class ConvDecoder(nn.Module):
             return nn.Linear(n_in, n_out) if centre else nn.Conv2d(n_in, n_out, 1)
 
         self.fc = nn.Sequential(nn.Linear(hid, 4 * hid * s * s), nn.ReLU())
-        self.conv = nn.Sequential(
-            pointwise(4 * hid, 8 * hid), nn.ReLU(), pointwise(8 * hid, o * i)
-        )
+        self.conv = nn.Sequential(pointwise(4 * hid, 8 * hid), nn.ReLU(), pointwise(8 * hid, o * i))
         self.class_layer_predictor = nn.Sequential(nn.ReLU(), pointwise(o, num_classes))
 
     def pixels(self, x: Tensor, kernel: tuple[int, int]) -> Tensor:

@@ -95,7 +95,11 @@ def accuracy(forward: Forward, batches: Batches) -> tuple[float, float]:
 
 
 def evaluation_batches(
-    data: ImageData, batch_size: int = 64, *, device: torch.device | str = "cpu", noise: bool | float = False
+    data: ImageData,
+    batch_size: int = 64,
+    *,
+    device: torch.device | str = "cpu",
+    noise: bool | float = False,
 ) -> Batches:
     """All images once, in the order of the published evaluation."""
     return Batches(data, batch_size, train=False, seed=EVAL_SEED, device=device, noise=noise)

@@ -14,7 +14,9 @@ __all__ = ["MLP", "NodeMLP"]
 class MLP(nn.Module):
     """Linear, ReLU, Linear and, if `last_relu`, ReLU. Shapes: (..., in) -> (..., out)."""
 
-    def __init__(self, in_features: int, hidden: int, out_features: int, *, last_relu: bool) -> None:
+    def __init__(
+        self, in_features: int, hidden: int, out_features: int, *, last_relu: bool
+    ) -> None:
         super().__init__()
         layers = [nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, out_features)]
         self.fc = nn.Sequential(*layers, *([nn.ReLU()] if last_relu else []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,7 +22,9 @@ class TrainConfig:
     """
 
     dataset: str = option("digits", "-d", help="image data", choices=tuple(DATASETS))
-    data_dir: str | None = option(None, "-D", help="folder of the data, none for $GRAPH2NN_DATA or ./data")
+    data_dir: str | None = option(
+        None, "-D", help="folder of the data, none for $GRAPH2NN_DATA or ./data"
+    )
     imsize: int | None = option(None, "-i", help="side of the images in pixels")
     split: str = option("train", help="DeepNets-1M split that networks are drawn from")
     nets: str | None = option(
@@ -39,7 +42,9 @@ class TrainConfig:
     max_shape: tuple[int, ...] | None = option(
         None, help="largest decoded block: one, two or four integers; none for (2 hid, 2 hid, s, s)"
     )
-    weight_norm: bool | None = option(None, "-n", help="fan-in normalisation of predicted parameters")
+    weight_norm: bool | None = option(
+        None, "-n", help="fan-in normalisation of predicted parameters"
+    )
     ln: bool | None = option(None, help="LayerNorm on node states")
     virtual_edges: int | None = option(None, "-v", help="longest virtual edge; 1 for none")
 
@@ -50,20 +55,27 @@ class TrainConfig:
     lr: float | None = option(None, help="learning rate")
     wd: float = option(1e-5, help="weight decay")
     momentum: float = option(0.9, help="of SGD")
-    scheduler: str | None = option(None, help="step, cosine, cosine-warmup[-steps5-init_lr1e-5], none")
+    scheduler: str | None = option(
+        None, help="step, cosine, cosine-warmup[-steps5-init_lr1e-5], none"
+    )
     lr_steps: tuple[int, ...] = option((200, 250), help="epochs at which the step schedule decays")
     gamma: float = option(0.1, "-g", help="decay factor of the step schedule")
     grad_clip: float = option(5.0, help="largest gradient norm; 0 for none")
     label_smooth: float | None = option(None, help="label smoothing")
     norm_penalty: float | None = option(None, help="weight of the predicted tensors' norms (GHN-3)")
     init: Literal["published", "unit"] | None = option(
-        None, help="start of the decoders: as published, or scaled so that predicted weights have unit gain"
+        None,
+        help="start of the decoders: as published, or scaled so that predicted weights have unit gain",
     )
     amp: bool = option(False, help="run the networks in mixed precision")
     amp_dtype: Literal["bf16", "fp16"] = option("bf16", help="its number format; fp16 on GPUs only")
 
     seed: int = option(1111, "-s", help="of initial weights, networks and images")
     device: str | None = option(None, help="cpu, cuda, ...; none takes a GPU if there is one")
+    processes: int | None = option(
+        None,
+        help="processes that share the networks of a step; none takes 2 on digits if there are cores, else 1",
+    )
     multigpu: bool = option(False, help="refers to torchrun, which replaces it")
     ckpt: str | None = option(None, "-C", help="start from the weights of this checkpoint")
     save_dir: str = option("runs", "-S", help="folder of run folders")
@@ -80,7 +92,14 @@ class TrainConfig:
     debug: int = option(1, help="0 hides the progress bar")
 
     def __post_init__(self) -> None:
-        for name in ("meta_batch_size", "batch_size", "epochs", "hid", "save_every", "log_interval"):
+        for name in (
+            "meta_batch_size",
+            "batch_size",
+            "epochs",
+            "hid",
+            "save_every",
+            "log_interval",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
@@ -140,9 +159,10 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
         "init": "published",
         "val_every": 5,
         "test_nets": 0,
+        "processes": 1,
     }
     if c.dataset == "digits":
-        values |= _DIGITS
+        values |= {**_DIGITS, "processes": min(2, os.cpu_count() or 1)}
     width = "ghn3" if ghn3 else "mlp" if c.hypernet == "mlp" else "ghn2"
     values["name"] = f"{width}-{c.dataset}"
     return values

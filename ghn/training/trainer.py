@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from graph2nn.training import (
     RunFolder,
     Workers,
     clip_gradients,
+    load_checkpoint,
     make_optimizer,
     make_schedule,
     set_learning_rate,
@@ -32,7 +34,16 @@ from graph2nn.training import (
 
 __all__ = ["Trainer"]
 
-MAY_DIFFER = ("epochs", "log_interval", "save_every", "debug", "num_workers", "device", "resume")
+MAY_DIFFER = (
+    "epochs",
+    "log_interval",
+    "save_every",
+    "debug",
+    "num_workers",
+    "device",
+    "processes",
+    "resume",
+)
 
 
 class Trainer:
@@ -45,15 +56,21 @@ class Trainer:
     Args:
         config: settings.
         workers: the processes of the run.
-        run: where to log and save; None trains without files. Only the first process's is used.
+        run: where to log and save; None trains without files. Given to the first process only.
+        resume_from: checkpoint of a stopped run to go on from; given to all processes.
     """
 
     def __init__(
-        self, config: TrainConfig, *, workers: Workers | None = None, run: RunFolder | None = None
+        self,
+        config: TrainConfig,
+        *,
+        workers: Workers | None = None,
+        run: RunFolder | None = None,
+        resume_from: Path | None = None,
     ) -> None:
         c = self.config = config.resolved()
         w = self.workers = workers or Workers(0, 1, torch.device("cpu"))
-        self.run = run if w.first else None
+        self.run = run
         self.images: ImageSet = load_image_set(c, w)
         self.image_kind = {
             "imsize": self.images.train.data.imsize,
@@ -81,8 +98,8 @@ class Trainer:
         )
         self.step = self.next_batch = self.failures = 0
         self.minutes = 0.0
-        if run is not None and run.can_resume:
-            self._restore(run)
+        if resume_from is not None:
+            self._restore(resume_from)
         w.broadcast(self.ghn)
 
     def fit(self) -> GHN:
@@ -223,11 +240,11 @@ class Trainer:
             self.run.save_last(self._payload())
         self.workers.barrier()
 
-    def _restore(self, run: RunFolder) -> None:
-        content = run.load_last(kind="ghn")
+    def _restore(self, path: Path) -> None:
+        content = load_checkpoint(path, kind="ghn")
         if "progress" not in content:
             raise ValueError(
-                f"{run.last} holds no training state, so the run cannot go on: use another --name"
+                f"{path} holds no training state, so the run cannot go on: use another --name"
             )
         self.ghn.load_state_dict(content["state_dict"])
         self.optimizer.load_state_dict(content["optimizer"])
@@ -237,7 +254,7 @@ class Trainer:
         self.step, self.next_batch = progress["step"], progress["next_batch"]
         self.failures, self.minutes = progress["failures"], progress["minutes"]
         if self.run is not None:
-            run.rewind(self.step)
+            self.run.rewind(self.step)
 
     def _initial(self) -> GHN:
         """The hypernetwork before training, the same for the same seed."""

@@ -1,0 +1,134 @@
+"""Train a graph hypernetwork.
+
+python experiments/train_ghn.py                      a GHN-2 on digits, minutes on two cores
+python experiments/train_ghn.py -d cifar10 -m 8 -n -v 50 --ln --name ghn2
+python experiments/train_ghn.py -m 8 -n -v 50 --ln -H mlp --name mlp
+torchrun --nproc_per_node=2 experiments/train_ghn.py ...
+
+The same command goes on with a run that was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from ghn.checkpoints import ghn_payload
+from ghn.evaluation import evaluate_nets, evaluation_batches, summarise
+from ghn.figures import plot_distributions, plot_size_accuracy, plot_training
+from ghn.model import GHN
+from ghn.training import TrainConfig, Trainer
+from ghn.training.networks import evaluation_nets
+from ghn.training.trainer import MAY_DIFFER
+from graph2nn.training import RunFolder, Workers, parse_config, save_checkpoint, to_dict
+from graph2nn.vision import load_images
+
+
+def main() -> None:
+    config = parse_config(TrainConfig, description=__doc__).resolved()
+    if config.processes > 1 and "WORLD_SIZE" not in os.environ:
+        sys.exit(relaunch(config.processes))
+    workers = Workers.start(config.device)
+    run = start_run(config) if workers.first else None
+    workers.barrier()
+    last = run_path(config) / "last.pt"
+    trainer = Trainer(
+        config, workers=workers, run=run, resume_from=last if last.is_file() else None
+    )
+    if run is not None:
+        done = f", going on from step {trainer.step}" if trainer.step else ""
+        print(f"training {describe(trainer)}{done}", flush=True)
+    try:
+        ghn = trainer.fit()
+        if run is not None:
+            finish(config, run, ghn, trainer)
+    finally:
+        workers.stop()
+
+
+def relaunch(processes: int) -> int:
+    """The same command in several processes, each with its share of the networks."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*launcher, f"--nproc_per_node={processes}", *sys.argv]
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    return subprocess.call(command, env={"OMP_NUM_THREADS": threads, **os.environ})
+
+
+def run_path(config: TrainConfig) -> Path:
+    return Path(config.save_dir) / str(config.name)
+
+
+def start_run(config: TrainConfig) -> RunFolder | None:
+    if config.save_dir == "none":
+        return None
+    return RunFolder(
+        run_path(config),
+        to_dict(config),
+        resume=config.resume,
+        may_differ=MAY_DIFFER,
+        tensorboard=config.tensorboard,
+    )
+
+
+def describe(trainer: Trainer) -> str:
+    c, ghn = trainer.config, trainer.ghn
+    size = sum(p.numel() for p in ghn.parameters())
+    return (
+        f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.imsize} pixels: {trainer.total} steps "
+        f"of {c.meta_batch_size} networks x {c.batch_size} images on {trainer.workers.world} x {trainer.workers.device}"
+    )
+
+
+def finish(config: TrainConfig, run: RunFolder, ghn: GHN, trainer: Trainer) -> None:
+    """Export the hypernetwork, evaluate it and draw the figures."""
+    card = {
+        "dataset": config.dataset,
+        "steps": trainer.step,
+        "minutes": round(trainer.minutes, 1),
+        "processes": trainer.workers.world,
+        "command": " ".join(["python", *sys.argv]),
+    }
+    made = [plot_training(run.metrics(), run.path / "training.png", title=str(config.name))]
+    if config.test_nets:
+        made += evaluate(config, run, ghn, card)
+    checkpoint = save_checkpoint(run.path / "ghn.pt", ghn_payload(ghn, card=card))
+    run.close()
+    print(f"trained {trainer.step} steps in {trainer.minutes:.1f} minutes")
+    print(f"checkpoint: {checkpoint}")
+    print("figures: " + ", ".join(str(path) for path in made))
+
+
+def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[Path]:
+    data = load_images(config.dataset, data_dir=config.data_dir, split="test", imsize=config.imsize)
+    device = next(ghn.parameters()).device
+    batches = evaluation_batches(data.to(device), config.test_batch_size, device=device)
+    kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
+    nets = evaluation_nets("test", config.test_nets or 0, **kind)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        untrained = GHN(ghn.config).to(device)
+    trained = evaluate_nets(ghn, nets, batches, title="test networks")
+    before = evaluate_nets(untrained, nets, batches, title="before training")
+    summary = summarise([r.top1 for r in trained])
+    card["test"] = asdict(summary)
+    (run.path / "test.json").write_text(
+        json.dumps({"summary": asdict(summary), "networks": [asdict(r) for r in trained]}, indent=1)
+    )
+    print(f"test accuracy over {len(nets)} unseen networks: {summary} %")
+    rows = {"trained": trained, "before training": before}
+    tops = {name: {"test": [r.top1 for r in results]} for name, results in rows.items()}
+    title = f"{config.name}: test networks"
+    return [
+        plot_distributions(tops, run.path / "accuracy.png", title=title),
+        plot_size_accuracy(trained, run.path / "size.png", title=title),
+    ]
+
+
+if __name__ == "__main__":
+    main()

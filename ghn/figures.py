@@ -1,0 +1,117 @@
+"""Figures of hypernetwork training and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghn.evaluation import NetResult, summarise
+
+__all__ = ["plot_distributions", "plot_size_accuracy", "plot_training"]
+
+_FORMAT = {"dpi": 150, "bbox_inches": "tight"}
+
+
+def plot_training(
+    metrics: Sequence[Mapping[str, Any]], path: str | Path, *, title: str = ""
+) -> Path:
+    """Loss and accuracy over the steps of a run, from the lines of its `metrics.jsonl`.
+
+    The left panel shows the training loss in nats, the right one top-1 accuracy in percent: on training images, and
+    on validation images for validation networks with the standard error over networks.
+    """
+    plt = _pyplot()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    steps, loss = _series(metrics, "loss")
+    left.plot(steps, loss, color="tab:blue")
+    left.set(xlabel="step", ylabel="training loss (nats)")
+    right.plot(*_series(metrics, "train_top1"), color="tab:blue", label="training images")
+    steps, mean = _series(metrics, "val_top1")
+    if steps:
+        error = _series(metrics, "val_stderr")[1]
+        right.errorbar(
+            steps, mean, yerr=error, color="tab:orange", marker="o", capsize=3, label="validation"
+        )
+    right.set(xlabel="step", ylabel="mean top-1 of networks (%)")
+    right.legend(frameon=False)
+    return _finish(figure, path, title)
+
+
+def plot_distributions(
+    results: Mapping[str, Mapping[str, Sequence[float]]], path: str | Path, *, title: str = ""
+) -> Path:
+    """Accuracy of every network as points over the split, one colour a method, with the means.
+
+    Args:
+        results: method, then split, to accuracies in percent.
+    """
+    plt = _pyplot()
+    splits = list(dict.fromkeys(s for by_split in results.values() for s in by_split))
+    figure, axis = plt.subplots(figsize=(1.5 + 1.3 * len(splits) * max(1, len(results) / 2), 4))
+    width = 0.8 / len(results)
+    rng = np.random.default_rng(0)
+    for k, (method, by_split) in enumerate(results.items()):
+        for place, split in enumerate(splits):
+            values = np.asarray(by_split.get(split, ()), dtype=float)
+            if not len(values):
+                continue
+            x = place + (k - (len(results) - 1) / 2) * width
+            jitter = rng.uniform(-0.3, 0.3, len(values)) * width
+            label = method if place == 0 else None
+            axis.scatter(
+                x + jitter, values, s=10, alpha=0.5, color=f"C{k}", label=label, linewidths=0
+            )
+            axis.hlines(values.mean(), x - 0.4 * width, x + 0.4 * width, color="black", zorder=3)
+    axis.set_xticks(range(len(splits)), splits)
+    axis.set(ylabel="top-1 accuracy (%)", ylim=(0, 100))
+    axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(results))
+    return _finish(figure, path, title)
+
+
+def plot_size_accuracy(results: Sequence[NetResult], path: str | Path, *, title: str = "") -> Path:
+    """Accuracy against the number of parameters (logarithmic), coloured by the number of graph nodes."""
+    plt = _pyplot()
+    figure, axis = plt.subplots(figsize=(5.5, 4))
+    points = axis.scatter(
+        [r.num_params for r in results],
+        [r.top1 for r in results],
+        c=[r.num_nodes for r in results],
+        s=18,
+        cmap="viridis",
+    )
+    figure.colorbar(points, label="nodes of the graph")
+    axis.axhline(
+        summarise([r.top1 for r in results]).mean, color="black", lw=1, ls="--", label="mean"
+    )
+    axis.set(xscale="log", xlabel="parameters", ylabel="top-1 accuracy (%)", ylim=(0, 100))
+    axis.legend(frameon=False)
+    return _finish(figure, path, title)
+
+
+def _series(metrics: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    rows = [(row["step"], row[key]) for row in metrics if row.get(key) is not None]
+    return [s for s, _ in rows], [v for _, v in rows]
+
+
+def _finish(figure: Any, path: str | Path, title: str) -> Path:
+    path = Path(path)
+    for axis in figure.axes[:2]:
+        axis.spines[["top", "right"]].set_visible(False)
+    if title:
+        figure.suptitle(title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, **_FORMAT)
+    _pyplot().close(figure)
+    return path
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot

@@ -1,0 +1,54 @@
+"""Whether a hypernetwork was trained on the images it is to be evaluated on."""
+
+from __future__ import annotations
+
+from ghn.config import GHNConfig
+from graph2nn.vision import DATASETS
+
+__all__ = ["check_trained_on"]
+
+
+def check_trained_on(
+    config: GHNConfig,
+    dataset: str,
+    imsize: int | None = None,
+    *,
+    name: str = "the hypernetwork",
+    force: bool = False,
+) -> None:
+    """Complain where accuracy on a data set would mean nothing.
+
+    Args:
+        config: of the hypernetwork; what it does not record is not checked.
+        dataset: one of `graph2nn.vision.DATASETS`.
+        imsize: side of the images in pixels; None means the data set's own.
+        name: of the hypernetwork, for messages.
+        force: let other images of the same number of classes and channels pass.
+
+    Raises:
+        ValueError: another number of classes or channels, another data set or image size.
+    """
+    info = DATASETS[dataset]
+    on = f" on {config.dataset}" if config.dataset else ""
+    channels = len(info.mean)
+    if config.num_classes != info.num_classes:
+        raise ValueError(
+            f"{name} was trained{on} for {config.num_classes} classes, but {dataset} has "
+            f"{info.num_classes}: choose its own data set, or another checkpoint"
+        )
+    if config.in_channels != channels and not (channels == 1 and config.in_channels == 3):
+        raise ValueError(
+            f"{name} was trained{on} for images of {config.in_channels} channel(s), but {dataset} "
+            f"has {channels}: choose its own data set, or another checkpoint"
+        )
+    if config.dataset not in (None, dataset) and not force:
+        raise ValueError(
+            f"{name} was trained on {config.dataset}, evaluated on {dataset}: it would predict "
+            "at chance; choose its own data set, or pass force to see it anyway"
+        )
+    used = imsize or info.imsize
+    if config.imsize not in (None, used) and not force:
+        raise ValueError(
+            f"{name} was trained{on} at {config.imsize} pixels, evaluated at {used}: choose "
+            f"imsize={config.imsize}, or pass force to see it anyway"
+        )

@@ -1,0 +1,179 @@
+"""Torchvision's classifiers as networks to evaluate, and networks with initial weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ghn.adjust import adjust_net
+from ghn.evaluation import NetResult, accuracy
+from ghn.model import GHN, use_batch_statistics
+from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.deepnets import NetConfig, Network
+from graph2nn.vision import Batches
+
+__all__ = [
+    "build_classifier",
+    "classifier_names",
+    "evaluate_classifiers",
+    "evaluate_initial",
+    "evaluate_module",
+]
+
+SMALL = 64
+"""Largest side, in pixels, of images that classifiers are adjusted to."""
+
+
+def classifier_names() -> list[str]:
+    """Names of all torchvision classifiers, in alphabetical order.
+
+    Raises:
+        ValueError: torchvision is not installed.
+    """
+    return _torchvision().list_models(module=_torchvision())
+
+
+def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0) -> nn.Module:
+    """A torchvision classifier with torch's default initial weights, for images of a given side.
+
+    For sides of at most 64 pixels the first layers lose their downsampling (`adjust_net`); vision
+    transformers are built for the given side.
+
+    Args:
+        name: of `classifier_names`.
+        num_classes: size of the last layer.
+        imsize: side of the images in pixels.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: an unknown name, or an architecture that cannot take such images.
+    """
+    models = _torchvision()
+    if name not in classifier_names():
+        raise ValueError(f"torchvision has no classifier {name!r}; see torchvision.models")
+    sized = {"vit_": "image_size", "maxvit_": "input_size"}
+    extra: dict[str, object] = {}
+    for prefix, argument in sized.items():
+        if name.startswith(prefix):
+            extra[argument] = imsize if argument == "image_size" else (imsize, imsize)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # about initial weights and missing rules of adjust_net
+        torch.manual_seed(seed)
+        try:
+            model = models.get_model(name, weights=None, num_classes=num_classes, **extra)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise ValueError(f"{name} cannot be built for {imsize} pixels: {error}") from None
+        adjust_net(model, large_input=imsize > SMALL)
+    model.expected_input_sz = imsize
+    return model
+
+
+def evaluate_module(
+    model: nn.Module, batches: Batches, *, index: int = 0, num_nodes: int = 0
+) -> NetResult:
+    """Accuracy of a network as it is, normalising by batch; `index` and `num_nodes` are noted."""
+    model.to(batches.device).eval()
+    use_batch_statistics(model)
+    top1, top5 = accuracy(model, batches)
+    size = sum(p.numel() for p in model.parameters())
+    return NetResult(index=index, top1=top1, top5=top5, num_params=size, num_nodes=num_nodes)
+
+
+def evaluate_initial(
+    nets: Iterable[tuple[NetConfig, ArchGraph]],
+    batches: Batches,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    title: str = "initial weights",
+) -> list[NetResult]:
+    """DeepNets networks with torch's default initial weights: what a hypernetwork must beat."""
+    results = []
+    nets = nets if isinstance(nets, Sequence) else list(nets)
+    for index, (config, graph) in enumerate(
+        tqdm(nets, desc=title, disable=not progress, leave=False)
+    ):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + index)
+            model = Network(config)
+        result = evaluate_module(model, batches, index=index, num_nodes=graph.num_nodes)
+        results.append(result)
+    return results
+
+
+def evaluate_classifiers(
+    methods: Mapping[str, GHN | None],
+    names: Sequence[str],
+    batches: Batches,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    title: str = "torchvision",
+) -> tuple[dict[str, dict[str, NetResult]], dict[str, str]]:
+    """Torchvision classifiers with parameters of several methods (arXiv:2303.04143, section 4).
+
+    Every classifier is built once, its weights are overwritten by one hypernetwork after another.
+
+    Args:
+        methods: hypernetworks by name; None stands for torch's initial weights and comes first.
+        names: of classifiers.
+        batches: the images.
+        seed: of the initial weights.
+        progress, title: of the progress bar.
+
+    Returns:
+        Results by method and classifier, and the reason for every classifier that was skipped:
+        one that cannot take such small images, or does not fit into memory. Such a classifier is
+        missing under every method, so that means compare.
+    """
+    results: dict[str, dict[str, NetResult]] = {method: {} for method in methods}
+    skipped: dict[str, str] = {}
+    for index, name in enumerate(tqdm(names, desc=title, disable=not progress, leave=False)):
+        try:
+            found = _evaluate_classifier(methods, name, index, batches, seed)
+        except (ValueError, RuntimeError) as error:
+            skipped[name] = str(error).splitlines()[0]
+            continue
+        for method, result in found.items():
+            results[method][name] = result
+    return results, skipped
+
+
+@torch.no_grad()
+def _evaluate_classifier(
+    methods: Mapping[str, GHN | None], name: str, index: int, batches: Batches, seed: int
+) -> dict[str, NetResult]:
+    data = batches.data
+    model = build_classifier(
+        name, num_classes=data.num_classes, imsize=data.imsize, seed=seed + index
+    )
+    example = torch.zeros(2, data.channels, data.imsize, data.imsize)
+    model.to(batches.device).eval()
+    graphs: dict[str, ArchGraph] = {}
+    results = {}
+    for method, ghn in sorted(methods.items(), key=lambda item: item[1] is not None):
+        view = "ghn2" if ghn is None else ghn.view
+        if view not in graphs:
+            graphs[view] = trace(model, example, view=view)
+        graph = graphs[view]
+        if ghn is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # parameters that the forward pass does not use
+                ghn(model, example, graph=graph)
+        nodes = graph.num_nodes
+        results[method] = evaluate_module(model, batches, index=index, num_nodes=nodes)
+    return results
+
+
+def _torchvision():  # type: ignore[no-untyped-def]
+    try:
+        from torchvision import models
+    except ImportError:
+        raise ValueError(
+            "torchvision's networks need the extra 'vision': pip install netwright[vision]"
+        ) from None
+    return models
