@@ -23,7 +23,8 @@ _NODE_EMBEDDINGS = ("centrality_embed_in", "centrality_embed_out", "input_dist_e
 
 
 def save_ghn(path: str | Path, ghn: GHN, **more: Any) -> Path:
-    """Write a hypernetwork, its configuration and `more` (JSON-able values and tensors) to one file.
+    """Write a hypernetwork, its configuration and `more` (JSON-able values and tensors) to one
+    file.
 
     The file appears whole or not at all.
     """
@@ -39,12 +40,13 @@ def ghn_payload(ghn: GHN, **more: Any) -> dict[str, Any]:
 def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
     """A hypernetwork in evaluation mode from a checkpoint file.
 
-    Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration is inferred from
-    the shapes). Nothing in the file is executed.
+    Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration
+    is inferred from the shapes). Nothing in the file is executed.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: truncated, altered, of another kind, or with tensors that do not fit the configuration.
+        ValueError: truncated, altered, of another kind, or with tensors that do not fit the
+            configuration.
     """
     config, state, _ = read_ghn(path)
     ghn = GHN(config)
@@ -115,7 +117,9 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
 
 
 def _published_config(values: dict[str, Any]) -> dict[str, Any]:
-    """ppuda's and GHN-3's configuration keys to ours; `is_ghn2` marks a GatedGNN among GHN-3's files."""
+    """ppuda's and GHN-3's configuration keys to ours; `is_ghn2` marks a GatedGNN among GHN-3's
+    files.
+    """
     config = dict(values)
     if config.pop("is_ghn2", None) is False and "layers" in config:
         config["hypernet"] = "graphormer"

@@ -17,11 +17,12 @@ class GHNConfig:
 
     Args:
         num_classes: classes K of the image data; the size of every predicted classification layer.
-        max_shape: largest tensor decoded at once, (out channels, in channels, height, width). Larger tensors are tiled.
-            Height and width must be equal.
+        max_shape: largest tensor decoded at once, (out channels, in channels, height, width).
+            Larger tensors are tiled. Height and width must be equal.
         hypernet: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges) or `graphormer` (GHN-3).
         decoder: `conv` or `mlp`.
-        weight_norm: fan-in normalisation of predicted parameters (GHN-2, arXiv:2110.13100, section 3.3).
+        weight_norm: fan-in normalisation of predicted parameters (GHN-2, arXiv:2110.13100, section
+            3.3).
         ve: virtual edges, messages over shortest paths of up to `ve_cutoff` edges.
         layernorm: LayerNorm on the node states.
         hid: width h of the node states; a multiple of 4.

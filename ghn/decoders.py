@@ -10,7 +10,8 @@ __all__ = ["ConvDecoder", "MLPDecoder", "VectorDecoder", "crop"]
 
 
 def crop(kernel: int, size: int, *, centre: bool) -> slice:
-    """Rows of a `size`-long axis that serve a kernel: the first ones (GHN-2) or the central ones (GHN-3).
+    """Rows of a `size`-long axis that serve a kernel: the first ones (GHN-2) or the central ones
+    (GHN-3).
 
     A kernel longer than `size` gets the whole axis.
     """
@@ -23,15 +24,16 @@ def crop(kernel: int, size: int, *, centre: bool) -> slice:
 class ConvDecoder(nn.Module):
     """Decoder of convolutional and linear weights: a per-pixel MLP on a map of S x S pixels.
 
-    Only the pixels that the kernel needs and the output channels that the weight needs are computed; the original
-    computes all of them and crops. Kernels larger than S are tiled (GHN-2) or interpolated (GHN-3).
+    Only the pixels that the kernel needs and the output channels that the weight needs are
+    computed; the original computes all of them and crops. Kernels larger than S are tiled (GHN-2)
+    or interpolated (GHN-3).
 
     Args:
         hid: width h of node states.
         max_shape: (O, I, S, S), the largest block.
         num_classes: rows of the classification layer.
-        centre: crop kernels from the centre and use linear layers (GHN-3) instead of 1x1 convolutions from the top left
-            (GHN-2). Only the shapes of the stored weights differ.
+        centre: crop kernels from the centre and use linear layers (GHN-3) instead of 1x1
+            convolutions from the top left (GHN-2). Only the shapes of the stored weights differ.
 
     Shapes:
         (N, h) -> (N, out, in, kh, kw); classifier: (N, h) -> (N, num_classes, in).
@@ -92,7 +94,8 @@ class ConvDecoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """Decoder of weights without the per-pixel structure: one MLP to the whole block (GHN-2's ablation).
+    """Decoder of weights without the per-pixel structure: one MLP to the whole block (GHN-2's
+    ablation).
 
     Same interface and shapes as `ConvDecoder`; kernels are cropped from the top left.
     """
@@ -130,7 +133,9 @@ class MLPDecoder(nn.Module):
 
 
 class VectorDecoder(nn.Module):
-    """Decoder of vectors: row 0 a normalisation's weight, row 1 a bias. Shapes: (N, h) -> (N, 2, M)."""
+    """Decoder of vectors: row 0 a normalisation's weight, row 1 a bias. Shapes: (N, h) -> (N, 2,
+    M).
+    """
 
     def __init__(self, hid: int, length: int) -> None:
         super().__init__()

@@ -21,7 +21,8 @@ __all__ = ["decode"]
 def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
     """Every target with its decoded block, normalised but not yet tiled (see `ghn.fitting`).
 
-    Shapes: x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices, never larger than the
+    Shapes: x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices,
+    never larger than the
     target. Order: by decoder, not that of `targets`.
     """
     by_kind: dict[str, list[Target]] = defaultdict(list)

@@ -77,8 +77,9 @@ Forward = Callable[[Tensor], Tensor]
 def accuracy(forward: Forward, batches: Batches) -> tuple[float, float]:
     """Top-1 and top-5 accuracy, in percent, of `forward` over all images of `batches`.
 
-    Networks with predicted parameters normalise by batch, so the figure depends on the batch size (64 in the published
-    tables). When memory runs out the batch is halved, as in the original, down to 2.
+    Networks with predicted parameters normalise by batch, so the figure depends on the batch size
+    (64 in the published tables). When memory runs out the batch is halved, as in the original, down
+    to 2.
     """
     while True:
         try:
@@ -124,7 +125,9 @@ def evaluate_nets(
     progress: bool = True,
     title: str = "evaluate",
 ) -> list[NetResult]:
-    """Predict the parameters of each network and measure it; the hypernetwork is in evaluation mode meanwhile."""
+    """Predict the parameters of each network and measure it; the hypernetwork is in evaluation mode
+    meanwhile.
+    """
     was_training, results = ghn.training, []
     ghn.eval()
     nets = nets if isinstance(nets, Sequence) else list(nets)

@@ -20,8 +20,9 @@ def plot_training(
 ) -> Path:
     """Loss and accuracy over the steps of a run, from the lines of its `metrics.jsonl`.
 
-    The left panel shows the training loss in nats, the right one top-1 accuracy in percent: on training images, and
-    on validation images for validation networks with the standard error over networks.
+    The left panel shows the training loss in nats, the right one top-1 accuracy in percent: on
+    training images, and on validation images for validation networks with the standard error over
+    networks.
     """
     plt = _pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
@@ -72,7 +73,9 @@ def plot_distributions(
 
 
 def plot_size_accuracy(results: Sequence[NetResult], path: str | Path, *, title: str = "") -> Path:
-    """Accuracy against the number of parameters (logarithmic), coloured by the number of graph nodes."""
+    """Accuracy against the number of parameters (logarithmic), coloured by the number of graph
+    nodes.
+    """
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(5.5, 4))
     points = axis.scatter(

@@ -15,7 +15,8 @@ __all__ = ["fit", "fit_into", "gain", "squash", "tile_into"]
 def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float:
     """Fan-in factor sqrt(beta / fan_in) of a matrix (GHN-2, arXiv:2110.13100, section 3.3).
 
-    beta is 2, and 1 for layers that no ReLU follows: depthwise and 1 x k convolutions. Positional tables keep their
+    beta is 2, and 1 for layers that no ReLU follows: depthwise and 1 x k convolutions. Positional
+        tables keep their
     scale, as do, by the published rule, maps with one output channel of at least 11 rows.
     """
     if table or (len(shape) > 2 and shape[0] == 1 and view[2] >= 11):
@@ -35,7 +36,8 @@ def squash(vector: Tensor, kind: str) -> Tensor:
 def fit(block: Tensor, target: Target) -> Tensor:
     """A new tensor of the target's shape: the block repeated as a whole along out and in, then cut.
 
-    Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`. Differentiable.
+    Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`.
+    Differentiable.
     """
     if target.view is None:
         size = math.prod(target.shape)

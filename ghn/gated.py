@@ -16,16 +16,18 @@ __all__ = ["GatedGNN"]
 
 
 class GatedGNN(nn.Module):
-    r"""Sequential message passing with a shared GRU (GHN-1 arXiv:1810.05749; GHN-2 arXiv:2110.13100, eq. 3 and 4).
+    r"""Sequential message passing with a shared GRU (GHN-1 arXiv:1810.05749; GHN-2
+    arXiv:2110.13100, eq. 3 and 4).
 
-    Nodes are updated one after another, in topological order and then in the reverse order; a node reads the states
-    that its neighbours have at that moment:
+    Nodes are updated one after another, in topological order and then in the reverse order; a node
+    reads the states that its neighbours have at that moment:
 
     .. math:: m_v = \sum_{u: d=1} MLP(h_u) + \sum_{u: 1 \le d \le s} MLP_{ve}(h_u) / d_{uv}, \quad
               h_v \leftarrow GRU(m_v, h_v)
 
-    Real edges enter both sums, as in the official code. Nodes of one topological level do not see each other, so a
-    level, over all graphs of a batch, is updated at once; `reference` keeps the plain loop.
+    Real edges enter both sums, as in the official code. Nodes of one topological level do not see
+    each other, so a level, over all graphs of a batch, is updated at once; `reference` keeps the
+    plain loop.
 
     Args:
         hid: width h of the states.
@@ -58,7 +60,9 @@ class GatedGNN(nn.Module):
         return (gru.weight_ih, gru.weight_hh, gru.bias_ih, gru.bias_hh, *flat)
 
     def reference(self, x: Tensor, graphs: Sequence[ArchGraph]) -> Tensor:
-        """Plain twin of `forward`: node after node, by autograd. Tested to agree in value and gradient."""
+        """Plain twin of `forward`: node after node, by autograd. Tested to agree in value and
+        gradient.
+        """
         start, out = 0, []
         for graph in graphs:
             dist = graph.distances(self.cutoff)

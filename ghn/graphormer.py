@@ -17,7 +17,9 @@ MAX_PATH = 254  # the table of path lengths has 257 rows: two reserved ones, 0 a
 
 
 class EdgeEmbedding(nn.Module):
-    """Table of path lengths; a module of its own for the published names (`edge_embed.embed.weight`)."""
+    """Table of path lengths; a module of its own for the published names
+    (`edge_embed.embed.weight`).
+    """
 
     def __init__(self, hid: int) -> None:
         super().__init__()
@@ -25,7 +27,8 @@ class EdgeEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with an additive bias a head; queries, keys and values without bias.
+    """Multi-head self-attention with an additive bias a head; queries, keys and values without
+    bias.
 
     The first layer also owns the edge features: `edge_bias` turns path lengths into that bias.
     """
@@ -42,8 +45,9 @@ class Attention(nn.Module):
     def edge_bias(self, lengths: Tensor) -> Tensor:
         """Bias of each pair from the path lengths in both directions (arXiv:2303.04143, eq. 5).
 
-        In a DAG at most one direction has a path, so a signed length names the pair, and the small MLP runs over the
-        distinct lengths instead of all pairs; `edge_bias_reference` is the plain twin.
+        In a DAG at most one direction has a path, so a signed length names the pair, and the small
+        MLP runs over the distinct lengths instead of all pairs; `edge_bias_reference` is the plain
+        twin.
 
         Shapes: (B, N, N) -> (B, heads, N, N).
         """
@@ -82,7 +86,8 @@ class FeedForward(nn.Module):
 
 
 class GraphormerLayer(nn.Module):
-    """Pre-norm transformer block; the first one also embeds degrees and the distance from the input.
+    """Pre-norm transformer block; the first one also embeds degrees and the distance from the
+    input.
 
     Shapes: x (B, N, h), bias (B, heads, N, N) -> (B, N, h).
     """
@@ -114,7 +119,8 @@ class GraphormerLayer(nn.Module):
 class Graphormer(nn.Sequential):
     """Graphormer layers on padded batches of graphs (GHN-3, arXiv:2303.04143, section 4).
 
-    Attention logits get a learned bias from the path lengths between nodes, computed once and shared by all layers.
+    Attention logits get a learned bias from the path lengths between nodes, computed once and
+    shared by all layers.
 
     Args:
         hid: width. layers, heads: their numbers. cutoff: longest virtual edge.

@@ -31,9 +31,9 @@ _PUBLISHED: dict[str, tuple[str | None, str]] = {
 def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
     """A trained hypernetwork in evaluation mode.
 
-    Looks, in this order, for a file of that name, in the repository's `checkpoints/` (or the folder in
-    `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if `huggingface_hub` is installed.
-    Files of the manifest are checked against its sha256.
+    Looks, in this order, for a file of that name, in the repository's `checkpoints/` (or the folder
+    in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if
+    `huggingface_hub` is installed. Files of the manifest are checked against its sha256.
 
     Args:
         name: a path, or a name of `available()`.

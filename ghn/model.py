@@ -27,12 +27,14 @@ __all__ = ["GHN", "use_batch_statistics"]
 
 
 class GHN(nn.Module):
-    """Graph hypernetwork: predicts all parameters of a network from its computational graph in one forward pass.
+    """Graph hypernetwork: predicts all parameters of a network from its computational graph in one
+    forward pass.
 
-    GHN-1 (arXiv:1810.05749), GHN-2 and its MLP baseline (arXiv:2110.13100) and GHN-3 (arXiv:2303.04143) differ only in
-    their `GHNConfig`. Parameters that the published graphs leave out (class tokens, layer scales, relative position
-    tables, recurrent weights) are predicted too, from a second pass over the graph that holds every parameter, so the
-    published ones keep their published values.
+    GHN-1 (arXiv:1810.05749), GHN-2 and its MLP baseline (arXiv:2110.13100) and GHN-3
+    (arXiv:2303.04143) differ only in their `GHNConfig`. Parameters that the published graphs leave
+    out (class tokens, layer scales, relative position tables, recurrent weights) are predicted too,
+    from a second pass over the graph that holds every parameter, so the published ones keep their
+    published values.
 
     Args:
         config: the configuration; or give its fields as keywords.
@@ -67,7 +69,9 @@ class GHN(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
-        """A hypernetwork from a checkpoint: ours, ppuda's or GHN-3's. See `ghn.checkpoints.load_ghn`."""
+        """A hypernetwork from a checkpoint: ours, ppuda's or GHN-3's. See
+        `ghn.checkpoints.load_ghn`.
+        """
         from ghn.checkpoints import load_ghn
 
         return load_ghn(path, device=device)
@@ -98,19 +102,23 @@ class GHN(nn.Module):
         """Write the predicted parameters into `model` and return it.
 
         Args:
-            model: any network; its parameters are overwritten in place, on whatever device they are.
+            model: any network; its parameters are overwritten in place, on whatever device they
+                are.
             input: example input for tracing; by default images of the network's expected size.
             graph: the network's graph, if at hand; saves the tracing.
-            predict_class_layers: False leaves the classification layer alone (fine-tuning on another label set).
-            bn_train: make batch normalisation use the statistics of each batch, as evaluation of predicted parameters
-                needs: no running statistics were ever collected. Call after `model.eval()`, which would undo it.
-            keep_grads: put tensors with gradient in the place of the parameters, to train the hypernetwork through
-                `model`. `predict` with `torch.func.functional_call` is the cleaner way.
+            predict_class_layers: False leaves the classification layer alone (fine-tuning on
+                another label set).
+            bn_train: make batch normalisation use the statistics of each batch, as evaluation of
+                predicted parameters needs: no running statistics were ever collected. Call after
+                `model.eval()`, which would undo it.
+            keep_grads: put tensors with gradient in the place of the parameters, to train the
+                hypernetwork through `model`. `predict` with `torch.func.functional_call` is the
+                cleaner way.
             return_embeddings: also return the node states, shape (N, h).
 
         Raises:
-            ValueError: if the network does not fit the hypernetwork (number of classes or channels) or has no
-                parameters.
+            ValueError: if the network does not fit the hypernetwork (number of classes or channels)
+                or has no parameters.
         """
         own = dict(model.named_parameters())
         with torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()):
@@ -134,7 +142,8 @@ class GHN(nn.Module):
         graph: ArchGraph | None = None,
         predict_class_layers: bool = True,
     ) -> dict[str, Tensor]:
-        """All parameters of `model` as a dict for `torch.func.functional_call`; `model` is left untouched.
+        """All parameters of `model` as a dict for `torch.func.functional_call`; `model` is left
+        untouched.
 
         Differentiable with respect to the hypernetwork. Arguments as in `forward`.
         """
@@ -145,7 +154,8 @@ class GHN(nn.Module):
         return {n: predicted[n] for n, _ in model.named_parameters() if n in predicted}
 
     def predict_graphs(self, graphs: Sequence[ArchGraph]) -> list[dict[str, Tensor]]:
-        """Parameters of a batch of networks from their graphs alone, one dict a graph. Differentiable.
+        """Parameters of a batch of networks from their graphs alone, one dict a graph.
+        Differentiable.
 
         Nothing is instantiated: the graphs carry every name and shape. This is what training uses.
         """
@@ -172,7 +182,9 @@ class GHN(nn.Module):
         return x if self.ln is None else self.ln(x)
 
     def embed_network(self, model: nn.Module | ArchGraph, input: Any = None) -> Tensor:
-        """Embedding of a network: the mean of its node states (arXiv:2110.13100, 5.3). Shapes: -> (h,)."""
+        """Embedding of a network: the mean of its node states (arXiv:2110.13100, 5.3). Shapes: ->
+        (h,).
+        """
         graph = model if isinstance(model, ArchGraph) else self._trace(model, input)
         return self.encode([graph]).mean(0)
 
@@ -262,7 +274,9 @@ class GHN(nn.Module):
         )
 
     def _init_ghn3(self) -> None:
-        """GHN-3's initial values: embeddings truncated normal with std h^-1/2, last decoder layers shrunk."""
+        """GHN-3's initial values: embeddings truncated normal with std h^-1/2, last decoder layers
+        shrunk.
+        """
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.trunc_normal_(module.weight, std=self.config.hid**-0.5, a=-2, b=2)

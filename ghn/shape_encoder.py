@@ -21,9 +21,9 @@ def _nearest_rows(vocabulary: np.ndarray, overrides: dict[int, int]) -> np.ndarr
 class ShapeEncoder(nn.Module):
     """Four table look-ups, one an axis of the 4-D shape, concatenated.
 
-    Channel counts and kernel sizes outside the vocabulary take the nearest entry (ties: the smaller); above the largest
-    entry, the largest. Published details kept: 4 to 7 channels read as 8, a 2x2 kernel as 3x3. The last row of either
-    table stands for "no shape".
+    Channel counts and kernel sizes outside the vocabulary take the nearest entry (ties: the
+    smaller); above the largest entry, the largest. Published details kept: 4 to 7 channels read as
+    8, a 2x2 kernel as 3x3. The last row of either table stands for "no shape".
 
     Args:
         hid: width h; each look-up is h / 4 wide.

@@ -35,8 +35,9 @@ class Schedule:
     Args:
         order, inverse: permutation of the batch's nodes by level, and its inverse.
         bounds: the slice of each level in the permuted order.
-        weights: one matrix a message sum, in permuted order: row v holds the factor of each source u, that is 1 on real
-            edges for the first, 1/d up to the cutoff for the second (if there are virtual edges).
+        weights: one matrix a message sum, in permuted order: row v holds the factor of each source
+            u, that is 1 on real edges for the first, 1/d up to the cutoff for the second (if there
+            are virtual edges).
 
     Shapes: order, inverse (N,); weights (N, N).
     """
@@ -50,14 +51,17 @@ class Schedule:
     def of(
         cls, graphs: Sequence[ArchGraph], cutoff: int, *, backward: bool, like: Tensor
     ) -> Schedule:
-        """Schedule of the sweep along (`backward=False`) or against the edges, on the device of `like`."""
+        """Schedule of the sweep along (`backward=False`) or against the edges, on the device of
+        `like`.
+        """
         levels = np.concatenate([_levels(g, backward) for g in graphs])
         order = np.argsort(levels, kind="stable")
         inverse = np.empty_like(order)
         inverse[order] = np.arange(len(order))
         cuts = np.flatnonzero(np.diff(levels[order])) + 1
         bounds = tuple(zip([0, *cuts.tolist()], [*cuts.tolist(), len(order)], strict=True))
-        weights = _message_weights(graphs, cutoff, backward, inverse)
+        precision = np.float64 if like.dtype is torch.float64 else np.float32
+        weights = _message_weights(graphs, cutoff, backward, inverse, precision)
         return cls(
             order=torch.from_numpy(order).to(like.device),
             inverse=torch.from_numpy(inverse).to(like.device),
@@ -74,11 +78,15 @@ def _levels(graph: ArchGraph, backward: bool) -> np.ndarray:
 
 
 def _message_weights(
-    graphs: Sequence[ArchGraph], cutoff: int, backward: bool, position: np.ndarray
+    graphs: Sequence[ArchGraph],
+    cutoff: int,
+    backward: bool,
+    position: np.ndarray,
+    precision: type[np.floating],
 ) -> list[np.ndarray]:
     n = len(position)
-    real = np.zeros((n, n), dtype=np.float32)
-    near = np.zeros((n, n), dtype=np.float32) if cutoff > 1 else None
+    real = np.zeros((n, n), dtype=precision)
+    near = np.zeros((n, n), dtype=precision) if cutoff > 1 else None
     start = 0
     for graph in graphs:
         at = position[start : start + graph.num_nodes]
@@ -88,7 +96,7 @@ def _message_weights(
         if near is not None:
             dist = graph.distances(cutoff)
             u, v = np.nonzero(dist)
-            inverse = (1.0 / dist[u, v]).astype(np.float32)
+            inverse = (1.0 / dist[u, v]).astype(precision)
             near[(at[u], at[v]) if backward else (at[v], at[u])] = inverse
     return [real] if near is None else [real, near]
 
@@ -96,8 +104,9 @@ def _message_weights(
 class Sweep(torch.autograd.Function):
     """h_v <- GRU(sum_k A_k MLP_k(h)_v, h_v), level by level. Once differentiable.
 
-    The gradient walks the levels back. Weight gradients are four products over all nodes at the end. Arguments after
-    the schedule: the GRU's weight_ih, weight_hh, bias_ih, bias_hh, then weight, bias, weight, bias of each MLP.
+    The gradient walks the levels back. Weight gradients are four products over all nodes at the
+    end. Arguments after the schedule: the GRU's weight_ih, weight_hh, bias_ih, bias_hh, then
+    weight, bias, weight, bias of each MLP.
 
     Shapes: x (N, h) in the schedule's order -> (N, h).
     """

@@ -18,8 +18,8 @@ class Target:
         graph: number of the graph in the batch.
         name: qualified name of the parameter.
         shape: its true shape.
-        kind: `matrix` (convolutional and linear weights, tables), `class_weight`, `class_bias`, `weight` (vector that
-            multiplies), `bias` (vector that is added).
+        kind: `matrix` (convolutional and linear weights, tables), `class_weight`, `class_bias`,
+            `weight` (vector that multiplies), `bias` (vector that is added).
         view: the matrix's shape as (out, in, kh, kw), else None.
         table: a positional encoding, not normalised.
     """
@@ -38,9 +38,10 @@ def targets_of(
 ) -> list[Target]:
     """Targets of a graph, in node order; `row` is the batch row of its first node.
 
-    Position decides what the classification layer is, as in the originals: its weight is the last node but one and its
-    bias the last. A last layer without bias (weight at the last node, `num_classes` rows) counts too, which theirs do
-    not see.
+    Position decides what the classification layer is, as in the originals: its weight is the last
+        node but one and its
+    bias the last. A last layer without bias (weight at the last node, `num_classes` rows) counts
+    too, which theirs do not see.
     """
     last, ops = graph.num_nodes - 1, graph.ops
     unbiased = last >= 0 and _is_unbiased_classifier(graph, last, num_classes)

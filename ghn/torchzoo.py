@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from ghn.adjust import adjust_net
 from ghn.evaluation import NetResult, accuracy
 from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.archgraph.tracing import View
 from graph2nn.deepnets import NetConfig, Network
 from graph2nn.vision import Batches
 
@@ -56,7 +58,7 @@ def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0)
     if name not in classifier_names():
         raise ValueError(f"torchvision has no classifier {name!r}; see torchvision.models")
     sized = {"vit_": "image_size", "maxvit_": "input_size"}
-    extra: dict[str, object] = {}
+    extra: dict[str, Any] = {}
     for prefix, argument in sized.items():
         if name.startswith(prefix):
             extra[argument] = imsize if argument == "image_size" else (imsize, imsize)
@@ -153,10 +155,10 @@ def _evaluate_classifier(
     )
     example = torch.zeros(2, data.channels, data.imsize, data.imsize)
     model.to(batches.device).eval()
-    graphs: dict[str, ArchGraph] = {}
+    graphs: dict[View, ArchGraph] = {}
     results = {}
     for method, ghn in sorted(methods.items(), key=lambda item: item[1] is not None):
-        view = "ghn2" if ghn is None else ghn.view
+        view: View = "ghn3" if ghn is not None and ghn.config.is_ghn3 else "ghn2"
         if view not in graphs:
             graphs[view] = trace(model, example, view=view)
         graph = graphs[view]
@@ -169,7 +171,7 @@ def _evaluate_classifier(
     return results
 
 
-def _torchvision():  # type: ignore[no-untyped-def]
+def _torchvision() -> Any:
     try:
         from torchvision import models
     except ImportError:

@@ -17,8 +17,9 @@ __all__ = ["TrainConfig"]
 class TrainConfig:
     """Flags of `train_ghn.py`, with the published names (arXiv:2110.13100, official code).
 
-    A value of None takes the data set's own: on CIFAR, ImageNet and the rest what GHN-1 was published with, on
-    `digits` the recipe that the shipped checkpoint was trained with (a GHN-2). See `resolved`.
+    A value of None takes the data set's own: on CIFAR, ImageNet and the rest what GHN-1 was
+    published with, on `digits` the recipe that the shipped checkpoint was trained with (a GHN-2).
+    See `resolved`.
     """
 
     dataset: str = option("digits", "-d", help="image data", choices=tuple(DATASETS))

@@ -15,10 +15,11 @@ __all__ = ["unit_gain"]
 def unit_gain(ghn: GHN, *, gain: float = 0.5, vector_std: float = 0.2) -> GHN:
     """Initialise the decoders, in place, so that predicted weights start at a known scale.
 
-    torch's default start of linear layers makes predicted weights about a tenth of what fan-in scaling is meant to give
-    (measured on DeepNets-1M), so logits and gradients start tiny. Here every layer keeps the variance of its input (He
-    initialisation, arXiv:1502.01852; cf. magnitude-invariant hypernetworks, arXiv:2304.07645), and the last one has
-    `gain`, below 1 because networks without normalisation add up their branches.
+    torch's default start of linear layers makes predicted weights about a tenth of what fan-in
+    scaling is meant to give (measured on DeepNets-1M), so logits and gradients start tiny. Here
+    every layer keeps the variance of its input (He initialisation, arXiv:1502.01852; cf.
+    magnitude-invariant hypernetworks, arXiv:2304.07645), and the last one has `gain`, below 1
+    because networks without normalisation add up their branches.
 
     Args:
         ghn: a hypernetwork with the `conv` decoder; others are left as they are.

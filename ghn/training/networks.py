@@ -47,7 +47,8 @@ def training_nets(
 
 
 def nets_from_file(path: str, split: str, limit: int, **images: int) -> Any:
-    """Networks of a compact store, or of the published files where `path` is a folder or has metadata beside it.
+    """Networks of a compact store, or of the published files where `path` is a folder or has
+    metadata beside it.
 
     Widths are drawn anew at every access, as in the published training.
     """

@@ -21,7 +21,8 @@ __all__ = ["StepResult", "autocast", "joint_step", "meta_step", "seeded"]
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What a step measured: mean loss and accuracy over the networks, and whether gradients are usable.
+    """What a step measured: mean loss and accuracy over the networks, and whether gradients are
+    usable.
 
     Args:
         loss: mean cross-entropy (without the regulariser) in nats.
@@ -63,9 +64,10 @@ def meta_step(
 ) -> StepResult:
     """Add the gradient of the mean loss over `nets` to the hypernetwork's `.grad`.
 
-    Each network is run and differentiated by itself, down to its predicted parameters; only then is the hypernetwork
-    differentiated, once, for all. So activations of one network are alive at a time, and memory does not grow with the
-    meta-batch. The result equals the joint gradient (`joint_step`).
+    Each network is run and differentiated by itself, down to its predicted parameters; only then is
+    the hypernetwork differentiated, once, for all. So activations of one network are alive at a
+    time, and memory does not grow with the meta-batch. The result equals the joint gradient
+    (`joint_step`).
 
     Args:
         ghn: the hypernetwork, in training mode.
@@ -74,7 +76,8 @@ def meta_step(
         total: size of the whole meta-batch, if other processes hold the rest of it.
         seeds: one a network, of its dropout; by default their numbers.
         label_smoothing: of the cross-entropy.
-        norm_penalty: weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143, section 4.3).
+        norm_penalty: weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143,
+            section 4.3).
         scale: factor on the loss before differentiating (gradient scaler).
         amp: precision of the networks' forward passes; the hypernetwork stays in float32.
 
@@ -119,7 +122,9 @@ def joint_step(
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
 ) -> float:
-    """Plain twin of `meta_step`: one backward pass through all networks at once. Returns the mean loss."""
+    """Plain twin of `meta_step`: one backward pass through all networks at once. Returns the mean
+    loss.
+    """
     objective = torch.zeros((), device=images.device)
     total = 0.0
     for k, ((config, _), parameters) in enumerate(

@@ -49,9 +49,11 @@ MAY_DIFFER = (
 class Trainer:
     """Trains a hypernetwork on meta-batches of networks (arXiv:2110.13100, algorithm 1).
 
-    Every random number depends on the seed and the step alone: images and networks through their own streams, dropout
-    through the step's number. So a run that was stopped, at any moment, goes on from its last checkpoint to the same
-    result as if it had not been, and the networks of a meta-batch can be shared by several processes.
+    Every random number depends on the seed and the step alone: images and networks through their
+        own streams, dropout
+    through the step's number. So a run that was stopped, at any moment, goes on from its last
+    checkpoint to the same result as if it had not been, and the networks of a meta-batch can be
+    shared by several processes.
 
     Args:
         config: settings.
@@ -106,7 +108,8 @@ class Trainer:
         """Train up to the configured number of epochs and return the hypernetwork.
 
         Raises:
-            RuntimeError: more steps of an epoch failed (loss not finite, or out of memory) than 2 %.
+            RuntimeError: more steps of an epoch failed (loss not finite, or out of memory) than 2
+                %.
         """
         start = time.monotonic() - 60 * self.minutes
         nets = self._meta_batches()
