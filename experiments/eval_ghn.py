@@ -1,0 +1,200 @@
+"""Evaluate graph hypernetworks on networks they have not seen.
+
+python experiments/eval_ghn.py --ckpt checkpoints/ghn2_digits.pt -d digits --split test
+python experiments/eval_ghn.py --ckpt ghn2-digits mlp-digits --split all
+python experiments/eval_ghn.py --ckpt ghn2-cifar10 --split deep --arch 3
+python experiments/eval_ghn.py --ckpt ghn3tm8 -d imagenet --split torch
+
+Splits: val (on validation images), test, wide, deep, dense, bnfree, search, predefined (ViT and
+ResNet-50), torch (torchvision's classifiers), all (val to bnfree and predefined).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from ghn import GHN, from_pretrained
+from ghn.evaluation import NetResult, evaluate_nets, evaluation_batches, summarise
+from ghn.figures import plot_distributions, plot_size_accuracy
+from ghn.provenance import check_trained_on
+from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
+from ghn.training.networks import evaluation_nets, nets_from_file
+from graph2nn.deepnets import EVAL_SPLITS, SPLITS
+from graph2nn.training import describe_environment, option, parse_config, to_dict, write_atomic
+from graph2nn.vision import DATASETS, Batches, load_images
+
+ALL = (*EVAL_SPLITS, "predefined")
+INITIAL = "initial weights"
+Results = dict[str, dict[str, dict[str, NetResult]]]  # split, method, network
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Flags of `eval_ghn.py`."""
+
+    ckpt: tuple[str, ...] = option(help="checkpoint files or names of pretrained hypernetworks")
+    dataset: str | None = option(
+        None, "-d", help="image data; none for the checkpoint's", choices=tuple(DATASETS)
+    )
+    data_dir: str | None = option(None, "-D", help="folder of the data")
+    split: tuple[str, ...] = option(("test",), help="sets of networks, or all")
+    nets: str | None = option(None, help="file of networks or folder of published files")
+    num_nets: int = option(100, "-n", help="networks of each split at most")
+    arch: int | None = option(None, help="only this network of the split")
+    noise: bool = option(False, help="corrupt the images")
+    test_batch_size: int = option(64, "-b", help="images a batch; changes the figures")
+    imsize: int | None = option(None, "-i", help="side of the images; none for the checkpoint's")
+    device: str | None = option(None, help="none takes a GPU if there is one")
+    random_init: bool = option(True, help="also evaluate torch's initial weights")
+    force: bool = option(False, help="evaluate on other data than the checkpoint's")
+    out: str = option("runs/eval", help="folder for figures and results.json")
+    seed: int = option(0, "-s", help="of the networks and of their initial weights")
+
+    def __post_init__(self) -> None:
+        allowed = (*SPLITS, "predefined", "torch", "all")
+        unknown = [split for split in self.split if split not in allowed]
+        if unknown or not self.split:
+            raise ValueError(f"split: expected some of {', '.join(allowed)}, got {unknown}")
+        if self.num_nets < 1:
+            raise ValueError(f"num_nets: expected at least 1 network, got {self.num_nets}")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits in the given order, each once."""
+        named = [s for split in self.split for s in (ALL if split == "all" else (split,))]
+        return tuple(dict.fromkeys(named))
+
+
+def main(argv: Sequence[str] | None = None) -> Results:
+    """Load, check, evaluate, report."""
+    config = parse_config(EvalConfig, argv, description=__doc__)
+    device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    ghns = load_ghns(config.ckpt, device)
+    images = image_settings(config, ghns)
+    methods = {**({INITIAL: None} if config.random_init else {}), **ghns}
+    results, skipped, size = {}, {}, config.test_batch_size
+    for split in config.splits:
+        data = load_images(split="val" if split == "val" else "test", **images).to(device)
+        batches = evaluation_batches(data, size, device=device, noise=config.noise)
+        results[split], notes = evaluate(config, split, methods, batches)
+        skipped.update(notes)
+        print(table({split: results[split]}, data.num_classes), flush=True)
+    for name, reason in skipped.items():
+        print(f"skipped {name}: {reason}")
+    report(config, results, skipped)
+    return results
+
+
+def load_ghns(ckpts: Sequence[str], device: str) -> dict[str, GHN]:
+    """The hypernetworks by a short name: of the file, with its folder where files share a name."""
+    stems = [Path(ckpt).stem for ckpt in ckpts]
+    names = [
+        s if stems.count(s) == 1 else f"{Path(c).parent.name}/{s}" for s, c in zip(stems, ckpts)
+    ]
+    if len(set(names)) < len(names):
+        raise ValueError(f"--ckpt: expected different checkpoints, got {', '.join(ckpts)}")
+    return {name: from_pretrained(c, device=device).eval() for name, c in zip(names, ckpts)}
+
+
+def image_settings(config: EvalConfig, ghns: dict[str, GHN]) -> dict:
+    """Arguments of `load_images`, checked against what every hypernetwork was trained on."""
+    first = next(iter(ghns.values())).config
+    dataset, imsize = config.dataset or first.dataset, config.imsize or first.imsize
+    if dataset is None:
+        raise ValueError("the checkpoint does not name its data set: pass it with -d")
+    for name, ghn in ghns.items():
+        check_trained_on(ghn.config, dataset, imsize, name=name, force=config.force)
+        if ghn.config.in_channels != first.in_channels:
+            raise ValueError(f"{', '.join(ghns)} take images of different channels: evaluate one")
+    kind = {"imsize": imsize, "channels": first.in_channels}
+    return {"name": dataset, "data_dir": config.data_dir, **kind}
+
+
+def evaluate(
+    config: EvalConfig, split: str, methods: dict[str, GHN | None], batches: Batches
+) -> tuple[dict[str, dict[str, NetResult]], dict[str, str]]:
+    """Results of one split by method and network, and why networks were skipped."""
+    results: dict[str, dict[str, NetResult]] = {method: {} for method in methods}
+    nets = [] if split == "torch" else deepnets(config, split, batches)
+    names = ["vit" if split == "predefined" else str(k) for k in range(len(nets))]
+    if split in ("predefined", "torch"):
+        names += ["resnet50"] if split == "predefined" else classifier_names()[: config.num_nets]
+    if config.arch is not None and not 0 <= config.arch < len(names):
+        raise ValueError(f"--arch: expected 0 to {len(names) - 1} for {split}, got {config.arch}")
+    chosen = range(len(names)) if config.arch is None else [config.arch]
+    own = [k for k in chosen if k < len(nets)]
+    for method, ghn in methods.items() if own else ():
+        title, part = f"{split}: {method}", [nets[k] for k in own]
+        found = (
+            evaluate_initial(part, batches, seed=config.seed, title=title)
+            if ghn is None
+            else evaluate_nets(ghn, part, batches, title=title)
+        )
+        results[method] = {names[k]: result for k, result in zip(own, found)}
+    others = [names[k] for k in chosen if k >= len(nets)]
+    if not others:
+        return results, {}
+    zoo, skipped = evaluate_classifiers(methods, others, batches, seed=config.seed, title=split)
+    return {method: results[method] | zoo[method] for method in methods}, skipped
+
+
+def deepnets(config: EvalConfig, split: str, batches: Batches) -> Sequence:
+    """Networks of a split with their graphs, from the file or drawn by the published rules."""
+    data, count = batches.data, max(config.num_nets, (config.arch or 0) + 1)
+    kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
+    if config.nets is None or split == "predefined":
+        return evaluation_nets(split, count, seed=config.seed, **kind)
+    source = nets_from_file(config.nets, split, count, **kind)
+    return [source.item(k) for k in range(min(count, len(source)))]
+
+
+def table(results: Results, num_classes: int) -> str:
+    """One line a split and method."""
+    lines = []
+    for split, by_method in results.items():
+        for method, nets in by_method.items():
+            if len(nets) == 1:
+                ((name, r),) = nets.items()
+                about = f"network {name}: {r.num_params:,} parameters, {r.num_nodes} nodes"
+                text = f"{r.top1:.2f} ({about})"
+            else:
+                text = str(summarise([r.top1 for r in nets.values()])) if nets else "no networks"
+            if nets and num_classes >= 200:
+                text += f", top-5 {summarise([r.top5 for r in nets.values()])}"
+            lines.append(f"{split:10} {method:16} {text}")
+    return "\n".join(lines)
+
+
+def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> None:
+    """Write results.json and the figures."""
+    out, rows, tops = Path(config.out), {}, {}
+    for split, by_method in results.items():
+        for method, nets in by_method.items():
+            values = [r.top1 for r in nets.values()]
+            summary = asdict(summarise(values)) if values else None
+            networks = {name: asdict(r) for name, r in nets.items()}
+            rows.setdefault(split, {})[method] = {"top1": summary, "networks": networks}
+            tops.setdefault(method, {})[split] = values
+    content = {"config": to_dict(config), "environment": describe_environment()}
+    content |= {"results": rows, "skipped": skipped}
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1)
+    write_atomic(out / "results.json", lambda file: file.write(text.encode()))
+    made = [out / "results.json", plot_distributions(tops, out / "accuracy.png")]
+    last = list(tops)[-1]
+    if sizes := [r for by_method in results.values() for r in by_method[last].values()]:
+        made.append(plot_size_accuracy(sizes, out / "size.png", title=last))
+    print("wrote " + ", ".join(map(str, made)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"eval_ghn: {error}")
