@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from graph2nn.deepnets.config import NetConfig
-from graph2nn.deepnets.layers import Conv2d, Linear, norm_layer
+from graph2nn.deepnets.layers import conv2d, linear, norm_layer
 
 __all__ = ["AuxiliaryHead", "classifier", "imagenet_stem", "patch_stem", "simple_stem"]
 
@@ -17,15 +17,15 @@ Device = torch.device | str | None
 def patch_stem(config: NetConfig, device: Device = None) -> nn.Module:
     """Convolution of a vision transformer: patches of 16 pixels, or 3 on small images."""
     if config.imagenet_input:
-        return Conv2d(config.in_channels, config.C, 16, stride=16, device=device)
-    return Conv2d(config.in_channels, config.C, 3, stride=3, padding=1, device=device)
+        return conv2d(config.in_channels, config.C, 16, stride=16, device=device)
+    return conv2d(config.in_channels, config.C, 3, stride=3, padding=1, device=device)
 
 
 def simple_stem(config: NetConfig, c_stem: int, device: Device = None) -> nn.Sequential:
     """Convolution, norm and optional max-pooling; strides only on large images."""
     ks, stride = config.ks, 4 if config.imagenet_input else 1
     return nn.Sequential(
-        Conv2d(config.in_channels, c_stem, ks, stride=stride, padding=ks // 2, device=device),
+        conv2d(config.in_channels, c_stem, ks, stride=stride, padding=ks // 2, device=device),
         norm_layer(config.norm, c_stem, device=device),
         nn.MaxPool2d(3, stride=2, padding=1) if config.stem_pool else nn.Identity(),
     )
@@ -38,15 +38,15 @@ def imagenet_stem(config: NetConfig, device: Device = None) -> tuple[nn.Sequenti
     """
     c, ks, stride = config.C, config.ks, 2 if config.imagenet_input else 1
     stem0 = nn.Sequential(
-        Conv2d(config.in_channels, c // 2, ks, stride=stride, padding=ks // 2, device=device),
+        conv2d(config.in_channels, c // 2, ks, stride=stride, padding=ks // 2, device=device),
         norm_layer(config.norm, c // 2, device=device),
         nn.ReLU(),
-        Conv2d(c // 2, c, 3, stride=stride, padding=1, device=device),
+        conv2d(c // 2, c, 3, stride=stride, padding=1, device=device),
         norm_layer(config.norm, c, device=device),
     )
     stem1 = nn.Sequential(
         nn.ReLU(),
-        Conv2d(c, c, 3, stride=2, padding=1, device=device),
+        conv2d(c, c, 3, stride=2, padding=1, device=device),
         norm_layer(config.norm, c, device=device),
     )
     return stem0, stem1
@@ -57,9 +57,9 @@ def classifier(config: NetConfig, c_in: int, device: Device = None) -> nn.Sequen
     hidden = max(config.fc_layers, 1) - 1
     layers: list[nn.Module] = []
     for _ in range(hidden):
-        layers += [Linear(c_in, config.fc_dim, device=device), nn.ReLU(), nn.Dropout(0.5)]
+        layers += [linear(c_in, config.fc_dim, device=device), nn.ReLU(), nn.Dropout(0.5)]
         c_in = config.fc_dim
-    return nn.Sequential(*layers, Linear(c_in, config.num_classes, device=device))
+    return nn.Sequential(*layers, linear(c_in, config.num_classes, device=device))
 
 
 class AuxiliaryHead(nn.Module):
@@ -84,14 +84,14 @@ class AuxiliaryHead(nn.Module):
         self.features = nn.Sequential(
             nn.ReLU(),
             pool,
-            Conv2d(c, 128, 1, device=device),
+            conv2d(c, 128, 1, device=device),
             norms[0],
             nn.ReLU(),
-            Conv2d(128, 768, 2, device=device),
+            conv2d(128, 768, 2, device=device),
             *norms[1:],
             nn.ReLU(),
         )
-        self.classifier = Linear(768, config.num_classes, device=device)
+        self.classifier = linear(768, config.num_classes, device=device)
         self.resize = self.side != side
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -10,64 +10,65 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = [
-    "BatchNorm2d",
-    "Conv2d",
-    "LayerNorm",
-    "Linear",
-    "PosEnc",
-    "drop_path",
-    "even_shift",
-    "norm_layer",
-]
+__all__ = ["PosEnc", "conv2d", "drop_path", "even_shift", "layer_norm", "linear", "norm_layer"]
+
+Device = torch.device | str | None
 
 
-class Conv2d(nn.Conv2d):
-    """Convolution without bias."""
-
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        kernel: int | tuple[int, int],
-        *,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        device: torch.device | str | None = None,
-    ) -> None:
-        super().__init__(
-            c_in, c_out, kernel, stride, padding, dilation, groups, bias=False, device=device
-        )
-
+class _Conv2d(nn.Conv2d):
     def reset_parameters(self) -> None:
         if not self.weight.is_meta:
             super().reset_parameters()
 
 
-class Linear(nn.Linear):
-    """Fully connected layer."""
-
+class _Linear(nn.Linear):
     def reset_parameters(self) -> None:
         if not self.weight.is_meta:
             super().reset_parameters()
 
 
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation."""
-
+class _BatchNorm2d(nn.BatchNorm2d):
     def reset_parameters(self) -> None:
         if not self.weight.is_meta:
             super().reset_parameters()
 
 
-class LayerNorm(nn.LayerNorm):
-    """Layer normalisation over the last axis."""
-
+class _LayerNorm(nn.LayerNorm):
     def reset_parameters(self) -> None:
         if not self.weight.is_meta:
             super().reset_parameters()
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """Turns one of the classes above into torch's own, which tools recognise by exact type."""
+    module.__class__ = module.__class__.__bases__[0]
+    return module
+
+
+def conv2d(
+    c_in: int,
+    c_out: int,
+    kernel: int | tuple[int, int],
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    device: Device = None,
+) -> nn.Module:
+    """`nn.Conv2d` without bias."""
+    shape = (c_in, c_out, kernel, stride, padding, dilation, groups)
+    return _plain(_Conv2d(*shape, bias=False, device=device))
+
+
+def linear(c_in: int, c_out: int, *, bias: bool = True, device: Device = None) -> nn.Module:
+    """`nn.Linear`."""
+    return _plain(_Linear(c_in, c_out, bias=bias, device=device))
+
+
+def layer_norm(c: int, *, device: Device = None) -> nn.Module:
+    """`nn.LayerNorm` over the last axis."""
+    return _plain(_LayerNorm(c, device=device))
 
 
 class PosEnc(nn.Module):
@@ -76,7 +77,7 @@ class PosEnc(nn.Module):
     Shapes: (B, C, side, side) -> the same.
     """
 
-    def __init__(self, c: int, side: int, *, device: torch.device | str | None = None) -> None:
+    def __init__(self, c: int, side: int, *, device: Device = None) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(1, c, side, side, device=device))
         if not self.weight.is_meta:
@@ -86,11 +87,11 @@ class PosEnc(nn.Module):
         return x + self.weight
 
 
-def norm_layer(norm: str | None, c: int, *, device: torch.device | str | None = None) -> nn.Module:
+def norm_layer(norm: str | None, c: int, *, device: Device = None) -> nn.Module:
     """Batch normalisation with running statistics iff `norm` contains "track"; None: identity."""
     if norm in (None, "", "none"):
         return nn.Identity()
-    return BatchNorm2d(c, track_running_stats="track" in norm, device=device)
+    return _plain(_BatchNorm2d(c, track_running_stats="track" in norm, device=device))
 
 
 def drop_path(x: torch.Tensor, prob: float, generator: torch.Generator | None) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from graph2nn.deepnets.layers import Conv2d, LayerNorm, Linear, even_shift, norm_layer
+from graph2nn.deepnets.layers import conv2d, even_shift, layer_norm, linear, norm_layer
 
 __all__ = [
     "SqueezeExcite",
@@ -51,8 +51,8 @@ class FactorizedReduce(nn.Module):
 
     def __init__(self, c_in: int, c: int, norm: str | None, device: Device = None) -> None:
         super().__init__()
-        self.conv_1 = Conv2d(c_in, c // 2, 1, stride=2, device=device)
-        self.conv_2 = Conv2d(c_in, c // 2, 1, stride=2, device=device)
+        self.conv_1 = conv2d(c_in, c // 2, 1, stride=2, device=device)
+        self.conv_2 = conv2d(c_in, c // 2, 1, stride=2, device=device)
         self.bn = norm_layer(norm, c, device=device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -69,8 +69,8 @@ class SqueezeExcite(nn.Module):
     def __init__(self, c: int, stride: int, device: Device = None) -> None:
         super().__init__()
         self.stride = stride
-        self.fc1 = Linear(c, c // 2, device=device)
-        self.fc2 = Linear(c // 2, c, device=device)
+        self.fc1 = linear(c, c // 2, device=device)
+        self.fc2 = linear(c // 2, c, device=device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate = F.hardswish(self.fc2(F.relu(self.fc1(x.flatten(2).mean(dim=2)))))  # (B, c)
@@ -85,7 +85,7 @@ class FeedForward(nn.Module):
         super().__init__()
         # Index 3 of the second layer is published: the original has a dropout of 0 at index 2.
         self.net = nn.Sequential(
-            Linear(c, c, device=device), nn.GELU(), nn.Identity(), Linear(c, c, device=device)
+            linear(c, c, device=device), nn.GELU(), nn.Identity(), linear(c, c, device=device)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -102,10 +102,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.stride = stride
         inner = HEADS * (c // HEADS)
-        self.to_qkv = Linear(c, 3 * inner, bias=False, device=device)
-        self.to_out = nn.Sequential(Linear(inner, c, device=device))
-        self.ln1 = LayerNorm(c, device=device)
-        self.ln2 = LayerNorm(c, device=device)
+        self.to_qkv = linear(c, 3 * inner, bias=False, device=device)
+        self.to_out = nn.Sequential(linear(inner, c, device=device))
+        self.ln1 = layer_norm(c, device=device)
+        self.ln2 = layer_norm(c, device=device)
         self.ff = FeedForward(c, device=device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -124,7 +124,7 @@ def relu_conv_norm(
     c_in: int, c: int, k: int, stride: int, norm: str | None, device: Device = None
 ) -> Chain:
     """ReLU, k x k convolution, norm."""
-    conv = Conv2d(c_in, c, k, stride=stride, padding=k // 2, device=device)
+    conv = conv2d(c_in, c, k, stride=stride, padding=k // 2, device=device)
     return Chain(nn.ReLU(), conv, norm_layer(norm, c, device=device))
 
 
@@ -133,8 +133,8 @@ def _sep_conv(c: int, k: int, stride: int, norm: str | None, device: Device) -> 
     for s in (stride, 1):
         layers += [
             nn.ReLU(),
-            Conv2d(c, c, k, stride=s, padding=k // 2, groups=c, device=device),
-            Conv2d(c, c, 1, device=device),
+            conv2d(c, c, k, stride=s, padding=k // 2, groups=c, device=device),
+            conv2d(c, c, 1, device=device),
             norm_layer(norm, c, device=device),
         ]
     return Chain(*layers)
@@ -143,8 +143,8 @@ def _sep_conv(c: int, k: int, stride: int, norm: str | None, device: Device) -> 
 def _dil_conv(c: int, k: int, stride: int, norm: str | None, device: Device) -> Chain:
     return Chain(
         nn.ReLU(),
-        Conv2d(c, c, k, stride=stride, padding=k - 1, dilation=2, groups=c, device=device),
-        Conv2d(c, c, 1, device=device),
+        conv2d(c, c, k, stride=stride, padding=k - 1, dilation=2, groups=c, device=device),
+        conv2d(c, c, 1, device=device),
         norm_layer(norm, c, device=device),
     )
 
@@ -152,8 +152,8 @@ def _dil_conv(c: int, k: int, stride: int, norm: str | None, device: Device) -> 
 def _conv_7x1_1x7(c: int, k: int, stride: int, norm: str | None, device: Device) -> Chain:
     return Chain(
         nn.ReLU(),
-        Conv2d(c, c, (1, k), stride=(1, stride), padding=(0, k // 2), device=device),
-        Conv2d(c, c, (k, 1), stride=(stride, 1), padding=(k // 2, 0), device=device),
+        conv2d(c, c, (1, k), stride=(1, stride), padding=(0, k // 2), device=device),
+        conv2d(c, c, (k, 1), stride=(stride, 1), padding=(k // 2, 0), device=device),
         norm_layer(norm, c, device=device),
     )
 

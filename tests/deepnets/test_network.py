@@ -21,6 +21,7 @@ from graph2nn.deepnets import (
     sample_config,
     split_rules,
 )
+from graph2nn.deepnets.layers import PosEnc, drop_path
 
 SAMPLED = [
     sample_config(split_rules(split, imsize=16), np.random.default_rng(seed), imsize=16)
@@ -149,8 +150,6 @@ def test_auxiliary_head_in_training_only(genotype: Genotype, imsize: int) -> Non
 
 
 def test_drop_path_drops_whole_samples() -> None:
-    from graph2nn.deepnets.layers import drop_path
-
     out = drop_path(torch.ones(400, 2, 3, 3), 0.25, torch.Generator().manual_seed(1))
     per_sample = out.flatten(1)
     assert (per_sample == per_sample[:, :1]).all()
@@ -175,6 +174,14 @@ def test_drop_path_is_off_by_default_and_repeatable() -> None:
 def test_running_statistics_only_with_track() -> None:
     assert not list(Network(small(DARTS, norm="bnorm")).buffers())
     assert list(Network(small(DARTS, norm="bn-track")).buffers())
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_belong_to_torch_modules_of_exact_type(device: str) -> None:
+    for config in SAMPLED:
+        for module in Network(config, device=device).modules():
+            if any(True for _ in module.parameters(recurse=False)):
+                assert type(module).__module__.startswith("torch.nn") or isinstance(module, PosEnc)
 
 
 def test_published_signature() -> None:
