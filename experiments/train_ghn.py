@@ -80,8 +80,9 @@ def describe(trainer: Trainer) -> str:
     c, ghn = trainer.config, trainer.ghn
     size = sum(p.numel() for p in ghn.parameters())
     return (
-        f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.imsize} pixels: {trainer.total} steps "
-        f"of {c.meta_batch_size} networks x {c.batch_size} images on {trainer.workers.world} x {trainer.workers.device}"
+        f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.imsize} pixels: "
+        f"{trainer.total} steps of {c.meta_batch_size} networks x {c.batch_size} images "
+        f"on {trainer.workers.world} x {trainer.workers.device}"
     )
 
 

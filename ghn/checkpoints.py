@@ -57,12 +57,13 @@ def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
 
 
 def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, Any]]:
-    """Configuration, weights and everything else of a checkpoint, with published names translated."""
+    """Configuration, weights and the rest of a checkpoint, with published names translated."""
     content = _read(Path(path))
     if "state_dict" not in content:
         if not content or not all(isinstance(v, Tensor) for v in content.values()):
             raise ValueError(
-                f"{path} is not a hypernetwork's checkpoint: expected 'state_dict' and 'config', or a bare state dict, "
+                f"{path} is not a hypernetwork's checkpoint: expected 'state_dict' and "
+                f"'config', or a bare state dict, 
                 f"got the keys {sorted(map(str, content))[:6]}"
             )
         state = _published_names(content)
@@ -93,7 +94,8 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
     missing = [k for k in needed if k not in state]
     if missing:
         raise ValueError(
-            f"not the state dict of a hypernetwork: {', '.join(missing)} missing among {len(state)} tensors "
+            f"not the state dict of a hypernetwork: {', '.join(missing)} missing "
+            f"among {len(state)} tensors 
             f"({', '.join(list(state)[:3])}, ...)"
         )
     hid = state["embed.weight"].shape[1]
@@ -168,7 +170,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Builds tensors and ordered dictionaries, and refuses everything else, so that no code runs."""
+    """Builds tensors and ordered dictionaries and refuses everything else: no code runs."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):

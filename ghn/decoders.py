@@ -1,4 +1,4 @@
-"""Decoders: node states to blocks of parameters (GHN-2, arXiv:2110.13100; GHN-3, arXiv:2303.04143)."""
+"""Decoders: node states to blocks of parameters (arXiv:2110.13100, arXiv:2303.04143)."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class VectorDecoder(nn.Module):
 
 
 def scale_last_layers(*layers: nn.Module, factor: float = 0.2) -> None:
-    """GHN-3's start: last layers of the decoders shrunk and without bias (arXiv:2303.04143, code)."""
+    """GHN-3's start: last decoder layers shrunk and without bias (arXiv:2303.04143, code)."""
     with torch.no_grad():
         for layer in layers:
             layer.weight.mul_(factor)

@@ -42,7 +42,7 @@ class NetResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Mean over networks, its standard error (population deviation / sqrt n), extremes; in percent."""
+    """Mean over networks, standard error (population deviation / sqrt n), extremes; percent."""
 
     n: int
     mean: float
@@ -52,7 +52,8 @@ class Summary:
     worst: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.stderr:.2f} (n={self.n}, best {self.best:.2f}, worst {self.worst:.2f})"
+        extremes = f"best {self.best:.2f}, worst {self.worst:.2f}"
+        return f"{self.mean:.2f} ± {self.stderr:.2f} (n={self.n}, {extremes})"
 
 
 def summarise(values: Sequence[float]) -> Summary:

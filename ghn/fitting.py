@@ -27,7 +27,7 @@ def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float
 
 
 def squash(vector: Tensor, kind: str) -> Tensor:
-    """Vectors into their range: weights 2 sigmoid(p / 2) in [0, 2], biases tanh(p / 5) in [-1, 1]."""
+    """To its range: weights 2 sigmoid(p / 2), in [0, 2], biases tanh(p / 5), in [-1, 1]."""
     if kind == "weight":
         return 2 * torch.sigmoid(0.5 * vector)
     return torch.tanh(0.2 * vector)

@@ -59,7 +59,8 @@ def resolve(name: str) -> Path:
     filename = entry["file"] if entry else _PUBLISHED.get(name, (None, None))[1]
     if filename is None:
         raise ValueError(
-            f"no hypernetwork {name!r}: expected a checkpoint file or one of {', '.join(available())}"
+            f"no hypernetwork {name!r}: expected a checkpoint file or one of "
+            f"{', '.join(available())}"
         )
     for folder in (*_folders(), _cache()):
         if (folder / filename).is_file():
@@ -117,7 +118,8 @@ def _checked(path: Path, entry: dict[str, Any] | None) -> Path:
     expected = (entry or {}).get("sha256")
     if expected is not None and sha256_file(path) != expected:
         raise ValueError(
-            f"{path} is not the file that the manifest describes (sha256 differs): delete it and fetch it again"
+            f"{path} is not the file that the manifest describes (sha256 differs): "
+            "delete it and fetch it again"
         )
     return path
 

@@ -170,7 +170,8 @@ class GHN(nn.Module):
         for graph in graphs:
             if graph.ops != PRIMITIVES:
                 raise ValueError(
-                    f"a hypernetwork reads graphs of the {len(PRIMITIVES)} primitives, got {graph!r} with "
+                    f"a hypernetwork reads graphs of the {len(PRIMITIVES)} primitives, "
+                    f"got {graph!r} with 
                     f"{len(graph.ops)} operations: trace with view={self.view!r}"
                 )
         device = self.embed.weight.device
@@ -217,9 +218,9 @@ class GHN(nn.Module):
             if size != k:
                 data = f" on {self.config.dataset!r}" if self.config.dataset else ""
                 raise ValueError(
-                    f"the hypernetwork was trained{data} for {k} classes, but {where} of the network "
-                    f"{graph.name or ''} has {size}: build the network with num_classes={k}, choose a hypernetwork "
-                    "for its data set, or pass predict_class_layers=False to keep its last layer"
+                    f"the hypernetwork was trained{data} for {k} classes, but {where} of "
+                    f"the network {graph.name or ''} has {size}: build the network with "
+                    f"num_classes={k}, choose a hypernetwork for its data set, or pass predict_class_layers=False to keep its last layer"
                 )
 
     def _passes(
@@ -245,8 +246,8 @@ class GHN(nn.Module):
         left = left.difference(*full.params)
         if left:
             warnings.warn(
-                f"{len(left)} parameters of {type(model).__name__} are not used by its forward pass and keep "
-                f"their values: {', '.join(sorted(left)[:5])}",
+                f"{len(left)} parameters of {type(model).__name__} are not used by its forward "
+                f"pass and keep their values: {', '.join(sorted(left)[:5])}",
                 stacklevel=3,
             )
 
@@ -269,8 +270,8 @@ class GHN(nn.Module):
         c = self.config
         data = f" on {c.dataset!r}" if c.dataset else ""
         raise ValueError(
-            f"the hypernetwork was trained{data} for images of {c.in_channels} channels, but {who} {got}: "
-            f"give the network {c.in_channels} input channels"
+            f"the hypernetwork was trained{data} for images of {c.in_channels} channels, "
+            f"but {who} {got}: give the network {c.in_channels} input channels"
         )
 
     def _init_ghn3(self) -> None:
@@ -294,7 +295,7 @@ def _trunk(c: GHNConfig) -> nn.Module:
 
 
 def use_batch_statistics(model: nn.Module) -> None:
-    """Make every batch normalisation normalise by its batch, whatever mode the network is in now."""
+    """Make every batch normalisation normalise by its batch, whatever mode the network is in."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.track_running_stats = False

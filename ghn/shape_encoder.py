@@ -10,7 +10,7 @@ __all__ = ["ShapeEncoder"]
 
 
 def _nearest_rows(vocabulary: np.ndarray, overrides: dict[int, int]) -> np.ndarray:
-    """Row of the nearest vocabulary entry for every size up to the largest; ties go to the smaller."""
+    """Row of the nearest vocabulary entry for sizes up to the largest; ties go to the smaller."""
     sizes = np.arange(vocabulary[-1] + 1)
     rows = np.abs(sizes[:, None] - vocabulary[None, :]).argmin(axis=1)
     for size, stand_in in overrides.items():
@@ -43,7 +43,7 @@ class ShapeEncoder(nn.Module):
             [1, 3, num_classes, *range(8, 64, 8), *range(64, 4096, 16), *range(4096, 8193, 32)]
         )
         spatial = np.unique([*range(1, max(12, max_shape[3]), 2), 14, 16])
-        channel_rows = _nearest_rows(channels, {c: 8 for c in range(4, 8)})
+        channel_rows = _nearest_rows(channels, dict.fromkeys(range(4, 8), 8))
         spatial_rows = _nearest_rows(spatial, {2: 3})
         channel_rows[0], spatial_rows[0] = len(channels), len(spatial)
         self.register_buffer("channel_rows", torch.from_numpy(channel_rows), persistent=False)

@@ -66,7 +66,7 @@ class TrainConfig:
     norm_penalty: float | None = option(None, help="weight of the predicted tensors' norms (GHN-3)")
     init: Literal["published", "unit"] | None = option(
         None,
-        help="start of the decoders: as published, or scaled so that predicted weights have unit gain",
+        help="start of the decoders: as published, or with a known gain of predicted weights",
     )
     amp: bool = option(False, help="run the networks in mixed precision")
     amp_dtype: Literal["bf16", "fp16"] = option("bf16", help="its number format; fp16 on GPUs only")
@@ -75,7 +75,7 @@ class TrainConfig:
     device: str | None = option(None, help="cpu, cuda, ...; none takes a GPU if there is one")
     processes: int | None = option(
         None,
-        help="processes that share the networks of a step; none takes 2 on digits if there are cores, else 1",
+        help="processes that share a step's networks; none takes 2 on digits if there are cores",
     )
     multigpu: bool = option(False, help="refers to torchrun, which replaces it")
     ckpt: str | None = option(None, "-C", help="start from the weights of this checkpoint")

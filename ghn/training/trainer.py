@@ -189,9 +189,9 @@ class Trainer:
         self.failures += 1
         if self.failures > max(1, self.steps_per_epoch // 50):
             raise RuntimeError(
-                f"{self.failures} steps of epoch {self.step // self.steps_per_epoch + 1} failed (loss "
-                f"{result.loss}, not finite or out of memory): lower --lr or --max_nodes, or drop --amp; the last "
-                "checkpoint is kept and the same command goes on from it"
+                f"{self.failures} steps of epoch {self.step // self.steps_per_epoch + 1} failed "
+                f"(loss {result.loss}, not finite or out of memory): lower --lr or --max_nodes, or "
+                "drop --amp; the last checkpoint is kept and the same command goes on from it"
             )
 
     def _after_step(self, window: _Window, bar: tqdm) -> None:
@@ -266,7 +266,8 @@ class Trainer:
             ghn = load_ghn(c.ckpt)
             if ghn.config.num_classes != self.images.num_classes:
                 raise ValueError(
-                    f"{c.ckpt} is for {ghn.config.num_classes} classes, {c.dataset} has {self.images.num_classes}"
+                    f"{c.ckpt} is for {ghn.config.num_classes} classes, "
+                    f"{c.dataset} has {self.images.num_classes}"
                 )
             return ghn
         with torch.random.fork_rng():
