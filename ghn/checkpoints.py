@@ -63,7 +63,7 @@ def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, 
         if not content or not all(isinstance(v, Tensor) for v in content.values()):
             raise ValueError(
                 f"{path} is not a hypernetwork's checkpoint: expected 'state_dict' and "
-                f"'config', or a bare state dict, 
+                f"'config', or a bare state dict, "
                 f"got the keys {sorted(map(str, content))[:6]}"
             )
         state = _published_names(content)
@@ -95,7 +95,7 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
     if missing:
         raise ValueError(
             f"not the state dict of a hypernetwork: {', '.join(missing)} missing "
-            f"among {len(state)} tensors 
+            f"among {len(state)} tensors "
             f"({', '.join(list(state)[:3])}, ...)"
         )
     hid = state["embed.weight"].shape[1]

@@ -171,7 +171,7 @@ class GHN(nn.Module):
             if graph.ops != PRIMITIVES:
                 raise ValueError(
                     f"a hypernetwork reads graphs of the {len(PRIMITIVES)} primitives, "
-                    f"got {graph!r} with 
+                    f"got {graph!r} with "
                     f"{len(graph.ops)} operations: trace with view={self.view!r}"
                 )
         device = self.embed.weight.device
@@ -220,7 +220,8 @@ class GHN(nn.Module):
                 raise ValueError(
                     f"the hypernetwork was trained{data} for {k} classes, but {where} of "
                     f"the network {graph.name or ''} has {size}: build the network with "
-                    f"num_classes={k}, choose a hypernetwork for its data set, or pass predict_class_layers=False to keep its last layer"
+                    f"num_classes={k}, choose a hypernetwork for its data set, or pass "
+                    "predict_class_layers=False to keep its last layer"
                 )
 
     def _passes(
@@ -275,9 +276,7 @@ class GHN(nn.Module):
         )
 
     def _init_ghn3(self) -> None:
-        """GHN-3's initial values: embeddings truncated normal with std h^-1/2, last decoder layers
-        shrunk.
-        """
+        """GHN-3's start: embeddings truncated normal (std h^-1/2), last decoder layers shrunk."""
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.trunc_normal_(module.weight, std=self.config.hid**-0.5, a=-2, b=2)
