@@ -229,10 +229,8 @@ class _Builder:
             return Node("concat")
         if name in _ADD or joins:
             return Node("sum")
-        if name in ("max_pool2d", "avg_pool2d"):
-            return Node(name[:8], (1, 1, *op.attrs["kernel"]))
         if name.startswith(("max_pool", "avg_pool")):
-            return Node(name[:8], (1, 1, 3, 3))
+            return Node(name[:8], (1, 1, *op.attrs.get("kernel", (3, 3))))
         if name.startswith("adaptive_"):
             return Node("glob_avg")
         if name == "mean":

@@ -21,7 +21,8 @@ __all__ = ["HEAD_NAMES", "attend", "connect_input", "output_classes", "published
 HEAD_NAMES = ("classifier", "fc", "head")
 """Beginnings of a classification head's parameter names, as the GHN-3 builder knows them."""
 
-_GATES = ("hardsigmoid", "hardswish", "sigmoid")
+# Before a product's first factor, these make it a gate for the GHN-3 builder.
+_GATES = ("hard", "sigmoid", "relu")
 _MATRIX_MODULES = (nn.Conv2d, nn.Linear, nn.MultiheadAttention)
 # Subclasses version 2 reads: ConvNeXt's LayerNorm2d, and the output projection of attention.
 _KNOWN_SUBCLASSES = ("torch.nn.modules", "torchvision.models.convnext")
@@ -140,10 +141,11 @@ class _Builder:
         if name == "cat":
             keep = self.version == 2 or len(set(sources)) > 1
             return Node("concat") if keep else None
-        if name in ("max_pool2d", "avg_pool2d"):
+        if name in ("max_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d"):
             return Node(name[:8], (1, 1, *op.attrs["kernel"]))
-        if name == "adaptive_avg_pool2d":
-            return Node("glob_avg", label="mean" if op.shape[-2:] == (1, 1) else "")
+        if name in ("adaptive_avg_pool1d", "adaptive_avg_pool2d"):
+            single = op.shape[-int(name[-2]) :] in ((1,), (1, 1))
+            return Node("glob_avg", label="mean" if single else "")
         if name == "mean":
             keep = self.version == 3 or op.attrs["keepdim"]
             return Node("glob_avg", label="mean") if keep else None
@@ -235,8 +237,11 @@ def attend(draft: Draft, *, spare: tuple[str, ...] = ()) -> None:
             if target.op in spare:
                 continue
             for j in [p for p in target.preds if p != i]:
+                detour = _has_detour(before, j, s)
+                if not detour and (i in before[j] or _has_detour(before, i, j)):
+                    continue  # comes from the softmax itself
                 del target.preds[j]
-                if not _has_detour(before, j, s):
+                if not detour:
                     node.preds[j] = None
     draft.splice(lambda n: n.op in ("sum", "concat") and len(n.preds) < 2)
 

@@ -83,7 +83,12 @@ class _Entry(NamedTuple):
 
 def _pool_attrs(args: tuple, kwargs: dict) -> dict:
     k = args[1] if len(args) > 1 else kwargs.get("kernel_size", 1)
-    return {"kernel": tuple(k) if isinstance(k, (tuple, list)) else (k, k)}
+    k = tuple(k) if isinstance(k, (tuple, list)) else (k, k)
+    return {"kernel": k * 2 if len(k) == 1 else k}
+
+
+def _pool1d_attrs(args: tuple, kwargs: dict) -> dict:
+    return {"kernel": (1, _pool_attrs(args, kwargs)["kernel"][0])}
 
 
 def _conv_attrs(args: tuple, kwargs: dict) -> dict:
@@ -109,6 +114,7 @@ def _mha_attrs(args: tuple, kwargs: dict) -> dict:
 
 _ATTRS: dict[str, Callable[[tuple, dict], dict]] = {
     **dict.fromkeys(["max_pool2d", "avg_pool2d", "lp_pool2d"], _pool_attrs),
+    **dict.fromkeys(["max_pool1d", "avg_pool1d"], _pool1d_attrs),
     **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _conv_attrs),
     "mean": _mean_attrs,
     "multi_head_attention_forward": _mha_attrs,
