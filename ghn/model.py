@@ -186,7 +186,11 @@ class GHN(nn.Module):
         """Embedding of a network: the mean of its node states (arXiv:2110.13100, 5.3). Shapes: ->
         (h,).
         """
-        graph = model if isinstance(model, ArchGraph) else self._trace(model, input)
+        graph = (
+            model
+            if isinstance(model, ArchGraph)
+            else self._trace(model, self._example(model, input))
+        )
         return self.encode([graph]).mean(0)
 
     def targets(
@@ -233,7 +237,7 @@ class GHN(nn.Module):
             raise ValueError(
                 f"{type(model).__name__} has no parameters, so there is nothing to predict"
             )
-        self._check_input(input)
+        input = self._example(model, input)
         graph = graph or self._trace(model, input)
         targets = self.targets([graph], predict_class_layers=predict_class_layers)
         left = names.difference(*graph.params)
@@ -253,19 +257,30 @@ class GHN(nn.Module):
             )
 
     def _trace(self, model: nn.Module, input: Any) -> ArchGraph:
-        if input is None:
-            self._check_first_layer(model)
-        return trace(model, input, view=self.view)
+        try:
+            return trace(model, input, view=self.view)
+        except ValueError as error:
+            first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+            if "channels" in str(error) and first is not None:
+                if first.in_channels != self.config.in_channels:
+                    self._wrong_channels(first.in_channels, "the network's first convolution takes")
+            raise
 
-    def _check_first_layer(self, model: nn.Module) -> None:
-        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-        if first is not None and first.in_channels != self.config.in_channels:
-            self._wrong_channels(first.in_channels, "the network's first convolution takes")
-
-    def _check_input(self, input: Any) -> None:
-        if isinstance(input, Tensor) and input.dim() == 4:
-            if input.shape[1] != self.config.in_channels:
-                self._wrong_channels(input.shape[1], "the example input has")
+    def _example(self, model: nn.Module, input: Any) -> Any:
+        """The example input, checked; where there is none, and the images are not the three-channel
+        ones that tracing assumes, images of the hypernetwork's own kind.
+        """
+        c = self.config
+        if isinstance(input, Tensor) and input.dim() == 4 and input.shape[1] != c.in_channels:
+            self._wrong_channels(input.shape[1], "the example input has")
+        size = getattr(model, "expected_input_sz", None)
+        if input is None and isinstance(size, tuple | list) and size[0] != c.in_channels:
+            self._wrong_channels(size[0], "the network expects images of")
+        if input is not None or isinstance(size, tuple | list) or c.in_channels == 3:
+            return input
+        side = size or c.imsize or 224
+        dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+        return torch.zeros(2, c.in_channels, side, side, dtype=dtype)
 
     def _wrong_channels(self, got: int, who: str) -> None:
         c = self.config

@@ -87,7 +87,7 @@ def _record_meta(model: nn.Module, names: dict, input: Any, fast: bool) -> Trace
     recorder.watch_params(list(copies.values()))
     recorder.watch_buffers(buffers)
     if input is None:
-        input = torch.empty((2, *default_input_size(model)), device="meta")
+        input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
     args, kwargs = _arguments(_to_meta(input))
     outputs = _run(model, recorder, args, kwargs)
     return Trace(recorder.ops, params, outputs)
@@ -109,7 +109,8 @@ def _record_real(model: nn.Module, names: dict, input: Any, reason: str) -> Trac
     if input is None:
         device = next((p.device for _, p in params.values()), torch.device("cpu"))
         generator = torch.Generator().manual_seed(0)
-        input = torch.rand((1, *default_input_size(model)), generator=generator).to(device)
+        input = torch.rand((1, *default_input_size(model)), generator=generator)
+        input = input.to(device, _precision(model))
     args, kwargs = _arguments(input)
     outputs = _run(model, recorder, args, kwargs)
     note = f"run on real values in eval mode, because on meta tensors: {reason}"
@@ -122,6 +123,11 @@ def _run(model: nn.Module, recorder: Recorder, args: tuple, kwargs: dict) -> lis
     with torch.no_grad(), recorder:
         out = model(*args, **kwargs)
     return recorder.producers(out)
+
+
+def _precision(model: nn.Module) -> torch.dtype:
+    """Of the images that a half-precision model, say, accepts."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
 def _arguments(input: Any) -> tuple[tuple, dict]:
