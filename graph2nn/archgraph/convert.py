@@ -54,17 +54,7 @@ def from_networkx(graph: nx.DiGraph) -> ArchGraph:
     Raises:
         ValueError: a cycle, or a node without `op`.
     """
-    import networkx as nx
-
-    real = [(u, v) for u, v, d in graph.edges(data="distance", default=1) if d == 1]
-    plain = nx.DiGraph()
-    plain.add_nodes_from(graph.nodes)
-    plain.add_edges_from(real)
-    if not nx.is_directed_acyclic_graph(plain):
-        cycle = nx.find_cycle(plain)
-        raise ValueError(f"expected a directed acyclic graph, got one with the cycle {cycle}")
-    place = {node: k for k, node in enumerate(graph.nodes)}
-    order = list(nx.lexicographical_topological_sort(plain, key=place.__getitem__))
+    order, real = _sorted_nodes(graph)
     number = {node: k for k, node in enumerate(order)}
     data = [graph.nodes[node] for node in order]
     for node, d in zip(order, data):
@@ -91,6 +81,22 @@ def from_networkx(graph: nx.DiGraph) -> ArchGraph:
         num_classes=graph.graph.get("num_classes"),
         note=graph.graph.get("note", ""),
     )
+
+
+def _sorted_nodes(graph: nx.DiGraph) -> tuple[list, list[tuple]]:
+    """Nodes in topological order (as near their present order as possible) and real edges."""
+    import networkx as nx
+
+    real = [(u, v) for u, v, d in graph.edges(data="distance", default=1) if d == 1]
+    plain = nx.DiGraph()
+    plain.add_nodes_from(graph.nodes)
+    plain.add_edges_from(real)
+    if not nx.is_directed_acyclic_graph(plain):
+        cycle = nx.find_cycle(plain)
+        raise ValueError(f"expected a directed acyclic graph, got one with the cycle {cycle}")
+    place = {node: k for k, node in enumerate(graph.nodes)}
+    order = list(nx.lexicographical_topological_sort(plain, key=place.__getitem__))
+    return order, real
 
 
 def to_pyg(graph: ArchGraph, *, cutoff: int = 1) -> Any:

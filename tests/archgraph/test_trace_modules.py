@@ -356,3 +356,17 @@ def test_same_source_twice_makes_no_sum():
 
     graph = trace(Doubles(), torch.zeros(2, 4), view="ghn2")
     assert graph.op_names() == ["input", "conv", "bias", "conv", "bias"]
+
+
+def test_attention_repair_makes_no_cycle():
+    class Loops(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            h = self.a(x).softmax(-1)
+            return self.c(self.b(h) + h)
+
+    graph = trace(Loops(), torch.zeros(2, 4), view="ghn3")
+    assert graph.op_names().count("msa") == 1 and "c.weight" in graph.param_shapes
