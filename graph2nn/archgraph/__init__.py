@@ -3,6 +3,7 @@
 from graph2nn.archgraph.batch import GraphBatch
 from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
+from graph2nn.archgraph.drawing import draw
 from graph2nn.archgraph.graph import ArchGraph, shape4d
 from graph2nn.archgraph.hashing import structural_hash
 from graph2nn.archgraph.primitives import PRIMITIVE_ID, PRIMITIVES
@@ -15,6 +16,7 @@ __all__ = [
     "Coverage",
     "GraphBatch",
     "coverage",
+    "draw",
     "from_networkx",
     "shape4d",
     "structural_hash",
