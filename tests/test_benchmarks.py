@@ -1,0 +1,110 @@
+"""The benchmark scripts run, in their smallest form and without the original."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPTS = ("predict", "deepnets", "train_step", "leak")
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch):
+    """A script as a module; its folder is on the path only for the test."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
+    threads = torch.get_num_threads()
+    yield importlib.import_module
+    torch.set_num_threads(threads)
+    for name in ("common", *SCRIPTS):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def common(load) -> ModuleType:
+    return load("common")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        load(name).main(["--help"])
+    assert stop.value.code == 0
+    assert "--reference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("predict", "1 models predicted."),
+        ("deepnets", "generation, networks/s"),
+        ("train_step", "outside the networks"),
+        ("leak", "MB a prediction"),
+    ],
+)
+def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "figures.json"
+    load(name).main(["--quick", "--out", str(out)])
+    text = capsys.readouterr().out
+    assert found in text
+    assert "Without --reference" in text
+    assert json.loads(out.read_text())["hardware"]["threads"] == 1
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--reference", "/nowhere"], "is no unpacked ppuda"),
+        (["--repeats", "0"], "expected at least 1, got 0"),
+        (["--out", "/nowhere/a.json"], "does not exist; create it first"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], message: str, load) -> None:
+    with pytest.raises(SystemExit, match=message):
+        load("deepnets").main(arguments)
+
+
+def test_failed_child_process_is_reported(load, tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text("raise RuntimeError('out of luck')\n")
+    common = load("common")
+    with pytest.raises(SystemExit, match="measuring 'ours' failed[\\s\\S]*out of luck"):
+        common.fresh_process(str(script), "ours", common.parser("").parse_args([]))
+
+
+def test_table(common: ModuleType) -> None:
+    lines = common.table(["what", "s"], [["long name", 0.12345], ["x", None]]).splitlines()
+    assert lines == ["| what      | s     |", "| --------- | ----: |"][:2] + [
+        "| long name | 0.123 |",
+        "| x         |     - |",
+    ]
+    assert common.ratio(3.0, 2.0) == "1.5x"
+    assert common.ratio(None, 2.0) == "-"
+
+
+def test_medians_leave_out_the_warm_up(common: ModuleType) -> None:
+    calls: list[str] = []
+    actions = {name: (lambda name=name: calls.append(name)) for name in "ab"}
+    taken = common.side_by_side(actions, 3, warmup=2)
+    assert calls == ["a", "b"] * 5
+    assert set(taken) == {"a", "b"}
+
+
+def test_stages_are_timed_and_wrapping_is_undone(load) -> None:
+    script = load("train_step")
+    watch, owner, layer = script.Stopwatch(), ModuleType("owner"), torch.nn.Linear(1, 1)
+    owner.act = act = lambda: sum(range(1000))
+    with script._wrapped(watch, {(owner, "act"): "first", (layer, "forward"): "second"}):
+        assert owner.act() == 499500
+        layer(torch.zeros(1, 1))
+    assert owner.act is act
+    assert "forward" not in vars(layer)
+    assert set(watch.seconds) == {"first", "second"}
