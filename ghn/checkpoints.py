@@ -60,7 +60,7 @@ def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, 
     """Configuration, weights and the rest of a checkpoint, with published names translated."""
     content = _read(Path(path))
     if "state_dict" not in content:
-        if not content or not all(isinstance(v, Tensor) for v in content.values()):
+        if not content or not _are_tensors(content):
             raise ValueError(
                 f"{path} is not a hypernetwork's checkpoint: expected 'state_dict' and "
                 f"'config', or a bare state dict, "
@@ -68,15 +68,25 @@ def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, 
             )
         state = _published_names(content)
         return infer_config(state), state, {}
-    state = _published_names(content["state_dict"])
-    known = content.get("config") or {}
-    if "max_shape" in known and "num_classes" in known:
-        config = GHNConfig.from_dict(
-            {**_published_config(known), "ve_cutoff": known.get("ve_cutoff", 50)}
+    config = content.get("config") or {}
+    if not _are_tensors(content["state_dict"]) or not isinstance(config, dict):
+        raise ValueError(
+            f"{path} is not a hypernetwork's checkpoint: 'state_dict' should hold tensors by name "
+            "and 'config' settings by name"
         )
-    else:
-        config = infer_config(state)
-    return config, state, {k: v for k, v in content.items() if k not in ("state_dict", "config")}
+    state = _published_names(content["state_dict"])
+    more = {k: v for k, v in content.items() if k not in ("state_dict", "config")}
+    if "max_shape" not in config or "num_classes" not in config:
+        return infer_config(state), state, more
+    known = {**_published_config(config), "ve_cutoff": config.get("ve_cutoff", 50)}
+    try:
+        return GHNConfig.from_dict(known), state, more
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"the configuration in {path} cannot be used: {e}") from None
+
+
+def _are_tensors(state: Any) -> bool:
+    return isinstance(state, dict) and all(isinstance(v, Tensor) for v in state.values())
 
 
 def infer_config(state: dict[str, Tensor]) -> GHNConfig:
@@ -148,11 +158,19 @@ def _check_state(path: str | Path, expected: dict[str, Tensor], state: dict[str,
             f"missing {missing[:3] or 'none'}, unexpected {extra[:3] or 'none'}"
         )
     for key, value in expected.items():
-        if value.numel() != state[key].numel():
+        if _essential(value.shape) != _essential(state[key].shape):
             raise ValueError(
                 f"the weights in {path} do not fit their configuration: {key} should have shape "
                 f"{tuple(value.shape)}, the file has {tuple(state[key].shape)}"
             )
+
+
+def _essential(shape: torch.Size) -> tuple[int, ...]:
+    """Without trailing ones: GHN-3 stores the 1x1 convolutions of GHN-2 as matrices."""
+    sizes = list(shape)
+    while len(sizes) > 1 and sizes[-1] == 1:
+        sizes.pop()
+    return tuple(sizes)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -63,6 +63,16 @@ class GHNConfig:
             )
         if self.hid % 4 or self.hid < 4:
             raise ValueError(f"hid must be a positive multiple of 4, got {self.hid}")
+        if min(self.layers, self.heads, self.in_channels) < 1:
+            raise ValueError(
+                "layers, heads and in_channels must be positive, got "
+                f"{self.layers}, {self.heads} and {self.in_channels}"
+            )
+        if self.ve and self.ve_cutoff < 2:
+            raise ValueError(
+                f"ve_cutoff must be at least 2, got {self.ve_cutoff}: "
+                "ve=False is without virtual edges"
+            )
         if self.hypernet == "graphormer" and self.hid % self.heads:
             raise ValueError(f"hid ({self.hid}) must be a multiple of heads ({self.heads})")
 

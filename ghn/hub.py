@@ -110,8 +110,21 @@ def _manifest() -> dict[str, dict[str, Any]]:
     for folder in (*_folders(), _cache()):
         file = folder / "MANIFEST.json"
         if file.is_file():
-            return json.loads(file.read_text(encoding="utf-8"))
+            return _entries(file)
     return {}
+
+
+def _entries(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        if all(isinstance(entry["file"], str) for entry in entries.values()):
+            return entries
+        reason = "an entry's file is not a name"
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(
+        f"{file} is damaged ({reason}): expected names with 'file' and 'sha256'; fetch it again"
+    )
 
 
 def _checked(path: Path, entry: dict[str, Any] | None) -> Path:

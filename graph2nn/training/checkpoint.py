@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -68,7 +69,9 @@ def load_checkpoint(
         raise FileNotFoundError(f"checkpoint {path} {what}; expected a file")
     _check_archive(path)
     try:
-        payload = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():  # of other pickle protocols: the outcome says it all
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            payload = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is refused: it holds more than tensors and plain values, or is no checkpoint, "
