@@ -51,6 +51,7 @@ class TrainConfig:
 
     meta_batch_size: int | None = option(None, "-m", help="networks a step")
     batch_size: int | None = option(None, "-b", help="images a step")
+    augment: bool | None = option(None, help="crop and flip the training images")
     epochs: int | None = option(None, "-e", help="passes over the training images")
     opt: Literal["adam", "adamw", "sgd"] = option("adam", help="optimiser")
     lr: float | None = option(None, help="learning rate")
@@ -152,6 +153,7 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
         "virtual_edges": 1,
         "meta_batch_size": 1,
         "batch_size": 256 if large else 64,
+        "augment": True,
         "epochs": 300,
         "lr": 1e-3,
         "scheduler": "step",
@@ -171,15 +173,17 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
 
 _DIGITS: dict[str, Any] = {
     "imsize": 8,
+    "max_shape": (32, 32),
     "weight_norm": True,
     "ln": True,
     "virtual_edges": 50,
-    "meta_batch_size": 8,
-    "epochs": 100,
-    "lr": 1e-3,
+    "meta_batch_size": 4,
+    "batch_size": 48,
+    "augment": False,
+    "epochs": 250,
+    "lr": 3e-3,
     "scheduler": "cosine-warmup",
-    "init": "unit",
-    "val_every": 10,
+    "val_every": 25,
     "test_nets": 100,
 }
 

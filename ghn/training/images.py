@@ -9,7 +9,7 @@ import torch
 from ghn.evaluation import evaluation_batches
 from ghn.training.config import TrainConfig
 from graph2nn.training import Workers
-from graph2nn.vision import Batches, ImageData, load_images
+from graph2nn.vision import Augment, Batches, ImageData, load_images
 
 __all__ = ["ImageSet", "load_image_set"]
 
@@ -42,6 +42,7 @@ def load_image_set(config: TrainConfig, workers: Workers) -> ImageSet:
             min(config.batch_size, len(train)),
             train=True,
             seed=config.seed,
+            augment=Augment(crop=bool(config.augment), flip=bool(config.augment)),
             device=workers.device,
             drop_last=True,
             workers=config.num_workers,

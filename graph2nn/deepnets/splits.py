@@ -107,11 +107,11 @@ EVAL_SPLITS: tuple[str, ...] = ("val", "test", "wide", "deep", "dense", "bnfree"
 
 SMALL_WIDTHS = WidthRule(channels=(16, 24, 32, 48), fc_dims=(32, 64), fc_first=2, fc_wide_until=0)
 SMALL: dict[str, dict[str, Any]] = {
-    "train": {"cells": (4, 10), "max_nodes": 400, "max_size": 10**6},
-    "search": {"cells": (6, 12), "max_nodes": 600, "max_size": 10**6},
-    "wide": {"cells": (4, 10), "widths": replace(SMALL_WIDTHS, factor=2), "max_nodes": 400},
-    "deep": {"cells": (10, 20), "max_nodes": 700, "max_size": 4 * 10**6},
-    "dense": {"cells": (4, 10), "max_nodes": 900, "max_size": 4 * 10**6},
+    "train": {"cells": (4, 8), "max_nodes": 250, "max_size": 10**6},
+    "search": {"cells": (4, 8), "max_nodes": 400, "max_size": 10**6},
+    "wide": {"cells": (4, 8), "widths": replace(SMALL_WIDTHS, factor=2), "max_nodes": 250},
+    "deep": {"cells": (8, 16), "max_nodes": 500, "max_size": 4 * 10**6},
+    "dense": {"cells": (4, 8), "max_nodes": 600, "max_size": 4 * 10**6},
 }
 """Changes to the rules for images below 32 pixels, so that training takes minutes on two cores."""
 

@@ -93,7 +93,8 @@ def parse_config(
     A `ValueError` of the dataclass ends the program with that message and the usage, as a wrong
     flag does.
     """
-    parser = argparse.ArgumentParser(description=description)
+    layout = argparse.RawDescriptionHelpFormatter  # keeps the example commands on their lines
+    parser = argparse.ArgumentParser(description=description, formatter_class=layout)
     add_arguments(parser, cls)
     args = parser.parse_args(argv)
     try:
@@ -166,7 +167,8 @@ def _add_one(group: Any, field: dataclasses.Field, hint: Any, prefix: str) -> No
     flags = list(dict.fromkeys([*short, f"--{name}", f"--{name.replace('_', '-')}"]))
     how |= {"dest": name, "required": required}
     if kind is bool:
-        action = argparse.BooleanOptionalAction if default is True else "store_true"
+        # a flag whose default is true or undecided needs a way to say no
+        action = "store_true" if default is False else argparse.BooleanOptionalAction
         group.add_argument(*flags, action=action, **how)
     elif typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
