@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Build the graph, draw it, say where."""
     config = parse_config(DrawConfig, argv, description=__doc__)
     out = config.out or f"{config.network.replace(':', '-')}.png"
-    labels = "auto" if config.labels == "auto" else config.labels == "yes"
+    labels: bool | Literal["auto"] = "auto" if config.labels == "auto" else config.labels == "yes"
     virtual = config.virtual_edges if config.virtual_edges > 1 else False
     graph = _graph(config)
     draw(graph, out, labels=labels, virtual_edges=virtual)
@@ -76,8 +76,8 @@ def _deepnets_graph(config: DrawConfig, place: list[str]) -> ArchGraph:
     if len(place) != 2 or not place[1].isdecimal():
         raise ValueError(f"expected deepnets:<split>:<number>, got {config.network!r}")
     split, number = place[0], int(place[1])
-    images = {"imsize": config.imsize or 32, "num_classes": config.classes}
-    nets = eval_nets(split, number + 1, **images)
+    side = config.imsize or 32
+    nets = eval_nets(split, number + 1, imsize=side, num_classes=config.classes)
     if number >= len(nets):
         raise ValueError(f"split {split!r} has {len(nets)} network(s), got number {number}")
     if config.view == "ghn2":

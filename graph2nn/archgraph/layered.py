@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -201,8 +202,10 @@ def _straighten(
             )
             ends = points.up[chain[0]] + points.down[chain[-1]]
             wanted = x[ends].mean() if ends and not points.real[chain[0]] else x[chain].mean()
-            if low <= high:
-                x[chain] = min(max(wanted, low), high)
+            place = min(max(wanted, low), high)
+            # pulling a long slope upright would leave holes beside it
+            if low <= high and np.abs(x[chain] - place).max() < 1.2 * widths.max():
+                x[chain] = place
     return x
 
 
@@ -244,12 +247,12 @@ def _fold(
     half = np.where(points.real, node[0] / 2, 0.0)
     passing = np.bincount(points.level[points.links[0]], minlength=int(points.level.max()) + 2)
     lane = 0.3 * min(node)
-    options = []
+    options: list[tuple[float, int, Any]] = []
     for columns in range(1, 17):
         starts = _cuts(passing, int(points.level.max()) + 1, columns)
         folded = _place(points, x, half, starts, passing, pitch, lane, gap)
         width, height = folded[0][:, 0].max() + node[0], np.ptp(folded[0][:, 1]) + node[1]
-        options.append((abs(np.log(width / height / _ASPECT)), len(options), folded))
+        options.append((float(abs(np.log(width / height / _ASPECT))), len(options), folded))
     position, column, gutters = min(options, key=lambda option: option[:2])[2]
     curves, lanes = _route(points, position, column, gutters, node, pitch, lane)
     n = points.num_nodes
