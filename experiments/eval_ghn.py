@@ -2,7 +2,6 @@
 
 python experiments/eval_ghn.py --ckpt checkpoints/ghn2_digits.pt -d digits --split test
 python experiments/eval_ghn.py --ckpt ghn2-digits mlp-digits --split all
-python experiments/eval_ghn.py --ckpt ghn2-cifar10 --split deep --arch 3
 python experiments/eval_ghn.py --ckpt ghn3tm8 -d imagenet --split torch
 
 Splits: val (on validation images), test, wide, deep, dense, bnfree, search, predefined (ViT and
@@ -45,6 +44,7 @@ class EvalConfig:
     data_dir: str | None = option(None, "-D", help="folder of the data")
     split: tuple[str, ...] = option(("test",), help="sets of networks, or all")
     nets: str | None = option(None, help="file of networks or folder of published files")
+    small: bool | None = option(None, help="narrow, shallow networks; none: below 32 pixels")
     num_nets: int = option(100, "-n", help="networks of each split at most")
     arch: int | None = option(None, help="only this network of the split")
     noise: bool = option(False, help="corrupt the images")
@@ -149,7 +149,7 @@ def deepnets(config: EvalConfig, split: str, batches: Batches) -> Sequence:
     data, count = batches.data, max(config.num_nets, (config.arch or 0) + 1)
     kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
     if config.nets is None or split == "predefined":
-        return evaluation_nets(split, count, seed=config.seed, **kind)
+        return evaluation_nets(split, count, seed=config.seed, small=config.small, **kind)
     source = nets_from_file(config.nets, split, count, **kind)
     return [source.item(k) for k in range(min(count, len(source)))]
 

@@ -110,7 +110,7 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
     device = next(ghn.parameters()).device
     batches = evaluation_batches(data.to(device), config.test_batch_size, device=device)
     kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
-    nets = evaluation_nets("test", config.test_nets or 0, **kind)
+    nets = evaluation_nets("test", config.test_nets or 0, small=config.small, **kind)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         untrained = GHN(ghn.config).to(device)
@@ -132,4 +132,7 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"error: {error}")

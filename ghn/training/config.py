@@ -31,6 +31,9 @@ class TrainConfig:
     nets: str | None = option(
         None, help="HDF5 file of networks, ours or published; none draws them on the fly"
     )
+    small: bool | None = option(
+        None, help="draw narrow and shallow networks; none does so below 32 pixels"
+    )
     num_nets: int = option(1000000, "-M", help="use only the first networks of a file")
     max_nodes: int | None = option(2200, help="drop meta-batches with more nodes in total")
     num_workers: int = option(0, "-w", help="processes that draw networks and build graphs")
@@ -180,10 +183,10 @@ _DIGITS: dict[str, Any] = {
     "meta_batch_size": 4,
     "batch_size": 48,
     "augment": False,
-    "epochs": 250,
+    "epochs": 200,
     "lr": 3e-3,
     "scheduler": "cosine-warmup",
-    "val_every": 25,
+    "val_every": 20,
     "test_nets": 100,
 }
 

@@ -32,7 +32,8 @@ def training_nets(
     if config.nets:
         source = nets_from_file(config.nets, config.split, config.num_nets, **images)
     else:
-        source = EndlessNets(config.split, config.seed, **images)
+        rules = split_rules(config.split, imsize=images["imsize"], small=config.small)
+        source = EndlessNets(config.split, config.seed, rules=rules, **images)
     return MetaBatches(
         source,
         config.meta_batch_size,
@@ -61,8 +62,14 @@ def nets_from_file(path: str, split: str, limit: int, **images: int) -> Any:
 
 
 def evaluation_nets(
-    split: str, count: int, *, seed: int = 0, **images: int
+    split: str, count: int, *, seed: int = 0, small: bool | None = None, **images: int
 ) -> Sequence[tuple[NetConfig, ArchGraph]]:
-    """The first `count` networks of a split's fixed evaluation set, with their graphs."""
-    nets = eval_nets(split, count, seed, **images)
+    """The first `count` networks of a split's fixed evaluation set, with their graphs.
+
+    `small` as in `graph2nn.deepnets.split_rules`; the rules of `predefined` are its own.
+    """
+    rules = None
+    if split != "predefined":
+        rules = split_rules(split, imsize=images["imsize"], small=small)
+    nets = eval_nets(split, count, seed, rules=rules, **images)
     return [(config, build_graph(config)) for config in nets]

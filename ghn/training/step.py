@@ -93,7 +93,8 @@ def meta_step(
     for seed, (config, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
         with seeded(seed, images.device), autocast(images.device, amp):
-            logits = functional_call(_skeleton(config), leaves, (images,)).float()
+            logits = functional_call(_skeleton(config), leaves, (images,))
+        logits = logits.float() if amp else logits
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         value = loss.item()
         if not math.isfinite(value):

@@ -217,7 +217,8 @@ class Trainer:
             self._save()
 
     def _validate(self, run: RunFolder) -> None:
-        nets = evaluation_nets("val", self.config.val_nets, **self.image_kind)
+        c = self.config
+        nets = evaluation_nets("val", c.val_nets, small=c.small, **self.image_kind)
         results = evaluate_nets(self.ghn, nets, self.images.val, progress=False)
         summary = summarise([r.top1 for r in results])
         run.log(self.step, val_top1=summary.mean, val_stderr=summary.stderr)

@@ -113,14 +113,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "deep": {"cells": (8, 16), "max_nodes": 500, "max_size": 4 * 10**6},
     "dense": {"cells": (4, 8), "max_nodes": 600, "max_size": 4 * 10**6},
 }
-"""Changes to the rules for images below 32 pixels, so that training takes minutes on two cores."""
+"""Changes to the rules for small networks (see `split_rules`)."""
 
 
-def split_rules(split: str, *, imsize: int = 32, **overrides: Any) -> SplitRules:
+def split_rules(
+    split: str, *, imsize: int = 32, small: bool | None = None, **overrides: Any
+) -> SplitRules:
     """The rules of a split, for images of a size, with any field overridden.
 
     At 32 pixels these are the published rules; from 128 on the split `wide` doubles instead of
-    quadrupling its width; below 32 the networks are narrower and shallower.
+    quadrupling its width. `small` networks are narrower and shallower, so that training takes
+    minutes on two cores; None means below 32 pixels.
 
     Raises:
         ValueError: unknown split or field.
@@ -130,7 +133,7 @@ def split_rules(split: str, *, imsize: int = 32, **overrides: Any) -> SplitRules
     rules = SPLITS[split]
     if imsize >= 128 and split == "wide":
         rules = replace(rules, widths=WidthRule(factor=2))
-    if imsize < 32:
+    if imsize < 32 if small is None else small:
         rules = replace(rules, **{"widths": SMALL_WIDTHS, **SMALL.get(split, SMALL["train"])})
     known = [f.name for f in fields(SplitRules)]
     unknown = sorted(set(overrides) - set(known))
