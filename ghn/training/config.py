@@ -56,6 +56,9 @@ class TrainConfig:
     batch_size: int | None = option(None, "-b", help="images a step")
     augment: bool | None = option(None, help="crop and flip the training images")
     epochs: int | None = option(None, "-e", help="passes over the training images")
+    steps: int | None = option(
+        None, help="train for this many steps; the schedule then counts in hundredths of them"
+    )
     opt: Literal["adam", "adamw", "sgd"] = option("adam", help="optimiser")
     lr: float | None = option(None, help="learning rate")
     wd: float = option(1e-5, help="weight decay")

@@ -24,6 +24,7 @@ from ghn.training.step import StepResult, meta_step
 from graph2nn.deepnets import MetaBatch, MetaBatches
 from graph2nn.training import (
     RunFolder,
+    Schedule,
     Workers,
     clip_gradients,
     load_checkpoint,
@@ -82,19 +83,11 @@ class Trainer:
         self.ghn = self._initial().to(w.device).train()
         self.steps_per_epoch = len(self.images.train)
         assert c.epochs is not None and c.lr is not None
-        self.total = c.epochs * self.steps_per_epoch
+        self.total = c.steps or c.epochs * self.steps_per_epoch
         self.optimizer = make_optimizer(
             self.ghn.parameters(), c.opt, lr=c.lr, weight_decay=c.wd, momentum=c.momentum
         )
-        self.schedule = make_schedule(
-            c.scheduler,
-            lr=c.lr,
-            epochs=c.epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            milestones=c.lr_steps,
-            gamma=c.gamma,
-            per_step=c.dataset == "digits",
-        )
+        self.schedule = _schedule(c, self.steps_per_epoch)
         self.scaler = torch.amp.GradScaler(
             w.device.type, enabled=self._half is torch.float16, growth_interval=100
         )
@@ -301,6 +294,23 @@ class Trainer:
     @property
     def _shows_progress(self) -> bool:
         return self.workers.first and self.config.debug > 0
+
+
+def _schedule(c: TrainConfig, steps_per_epoch: int) -> Schedule:
+    """By epoch as published; smooth on digits and where the length is given in steps."""
+    assert c.epochs is not None and c.lr is not None
+    epochs, unit = c.epochs, steps_per_epoch
+    if c.steps:
+        epochs, unit = 100, max(1, c.steps // 100)
+    return make_schedule(
+        c.scheduler,
+        lr=c.lr,
+        epochs=epochs,
+        steps_per_epoch=unit,
+        milestones=c.lr_steps,
+        gamma=c.gamma,
+        per_step=c.dataset == "digits" or c.steps is not None,
+    )
 
 
 class _Window:
