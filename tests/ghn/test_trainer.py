@@ -1,0 +1,308 @@
+"""Training runs: resumed, killed, shared by two processes, failing."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ghn import GHN
+from ghn.training import StepResult, TrainConfig, Trainer
+from graph2nn.training import RunFolder, load_checkpoint, save_checkpoint, to_dict
+
+STEPS_AN_EPOCH = 2
+
+
+def small(save_dir: Path | str = "none", **fields: Any) -> TrainConfig:
+    """Seconds on one core: two steps an epoch, small networks, a tiny hypernetwork."""
+    defaults: dict[str, Any] = {
+        "dataset": "digits",
+        "imsize": 8,
+        "hid": 8,
+        "max_shape": (8, 8, 3, 3),
+        "meta_batch_size": 2,
+        "batch_size": 500,
+        "max_nodes": 120,
+        "epochs": 2,
+        "val_every": 0,
+        "test_nets": 0,
+        "log_interval": 1,
+        "save_every": 1,
+        "debug": 0,
+        "processes": 1,
+        "device": "cpu",
+        "name": "run",
+        "save_dir": str(save_dir),
+    }
+    return TrainConfig(**{**defaults, **fields}).resolved()
+
+
+def folder(config: TrainConfig, resume: bool = False) -> RunFolder:
+    path = Path(config.save_dir) / str(config.name)
+    return RunFolder(path, to_dict(config), resume=resume, may_differ=("epochs",))
+
+
+def weights(ghn: GHN) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in ghn.state_dict().items()}
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(v, b[k]) for k, v in a.items())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> dict[str, Tensor]:
+    """Final weights of the small run."""
+    config = small(tmp_path_factory.mktemp("whole"))
+    trainer = Trainer(config, run=folder(config))
+    assert trainer.steps_per_epoch == STEPS_AN_EPOCH and trainer.total == 4
+    return weights(trainer.fit())
+
+
+def test_a_run_learns_and_logs(tmp_path: Path) -> None:
+    config = small(tmp_path, val_every=2, val_nets=1, val_images=40)
+    run = folder(config)
+    trainer = Trainer(config, run=run)
+    start = weights(trainer.ghn)
+    end = weights(trainer.fit())
+    assert not equal(start, end) and all(v.isfinite().all() for v in end.values())
+    rows = [r for r in run.metrics() if "loss" in r]
+    assert [r["step"] for r in rows] == [1, 2, 3, 4]
+    assert all(math.isfinite(r["loss"]) and 0 <= r["train_top1"] <= 100 for r in rows)
+    validated = [r for r in run.metrics() if "val_top1" in r]
+    assert [r["step"] for r in validated] == [4] and run.best.is_file()
+    assert GHN.load(run.best).config.dataset == "digits"
+    assert equal(weights(GHN.load(run.last)), end)
+
+
+def test_same_seed_same_run(uninterrupted) -> None:
+    """Whatever the global generators were, and without files."""
+    torch.manual_seed(123)
+    assert equal(weights(Trainer(small()).fit()), uninterrupted)
+    assert not equal(weights(Trainer(small(seed=2)).fit()), uninterrupted)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_resume_equals_uninterrupted(uninterrupted, tmp_path: Path, monkeypatch, after) -> None:
+    """Also within an epoch, and with steps after the last checkpoint lost."""
+    config = small(tmp_path, save_every=2)
+    first = Trainer(config, run=folder(config))
+    finish = first._after_step
+
+    def stop(*args: Any) -> None:
+        finish(*args)
+        if first.step == after:
+            raise Stopped
+
+    monkeypatch.setattr(first, "_after_step", stop)
+    with pytest.raises(Stopped):
+        first.fit()
+    run = folder(config, resume=True)
+    assert run.can_resume is (after >= 2)
+    second = Trainer(config, run=run, resume_from=run.last if run.can_resume else None)
+    assert second.step == (0 if after == 1 else 2)
+    assert equal(weights(second.fit()), uninterrupted)
+    steps = [r["step"] for r in run.metrics()]
+    # without a checkpoint the run starts anew, and nothing takes back what it logged
+    assert steps == ([1, 1, 2, 3, 4] if after == 1 else [1, 2, 3, 4])
+
+
+def test_more_epochs(tmp_path: Path) -> None:
+    """Where the schedule does not depend on the length, a longer run goes on from a shorter."""
+    fields = {"scheduler": "step", "lr_steps": (100,)}
+    short = small(tmp_path, epochs=1, **fields)
+    Trainer(short, run=folder(short)).fit()
+    longer = small(tmp_path, epochs=2, **fields)
+    run = folder(longer, resume=True)
+    resumed = weights(Trainer(longer, run=run, resume_from=run.last).fit())
+    assert equal(resumed, weights(Trainer(small(epochs=2, **fields)).fit()))
+
+
+SCRIPT = """
+import dataclasses, json, sys
+from pathlib import Path
+import torch
+from ghn.training import TrainConfig, Trainer
+from graph2nn.training import RunFolder, Workers, to_dict
+torch.set_num_threads(1)
+fields = json.loads(sys.argv[1])
+config = TrainConfig(**{**fields, "max_shape": tuple(fields["max_shape"])}).resolved()
+workers = Workers.start("cpu")
+path = Path(config.save_dir) / config.name
+run = RunFolder(path, to_dict(config), resume=True) if workers.first else None
+workers.barrier()
+last = path / "last.pt"
+trainer = Trainer(config, workers=workers, run=run, resume_from=last if last.is_file() else None)
+print("going", flush=True)
+trainer.fit()
+workers.stop()
+"""
+
+
+def command(config: TrainConfig, *launcher: str) -> list[str]:
+    """Arguments of a process that trains as `config` says, resuming what is there."""
+    fields = {k: v for k, v in to_dict(config).items() if v is not None}
+    script = Path(config.save_dir) / "script.py"
+    script.write_text(SCRIPT)
+    return [sys.executable, *launcher, str(script), json.dumps(fields)]
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_killed_at_any_moment_and_resumed(uninterrupted, tmp_path: Path) -> None:
+    """kill -9 while it trains or saves; the same command, run again, ends with the same weights."""
+    config = small(tmp_path)
+    process = subprocess.Popen(
+        command(config), env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "going\n"
+    last = tmp_path / "run" / "last.pt"
+    deadline = time.monotonic() + 60
+    while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(random.random() * 0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    step = load_checkpoint(last, kind="ghn")["progress"]["step"]
+    assert 1 <= step <= 4
+    run = folder(config, resume=True)
+    trainer = Trainer(config, run=run, resume_from=run.last)
+    assert trainer.step == step
+    assert equal(weights(trainer.fit()), uninterrupted)
+    steps = [r["step"] for r in run.metrics()]
+    assert steps == [1, 2, 3, 4], "every step once"
+
+
+def test_two_processes_equal_one(uninterrupted, tmp_path: Path) -> None:
+    config = small(tmp_path)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    done = subprocess.run(
+        command(config, *launcher), env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = weights(GHN.load(tmp_path / "run" / "last.pt"))
+    for name, value in uninterrupted.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"hypernet": "graphormer", "heads": 2, "layers": 1}, {"amp": True}]
+)
+def test_other_settings(fields: dict[str, Any]) -> None:
+    trainer = Trainer(small(epochs=1, **fields))
+    assert trainer.ghn.config.hypernet == fields.get("hypernet", "gatedgnn")
+    assert all(v.isfinite().all() for v in weights(trainer.fit()).values())
+
+
+def test_half_precision_needs_a_gpu() -> None:
+    with pytest.raises(ValueError, match="fp16 needs a GPU: use --amp_dtype bf16"):
+        Trainer(small(amp=True, amp_dtype="fp16"))
+
+
+def test_a_failed_step_is_repeated_with_other_networks(uninterrupted, monkeypatch) -> None:
+    """Losses that are not finite are skipped and counted; the images stay the same."""
+    from ghn.training import trainer as module
+
+    real, seen = module.meta_step, []
+
+    def flaky(ghn: GHN, nets: Any, images: Tensor, *args: Any, **options: Any) -> StepResult:
+        seen.append((images.sum().item(), [c.C for c, _ in nets]))
+        if len(seen) == 2:
+            return StepResult(loss=math.nan, accuracy=math.nan, finite=False)
+        return real(ghn, nets, images, *args, **options)
+
+    monkeypatch.setattr(module, "meta_step", flaky)
+    trainer = Trainer(small())
+    end = weights(trainer.fit())
+    assert len(seen) == 5 and trainer.next_batch >= 5
+    assert seen[1][0] == seen[2][0] != seen[3][0]
+    assert all(v.isfinite().all() for v in end.values()) and not equal(end, uninterrupted)
+
+
+@pytest.mark.parametrize("failure", ["nan", "memory", "gradient"])
+def test_giving_up(tmp_path: Path, monkeypatch, failure: str) -> None:
+    from ghn.training import trainer as module
+
+    def failing(ghn: GHN, *_: Any, **__: Any) -> StepResult:
+        if failure == "memory":
+            raise torch.OutOfMemoryError("out of memory")
+        if failure == "gradient":
+            for p in ghn.parameters():
+                p.grad = torch.full_like(p, math.nan)
+            return StepResult(loss=1.0, accuracy=0.0)
+        return StepResult(loss=math.nan, accuracy=math.nan, finite=False)
+
+    config = small(tmp_path)
+    trainer = Trainer(config, run=folder(config))
+    start = weights(trainer.ghn)
+    monkeypatch.setattr(module, "meta_step", failing)
+    message = (
+        "2 steps of epoch 1 failed .*lower --lr or --max_nodes, or drop --amp.*goes on from it"
+    )
+    with pytest.raises(RuntimeError, match=message):
+        trainer.fit()
+    assert equal(weights(trainer.ghn), start), "no broken update was made"
+
+
+def test_resume_from_something_else(tmp_path: Path, tiny) -> None:
+    config = small(tmp_path)
+    path = tmp_path / "other.pt"
+    from ghn import save_ghn
+
+    save_ghn(path, tiny())
+    with pytest.raises(ValueError, match="holds no training state.*use another --name"):
+        Trainer(config, resume_from=path)
+    save_checkpoint(path, {"kind": "sweep"})
+    with pytest.raises(ValueError, match="kind 'sweep', expected 'ghn'"):
+        Trainer(config, resume_from=path)
+
+
+def test_start_from_a_checkpoint(tmp_path: Path, tiny) -> None:
+    from ghn import save_ghn
+
+    channels = Trainer(small()).images.in_channels
+    ghn = tiny(in_channels=channels)
+    path = save_ghn(tmp_path / "start.pt", ghn)
+    assert equal(weights(Trainer(small(ckpt=str(path))).ghn), weights(ghn))
+    save_ghn(path, tiny(num_classes=7))
+    with pytest.raises(ValueError, match="is for 7 classes, digits has 10"):
+        Trainer(small(ckpt=str(path)))
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"meta_batch_size": 0}, "meta_batch_size must be at least 1"),
+        ({"multigpu": True}, "torchrun --nproc_per_node"),
+        ({"max_shape": (1, 2, 3)}, "one, two or four integers"),
+        ({"hid": 10}, "multiple of 4"),
+    ],
+)
+def test_settings_that_cannot_work(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**fields).ghn_config(num_classes=10, in_channels=3)
+
+
+def test_unknown_data_set() -> None:
+    with pytest.raises(ValueError, match="mnits"):
+        Trainer(small(dataset="mnits"))
