@@ -150,7 +150,7 @@ def _candidates(rules: SplitRules, size: int, rng: np.random.Generator) -> NetTa
     cell = _cells(steps, allowed, chance(0.5) & (steps > 1), high, rng)
     vit, c_mult = (cell["op"] == _MSA).any((1, 2)), rng.integers(1, 3, size)
     kept = rng.random(size) < np.where(vit, rules.vit_preproc_rate, rules.preproc_rate)
-    bare = (cells <= rules.cells[0] + 1) & (steps <= medium) & chance(0.5)
+    bare = (cells <= rules.cells[0] + 1) & (steps <= medium) & chance(rules.normfree_rate)
     norm = {"mixed": bare, "bnorm": np.zeros(size, bool), "none": np.ones(size, bool)}[rules.norm]
     stem_type = rng.integers(0, 2, size)
     columns = {
