@@ -110,12 +110,22 @@ def one_model(ghn: GHN, theirs: Any, name: str, repeats: int) -> dict[str, Any]:
     row["parameters"] = sum(p.numel() for p in model.parameters()) / 1e6
     actions = {"ours": lambda: ghn(model)}
     if theirs is not None:
-        try:
-            their_call(theirs, build(name))()
-            actions["theirs"] = their_call(theirs, model)
-        except Exception as error:
-            row["note"] = f"theirs: {type(error).__name__}"
+        other = build(name)  # theirs removes the parameters that it does not find
+        row["note"] = problem(theirs, other)
+        if not row["note"]:
+            actions["theirs"] = their_call(theirs, other)
     return row | side_by_side(actions, repeats)
+
+
+def problem(theirs: Any, model: torch.nn.Module) -> str:
+    """Why the original cannot predict all parameters of `model`; empty if it can."""
+    before = len(list(model.parameters()))
+    try:
+        their_call(theirs, model)()
+    except Exception as error:
+        return f"theirs: {type(error).__name__}"
+    missing = before - len(list(model.parameters()))
+    return f"theirs: {missing} parameters removed" if missing else ""
 
 
 def compare(args: argparse.Namespace, ghn: GHN, theirs: Any) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -87,8 +87,9 @@ def meta_step(
         return StepResult(loss=0.0, accuracy=0.0)
     total, seeds = total or len(nets), seeds or range(len(nets))
     predicted = ghn.predict_graphs([graph for _, graph in nets])
-    outputs: list[Tensor] = []
-    gradients: list[Tensor] = []
+    # Gradients move into one block made beforehand: left where they were computed, among freed
+    # activations, they fragment the heap (a fifth of the peak with 8 networks and 64 images).
+    store = _Block(predicted)
     loss_sum = correct = 0.0
     for seed, (config, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
@@ -105,13 +106,29 @@ def meta_step(
         found = torch.autograd.grad(
             objective * (scale / total), list(leaves.values()), allow_unused=True
         )
-        for parameter, gradient in zip(parameters.values(), found, strict=True):
-            if gradient is not None and parameter.requires_grad:
-                outputs.append(parameter)
-                gradients.append(gradient)
-        del logits, loss, objective, leaves
-    torch.autograd.backward(outputs, gradients)
+        store.add(parameters.values(), found)
+        del logits, loss, objective, leaves, found
+    torch.autograd.backward(store.outputs, store.gradients)
     return StepResult(loss=loss_sum / len(nets), accuracy=correct / len(nets))
+
+
+class _Block:
+    """Gradients of predicted parameters, one behind the other in one tensor."""
+
+    def __init__(self, predicted: Sequence[dict[str, Tensor]]) -> None:
+        every = [p for parameters in predicted for p in parameters.values()]
+        self.free = every[0].new_empty(sum(p.numel() for p in every)) if every else torch.empty(0)
+        self.outputs: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+
+    def add(self, parameters: Iterable[Tensor], found: Iterable[Tensor | None]) -> None:
+        """Keep a copy of each gradient that was found."""
+        for parameter, gradient in zip(parameters, found, strict=True):
+            if gradient is not None and parameter.requires_grad:
+                n = gradient.numel()
+                self.outputs.append(parameter)
+                self.gradients.append(self.free[:n].view_as(gradient).copy_(gradient))
+                self.free = self.free[n:]
 
 
 def joint_step(
