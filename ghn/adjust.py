@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import nn
 
@@ -58,46 +59,46 @@ def _stride_one(modules: Iterable[nn.Module]) -> None:
                 conv.stride = (1, 1)
 
 
-def _resnet(model: nn.Module) -> None:
+def _resnet(model: Any) -> None:
     _small_first_conv(model.conv1)
     model.maxpool = nn.Identity()
 
 
-def _densenet(model: nn.Module) -> None:
+def _densenet(model: Any) -> None:
     _small_first_conv(model.features[0])
     model.features[3] = nn.Identity()
 
 
-def _mobilenet(model: nn.Module) -> None:
+def _mobilenet(model: Any) -> None:
     _stride_one(model.features[:5])
 
 
-def _vgg(model: nn.Module) -> None:
+def _vgg(model: Any) -> None:
     for i, layer in enumerate(model.features[:10]):
         if isinstance(layer, nn.MaxPool2d):
             model.features[i] = nn.Identity()
 
 
-def _alexnet(model: nn.Module) -> None:
+def _alexnet(model: Any) -> None:
     _stride_one([model.features[0]])
     model.features[2] = nn.Identity()
 
 
-def _mnasnet(model: nn.Module) -> None:
+def _mnasnet(model: Any) -> None:
     _stride_one([model.layers[0]])
 
 
-def _shufflenet(model: nn.Module) -> None:
+def _shufflenet(model: Any) -> None:
     _stride_one([model.conv1])
     model.maxpool = nn.Identity()
 
 
-def _googlenet(model: nn.Module) -> None:
+def _googlenet(model: Any) -> None:
     _stride_one([model.conv1])
     model.maxpool1 = nn.Identity()
 
 
-def _convnext(model: nn.Module) -> None:
+def _convnext(model: Any) -> None:
     _stride_one([model.features[0]])
 
 

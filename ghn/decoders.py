@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +21,11 @@ def crop(kernel: int, size: int, *, centre: bool) -> slice:
         return slice(0, min(kernel, size))
     middle = size // 2
     return slice(max(0, middle - kernel // 2), min(size, middle + (kernel + 1) // 2))
+
+
+def _affine(layer: Any) -> tuple[Tensor, Tensor]:
+    """Weight, as a matrix, and bias of a linear layer or 1x1 convolution."""
+    return layer.weight.flatten(1), layer.bias
 
 
 class ConvDecoder(nn.Module):
@@ -57,19 +64,18 @@ class ConvDecoder(nn.Module):
         """Hidden features of the pixels of one kernel size. Shapes: (N, h) -> (N, kh', kw', 8h)."""
         s, h = self.max_shape[2], x.shape[1]
         rows, cols = (crop(k, s, centre=self.centre) for k in kernel)
-        weight = self.fc[0].weight.view(-1, s, s, h)[:, rows, cols].permute(1, 2, 0, 3)
-        bias = self.fc[0].bias.view(-1, s, s)[:, rows, cols].permute(1, 2, 0)
+        weight, bias = _affine(self.fc[0])
+        weight = weight.view(-1, s, s, h)[:, rows, cols].permute(1, 2, 0, 3)
+        bias = bias.view(-1, s, s)[:, rows, cols].permute(1, 2, 0)
         kh, kw, c, _ = weight.shape
         y = F.linear(x, weight.reshape(-1, h), bias.reshape(-1)).relu()
         y = y.view(len(x), kh, kw, c)
-        first = self.conv[0]
-        return F.linear(y, first.weight.flatten(1), first.bias).relu()
+        return F.linear(y, *_affine(self.conv[0])).relu()
 
     def weights(self, pixels: Tensor, out: int, in_: int, kernel: tuple[int, int]) -> Tensor:
         """Weights of `out` x `in_` channels. Shapes: (N, kh', kw', 8h) -> (N, out, in_, kh, kw)."""
         o, i = self.max_shape[:2]
-        last = self.conv[2]
-        weight, bias = last.weight.flatten(1), last.bias
+        weight, bias = _affine(self.conv[2])
         if (out, in_) != (o, i):
             weight = weight.view(o, i, -1)[:out, :in_].flatten(0, 1)
             bias = bias.view(o, i)[:out, :in_].flatten()
@@ -81,8 +87,7 @@ class ConvDecoder(nn.Module):
     def classifier(self, x: Tensor, in_: int) -> Tensor:
         """Weights of the classification layer. Shapes: (N, h) -> (N, num_classes, in_)."""
         w = self.weights(self.pixels(x, (1, 1)), self.max_shape[0], in_, (1, 1))[..., 0, 0]
-        last = self.class_layer_predictor[1]
-        y = F.linear(w.relu().transpose(1, 2), last.weight.flatten(1), last.bias)
+        y = F.linear(w.relu().transpose(1, 2), *_affine(self.class_layer_predictor[1]))
         return y.transpose(1, 2)
 
     def _enlarge(self, w: Tensor, kernel: tuple[int, int]) -> Tensor:
@@ -104,7 +109,7 @@ class MLPDecoder(nn.Module):
         super().__init__()
         self.max_shape, self.num_classes = tuple(max_shape), num_classes
         o, i, s, _ = self.max_shape
-        self.mlp = nn.Module()
+        self.mlp: Any = nn.Module()
         self.mlp.fc = nn.Sequential(
             nn.Linear(hid, 2 * hid), nn.ReLU(), nn.Linear(2 * hid, o * i * s * s)
         )
@@ -118,9 +123,9 @@ class MLPDecoder(nn.Module):
         """Shapes: (N, 2h) -> (N, out, in_, kh, kw)."""
         o, i, s, _ = self.max_shape
         rows, cols = (crop(k, s, centre=False) for k in kernel)
-        last = self.mlp.fc[2]
-        weight = last.weight.view(o, i, s, s, -1)[:out, :in_, rows, cols]
-        bias = last.bias.view(o, i, s, s)[:out, :in_, rows, cols]
+        weight, bias = _affine(self.mlp.fc[2])
+        weight = weight.view(o, i, s, s, -1)[:out, :in_, rows, cols]
+        bias = bias.view(o, i, s, s)[:out, :in_, rows, cols]
         w = F.linear(pixels, weight.reshape(-1, weight.shape[-1]), bias.reshape(-1))
         w = w.view(len(pixels), *bias.shape)
         repeats = [-(-k // n) for k, n in zip(kernel, w.shape[3:], strict=True)]
@@ -145,7 +150,7 @@ class VectorDecoder(nn.Module):
         return self.fc(x).view(len(x), 2, -1)
 
 
-def scale_last_layers(*layers: nn.Module, factor: float = 0.2) -> None:
+def scale_last_layers(*layers: Any, factor: float = 0.2) -> None:
     """GHN-3's start: last decoder layers shrunk and without bias (arXiv:2303.04143, code)."""
     with torch.no_grad():
         for layer in layers:

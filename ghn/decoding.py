@@ -45,8 +45,8 @@ def _matrices(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Targ
     for t in targets:
         assert t.view is not None
         out, in_, kh, kw = t.view
-        group = kernels.setdefault((kh, kw), {})
-        group.setdefault((min(out, o), min(in_, i)), []).append(t)
+        by_channels = kernels.setdefault((kh, kw), {})
+        by_channels.setdefault((min(out, o), min(in_, i)), []).append(t)
     for kernel, groups in kernels.items():
         members = [t for group in groups.values() for t in group]
         pixels = ghn.decoder.pixels(_states(x, members), kernel)

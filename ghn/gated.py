@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ class GatedGNN(nn.Module):
     def _weights(self) -> tuple[Tensor, ...]:
         gru = self.gru
         mlps = [self.mlp] if self.mlp_ve is None else [self.mlp, self.mlp_ve]
-        flat = [p for mlp in mlps for i in (0, 2) for p in (mlp.fc[i].weight, mlp.fc[i].bias)]
+        layers: list[Any] = [mlp.fc[i] for mlp in mlps for i in (0, 2)]
+        flat = [p for layer in layers for p in (layer.weight, layer.bias)]
         return (gru.weight_ih, gru.weight_hh, gru.bias_ih, gru.bias_hh, *flat)
 
     def reference(self, x: Tensor, graphs: Sequence[ArchGraph]) -> Tensor:

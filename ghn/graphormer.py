@@ -139,8 +139,10 @@ class Graphormer(nn.Sequential):
         mask, lengths = mask.to(x.device), lengths.to(x.device)
         dense = x.new_zeros(*mask.shape, x.shape[1])
         dense[mask] = x
-        dense = dense + self[0].node_features(lengths) * mask[..., None]
-        bias = self[0].attn.edge_bias(lengths)
+        first = self[0]
+        assert isinstance(first, GraphormerLayer)
+        dense = dense + first.node_features(lengths) * mask[..., None]
+        bias = first.attn.edge_bias(lengths)
         if min(sizes) < max(sizes):
             bias = bias.masked_fill(~(mask[:, None, :, None] & mask[:, None, None, :]), -(2.0**15))
         for layer in self:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class GHN(nn.Module):
         return from_pretrained(name, device=device)
 
     @property
-    def view(self) -> str:
+    def view(self) -> Literal["ghn2", "ghn3"]:
         """Which published graph the hypernetwork reads: `ghn2` or `ghn3`."""
         return "ghn3" if self.config.is_ghn3 else "ghn2"
 
@@ -132,7 +132,10 @@ class GHN(nn.Module):
                         fit_into(own[target.name].data, block, target)
         if bn_train:
             use_batch_statistics(model)
-        return (model, embeddings) if return_embeddings else model
+        if not return_embeddings:
+            return model
+        assert embeddings is not None  # a network without parameters was refused above
+        return model, embeddings
 
     def predict(
         self,
@@ -246,6 +249,8 @@ class GHN(nn.Module):
             return
         full = trace(model, input, view="primitives")
         rest = [t for t in targets_of(full) if t.name in left]
+        if not predict_class_layers:
+            rest = [t for t in rest if not t.kind.startswith("class")]
         if rest:
             yield rest, self.encode([full])
         left = left.difference(*full.params)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -41,7 +43,7 @@ def unit_gain(ghn: GHN, *, gain: float = 0.5, vector_std: float = 0.2) -> GHN:
     return ghn
 
 
-def _normal(layer: nn.Module, variance: float) -> None:
+def _normal(layer: Any, variance: float) -> None:
     fan_in = layer.weight[0].numel()
     nn.init.normal_(layer.weight, std=(variance / fan_in) ** 0.5)
     nn.init.zeros_(layer.bias)

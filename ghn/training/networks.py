@@ -47,7 +47,7 @@ def training_nets(
     )
 
 
-def nets_from_file(path: str, split: str, limit: int, **images: int) -> Any:
+def nets_from_file(path: str, split: str, limit: int, **images: Any) -> Any:
     """Networks of a compact store, or of the published files where `path` is a folder or has
     metadata beside it.
 
