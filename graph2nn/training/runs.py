@@ -19,6 +19,9 @@ from graph2nn.training.checkpoint import load_checkpoint, save_checkpoint, write
 __all__ = ["RunFolder", "describe_environment"]
 
 
+_RESULTS = ("metrics.jsonl", "last.pt", "best.pt")  # what a run has once it has got anywhere
+
+
 class RunFolder:
     """`config.json`, `environment.json`, `metrics.jsonl`, `last.pt` and `best.pt` of one run.
 
@@ -28,6 +31,9 @@ class RunFolder:
         resume: go on with what the folder holds, where it holds anything.
         may_differ: settings that a resumed run may change (more epochs, another log interval).
         tensorboard: also write scalars for TensorBoard (extra `log`).
+
+    A run that ended before it logged or saved anything leaves nothing to protect: any settings may
+    take over its folder.
 
     Raises:
         ValueError: the folder holds something else, or a run with other settings, or a run while
@@ -159,6 +165,8 @@ class RunFolder:
             for key in keys
             if key not in may_differ and old.get(key) != self.config.get(key)
         ]
+        if not any((self.path / name).exists() for name in _RESULTS):
+            return
         if other:
             raise ValueError(
                 f"{self.path} holds a run with other settings: {'; '.join(other)}; "

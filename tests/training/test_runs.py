@@ -48,9 +48,9 @@ def test_resume_drops_lines_after_the_checkpoint_and_half_a_line(tmp_path: Path)
 
 
 def test_refusals(tmp_path: Path) -> None:
-    RunFolder(tmp_path / "a", CONFIG)
+    RunFolder(tmp_path / "a", CONFIG).log(0, loss=1.0)
     with pytest.raises(ValueError, match="holds a run already; resume it or choose another folder"):
-        RunFolder(tmp_path / "a", CONFIG)
+        RunFolder(tmp_path / "a", CONFIG).log(0, loss=1.0)
     with pytest.raises(ValueError, match="other settings: lr was 0.1, is 0.2; use these settings"):
         RunFolder(tmp_path / "a", {**CONFIG, "lr": 0.2}, resume=True)
     RunFolder(tmp_path / "a", {**CONFIG, "epochs": 9}, resume=True, may_differ=("epochs",))
@@ -65,6 +65,15 @@ def test_refusals(tmp_path: Path) -> None:
         RunFolder(tmp_path / "a", CONFIG, resume=True)
     with pytest.raises(OSError, match="cannot write .*choose another folder"):
         RunFolder(tmp_path / "b" / "thesis.tex" / "run", CONFIG)
+
+
+def test_a_run_that_got_nowhere_does_not_occupy_its_folder(tmp_path: Path) -> None:
+    RunFolder(tmp_path, CONFIG)
+    run = RunFolder(tmp_path, {**CONFIG, "lr": 0.2})
+    assert json.loads((tmp_path / "config.json").read_text())["lr"] == 0.2
+    run.save_last({"kind": "net", "step": 1})
+    with pytest.raises(ValueError, match="other settings: lr was 0.2, is 0.1"):
+        RunFolder(tmp_path, CONFIG, resume=True)
 
 
 def test_tensorboard(tmp_path: Path) -> None:
