@@ -1,0 +1,199 @@
+"""`experiments/train_ghn.py`: from flags to figures, going on, wrong and published flags."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ghn import GHN
+from ghn.training import TrainConfig
+from graph2nn.training import load_checkpoint, parse_config
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "train_ghn.py"
+# One step an epoch: 1024 of the 1167 training digits.
+TINY = shlex.split(
+    "-e 1 -b 1024 -m 1 --hid 8 --max_shape 8 8 --val_nets 1 --val_images 20 --test_nets 2"
+    " --val_every 1 --processes 1 --device cpu --debug 0 --name tiny"
+)
+
+
+@pytest.fixture
+def train(monkeypatch, capsys, tmp_path):
+    """Runs the script as `python experiments/train_ghn.py FLAGS -S tmp_path` does."""
+
+    def call(*flags: str) -> str:
+        argv = [str(SCRIPT), *TINY, "-S", str(tmp_path), *flags]
+        monkeypatch.setattr(sys, "argv", argv)
+        capsys.readouterr()
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        return capsys.readouterr().out
+
+    return call
+
+
+def refusal(train, *flags: str) -> str:
+    """The message that the script ends with."""
+    with pytest.raises(SystemExit) as stop:
+        train(*flags)
+    return str(stop.value.code)
+
+
+def test_a_run_and_the_same_command_again(train, tmp_path):
+    out, run = train(), tmp_path / "tiny"
+    for name in ("ghn.pt", "training.png", "accuracy.png", "size.png"):
+        assert str(run / name) in out and (run / name).stat().st_size
+    for name in ("config.json", "environment.json", "metrics.jsonl", "last.pt", "best.pt"):
+        assert (run / name).stat().st_size
+    assert "1 steps of 1 networks x 1024 images" in out
+    assert "test accuracy over 2 unseen networks" in out
+
+    ghn = GHN.load(run / "ghn.pt")
+    assert (ghn.config.dataset, ghn.config.imsize, ghn.config.hid) == ("digits", 8, 8)
+    assert ghn.config.max_shape[:2] == (8, 8) and not ghn.training
+    card = load_checkpoint(run / "ghn.pt", kind="ghn")["card"]
+    tested = json.loads((run / "test.json").read_text())
+    assert (card["dataset"], card["steps"]) == ("digits", 1)
+    assert len(tested["networks"]) == 2 and card["test"] == tested["summary"]
+
+    before = ghn.state_dict()
+    again = train("--test_nets", "2")
+    assert "going on from step 1" in again or "finished" in again
+    for name, value in GHN.load(run / "ghn.pt").state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+    assert "going on from step 1" in train("-e", "2")
+    assert load_checkpoint(run / "last.pt")["progress"]["step"] == 2
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
+    assert steps == sorted(steps) and steps[-1] == 2
+
+    message = refusal(train, "--lr", "0.5")
+    assert message.startswith("error: ") and "lr was 0.003, is 0.5" in message
+    assert "use these settings, or another folder" in message
+    assert "holds a run already" in refusal(train, "--no-resume")
+
+
+def test_two_processes_give_what_one_gives(train, tmp_path):
+    # Adam would amplify the rounding of gradients near zero; plain SGD shows the difference itself.
+    flags = shlex.split("-m 2 -b 128 -e 1 --opt sgd --test_nets 0 --val_every 0 -l 9")
+    train(*flags, "--name", "one")
+    argv = [*TINY, "-S", str(tmp_path), *flags, "--name", "two", "--processes", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), *argv],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "on 2 x cpu" in run.stdout
+    one, two = (GHN.load(tmp_path / name / "ghn.pt").state_dict() for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    logs = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("one", "two")]
+    losses = [json.loads(log.splitlines()[-1])["loss"] for log in logs]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_missing_images_name_the_command_that_gets_them(train, tmp_path):
+    message = refusal(train, "-d", "cifar10", "-D", str(tmp_path / "none"))
+    assert "python -m graph2nn.vision.download cifar10" in message
+
+
+def test_refused_settings_do_not_occupy_the_folder(train):
+    message = refusal(train, "--amp", "--amp_dtype", "fp16")
+    assert "fp16 needs a GPU" in message and "bf16" in message
+    assert "training" in train("--test_nets", "0", "--val_every", "0")
+
+
+def test_folders_that_cannot_be_used(train, tmp_path):
+    (tmp_path / "tiny").write_text("thesis")
+    assert "is a file, expected a folder for the run" in refusal(train)
+    assert (tmp_path / "tiny").read_text() == "thesis"
+    message = refusal(train, "-S", str(tmp_path / "tiny"))
+    assert "cannot write" in message and "choose another folder" in message
+    (tmp_path / "tiny").unlink()
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "thesis.tex").write_text("")
+    assert "is not empty and holds no run" in refusal(train)
+
+
+def test_a_checkpoint_of_something_else(train, tmp_path):
+    torch.save({"kind": "net", "state_dict": {}}, tmp_path / "other.pt")
+    assert "of kind 'net', expected 'ghn'" in refusal(train, "-C", str(tmp_path / "other.pt"))
+    assert "does not exist" in refusal(train, "-C", str(tmp_path / "none.pt"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("-m 0", "meta_batch_size must be at least 1, got 0"),
+        ("-d svhn", "invalid choice: 'svhn'"),
+        ("-H transformer", "invalid choice: 'transformer'"),
+        ("--multigpu", "torchrun --nproc_per_node"),
+        ("--max_shape 1 2 3", "max_shape takes one, two or four integers"),
+    ],
+)
+def test_wrong_flags(capsys, flags, message):
+    with pytest.raises(SystemExit) as stop:
+        parse_config(TrainConfig, shlex.split(flags))
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def parsed(flags: str) -> TrainConfig:
+    return parse_config(TrainConfig, shlex.split(flags)).resolved()
+
+
+def expect(config: TrainConfig, **values: object) -> None:
+    assert {name: getattr(config, name) for name in values} == values
+
+
+def test_published_ghn2_flags():
+    c = parsed("-m 8 -n -v 50 --ln --name ghn2 -d cifar10")
+    expect(c, dataset="cifar10", meta_batch_size=8, name="ghn2", hypernet="gatedgnn", imsize=32)
+    expect(c, batch_size=64, lr=1e-3, wd=1e-5, epochs=300, scheduler="step", lr_steps=(200, 250))
+    expect(c, opt="adam", gamma=0.1, grad_clip=5.0, augment=True, amp=False, label_smooth=0.0)
+    g = c.ghn_config(num_classes=10, in_channels=3)
+    assert (g.hid, g.max_shape, g.decoder) == (32, (64, 64, 11, 11), "conv")
+    assert g.weight_norm and g.ve and g.layernorm and g.ve_cutoff == 50
+
+
+def test_published_mlp_flags():
+    c = parsed("-m 8 -n -v 50 --ln -H mlp --name mlp")
+    expect(c, dataset="digits", meta_batch_size=8, name="mlp", hypernet="mlp", virtual_edges=50)
+    g = c.ghn_config(num_classes=10, in_channels=3)
+    assert g.hypernet == "mlp" and g.weight_norm and g.layernorm
+    expect(parsed("-m 8 -n -v 50 --ln -H mlp -d cifar10"), name="mlp-cifar10", epochs=300)
+
+
+def test_no_flags_on_cifar_is_ghn1():
+    c = parsed("-d cifar10")
+    expect(c, meta_batch_size=1, virtual_edges=1, weight_norm=False, ln=False, norm_penalty=0.0)
+    expect(c, lr=1e-3, epochs=300, lr_steps=(200, 250), scheduler="step", init="published")
+    g = c.ghn_config(num_classes=10, in_channels=3)
+    assert not g.ve and not g.weight_norm and not g.layernorm
+
+
+def test_imagenet_defaults():
+    c = parsed("-d imagenet")
+    expect(c, imsize=224, batch_size=256, label_smooth=0.1)
+    assert c.ghn_config(num_classes=1000, in_channels=3).max_shape == (64, 64, 16, 16)
+
+
+def test_no_flags_is_the_recipe_for_digits():
+    c = parsed("")
+    expect(c, dataset="digits", name="ghn2-digits", hypernet="gatedgnn", imsize=8, test_nets=100)
+    expect(c, weight_norm=True, ln=True, virtual_edges=50, augment=False, amp=False)
+    assert all(getattr(c, f) is not None for f in ("epochs", "lr", "scheduler", "processes"))
+    expect(parsed("--no-ln --no-weight_norm -v 1"), ln=False, weight_norm=False, virtual_edges=1)
+    g = c.ghn_config(num_classes=10, in_channels=3)
+    assert (g.dataset, g.imsize) == ("digits", 8) and g.ve

@@ -1,0 +1,90 @@
+"""The checkpoints in `checkpoints/`: whole, described, and as good as they were when shipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from ghn import GHN, from_pretrained
+from ghn.evaluation import evaluate_nets, evaluation_batches, summarise
+from ghn.training.networks import evaluation_nets
+from graph2nn.training import load_checkpoint, sha256_file
+from graph2nn.vision import DATASETS, load_images
+
+FOLDER = Path(__file__).parents[2] / "checkpoints"
+MANIFEST = FOLDER / "MANIFEST.json"
+ENTRIES: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text()) if MANIFEST.is_file() else {}
+LOWEST = {"ghn2-digits": 80.0}  # mean test accuracy over the first 20 networks of `test`, percent
+
+needs_manifest = pytest.mark.skipif(not ENTRIES, reason="checkpoints/MANIFEST.json is not there")
+each_entry = pytest.mark.parametrize("name", ENTRIES or ["none"])
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NETWRIGHT_CHECKPOINTS", raising=False)
+
+
+@needs_manifest
+@each_entry
+def test_file_is_what_the_manifest_says(name: str) -> None:
+    entry = ENTRIES[name]
+    path = FOLDER / entry["file"]
+    assert path.is_file() and path.resolve().parent == FOLDER.resolve()
+    assert sha256_file(path) == entry["sha256"]
+    assert load_checkpoint(path, kind="ghn")["state_dict"]
+
+
+@needs_manifest
+@each_entry
+def test_configuration_and_a_prediction(name: str) -> None:
+    ghn = from_pretrained(name)
+    config = ghn.config
+    assert name == f"{name.split('-')[0]}-{config.dataset}" and config.dataset in DATASETS
+    info = DATASETS[config.dataset]
+    assert config.num_classes == info.num_classes and config.in_channels in (1, 3)
+    assert config.imsize in (None, info.imsize)
+    expected = {"mlp": "mlp", "ghn3": "graphormer"}.get(name.split("-")[0], "gatedgnn")
+    assert config.hypernet == expected
+    assert all(value.isfinite().all() for value in ghn.state_dict().values())
+    net = nn.Sequential(
+        nn.Conv2d(config.in_channels, 12, 3, padding=1),
+        nn.BatchNorm2d(12),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(12, config.num_classes),
+    )
+    parameters = ghn.predict(net)
+    assert {k: v.shape for k, v in parameters.items()} == {
+        k: v.shape for k, v in net.named_parameters()
+    }
+    assert all(v.isfinite().all() for v in parameters.values())
+    images = torch.rand(4, config.in_channels, info.imsize, info.imsize)
+    assert ghn(net)(images).isfinite().all()
+
+
+@needs_manifest
+def test_card_describes_every_file_and_no_other() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for name, entry in ENTRIES.items():
+        assert name in card and entry["file"] in card
+    assert {p.name for p in FOLDER.glob("*.pt")} == {e["file"] for e in ENTRIES.values()}
+
+
+@needs_manifest
+@pytest.mark.parametrize("name", LOWEST)
+def test_accuracy(name: str) -> None:
+    ghn: GHN = from_pretrained(name)
+    data = load_images("digits", split="test", imsize=ghn.config.imsize)
+    kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
+    nets = evaluation_nets("test", 20, **kind)
+    results = evaluate_nets(ghn, nets, evaluation_batches(data), progress=False)
+    assert len(results) == 20
+    summary = summarise([r.top1 for r in results])
+    assert summary.mean >= LOWEST[name], summary
