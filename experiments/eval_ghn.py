@@ -173,7 +173,9 @@ def table(results: Results, num_classes: int) -> str:
 
 def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> None:
     """Write results.json and the figures."""
-    out, rows, tops = Path(config.out), {}, {}
+    out = Path(config.out)
+    rows: dict[str, dict] = {}
+    tops: dict[str, dict[str, list[float]]] = {}
     for split, by_method in results.items():
         for method, nets in by_method.items():
             values = [r.top1 for r in nets.values()]
@@ -181,11 +183,9 @@ def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> Non
             networks = {name: asdict(r) for name, r in nets.items()}
             rows.setdefault(split, {})[method] = {"top1": summary, "networks": networks}
             tops.setdefault(method, {})[split] = values
-    content = {"config": to_dict(config), "environment": describe_environment()}
-    content |= {"results": rows, "skipped": skipped}
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1)
-    write_atomic(out / "results.json", lambda file: file.write(text.encode()))
+    about = {"config": to_dict(config), "environment": describe_environment()}
+    text = json.dumps({**about, "results": rows, "skipped": skipped}, indent=1).encode()
+    write_atomic(out / "results.json", lambda file: file.write(text))
     made = [out / "results.json", plot_distributions(tops, out / "accuracy.png")]
     last = list(tops)[-1]
     if sizes := [r for by_method in results.values() for r in by_method[last].values()]:

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -76,7 +77,7 @@ def chunk_with_nodes(chunk: int, *, split: str, seed: int, rules: dict, images: 
 
 def generate(args: argparse.Namespace, split: str) -> NetTable:
     """The networks of a split, in parallel."""
-    changes = {"cells": tuple(args.cells) if args.cells else None}
+    changes: dict[str, Any] = {"cells": tuple(args.cells) if args.cells else None}
     changes |= {"max_nodes": args.max_nodes, "max_size": args.max_size}
     rules = {name: value for name, value in changes.items() if value is not None}
     split_rules(split, imsize=args.imsize, **rules)  # complain before any work
@@ -86,7 +87,7 @@ def generate(args: argparse.Namespace, split: str) -> NetTable:
     return NetTable.join(tables).take(slice(args.n))
 
 
-def images(args: argparse.Namespace) -> dict[str, int]:
+def images(args: argparse.Namespace) -> dict[str, Any]:
     """What the networks are for."""
     return {
         "imsize": args.imsize,

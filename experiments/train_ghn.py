@@ -32,8 +32,9 @@ from graph2nn.vision import load_images
 
 def main() -> None:
     config = parse_config(TrainConfig, description=__doc__).resolved()
-    if config.processes > 1 and "WORLD_SIZE" not in os.environ:
-        sys.exit(relaunch(config.processes))
+    processes = config.processes or 1
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        sys.exit(relaunch(processes))
     workers = Workers.start(config.device)
     run = start_run(config) if workers.first else None
     workers.barrier()
