@@ -40,16 +40,18 @@ def main(argv: list[str] | None = None) -> None:
     found = parser(__doc__)
     found.add_argument("--network", default="resnet50", help="default: %(default)s")
     found.add_argument("--calls", type=int, default=100, help="default: %(default)s")
+    found.add_argument("--their-calls", type=int, default=20, help="default: %(default)s")
     args = found.parse_args(argv)
     if args.quick:
-        args.calls, args.network = 5, "squeezenet1_1"
+        args.calls, args.their_calls, args.network = 5, 5, "squeezenet1_1"
     start(args)
     if args.measure:
         print(json.dumps(predict_many(args)))
         return
     figures, rows = {}, []
     for side in ("theirs", "ours") if args.reference else ("ours",):
-        extra = ("--network", args.network, "--calls", str(args.calls))
+        calls = args.calls if side == "ours" else args.their_calls
+        extra = ("--network", args.network, "--calls", str(calls))
         r = figures[side] = fresh_process(__file__, side, args, *extra)
         rows.append([side, r["calls"], r["warm-up"], r["growth"], r["growth"] / r["calls"]])
     header = [args.network, "predictions", "warm-up, MB", "growth, MB", "MB a prediction"]

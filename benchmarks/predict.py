@@ -29,6 +29,7 @@ from common import (
     start,
     table,
 )
+from tqdm import tqdm
 
 from ghn import GHN
 from graph2nn.archgraph import trace
@@ -131,7 +132,7 @@ def problem(theirs: Any, model: torch.nn.Module) -> str:
 def compare(args: argparse.Namespace, ghn: GHN, theirs: Any) -> list[dict[str, Any]]:
     names = args.models or torchvision.models.list_models(torchvision.models)
     rows = []
-    for name in names:
+    for name in tqdm(names, desc="models", disable=None):
         if args.models or args.all or not is_large(name):
             rows.append(one_model(ghn, theirs, name, min(args.repeats, args.model_repeats)))
         gc.collect()
