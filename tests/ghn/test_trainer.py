@@ -28,12 +28,12 @@ def small(save_dir: Path | str = "none", **fields: Any) -> TrainConfig:
     """Seconds on one core: two steps an epoch, small networks, a tiny hypernetwork."""
     defaults: dict[str, Any] = {
         "dataset": "digits",
-        "imsize": 8,
+        "imsize": 4,
         "hid": 8,
         "max_shape": (8, 8, 3, 3),
         "meta_batch_size": 2,
         "batch_size": 500,
-        "max_nodes": 120,
+        "max_nodes": 150,
         "epochs": 2,
         "val_every": 0,
         "test_nets": 0,
@@ -175,7 +175,7 @@ def test_killed_at_any_moment_and_resumed(uninterrupted, tmp_path: Path) -> None
     )
     assert process.stdout is not None and process.stdout.readline() == "going\n"
     last = tmp_path / "run" / "last.pt"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(random.random() * 0.3)
@@ -192,16 +192,21 @@ def test_killed_at_any_moment_and_resumed(uninterrupted, tmp_path: Path) -> None
     assert steps == [1, 2, 3, 4], "every step once"
 
 
-def test_two_processes_equal_one(uninterrupted, tmp_path: Path) -> None:
-    config = small(tmp_path)
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """Up to rounding, which SGD passes on as it is (Adam enlarges it where gradients are tiny)."""
+    config = small(tmp_path, opt="sgd", lr=0.03, epochs=1)
+    start = weights(Trainer(config).ghn)
+    alone = weights(Trainer(config).fit())
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     done = subprocess.run(
-        command(config, *launcher), env=environment(), capture_output=True, text=True, timeout=300
+        command(config, *launcher), env=environment(), capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = weights(GHN.load(tmp_path / "run" / "last.pt"))
-    for name, value in uninterrupted.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    assert not equal(start, found)
+    torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-5)
+    moved = max((alone[k] - start[k]).abs().max() for k in start)
+    assert moved > 1e-3, "rounding is small against what training changes"
 
 
 @pytest.mark.parametrize(
