@@ -186,10 +186,10 @@ _DIGITS: dict[str, Any] = {
     "meta_batch_size": 4,
     "batch_size": 48,
     "augment": False,
-    "epochs": 200,
+    "epochs": 150,
     "lr": 3e-3,
     "scheduler": "cosine-warmup",
-    "val_every": 20,
+    "val_every": 15,
     "test_nets": 100,
 }
 
