@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,7 @@ class Trainer:
                     f"{c.ckpt} is for {ghn.config.num_classes} classes, "
                     f"{c.dataset} has {self.images.num_classes}"
                 )
+            ghn.config = replace(ghn.config, dataset=c.dataset, imsize=c.imsize)
             return ghn
         with torch.random.fork_rng():
             torch.manual_seed(c.seed)
