@@ -12,7 +12,18 @@ import argparse
 import json
 
 import torchvision
-from common import GHN2, fresh_process, load_reference, memory, parser, quiet, report, start, table
+from common import (
+    GHN2,
+    fresh_process,
+    load_reference,
+    memory,
+    parser,
+    quiet,
+    report,
+    reset_peak,
+    start,
+    table,
+)
 
 WARMUP = 10
 
@@ -26,14 +37,16 @@ def predict_many(args: argparse.Namespace) -> dict[str, float]:
         from ghn import GHN as Hypernetwork  # type: ignore[assignment]
     ghn = Hypernetwork(**GHN2).eval()
     model = torchvision.models.get_model(args.network, num_classes=10)
-    first = before = memory()
+    first = before = reset_peak()
     for call in range(WARMUP + args.calls):
         if call == WARMUP:
             before = memory()
         with quiet():
             ghn(model)
     after = memory()
-    return {"calls": args.calls, "growth": after - before, "warm-up": before - first}
+    highest = memory("VmHWM") - first
+    found = {"calls": args.calls, "warm-up": before - first, "growth": after - before}
+    return {**found, "highest": highest}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -53,8 +66,10 @@ def main(argv: list[str] | None = None) -> None:
         calls = args.calls if side == "ours" else args.their_calls
         extra = ("--network", args.network, "--calls", str(calls))
         r = figures[side] = fresh_process(__file__, side, args, *extra)
-        rows.append([side, r["calls"], r["warm-up"], r["growth"], r["growth"] / r["calls"]])
-    header = [args.network, "predictions", "warm-up, MB", "growth, MB", "MB a prediction"]
+        each = r["growth"] / r["calls"]
+        rows.append([side, r["calls"], r["warm-up"], r["highest"], r["growth"], each])
+    header = [args.network, "predictions", "warm-up, MB", "highest, MB"]
+    header += ["growth, MB", "MB a prediction"]
     report(args, [table(header, rows)], figures)
 
 
