@@ -83,7 +83,7 @@ def test_a_run_and_the_same_command_again(train, tmp_path):
 
 def test_two_processes_give_what_one_gives(train, tmp_path):
     # Adam would amplify the rounding of gradients near zero; plain SGD shows the difference itself.
-    flags = shlex.split("-m 2 -b 128 -e 1 --opt sgd --test_nets 0 --val_every 0 -l 9")
+    flags = shlex.split("-m 2 -b 380 -e 1 --opt sgd --test_nets 0 --val_every 0 -l 9")
     train(*flags, "--name", "one")
     argv = [*TINY, "-S", str(tmp_path), *flags, "--name", "two", "--processes", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
@@ -91,7 +91,7 @@ def test_two_processes_give_what_one_gives(train, tmp_path):
         [sys.executable, str(SCRIPT), *argv],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         env=environment,
     )
     assert run.returncode == 0, run.stderr
