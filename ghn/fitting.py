@@ -50,6 +50,8 @@ def fit(block: Tensor, target: Target) -> Tensor:
         block = block.repeat(-(-o // so), -(-i // si), 1, 1)[:o, :i]
     if target.table and len(target.shape) == 3:
         return _table(block, target.shape)
+    if len(target.shape) == 4 and target.view != target.shape:  # a table with channels last
+        return block.permute(0, 2, 3, 1)
     if len(target.shape) > 4:
         depth = target.shape[2:-2]
         block = block.view(o, i, *[1] * len(depth), *block.shape[2:]).expand(target.shape)
@@ -72,7 +74,8 @@ def _table(block: Tensor, shape: tuple[int, ...]) -> Tensor:
 @torch.no_grad()
 def fit_into(out: Tensor, block: Tensor, target: Target) -> None:
     """`fit` written straight into an existing tensor, without an intermediate copy of full size."""
-    if target.view is not None and len(target.shape) in (2, 4) and out.is_contiguous():
+    direct = len(target.shape) == 2 or target.view == target.shape
+    if target.view is not None and direct and out.is_contiguous():
         tile_into(out.view(target.view), block)
     else:
         out.copy_(fit(block, target))

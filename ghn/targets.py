@@ -39,11 +39,11 @@ def targets_of(
     """Targets of a graph, in node order; `row` is the batch row of its first node.
 
     Position decides what the classification layer is, as in the originals: its weight is the last
-        node but one and its
-    bias the last. A last layer without bias (weight at the last node, `num_classes` rows) counts
-    too, which theirs do not see.
+    node but one and its bias the last. Two cases that theirs do not see: a last layer without bias
+    (weight at the last node, `num_classes` rows) counts too, and a last layer of another width than
+    the network's output does not (the published views leave out heads of modified classes).
     """
-    last, ops = graph.num_nodes - 1, graph.ops
+    ops, last = graph.ops, _last_layer(graph)
     unbiased = last >= 0 and _is_unbiased_classifier(graph, last, num_classes)
     classifier = last if unbiased else last - 1
     found = []
@@ -51,7 +51,8 @@ def targets_of(
         op = ops[graph.op[node]] if names else ""
         for position, name in enumerate(names):
             shape = graph.param_shapes[name]
-            is_bias = op == "bias" or position > 0 or name.endswith("bias")
+            added = name.endswith("bias") or name.rpartition(".")[2] == "beta"
+            is_bias = op == "bias" or position > 0 or added
             kind, view, table = _kind(op, shape, is_bias=is_bias)
             if node == classifier and kind == "matrix" and op == "conv" and not table:
                 kind = "class_weight"
@@ -59,6 +60,15 @@ def targets_of(
                 kind = "class_bias"
             found.append(Target(row + node, index, name, shape, kind, view, table))
     return found
+
+
+def _last_layer(graph: ArchGraph) -> int:
+    """The last node, or -1 if its parameter cannot be the classification layer's."""
+    last = graph.num_nodes - 1
+    if last < 0 or graph.num_classes is None or not graph.params[last]:
+        return last
+    shape = graph.param_shapes[graph.params[last][0]]
+    return last if shape and shape[0] == graph.num_classes else -1
 
 
 def _is_unbiased_classifier(graph: ArchGraph, last: int, num_classes: int | None) -> bool:
@@ -84,6 +94,8 @@ def _kind(
         if n == 4:
             o, i, kh, kw = shape
             table = op == "pos_enc" and o == 1
+            if table and i == kh < kw:  # channels last
+                return "matrix", (o, kw, i, kh), table
             return "matrix", (o, i, kh, kw), table
         return "matrix", (shape[0], shape[1], shape[-2], shape[-1]), False
     if n == 3 and shape[0] == 1 and shape[1] > 1 and shape[2] > 1:
