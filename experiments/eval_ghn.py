@@ -46,6 +46,7 @@ class EvalConfig:
     nets: str | None = option(None, help="file of networks or folder of published files")
     small: bool | None = option(None, help="narrow, shallow networks; none: below 32 pixels")
     num_nets: int = option(100, "-n", help="networks of each split at most")
+    num_images: int | None = option(None, help="images at most, spread evenly; none for all")
     arch: int | None = option(None, help="only this network of the split")
     noise: bool = option(False, help="corrupt the images")
     test_batch_size: int = option(64, "-b", help="images a batch; changes the figures")
@@ -78,10 +79,12 @@ def main(argv: Sequence[str] | None = None) -> Results:
     ghns = load_ghns(config.ckpt, device)
     images = image_settings(config, ghns)
     methods = {**({INITIAL: None} if config.random_init else {}), **ghns}
-    results, skipped, size = {}, {}, config.test_batch_size
+    results, skipped = {}, {}
     for split in config.splits:
         data = load_images(split="val" if split == "val" else "test", **images).to(device)
-        batches = evaluation_batches(data, size, device=device, noise=config.noise)
+        batches = evaluation_batches(
+            data, config.test_batch_size, device=device, noise=config.noise, limit=config.num_images
+        )
         results[split], notes = evaluate(config, split, methods, batches)
         skipped.update(notes)
         print(table({split: results[split]}, data.num_classes), flush=True)

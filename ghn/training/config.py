@@ -85,7 +85,9 @@ class TrainConfig:
         help="processes that share a step's networks; none takes 2 on digits if there are cores",
     )
     multigpu: bool = option(False, help="refers to torchrun, which replaces it")
-    ckpt: str | None = option(None, "-C", help="start from this checkpoint: its weights and its hypernetwork settings")
+    ckpt: str | None = option(
+        None, "-C", help="start from this checkpoint: its weights and its hypernetwork settings"
+    )
     save_dir: str = option("runs", "-S", help="folder of run folders")
     name: str | None = option(None, help="name of the run folder; none makes one from the settings")
     resume: bool = option(True, help="go on with a run that was stopped")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import dataclass
 
 from ghn.evaluation import evaluation_batches
 from ghn.training.config import TrainConfig
@@ -35,7 +33,6 @@ def load_image_set(config: TrainConfig, workers: Workers) -> ImageSet:
         return data if data.lazy else data.to(workers.device)
 
     train, val = load("train"), load("val")
-    shown = replace(val.subset(_spread(len(val), config.val_images)), split="val")
     return ImageSet(
         train=Batches(
             train,
@@ -47,12 +44,9 @@ def load_image_set(config: TrainConfig, workers: Workers) -> ImageSet:
             drop_last=True,
             workers=config.num_workers,
         ),
-        val=evaluation_batches(shown, config.test_batch_size, device=workers.device),
+        val=evaluation_batches(
+            val, config.test_batch_size, device=workers.device, limit=config.val_images
+        ),
         num_classes=train.num_classes,
         in_channels=train.channels,
     )
-
-
-def _spread(count: int, most: int) -> torch.Tensor:
-    """Indices of `most` images spread evenly over `count`, so that all classes occur."""
-    return torch.linspace(0, count - 1, min(count, most)).long()
