@@ -82,9 +82,8 @@ def main(argv: Sequence[str] | None = None) -> Results:
     results, skipped = {}, {}
     for split in config.splits:
         data = load_images(split="val" if split == "val" else "test", **images).to(device)
-        batches = evaluation_batches(
-            data, config.test_batch_size, device=device, noise=config.noise, limit=config.num_images
-        )
+        keep = {"device": device, "noise": config.noise, "limit": config.num_images}
+        batches = evaluation_batches(data, config.test_batch_size, **keep)
         results[split], notes = evaluate(config, split, methods, batches)
         skipped.update(notes)
         print(table({split: results[split]}, data.num_classes), flush=True)
@@ -115,8 +114,8 @@ def image_settings(config: EvalConfig, ghns: dict[str, GHN]) -> dict:
         check_trained_on(ghn.config, dataset, imsize, name=name, force=config.force)
         if ghn.config.in_channels != first.in_channels:
             raise ValueError(f"{', '.join(ghns)} take images of different channels: evaluate one")
-    kind = {"imsize": imsize, "channels": first.in_channels}
-    return {"name": dataset, "data_dir": config.data_dir, **kind}
+    own = {"imsize": imsize, "channels": first.in_channels}
+    return {"name": dataset, "data_dir": config.data_dir} | own
 
 
 def evaluate(
@@ -164,8 +163,7 @@ def table(results: Results, num_classes: int) -> str:
         for method, nets in by_method.items():
             if len(nets) == 1:
                 ((name, r),) = nets.items()
-                about = f"network {name}: {r.num_params:,} parameters, {r.num_nodes} nodes"
-                text = f"{r.top1:.2f} ({about})"
+                text = f"{r.top1:.2f} ({name}: {r.num_params:,} parameters, {r.num_nodes} nodes)"
             else:
                 text = str(summarise([r.top1 for r in nets.values()])) if nets else "no networks"
             if nets and num_classes >= 200:
@@ -186,11 +184,10 @@ def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> Non
             networks = {name: asdict(r) for name, r in nets.items()}
             rows.setdefault(split, {})[method] = {"top1": summary, "networks": networks}
             tops.setdefault(method, {})[split] = values
-    about = {"config": to_dict(config), "environment": describe_environment()}
-    text = json.dumps({**about, "results": rows, "skipped": skipped}, indent=1).encode()
+    content = {"config": to_dict(config), "environment": describe_environment(), "results": rows}
+    text = json.dumps(content | {"skipped": skipped}, indent=1).encode()
     write_atomic(out / "results.json", lambda file: file.write(text))
-    made = [out / "results.json", plot_distributions(tops, out / "accuracy.png")]
-    last = list(tops)[-1]
+    made, last = [out / "results.json", plot_distributions(tops, out / "accuracy.png")], [*tops][-1]
     if sizes := [r for by_method in results.values() for r in by_method[last].values()]:
         made.append(plot_size_accuracy(sizes, out / "size.png", title=last))
     print("wrote " + ", ".join(map(str, made)))
