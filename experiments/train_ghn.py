@@ -44,6 +44,8 @@ def main() -> None:
     )
     if run is not None:
         done = f", going on from step {trainer.step}" if trainer.step else ""
+        if trainer.step >= trainer.total:
+            done = ": finished before, evaluating again (another --name starts afresh)"
         print(f"training {describe(trainer)}{done}", flush=True)
     try:
         ghn = trainer.fit()
