@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from graph2nn.archgraph.draft import Draft, Node, count_cells
+from graph2nn.archgraph.draft import Draft, Node
 from graph2nn.archgraph.fullview import NORMS
 from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.archgraph.published import attend, connect_input, output_classes, union
+from graph2nn.archgraph.published import attend, of_primitives, union
 from graph2nn.archgraph.recorder import Op, ParamInfo, Trace
 
 __all__ = ["primitives_view"]
@@ -45,14 +45,7 @@ def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
     draft = builder.draft
     attend(draft, spare=("sum", "concat"))
     draft.splice(lambda n: n.op in ("sum", "concat", "cse") and len(n.preds) < 2)
-    connect_input(draft)
-    return draft.finish(
-        name=type(model).__name__,
-        param_shapes={p.name: p.shape for p in trace.params},
-        num_cells=count_cells(model),
-        num_classes=output_classes(trace),
-        note=trace.note,
-    )
+    return of_primitives(draft, model, trace)
 
 
 def _is_vector(shape: tuple[int, ...]) -> bool:

@@ -16,7 +16,7 @@ from graph2nn.archgraph.draft import Draft, Node, count_cells
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.recorder import Op, ParamInfo, Trace
 
-__all__ = ["HEAD_NAMES", "attend", "connect_input", "output_classes", "published_view", "union"]
+__all__ = ["HEAD_NAMES", "attend", "of_primitives", "output_classes", "published_view", "union"]
 
 HEAD_NAMES = ("classifier", "fc", "head")
 """Beginnings of a classification head's parameter names, as the GHN-3 builder knows them."""
@@ -46,7 +46,12 @@ def published_view(model: nn.Module, trace: Trace, *, version: int) -> ArchGraph
         attend(draft)
         if type(model).__name__ == "SqueezeNet":
             _pool_first(draft)
-    connect_input(draft)
+    return of_primitives(draft, model, trace)
+
+
+def of_primitives(draft: Draft, model: nn.Module, trace: Trace) -> ArchGraph:
+    """The graph of a draft whose operations are primitives, with the input linked in."""
+    _connect_input(draft)
     return draft.finish(
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},
@@ -269,7 +274,7 @@ def _pool_first(draft: Draft) -> None:
             node.op, node.shape, node.params, node.label = op, shape, params, label
 
 
-def connect_input(draft: Draft) -> None:
+def _connect_input(draft: Draft) -> None:
     """Links the input (node 0) to every node without a predecessor, position tables aside."""
     for i, node in draft.alive():
         if i and not node.preds and node.op != "pos_enc":
