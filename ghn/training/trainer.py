@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from ghn.training.images import ImageSet, load_image_set
 from ghn.training.init import unit_gain
 from ghn.training.networks import evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
-from graph2nn.deepnets import MetaBatch, MetaBatches
+from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets import MetaBatch, MetaBatches, NetConfig
 from graph2nn.training import (
     RunFolder,
     Schedule,
@@ -211,12 +213,15 @@ class Trainer:
             self._save()
 
     def _validate(self, run: RunFolder) -> None:
-        c = self.config
-        nets = evaluation_nets("val", c.val_nets, small=c.small, **self.image_kind)
-        results = evaluate_nets(self.ghn, nets, self.images.val, progress=False)
+        results = evaluate_nets(self.ghn, self._val_nets, self.images.val, progress=False)
         summary = summarise([r.top1 for r in results])
         run.log(self.step, val_top1=summary.mean, val_stderr=summary.stderr)
         run.save_best(summary.mean, self._payload())
+
+    @cached_property
+    def _val_nets(self) -> Sequence[tuple[NetConfig, ArchGraph]]:
+        c = self.config
+        return evaluation_nets("val", c.val_nets, small=c.small, **self.image_kind)
 
     def _payload(self) -> dict[str, Any]:
         progress = {
