@@ -1,0 +1,1 @@
+"""Relational graphs: generators, measures, masked networks, width matching, sweeps, analysis."""
