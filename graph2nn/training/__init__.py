@@ -11,6 +11,7 @@ from graph2nn.training.config import (
     from_args,
     from_dict,
     option,
+    parse_command,
     parse_config,
     to_dict,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "make_schedule",
     "option",
     "parallel_map",
+    "parse_command",
     "parse_config",
     "restore_generator",
     "save_checkpoint",

@@ -9,10 +9,19 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["add_arguments", "from_args", "from_dict", "option", "parse_config", "to_dict"]
+__all__ = [
+    "add_arguments",
+    "from_args",
+    "from_dict",
+    "option",
+    "parse_command",
+    "parse_config",
+    "to_dict",
+]
 
 Config = TypeVar("Config")
 _META = "graph2nn.option"
+_LAYOUT = argparse.RawDescriptionHelpFormatter  # keeps the example commands on their lines
 
 
 def option(
@@ -93,14 +102,44 @@ def parse_config(
     A `ValueError` of the dataclass ends the program with that message and the usage, as a wrong
     flag does.
     """
-    layout = argparse.RawDescriptionHelpFormatter  # keeps the example commands on their lines
-    parser = argparse.ArgumentParser(description=description, formatter_class=layout)
+    parser = argparse.ArgumentParser(description=description, formatter_class=_LAYOUT)
     add_arguments(parser, cls)
+    return _checked(cls, parser, parser.parse_args(argv))
+
+
+def parse_command(
+    commands: Mapping[str, type], argv: Sequence[str] | None = None, *, description: str
+) -> Any:
+    """The dataclass of the sub-command that the command line names, as `parse_config` reads it.
+
+    Args:
+        commands: name → dataclass; the first line of its docstring is the help of the command.
+        argv: `sys.argv` when None.
+        description: of the whole program.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class Draw:
+        ...     "Draw a graph."
+        ...     size: int = option(8, help="inches")
+        >>> parse_command({"draw": Draw}, ["draw", "--size", "4"], description="Graphs.")
+        Draw(size=4)
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=_LAYOUT)
+    chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    own = {}
+    for name, cls in commands.items():
+        text = (cls.__doc__ or "").strip()
+        line = text.splitlines()[0] if text else ""
+        own[name] = chosen.add_parser(
+            name,
+            help=line.replace("%", "%%"),
+            description=text.replace("%", "%%"),
+            formatter_class=_LAYOUT,
+        )
+        add_arguments(own[name], cls)
     args = parser.parse_args(argv)
-    try:
-        return from_args(cls, args)
-    except ValueError as error:
-        parser.error(str(error))
+    return _checked(commands[args.command], own[args.command], args)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -129,6 +168,15 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
             value = tuple(value)
         read[name] = value
     return cls(**read)
+
+
+def _checked(
+    cls: type[Config], parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> Config:
+    try:
+        return from_args(cls, args)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _jsonable(value: Any) -> Any:

@@ -9,7 +9,15 @@ from typing import Literal
 
 import pytest
 
-from graph2nn.training import add_arguments, from_args, from_dict, option, parse_config, to_dict
+from graph2nn.training import (
+    add_arguments,
+    from_args,
+    from_dict,
+    option,
+    parse_command,
+    parse_config,
+    to_dict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,3 +142,47 @@ def test_beside_other_arguments() -> None:
     add_arguments(parser, Inner)
     args = parser.parse_args(["--other", "x", "--lr", "2"])
     assert from_args(Inner, args).lr == 2 and args.other == "x"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Draw a graph, 100 % of it.
+
+    More about drawing.
+    """
+
+    size: int = option(8, help="inches")
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size must be at least 1, got {self.size}")
+
+
+COMMANDS = {"draw": Draw, "train": Settings}
+
+
+def test_commands(capsys: pytest.CaptureFixture) -> None:
+    assert parse_command(COMMANDS, ["draw", "--size", "4"], description="Graphs.") == Draw(size=4)
+    found = parse_command(COMMANDS, ["train", "-m", "3"], description="Graphs.")
+    assert found == Settings(meta_batch_size=3)
+    with pytest.raises(SystemExit):
+        parse_command(COMMANDS, ["--help"], description="Graphs.")
+    assert "Draw a graph, 100 % of it." in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        parse_command(COMMANDS, ["draw", "--help"], description="Graphs.")
+    assert "More about drawing." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "COMMAND"),
+        (["paint"], "choose from"),
+        (["draw", "--size", "0"], "size must be at least 1, got 0"),
+        (["draw", "-m", "3"], "unrecognized arguments"),
+    ],
+)
+def test_bad_commands(argv: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parse_command(COMMANDS, argv, description="Graphs.")
+    assert message in capsys.readouterr().err
