@@ -1,0 +1,107 @@
+"""`GraphMeans`: the errors of one task, by graph and training seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+__all__ = ["GraphMeans"]
+
+_EXTRA = ("n_nodes", "k_degree", "sparsity", "p", "graph_seed", "params_M", "gflops", "dim0")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GraphMeans:
+    """Final errors of one task by graph and training seed.
+
+    Args:
+        task: its name.
+        seeds: the training seeds.
+        graph_id: of each graph; the complete graph is among them where it was trained.
+        C, L: clustering coefficient and average path length.
+        is_baseline: marks the complete graph.
+        runs: top-1 error in percent, NaN where a run is missing.
+        extra: of each graph, what the table has of `n_nodes`, `k_degree`, `sparsity`, `p`,
+            `graph_seed`, `params_M`, `gflops` and `dim0`.
+
+    Shapes:
+        seeds (S,); graph_id, C, L, is_baseline and each of extra (G,); runs (G, S).
+    """
+
+    task: str
+    seeds: np.ndarray
+    graph_id: np.ndarray
+    C: np.ndarray
+    L: np.ndarray
+    is_baseline: np.ndarray
+    runs: np.ndarray
+    extra: Mapping[str, np.ndarray]
+
+    @property
+    def count(self) -> np.ndarray:
+        """Seeds of each graph. Shapes: (G,) int."""
+        return np.isfinite(self.runs).sum(1)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean error over the seeds there are, percent. Shapes: (G,)."""
+        return np.nansum(self.runs, 1) / self.count
+
+    def std(self, *, ddof: int = 0) -> np.ndarray:
+        """Standard deviation over seeds, by default of the population, as published.
+
+        NaN where there are no more than `ddof` seeds. Shapes: (G,).
+        """
+        squares = np.nansum((self.runs - self.mean[:, None]) ** 2, 1)
+        free = self.count - ddof
+        return np.sqrt(np.divide(squares, free, out=np.full(len(free), np.nan), where=free > 0))
+
+    def errors(self, graph: int) -> np.ndarray:
+        """Errors of the seeds that one graph has."""
+        row = self.runs[graph]
+        return row[np.isfinite(row)]
+
+    def take(self, keep: np.ndarray) -> GraphMeans:
+        """The graphs that a mask or an index array picks."""
+        return replace(
+            self,
+            graph_id=self.graph_id[keep],
+            C=self.C[keep],
+            L=self.L[keep],
+            is_baseline=self.is_baseline[keep],
+            runs=self.runs[keep],
+            extra={name: column[keep] for name, column in self.extra.items()},
+        )
+
+    def with_seeds(self, keep: Sequence[int]) -> GraphMeans:
+        """Only the runs of some seeds, and the graphs that have one."""
+        chosen = np.isin(self.seeds, list(keep))
+        runs = self.runs[:, chosen]
+        some = np.isfinite(runs).any(1)
+        return replace(self.take(some), seeds=self.seeds[chosen], runs=runs[some])
+
+    @classmethod
+    def from_columns(cls, task: str, table: Mapping[str, np.ndarray]) -> GraphMeans:
+        """The means of one task from the columns of its final rows, graphs in their order."""
+        names, first, graph = np.unique(table["graph_id"], return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        place = np.argsort(order)  # position of each sorted name in the order of the table
+        seeds, seed = np.unique(table["seed"], return_inverse=True)
+        runs = np.full((len(names), len(seeds)), np.nan)
+        runs[place[graph], seed] = table["top1_error"]
+        leading = first[order]
+        return cls(
+            task=task,
+            seeds=seeds,
+            graph_id=names[order],
+            C=table["C"][leading],
+            L=table["L"][leading],
+            is_baseline=table["is_baseline"][leading],
+            runs=runs,
+            extra={name: table[name][leading] for name in _EXTRA if name in table},
+        )
+
+    def __len__(self) -> int:
+        return len(self.graph_id)
