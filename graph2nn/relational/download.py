@@ -1,0 +1,99 @@
+"""`python -m graph2nn.relational.download`: fetches the connectomes and checks them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from graph2nn.relational.connectomes import CONNECTOMES
+from graph2nn.vision.datasets import default_data_dir
+from graph2nn.vision.sources import SourceError, download
+
+__all__ = ["SOURCE", "download_connectomes", "main"]
+
+SOURCE = (
+    "https://raw.githubusercontent.com/facebookresearch/graph2nn/"
+    "b112eb6c6805a1813e433442b0b1f5cabb4ad1a2/pycls/datasets"
+)
+"""Where the published files are (MIT licence)."""
+
+
+def download_connectomes(
+    names: Sequence[str] = tuple(CONNECTOMES),
+    *,
+    data_dir: str | Path | None = None,
+    source: str = SOURCE,
+    progress: bool = True,
+) -> list[Path]:
+    """Puts the files of connectomes into `data_dir/relational`; those that are there stay.
+
+    Args:
+        names: keys of `CONNECTOMES`.
+        data_dir: None means `$GRAPH2NN_DATA` or `./data`.
+        source: the address of the folder with `<name>.txt`.
+        progress: show progress bars.
+
+    Returns:
+        The files, in the order of the names.
+
+    Raises:
+        ValueError: an unknown name, an unreachable source or another checksum; nothing is left
+            behind of that file.
+        OSError: the folder cannot be written.
+    """
+    for name in names:
+        if name not in CONNECTOMES:
+            raise ValueError(f"unknown connectome {name!r}; choose one of {', '.join(CONNECTOMES)}")
+    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    folder = folder / "relational"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name in names:
+        target = folder / f"{name}.txt"
+        if not target.exists():
+            _fetch(f"{source}/{name}.txt", target, CONNECTOMES[name], progress)
+        found.append(target)
+    return found
+
+
+def _fetch(url: str, target: Path, sha256: str, progress: bool) -> None:
+    partial = target.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        download(url, partial, sha256, progress)
+        os.replace(partial, target)
+    except SourceError as error:
+        raise ValueError(
+            f"{error}; check the network, or put the file there yourself: {target}"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m graph2nn.relational.download",
+        description="Downloads and checks connectomes.",
+    )
+    names = tuple(CONNECTOMES)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(names)} (default: all)"
+    )
+    parser.add_argument(
+        "-D", "--data-dir", "--data_dir", default=None, help="default: $GRAPH2NN_DATA or ./data"
+    )
+    args = parser.parse_args(argv)
+    try:
+        found = download_connectomes(args.names or names, data_dir=args.data_dir)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for path in found:
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
