@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph2nn.relational.blocks import mask_gradient, scatter_blocks
+from graph2nn.relational.blocks import block_linear, block_plan, mask_gradient, scatter_blocks
 from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.partition import relational_mask
 
@@ -240,7 +240,17 @@ class RelationalLinear(RelationalLayer, nn.Linear):
     def initial_std(self) -> float:
         return 0.01
 
+    def _pack(self) -> None:
+        super()._pack()
+        self._plan = block_plan(self.graph, self.in_features, self.out_features)
+
+    def _unpack(self) -> None:
+        super()._unpack()
+        del self._plan
+
     def forward(self, input: Tensor) -> Tensor:
+        if self.execution == "blocks" and not input.is_meta:
+            return block_linear(input, self.blocks, self._plan, self.bias)
         return F.linear(input, self.effective_weight(), self.bias)
 
 
