@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from torch import nn
 
+from graph2nn.relational.architecture import Layer, architecture, layers
 from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.layers import RelationalLayer
-from graph2nn.relational.architecture import Layer, architecture, layers
 from graph2nn.relational.partition import fitting_graph, node_sizes
 
 __all__ = [
@@ -97,7 +97,7 @@ class EntryTable:
         return self.smaller[nodes]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _growth_order(n: int) -> np.ndarray:
     """Nodes in the order in which they own one more channel as a layer gets wider."""
     return np.argsort(-sum(node_sizes(n + extra, n) for extra in range(n)), kind="stable")
