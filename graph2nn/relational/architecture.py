@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = [
+    "EXPANSIONS",
     "FAMILIES",
+    "HEAD",
+    "KERNELS",
     "SMALL_IMAGE",
     "Architecture",
     "Family",
@@ -63,9 +66,12 @@ FAMILIES: dict[str, Family] = {
 }
 """Every family by name, with the sizes of its dense baseline."""
 
-EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)  # of EfficientNet-B0, stage by stage
+EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
+"""Expansion ratios of EfficientNet-B0, stage by stage."""
 KERNELS = (3, 3, 5, 3, 5, 5, 3)
+"""Of the depthwise convolutions of EfficientNet-B0, stage by stage."""
 HEAD = 1280
+"""Channels before the classifier of EfficientNet-B0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +168,14 @@ def _check(found: Architecture) -> None:
     for label, values in (("dims", found.dims), ("depths", found.depths)):
         if not values or min(values) < 1:
             raise ValueError(f"{found.name}: expected positive {label}, got {list(values)}")
-    if found.name == "efficientnet_b0" and found.depths != found.family.depths:
-        raise ValueError(f"{found.name}: depths are fixed at {list(found.family.depths)}")
+    if found.name == "efficientnet_b0":
+        if found.depths != found.family.depths:
+            raise ValueError(f"{found.name}: depths are fixed at {list(found.family.depths)}")
+        if min(*found.dims, found.dim_first) < 4:  # squeezed to a quarter
+            raise ValueError(
+                f"{found.name}: expected widths of at least 4, got stem {found.dim_first} and dims "
+                f"{list(found.dims)}"
+            )
 
 
 class Layer(NamedTuple):

@@ -15,7 +15,7 @@ from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.layers import RelationalConv2d, RelationalLinear
 from graph2nn.relational.partition import fitting_graph
 
-__all__ = ["LayerFactory", "RelationalNetwork", "chain", "numbered"]
+__all__ = ["LayerFactory", "RelationalNetwork", "chain", "conv_stem", "numbered", "pooled_head"]
 
 
 class RelationalNetwork(nn.Module):
@@ -164,3 +164,32 @@ def chain(**modules: nn.Module) -> nn.Sequential:
 def numbered(prefix: str, modules: Iterable[nn.Module]) -> nn.Sequential:
     """Modules one after the other, named prefix1, prefix2, ..."""
     return chain(**{f"{prefix}{index}": module for index, module in enumerate(modules, 1)})
+
+
+def conv_stem(
+    make: LayerFactory,
+    sizes: Architecture,
+    *,
+    kernel: int,
+    pool: bool,
+    act: type[nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """The dense first layer; stride 2 and max pooling (where there is any) only for large
+    images."""
+    found = chain(
+        conv=make.conv(sizes.in_channels, sizes.dim_first, kernel, stride=1 if sizes.small else 2),
+        norm=make.norm(sizes.dim_first),
+        act=act(),
+    )
+    if pool and not sizes.small:
+        found.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
+    return found
+
+
+def pooled_head(make: LayerFactory, width: int, num_classes: int) -> nn.Sequential:
+    """Mean over the image and the dense classifier."""
+    return chain(
+        pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        fc=make.linear(width, num_classes, bias=True),
+    )

@@ -10,12 +10,20 @@ from graph2nn.relational.architecture import architecture
 from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.matching import match_width
 from graph2nn.relational.models.base import LayerFactory, RelationalNetwork
+from graph2nn.relational.models.cnn import CNN
+from graph2nn.relational.models.efficientnet import EfficientNet
 from graph2nn.relational.models.mlp import MLP
+from graph2nn.relational.models.resnet import BottleneckResNet, ResNet, SeparableResNet
 
 __all__ = ["MODELS", "build_model", "relational_mlp"]
 
 MODELS: dict[str, type[RelationalNetwork]] = {
     "mlp": MLP,
+    "cnn6": CNN,
+    "resnet34": ResNet,
+    "resnet34_sep": SeparableResNet,
+    "resnet50": BottleneckResNet,
+    "efficientnet_b0": EfficientNet,
 }
 """Every network by name; sizes of the dense ones are in `FAMILIES`."""
 
