@@ -42,7 +42,7 @@ class InvertedBlock(nn.Module):
         expands: whether there is an expansion.
 
     Attributes:
-        has_skip: whether the input is added to the output.
+        skip: the identity where the input is added to the output, else None.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class InvertedBlock(nn.Module):
         self.project = chain(
             conv=make.relational_conv(inner, fan_out, 1), norm=make.norm(fan_out, final=True)
         )
-        self.has_skip = stride == 1 and fan_in == fan_out
+        self.skip = nn.Identity() if stride == 1 and fan_in == fan_out else None
 
     def forward(self, x: Tensor) -> Tensor:
         inner = x if self.expand is None else self.expand(x)
         found = self.project(self.se(self.depthwise(inner)))
-        return x + found if self.has_skip else found
+        return found if self.skip is None else self.skip(x) + found
 
 
 class EfficientNet(RelationalNetwork):

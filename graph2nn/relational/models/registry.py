@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
-from graph2nn.relational.architecture import architecture
+from graph2nn.relational.architecture import Architecture, architecture
 from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.matching import match_width
 from graph2nn.relational.models.base import LayerFactory, RelationalNetwork
@@ -15,9 +16,9 @@ from graph2nn.relational.models.efficientnet import EfficientNet
 from graph2nn.relational.models.mlp import MLP
 from graph2nn.relational.models.resnet import BottleneckResNet, ResNet, SeparableResNet
 
-__all__ = ["MODELS", "build_model", "relational_mlp"]
+__all__ = ["MODELS", "build_model", "build_sizes", "relational_mlp"]
 
-MODELS: dict[str, type[RelationalNetwork]] = {
+MODELS: dict[str, Callable[[Architecture, LayerFactory], RelationalNetwork]] = {
     "mlp": MLP,
     "cnn6": CNN,
     "resnet34": ResNet,
@@ -75,22 +76,38 @@ def build_model(
         >>> build_model("mlp", None, num_classes=10, imsize=8, in_channels=1).dims
         (512,)
     """
-    options = {"num_classes": num_classes, "imsize": imsize, "in_channels": in_channels}
-    options |= {"dim_first": dim_first, "depths": depths}
+    options: dict[str, Any] = {
+        "num_classes": num_classes,
+        "imsize": imsize,
+        "in_channels": in_channels,
+        "dim_first": dim_first,
+        "depths": depths,
+    }
     if dims is None:
         dims = base_dims
         if graph is not None:
             dims = match_width(name, graph, base_dims=base_dims, **options).dims
     sizes = architecture(name, dims=dims, relational=graph is not None, **options)
-    generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
+    return build_sizes(sizes, graph, seed=seed, execution=execution, zero_final=zero_final)
+
+
+def build_sizes(
+    sizes: Architecture,
+    graph: RelationalGraph | None,
+    *,
+    seed: int | torch.Generator,
+    execution: str = "masked",
+    zero_final: bool | None = None,
+) -> RelationalNetwork:
+    """`build_model` from an `Architecture`, which says relational exactly if there is a graph."""
     make = LayerFactory(
         graph,
-        generator,
+        torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed,
         execution=execution,
         shrinks=sizes.family.shrinks,
         zero_final=sizes.family.zero_final if zero_final is None else zero_final,
     )
-    return MODELS[name](sizes, make)
+    return MODELS[sizes.name](sizes, make)
 
 
 def relational_mlp(
