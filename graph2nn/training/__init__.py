@@ -1,4 +1,4 @@
-"""Run folders, checkpoints, optimisers and schedules, command lines, parallel map."""
+"""Training of one network or many, run folders, checkpoints, schedules, command lines, jobs."""
 
 from graph2nn.training.checkpoint import (
     load_checkpoint,
@@ -25,19 +25,30 @@ from graph2nn.training.optim import (
     cosine_factor,
     cosine_warmup_factor,
     exponential_factor,
+    linear_warmup_factor,
     make_optimizer,
     make_schedule,
     set_learning_rate,
     step_factor,
 )
+from graph2nn.training.precise_bn import PreciseStatistics, precise_bn
+from graph2nn.training.recipe import AMP, Recipe
 from graph2nn.training.rng import generator_state, restore_generator
 from graph2nn.training.runs import RunFolder, describe_environment
+from graph2nn.training.stacking import Stacked, Template, group_by_width
+from graph2nn.training.trainer import Record, train_networks
 
 __all__ = [
+    "AMP",
     "OPTIMIZERS",
     "SCHEDULES",
+    "PreciseStatistics",
+    "Recipe",
+    "Record",
     "RunFolder",
     "Schedule",
+    "Stacked",
+    "Template",
     "Workers",
     "add_arguments",
     "clip_gradients",
@@ -48,6 +59,8 @@ __all__ = [
     "from_args",
     "from_dict",
     "generator_state",
+    "group_by_width",
+    "linear_warmup_factor",
     "load_checkpoint",
     "make_optimizer",
     "make_schedule",
@@ -55,11 +68,13 @@ __all__ = [
     "parallel_map",
     "parse_command",
     "parse_config",
+    "precise_bn",
     "restore_generator",
     "save_checkpoint",
     "set_learning_rate",
     "sha256_file",
     "step_factor",
     "to_dict",
+    "train_networks",
     "write_atomic",
 ]

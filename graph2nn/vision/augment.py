@@ -30,6 +30,8 @@ class Augment:
     Args:
         crop: random crop after zero padding; for image files a random resized crop.
         padding: pixels on each side; None means an eighth of the image side (4 at 32 x 32).
+        pad_with: what moves in: zero (black), or mean (the mean colour, zero after normalising, as
+            where images are normalised first).
         flip: mirror every second image, where the data set allows it.
         cutout: side of a square set to zero after normalising (arXiv:1708.04552); 0 for none.
         jitter: largest change of brightness, contrast and saturation, half of it for hue; None
@@ -38,6 +40,7 @@ class Augment:
 
     crop: bool = True
     padding: int | None = None
+    pad_with: str = "zero"
     flip: bool = True
     cutout: int = 0
     jitter: float | None = None
@@ -47,10 +50,14 @@ class Augment:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"Augment.{name} must not be negative, got {value}")
+        if self.pad_with not in ("zero", "mean"):
+            raise ValueError(f"Augment.pad_with must be zero or mean, got {self.pad_with!r}")
 
 
-def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Each image shifted by up to `padding` pixels a side, zeros moving in.
+def random_crop(
+    images: Tensor, padding: int, generator: torch.Generator, fill: Sequence[float] | None = None
+) -> Tensor:
+    """Each image shifted by up to `padding` pixels a side, zeros or `fill` (C values) moving in.
 
     Shapes:
         images (N, C, H, W) → (N, C, H, W).
@@ -60,6 +67,9 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     n, _, height, width = images.shape
     shift = torch.randint(0, 2 * padding + 1, (2, n), generator=generator).to(images.device)
     padded = F.pad(images, (padding,) * 4)
+    if fill is not None:
+        inside = F.pad(images.new_ones((height, width), dtype=torch.bool), (padding,) * 4)
+        padded = torch.where(inside, padded, images.new_tensor(fill)[:, None, None])
     rows = shift[0, :, None] + torch.arange(height, device=images.device)
     cols = shift[1, :, None] + torch.arange(width, device=images.device)
     number = torch.arange(n, device=images.device)[:, None, None]

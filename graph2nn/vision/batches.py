@@ -172,7 +172,9 @@ class Batches:
         how = self.augment
         if how.crop and not self.data.lazy:
             padding = images.shape[-1] // 8 if how.padding is None else how.padding
-            images = random_crop(images, padding, generator)
+            mean = [round(255 * value) for value in self.data.mean]
+            fill = mean if how.pad_with == "mean" else None
+            images = random_crop(images, padding, generator, fill)
         if how.flip and self.data.flip:
             images = random_flip(images, generator)
         images = images.float().div_(255)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from graph2nn.training import (
+    Schedule,
     clip_gradients,
     exponential_factor,
     make_optimizer,
@@ -145,3 +146,32 @@ def test_clipping_equals_torch() -> None:
     assert clip_gradients(iter([nn.Parameter(torch.zeros(1))]), 5.0) == 0
     ours.weight.grad[0, 0] = math.nan
     assert not clip_gradients(ours.parameters(), None).isfinite()
+
+
+def test_linear_warmup_multiplies_any_schedule() -> None:
+    """Published: the factor of epoch e < W is that of the schedule times 0.1 (1 - e/W) + e/W."""
+    for name in ("cosine", "step", "exponential", "none"):
+        how = {"name": name, "epochs": 12, "milestones": (3, 6), "gamma": 0.5}
+        plain, ramped = Schedule(**how), Schedule(ramp=4, **how)
+        for e in range(12):
+            factor = 0.1 * (1 - e / 4) + e / 4 if e < 4 else 1.0
+            assert ramped(e) == pytest.approx(plain(e) * factor)
+    with pytest.raises(ValueError, match="ramp must be 0 epochs or more"):
+        Schedule(ramp=-1)
+
+
+def test_fused_and_nesterov_equal_the_formula() -> None:
+    """v = 0.9 v + g + wd p, p -= lr (g + wd p + 0.9 v) (Sutskever et al. 2013, as in torch)."""
+    start = torch.linspace(-1, 1, 5, dtype=torch.float64)
+    fused = nn.Parameter(start.clone())
+    optimizer = make_optimizer(
+        [fused], "sgd", lr=0.1, weight_decay=0.01, momentum=0.9, nesterov=True, fused=True
+    )
+    value, velocity = start.clone(), torch.zeros_like(start)
+    for k in range(4):
+        fused.grad = (k + fused.detach()).sin()
+        gradient = (k + value).sin() + 0.01 * value
+        velocity = 0.9 * velocity + gradient
+        value = value - 0.1 * (gradient + 0.9 * velocity)
+        optimizer.step()
+    torch.testing.assert_close(fused.detach(), value, rtol=1e-12, atol=1e-14)

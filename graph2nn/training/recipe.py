@@ -1,0 +1,110 @@
+"""`Recipe`: how a classifier is trained, from the learning rate to the precision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from graph2nn.training.config import option
+from graph2nn.training.optim import Schedule
+
+__all__ = ["AMP", "Recipe"]
+
+AMP = ("none", "bf16", "fp16")
+"""Precisions of the forward pass: float32, or mixed with one of two halves."""
+
+_SCHEDULES = ("cosine", "step", "exponential", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings of `train_networks`; the defaults are those of the 5-layer MLP on CIFAR-10.
+
+    SGD with Nesterov's momentum and decay of every parameter, biases and normalisation included,
+    as in "Graph Structure of Neural Networks", arXiv:2007.06559, appendix A and its code.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size, test_batch_size: images a step, and images an evaluation step.
+        lr: learning rate at the start.
+        schedule: cosine (to zero), step (times `gamma` at each milestone), exponential (times
+            `gamma` every epoch) or none.
+        milestones: epochs of a step schedule; a leading 0, as in the original's lists, is left out.
+        gamma: factor of step and exponential.
+        warmup_epochs: of linear warm-up, which multiplies any schedule.
+        warmup_factor: what that begins with.
+        lr_per_step: change the rate every step instead of once an epoch.
+        momentum, nesterov, weight_decay: of SGD.
+        precise_bn: training images that normalisation statistics are computed from after an epoch;
+            0 keeps the running averages.
+        amp: one of `AMP`; evaluation uses the same. fp16 needs a GPU and scales the loss.
+        drop_last: leave out the smaller last batch of an epoch.
+        eval_every: epochs between evaluations; 0 and the last epoch are always evaluated.
+
+    Raises:
+        ValueError: a setting out of range.
+
+    Example:
+        >>> Recipe(epochs=3, lr=0.2).lr_schedule(steps_per_epoch=10)(29)
+        0.2500000000000001
+    """
+
+    epochs: int = option(200, "-e", help="passes over the training images")
+    batch_size: int = option(128, "-b", help="images a step")
+    test_batch_size: int = option(100, help="images an evaluation step")
+    lr: float = option(0.1, help="learning rate at the start")
+    schedule: str = option("cosine", help="of the learning rate", choices=_SCHEDULES)
+    milestones: tuple[int, ...] = option((), help="epochs of a step schedule")
+    gamma: float = option(0.1, help="factor of a step or exponential schedule")
+    warmup_epochs: int = option(0, help="epochs of linear warm-up")
+    warmup_factor: float = option(0.1, help="factor that the warm-up begins with")
+    lr_per_step: bool = option(False, help="change the learning rate every step")
+    momentum: float = option(0.9, help="of SGD")
+    nesterov: bool = option(True, help="momentum of Nesterov's kind")
+    weight_decay: float = option(5e-4, help="of every parameter")
+    precise_bn: int = option(1024, help="images for exact normalisation statistics; 0 for none")
+    amp: str = option("none", help="precision of the forward pass", choices=AMP)
+    drop_last: bool = option(True, help="leave out a smaller last training batch")
+    eval_every: int = option(1, help="epochs between evaluations")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "test_batch_size", "eval_every"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("lr", "momentum", "weight_decay", "warmup_epochs", "precise_bn"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("gamma", "warmup_factor"):
+            _at_least(name, getattr(self, name), 0)
+        for name, choices in (("schedule", _SCHEDULES), ("amp", AMP)):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"Recipe.{name}: expected one of {', '.join(choices)}, "
+                    f"got {getattr(self, name)!r}"
+                )
+        if any(m < 1 for m in self.milestones) or list(self.milestones) != sorted(self.milestones):
+            raise ValueError(
+                f"Recipe.milestones: expected increasing epochs from 1 up, got {self.milestones}"
+            )
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("Recipe.milestones: a step schedule needs at least one")
+
+    def lr_schedule(self, steps_per_epoch: int) -> Schedule:
+        """Factor of the learning rate as a function of the step, counted over all epochs."""
+        return Schedule(
+            name=self.schedule,
+            epochs=self.epochs,
+            steps_per_epoch=steps_per_epoch,
+            per_step=self.lr_per_step,
+            milestones=self.milestones,
+            gamma=self.gamma,
+            ramp=self.warmup_epochs,
+            ramp_start=self.warmup_factor,
+        )
+
+    def evaluates(self, epoch: int) -> bool:
+        """Whether networks are tested after that many epochs."""
+        return epoch % self.eval_every == 0 or epoch == self.epochs
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if not (math.isfinite(value) and value >= least):
+        raise ValueError(f"Recipe.{name}: expected a number from {least} up, got {value}")

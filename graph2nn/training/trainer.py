@@ -1,0 +1,334 @@
+"""`train_networks`: one classifier or many, on one stream of images, resumable at any step."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from graph2nn.training.checkpoint import load_checkpoint
+from graph2nn.training.config import to_dict
+from graph2nn.training.recipe import Recipe
+from graph2nn.training.runs import RunFolder
+from graph2nn.training.stacking import Template, make_units
+from graph2nn.training.units import Tally, Unit
+from graph2nn.vision.augment import Augment
+from graph2nn.vision.batches import Batches
+from graph2nn.vision.image_data import ImageData
+
+__all__ = ["Record", "train_networks"]
+
+Record = dict[str, Any]
+"""One line of results, of a network after an epoch; see `train_networks`."""
+
+_KIND = "networks"
+_STATISTICS_SEED = 1 << 40  # added to the seed: images of their own for normalisation statistics
+_REFRESH = 0.5  # seconds between readings of the loss, each of which waits for the device
+
+
+def train_networks(
+    networks: Mapping[str, nn.Module],
+    train: ImageData,
+    test: ImageData,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: str | Path | None = None,
+    resume: bool = True,
+    stacked: Template | None = None,
+    augment: Augment | None = None,
+    save_seconds: float = 60.0,
+    progress: bool = True,
+) -> list[Record]:
+    """Trains classifiers in place and tests them before the first and after every epoch.
+
+    All networks see the same images in the same order and augmentation, which depend on `seed`
+    alone, and share no other randomness: results equal those of training each network alone,
+    bit for bit (one by one) or within rounding (stacked). Which is faster? Loading, cropping and
+    flipping is done once either way. Stacking pays where kernels are so small that starting them
+    takes the time, as with MLPs on a GPU; on a CPU it does not.
+
+    A run with a `folder` goes on from its last checkpoint, written every `save_seconds` at any
+    step, to the same numbers as if it had never stopped. A network whose loss stops being finite
+    is named in a warning and left behind: its errors are None from then on; the others go on.
+
+    Args:
+        networks: by name; (B, C, H, W) → (B, classes). They end in evaluation mode on `device`.
+        train, test: images; moved to `device` once.
+        recipe: of training.
+        seed: of the order of images, of augmentation and of dropout.
+        device: of the computation.
+        folder: of the run (see `RunFolder`); None keeps nothing.
+        resume: go on with what the folder holds; otherwise a used folder is an error.
+        stacked: makes the module that networks of equal structure are padded to; None trains one
+            after the other on each batch.
+        augment: of training images; None means `Augment()`.
+        save_seconds: between checkpoints.
+        progress: show a bar with the mean loss of the epoch so far.
+
+    Returns:
+        One dictionary a network and evaluated epoch, epoch by epoch: `network` (str), `epoch` (0 is
+        before training), `top1_error` and `top5_error` (percent of the test images), `test_loss`,
+        `train_loss`, `train_error` (percent, while training, with augmentation; None at epoch 0),
+        `lr`, `seconds` (since the last evaluation: of the whole call, divided by the number of
+        networks), `test_seconds` (a test batch, likewise). What is not finite is None.
+
+    Raises:
+        ValueError: no network, a seed or folder that cannot be used, images without a whole batch.
+
+    Example:
+        >>> train_networks({"net": net}, train, test, Recipe(epochs=2), seed=1)  # doctest: +SKIP
+        [{'network': 'net', 'epoch': 0, 'top1_error': 90.4, ...}, ...]
+    """
+    if not networks:
+        raise ValueError("train_networks: expected at least one network, got none")
+    if seed < 0:
+        raise ValueError(f"train_networks: seed must not be negative, got {seed}")
+    place = torch.device(device)
+    with torch.random.fork_rng([place] if place.type == "cuda" else []):
+        units = make_units(networks, recipe, place, stacked)
+        data = _Data(train, test, recipe, seed, place, augment or Augment())
+        run = None
+        if folder is not None:
+            config = _describe(networks, data, stacked is not None)
+            run = RunFolder(folder, config, resume=resume)
+        return _Training(units, data, run, save_seconds, progress).fit()
+
+
+class _Data:
+    """The streams of images of a run."""
+
+    def __init__(
+        self,
+        train: ImageData,
+        test: ImageData,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        augment: Augment,
+    ) -> None:
+        self.recipe, self.seed, self.device, self.augment = recipe, seed, device, augment
+        train, size = train.to(device), recipe.batch_size
+        how: dict[str, Any] = {"train": True, "augment": augment, "drop_last": recipe.drop_last}
+        self.train = Batches(train, size, seed=seed, device=device, **how)
+        self.again = Batches(train, size, seed=seed + _STATISTICS_SEED, device=device, **how)
+        self.test = Batches(test.to(device), recipe.test_batch_size, train=False, device=device)
+        self.schedule = recipe.lr_schedule(len(self.train))
+
+    def for_statistics(self, epoch: int) -> Any:
+        """Training batches that precise normalisation statistics come from."""
+        if not self.recipe.precise_bn:
+            return iter(())
+        wanted = max(1, self.recipe.precise_bn // self.recipe.batch_size)
+        self.again.epoch, self.again.position = epoch, 0
+        return islice(iter(self.again), wanted)
+
+
+class _Training:
+    """The loop and its state: epochs done, batches of the present one, records."""
+
+    def __init__(
+        self,
+        units: list[Unit],
+        data: _Data,
+        run: RunFolder | None,
+        save_seconds: float,
+        progress: bool,
+    ) -> None:
+        self.units, self.data, self.run, self.recipe = units, data, run, data.recipe
+        self.save_seconds, self.progress = save_seconds, progress
+        self.names = [name for unit in units for name in unit.names]
+        self.done = -1  # epochs evaluated; -1 before the first evaluation
+        self.records: list[Record] = []
+        self.seconds = 0.0
+        if run is not None:
+            self._restore(run)
+        self._saved = self._clock = time.monotonic()
+
+    def fit(self) -> list[Record]:
+        total = self.recipe.epochs * len(self.data.train)
+        with tqdm(total=total, initial=self._step, unit="step", disable=not self.progress) as bar:
+            while self.done < self.recipe.epochs:
+                if self.done >= 0 and self.data.train.epoch == self.done:
+                    self._train_epoch(bar)
+                self._finish_epoch()
+        for unit in self.units:
+            unit.train(False)
+            unit.hand_back()
+        return self.records
+
+    @property
+    def _step(self) -> int:
+        """The next step of the optimiser, from 0."""
+        return self.data.train.epoch * len(self.data.train) + self.data.train.position
+
+    def _train_epoch(self, bar: tqdm) -> None:
+        """The rest of an epoch, from wherever the images stand."""
+        shown = time.monotonic()
+        active = [unit for unit in self.units if any(unit.alive)]
+        for unit in active:
+            unit.train()
+        step = self._step
+        for images, labels in self.data.train:
+            factor, draw = self.data.schedule(step), self._dropout_seed(step)
+            for unit in active:
+                self._seed_draws(draw)
+                unit.train_step(images, labels, factor)
+            step += 1
+            bar.update()
+            if self.progress and time.monotonic() - shown > _REFRESH:
+                shown = time.monotonic()
+                bar.set_postfix(epoch=self.done + 1, loss=f"{self._mean_loss():.3f}")
+            if self.run is not None and time.monotonic() - self._saved >= self.save_seconds:
+                self._save(self.run)
+
+    def _finish_epoch(self) -> None:
+        """Statistics of normalisation, test, records; the epoch is done only after all of it."""
+        epoch = self.done + 1
+        if epoch > 0 and self.recipe.precise_bn:
+            self._precise_statistics(epoch)
+        if self.recipe.evaluates(epoch):
+            self._evaluate(epoch)
+        for unit in self.units:
+            unit.tally = Tally(len(unit.names), self.data.device)
+        self.done = epoch
+        last = epoch == self.recipe.epochs
+        if self.run is not None and (last or time.monotonic() - self._saved >= self.save_seconds):
+            self._save(self.run)
+
+    def _precise_statistics(self, epoch: int) -> None:
+        active = [unit for unit in self.units if any(unit.alive)]
+        draw = self._dropout_seed(self._step, "statistics")
+        with ExitStack() as stack:
+            contexts = [stack.enter_context(unit.precise_statistics()) for unit in active]
+            for images, _ in self.data.for_statistics(epoch):
+                for unit, context in zip(active, contexts):
+                    self._seed_draws(draw)
+                    unit.statistics_step(images, context)
+
+    def _evaluate(self, epoch: int) -> None:
+        start = time.monotonic()
+        tallies = [Tally(len(unit.names), self.data.device) for unit in self.units]
+        active = [(u, t) for u, t in zip(self.units, tallies) if any(u.alive)]
+        for unit, _ in active:
+            unit.train(False)
+        for images, labels in self.data.test:
+            for unit, tally in active:
+                unit.test_step(images, labels, tally)
+        outcome = [
+            (unit, unit.tally.means(), tally.means()) for unit, tally in zip(self.units, tallies)
+        ]
+        now, count = time.monotonic(), len(self.names)
+        timing = {
+            "lr": self.recipe.lr * self.data.schedule(max(0, self._step - 1)),
+            "seconds": (now - self._clock + self.seconds) / count,
+            "test_seconds": (now - start) / len(self.data.test) / count,
+        }
+        self._clock, self.seconds = now, 0.0
+        for unit, train, test in outcome:
+            self._record(epoch, unit, train, test, timing)
+
+    def _record(
+        self, epoch: int, unit: Unit, train: list, test: list, timing: Mapping[str, float]
+    ) -> None:
+        for k, name in enumerate(unit.names):
+            finite = all(map(math.isfinite, (*train[k], *test[k])))
+            if unit.alive[k] and not finite:
+                unit.alive[k] = False
+                warnings.warn(
+                    f"network {name}: the loss is not finite in epoch {epoch}; it is left behind "
+                    "and its errors are None from here on (lower the learning rate?)",
+                    RuntimeWarning,
+                )
+            trained = train[k] if unit.alive[k] and epoch > 0 else (None,) * 3
+            tested = test[k] if unit.alive[k] else (None,) * 3
+            record = {
+                "network": name,
+                "epoch": epoch,
+                "top1_error": tested[1],
+                "top5_error": tested[2],
+                "test_loss": tested[0],
+                "train_loss": trained[0],
+                "train_error": trained[1],
+                **timing,
+            }
+            self.records.append(record)
+            if self.run is not None:
+                self.run.log(epoch, **{key: v for key, v in record.items() if key != "epoch"})
+
+    def _mean_loss(self) -> float:
+        losses = [mean[0] for unit in self.units for mean in unit.tally.means()]
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        return sum(finite) / len(finite) if finite else math.nan
+
+    def _seed_draws(self, seed: int) -> None:
+        """Before each network, so that it draws (dropout) what it would draw alone."""
+        if self.data.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed asks every backend
+        else:
+            torch.manual_seed(seed)
+
+    def _dropout_seed(self, step: int, purpose: str = "step") -> int:
+        text = f"{self.data.seed} {purpose} {step}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "little")
+
+    def _save(self, run: RunFolder) -> None:
+        now = time.monotonic()
+        payload = {
+            "kind": _KIND,
+            "done": self.done,
+            "images": self.data.train.state_dict(),
+            "units": [unit.state_dict() for unit in self.units],
+            "records": self.records,
+            "seconds": self.seconds + now - self._clock,
+        }
+        run.save_last(payload)
+        self._saved = time.monotonic()
+
+    def _restore(self, run: RunFolder) -> None:
+        if not run.can_resume:
+            run.rewind(-1)  # what a run logged that ended before its first checkpoint
+            return
+        content = load_checkpoint(run.last, kind=_KIND, map_location=self.data.device)
+        stored = [unit["names"] for unit in content["units"]]
+        if stored != [list(unit.names) for unit in self.units]:
+            raise ValueError(
+                f"{run.last} groups the networks otherwise than this run; use its settings or "
+                "another folder"
+            )
+        for unit, state in zip(self.units, content["units"]):
+            unit.load_state_dict(state)
+        self.data.train.load_state_dict(content["images"])
+        self.done, self.records = content["done"], content["records"]
+        self.seconds = content["seconds"]
+        run.rewind(self.done)
+
+
+def _describe(networks: Mapping[str, nn.Module], data: _Data, stacked: bool) -> dict[str, Any]:
+    """Settings that a resumed run must share, JSON-able."""
+    layout = hashlib.sha256()
+    for name, network in networks.items():
+        shapes = [(key, tuple(value.shape)) for key, value in network.named_parameters()]
+        layout.update(f"{name} {shapes}".encode())
+    return {
+        "networks": list(networks),
+        "layout": layout.hexdigest()[:16],
+        "stacked": stacked,
+        "seed": data.seed,
+        "recipe": to_dict(data.recipe),
+        "augment": dataclasses.asdict(data.augment),
+        "train": [data.train.data.name, data.train.data.split, len(data.train.data)],
+        "test": [data.test.data.name, data.test.data.split, len(data.test.data)],
+    }

@@ -1,0 +1,208 @@
+"""What one forward pass trains: a network, or (see `stacking`) several as one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from graph2nn.training.optim import make_optimizer, set_learning_rate
+from graph2nn.training.precise_bn import PreciseStatistics
+from graph2nn.training.recipe import Recipe
+
+__all__ = ["Single", "Tally", "Unit", "topk_correct"]
+
+_HALVES = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def topk_correct(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """How many labels are the largest logit, and how many are among the five largest.
+
+    Shapes:
+        logits (K, B, classes), labels (B,) → (K,) and (K,) int64.
+    """
+    hits = logits.topk(min(5, logits.shape[-1]), dim=-1).indices == labels[:, None]
+    return hits[..., 0].sum(-1), hits.any(-1).sum(-1)
+
+
+class Tally:
+    """Sums over images of loss and of right answers, one a network, kept on the device.
+
+    Args:
+        networks: how many.
+        device: of the sums.
+    """
+
+    def __init__(self, networks: int, device: torch.device) -> None:
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self.sums = torch.zeros(3, networks, dtype=kind, device=device)
+        self.images = 0
+
+    def add(self, loss: Tensor, top1: Tensor, top5: Tensor | None, images: int) -> None:
+        """Adds a batch: mean losses (K,) and numbers of right answers (K,)."""
+        self.sums[0] += images * loss
+        self.sums[1] += top1
+        if top5 is not None:
+            self.sums[2] += top5
+        self.images += images
+
+    def means(self) -> list[tuple[float, float, float]]:
+        """Loss, top-1 and top-5 error in percent of each network."""
+        count = max(1, self.images)
+        return [
+            (loss / count, 100 * (count - top1) / count, 100 * (count - top5) / count)
+            for loss, top1, top5 in self.sums.cpu().t().tolist()
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums, "images": self.images}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.sums.copy_(state["sums"])
+        self.images = int(state["images"])
+
+
+class Unit(ABC):
+    """K networks that share a forward pass, with their optimiser and what they have learned.
+
+    Args:
+        names: of the K networks.
+        parameters: what the optimiser updates.
+        recipe: of training.
+        device: of the parameters.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        parameters: Iterable[nn.Parameter],
+        recipe: Recipe,
+        device: torch.device,
+    ) -> None:
+        self.names, self.recipe, self.device = tuple(names), recipe, device
+        self.optimizer = make_optimizer(
+            parameters,
+            "sgd",
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.amp == "fp16")
+        self.tally = Tally(len(self.names), device)
+        self.alive = [True] * len(self.names)
+
+    @abstractmethod
+    def logits(self, images: Tensor) -> Tensor:
+        """Outputs of all networks. Shapes: (B, C, H, W) → (K, B, classes)."""
+
+    @abstractmethod
+    def train(self, mode: bool = True) -> None:
+        """Training or evaluation mode."""
+
+    @abstractmethod
+    def weights(self) -> dict[str, Any]:
+        """Parameters and buffers, for checkpoints."""
+
+    @abstractmethod
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Takes over what `weights` returned."""
+
+    @abstractmethod
+    def precise_statistics(self) -> PreciseStatistics:
+        """A context that replaces the statistics of batch normalisation."""
+
+    @abstractmethod
+    def hand_back(self) -> None:
+        """Writes what was learned into the caller's networks, where it is not there already."""
+
+    def train_step(self, images: Tensor, labels: Tensor, factor: float) -> None:
+        """One step of SGD on one batch, at `factor` times the base learning rate."""
+        set_learning_rate(self.optimizer, factor)
+        losses, logits = self._losses(images, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        # Networks share no parameter, so each gets the gradient of its own loss from the sum.
+        self.scaler.scale(losses.sum()).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        right = (logits.detach().argmax(-1) == labels).sum(-1)
+        self.tally.add(losses.detach(), right, None, len(labels))
+
+    @torch.no_grad()
+    def test_step(self, images: Tensor, labels: Tensor, tally: Tally) -> None:
+        """Adds the errors on one batch to `tally`."""
+        losses, logits = self._losses(images, labels)
+        tally.add(losses, *topk_correct(logits, labels), len(labels))
+
+    def statistics_step(self, images: Tensor, statistics: PreciseStatistics) -> None:
+        """One batch of `precise_statistics`."""
+        statistics.observe(lambda: self._amp_logits(images))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training needs to go on."""
+        return {
+            "names": list(self.names),
+            "weights": self.weights(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "tally": self.tally.state_dict(),
+            "alive": list(self.alive),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from `state_dict`."""
+        self.load_weights(state["weights"])
+        self.optimizer.load_state_dict(dict(state["optimizer"]))
+        self.scaler.load_state_dict(dict(state["scaler"]))
+        self.tally.load_state_dict(state["tally"])
+        self.alive = list(state["alive"])
+
+    def _losses(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy (K,) and logits (K, B, classes) in full precision."""
+        logits = self._amp_logits(images)
+        logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+        repeated = labels.expand(len(logits), -1)
+        losses = F.cross_entropy(logits.transpose(1, 2), repeated, reduction="none")
+        return losses.mean(1), logits
+
+    def _amp_logits(self, images: Tensor) -> Tensor:
+        amp = self.recipe.amp
+        with torch.autocast(self.device.type, _HALVES[amp], enabled=amp != "none"):
+            return self.logits(images)
+
+
+class Single(Unit):
+    """One network, trained in place.
+
+    Args:
+        name: of the network.
+        network: images (B, C, H, W) → logits (B, classes); moved to `device`.
+        recipe, device: see `Unit`.
+    """
+
+    def __init__(self, name: str, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+        self.network = network.to(device)
+        super().__init__([name], list(network.parameters()), recipe, device)
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.network(images)[None]
+
+    def train(self, mode: bool = True) -> None:
+        self.network.train(mode)
+
+    def weights(self) -> dict[str, Any]:
+        return dict(self.network.state_dict())
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(dict(weights))
+
+    def precise_statistics(self) -> PreciseStatistics:
+        return PreciseStatistics(self.network)
+
+    def hand_back(self) -> None:
+        """Nothing to do: the network was trained in place."""
