@@ -17,6 +17,7 @@ __all__ = [
     "distance_counts",
     "measure",
     "measure_reference",
+    "pack_bits",
     "path_length",
     "path_length_reference",
     "small_world_index",
@@ -123,7 +124,7 @@ def distance_counts(graph: RelationalGraph | np.ndarray | Any) -> np.ndarray:
     """
     table = as_graph(graph).with_self_edges()
     n = len(table)
-    balls = _pack(np.eye(n, dtype=bool))
+    balls = pack_bits(np.eye(n, dtype=bool))
     columns = np.nonzero(table)[1]
     starts = np.concatenate([[0], np.cumsum(table.sum(1))[:-1]])
     within = [0, n]
@@ -229,7 +230,7 @@ def _mean_distance(counts: np.ndarray) -> float:
     return int((counts * np.arange(len(counts))).sum()) / (n * (n - 1))
 
 
-def _pack(table: np.ndarray) -> np.ndarray:
+def pack_bits(table: np.ndarray) -> np.ndarray:
     """Rows as bit sets. Shapes: (n, m) bool -> (n, ceil(m / 64)) uint64."""
     packed = np.packbits(table, axis=1, bitorder="little")
     padded = np.zeros((len(table), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
