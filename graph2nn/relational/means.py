@@ -9,7 +9,8 @@ import numpy as np
 
 __all__ = ["GraphMeans"]
 
-_EXTRA = ("n_nodes", "k_degree", "sparsity", "p", "graph_seed", "params_M", "gflops", "dim0")
+_MEASURES = ("n_nodes", "k_degree", "sparsity", "p", "graph_seed", "params_M", "gflops", "dim0")
+_EXTRA = (*_MEASURES, "idx_in_n64_52", "idx_in_n16_48")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,7 +25,7 @@ class GraphMeans:
         is_baseline: marks the complete graph.
         runs: top-1 error in percent, NaN where a run is missing.
         extra: of each graph, what the table has of `n_nodes`, `k_degree`, `sparsity`, `p`,
-            `graph_seed`, `params_M`, `gflops` and `dim0`.
+            `graph_seed`, `params_M`, `gflops`, `dim0`, `idx_in_n64_52` and `idx_in_n16_48`.
 
     Shapes:
         seeds (S,); graph_id, C, L, is_baseline and each of extra (G,); runs (G, S).
@@ -102,6 +103,14 @@ class GraphMeans:
             runs=runs,
             extra={name: table[name][leading] for name in _EXTRA if name in table},
         )
+
+    def filled(self) -> GraphMeans:
+        """Missing runs replaced by the graph's run of the first seed.
+
+        The published analysis does so silently; it moves a mean by less than 0.01 and the
+        correlation of separable ResNet-34 and ResNet-50 from .798 to the published .797.
+        """
+        return replace(self, runs=np.where(np.isfinite(self.runs), self.runs, self.runs[:, :1]))
 
     def __len__(self) -> int:
         return len(self.graph_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ __all__ = [
     "COLUMNS",
     "REQUIRED",
     "ResultTable",
-    "published_results",
     "read_results",
     "write_results",
 ]
@@ -295,27 +293,6 @@ def write_results(path: str | Path, table: ResultTable) -> Path:
     if path.name.endswith(".gz"):
         data = gzip.compress(data, mtime=0)
     return write_atomic(path, lambda file: file.write(data))
-
-
-def published_results(by_epoch: bool = False) -> ResultTable:
-    """Results of the original, from the folder that `GRAPH2NN_REFERENCE` names.
-
-    The rows of epoch 0 are left out: many are errors of trained networks that were resumed.
-
-    Args:
-        by_epoch: every evaluated epoch instead of the last only.
-
-    Raises:
-        FileNotFoundError: the variable is not set, or the folder has no such table.
-    """
-    folder = os.environ.get("GRAPH2NN_REFERENCE")
-    if not folder:
-        raise FileNotFoundError(
-            "the published results are looked for in the folder that GRAPH2NN_REFERENCE names, "
-            "and it is not set: point it to a folder with data/relational/results.csv.gz"
-        )
-    table = read_results(Path(folder) / "data" / "relational", by_epoch=by_epoch)
-    return table.take(table["epoch"] > 0)
 
 
 def _find(path: Path, stem: str) -> Path:

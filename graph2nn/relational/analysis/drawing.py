@@ -1,0 +1,78 @@
+"""What the figures share: canvas, colours, files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graph2nn.training.checkpoint import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "ERROR_LABEL", "FORMATS", "STYLES", "canvas", "save_figure", "tidy"]
+
+FORMATS = ("png", "pdf", "svg")
+"""Formats that figures can be written in."""
+
+ERROR_LABEL = "top-1 error (%)"
+COLOURS = ("#1f5fa8", "#d1495b", "#2e8b57", "#e19c24", "#7b4fa3", "#3aa6b9", "#8c564b", "#7f7f7f")
+"""Of tasks, in their order."""
+
+STYLES: dict[str, dict[str, Any]] = {
+    "published": {"color": "#d1222a", "linestyle": "-"},
+    "welch + holm": {"color": "#e08a00", "linestyle": "-."},
+    "held out": {"color": "#111111", "linestyle": "--"},
+    "controlled": {"color": "#0b8457", "linestyle": ":"},
+}
+"""Of the sweet spots that are drawn."""
+
+
+def canvas(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure without any window, and its axes row by row. Sizes in inches.
+
+    Global settings and the current figure of pyplot are not touched.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, list(axes.ravel())
+
+
+def tidy(ax: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
+    """Labels, and no frame where there is no axis."""
+    ax.set_title(title, fontsize=10)
+    ax.set_xlabel(x, fontsize=9)
+    ax.set_ylabel(y, fontsize=9)
+    ax.tick_params(labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def save_figure(
+    figure: Figure, folder: str | Path, name: str, formats: Sequence[str] = ("png",)
+) -> list[Path]:
+    """Writes `folder/name.<format>` for each format, whole or not at all.
+
+    Raises:
+        ValueError: a format that is not one of `FORMATS`.
+    """
+    unknown = [kind for kind in formats if kind not in FORMATS]
+    if unknown:
+        raise ValueError(f"figure format {unknown[0]!r}: expected one of {', '.join(FORMATS)}")
+    undated = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    return [
+        write_atomic(
+            Path(folder) / f"{name}.{kind}",
+            lambda file, kind=kind: figure.savefig(  # type: ignore[misc]
+                file, format=kind, dpi=110, metadata=undated[kind]
+            ),
+        )
+        for kind in formats
+    ]
