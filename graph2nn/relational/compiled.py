@@ -19,7 +19,10 @@ _ZERO = np.uint64(0)
 _STATE = 624  # words of a Mersenne twister
 
 
-@intrinsic
+_intrinsic: Any = intrinsic  # its type does not know that the typing context is left out
+
+
+@_intrinsic
 def _popcount(typing_context: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -27,7 +30,7 @@ def _popcount(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
+@_intrinsic
 def _lowest(typing_context: Any, word: Any) -> Any:
     """Position of the lowest bit of a word that has one."""
 

@@ -79,21 +79,21 @@ def test_outputs_are_those_of_random() -> None:
 def test_a_second_try_goes_on_with_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most rewired rings of degree 2 fall apart, so some need many tries."""
     seed = np.arange(12)
-    k, p = np.full(12, 2.0), np.full(12, 0.7)
+    k, p = np.full(12, 2.0), np.full(12, 0.3)
     assert np.array_equal(
-        ws_flex_graphs(16, k, p, seed, engine="numba"),
-        ws_flex_graphs(16, k, p, seed, engine="plain"),
+        ws_flex_graphs(200, k, p, seed, engine="numba"),
+        ws_flex_graphs(200, k, p, seed, engine="plain"),
     )
-    monkeypatch.setattr(kernels, "TRIES", 3)
-    with pytest.raises(ValueError, match="no connected graph in 3 tries"):
-        ws_flex_graphs(16, k, p, seed, engine="numba")
+    monkeypatch.setattr(kernels, "TRIES", 1)
+    with pytest.raises(ValueError, match="no connected graph in 1 tries"):
+        ws_flex_graphs(200, k, p, seed, engine="numba")
 
 
 @pytest.mark.parametrize("engine", [pytest.param("numba", marks=needs_numba), "plain"])
 def test_out_of_tries(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (kernels, generators):
-        monkeypatch.setattr(module, "TRIES", 2)
-    with pytest.raises(ValueError, match=r"k=2.0, p=1.0, seed=1\): no connected graph in 2"):
+        monkeypatch.setattr(module, "TRIES", 1)
+    with pytest.raises(ValueError, match=r"k=2.0, p=1.0, seed=1\): no connected graph in 1"):
         ws_flex_measures(200, 2.0, np.array([0.0, 1.0]), 1, engine=engine)
 
 
