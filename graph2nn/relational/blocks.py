@@ -1,8 +1,8 @@
 """The differentiable operations behind the executions of a relational layer.
 
-A block-sparse product is computed as one batched product over nodes: node i multiplies its
-trainable rows, (C, K), with the features of its neighbours, gathered to (K, B). Nodes of fewer
-channels or neighbours are padded. Channels come first, so that a gathered channel is one run of
+A block-sparse product is computed as batched products over nodes: node i multiplies its trainable
+rows, (C, K), with the features of its neighbours, gathered to (K, B). Nodes of fewer channels or
+neighbours are padded. Channels come first, so that a gathered channel is one run of
 memory, which is several times as fast as gathering columns. The input gradient is a second such
 product, over the nodes that receive from node j: nothing scattered has to be added up.
 """
@@ -16,7 +16,6 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -25,6 +24,9 @@ from graph2nn.relational.partition import node_sizes, relational_mask
 
 __all__ = ["BlockPlan", "block_linear", "block_plan", "mask_gradient", "scatter_blocks"]
 
+
+GROUPS = 4
+"""Batched products a layer is divided into; nodes of about as many neighbours go together."""
 
 _PLANS: WeakValueDictionary[tuple, BlockPlan] = WeakValueDictionary()
 
@@ -76,15 +78,20 @@ def scatter_blocks(blocks: Tensor, positions: Tensor, shape: tuple[int, ...]) ->
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Indices of one batched product: a pass forward, or back through the transposed weight.
+    """Indices of one product: the pass forward, or back through the transposed weight.
+
+    Result nodes are sorted by the number of channels they gather and computed in groups, so that
+    little is padded. Sums and flattening run over groups of m nodes of (at most) C channels that
+    gather K.
 
     Shapes:
-        features (n * K,) channel gathered into each slot; weights (n * C * K,) entry of `blocks`,
-        or T, the number of them, for padding; rows (channels,) where each channel is in the result
-        of (n * C, B); slots (n * C,) the reverse, channel 0 for padding.
+        shapes: (m, C, K) of each group; features (sum m K,) channel gathered into each slot, the
+        one after the last (zeros) for padding; weights (sum m C K,) entry of `blocks`, anything
+        for padding; rows (channels,) where each channel is in the result of (sum m C, B); slots
+        (sum m C,) the reverse.
     """
 
-    shape: tuple[int, int, int]
+    shapes: tuple[tuple[int, int, int], ...]
     features: Tensor
     weights: Tensor
     rows: Tensor
@@ -92,7 +99,22 @@ class _Side:
 
     def to(self, device: torch.device) -> _Side:
         names = ("features", "weights", "rows", "slots")
-        return _Side(self.shape, *(getattr(self, name).to(device) for name in names))
+        return _Side(self.shapes, *(getattr(self, name).to(device) for name in names))
+
+    def inputs(self, gathered: Tensor) -> list[Tensor]:
+        """(sum m K, B) -> (m, K, B) of each group."""
+        parts = gathered.split([m * k for m, _, k in self.shapes])
+        return [part.view(m, k, -1) for part, (m, _, k) in zip(parts, self.shapes)]
+
+    def outputs(self, result: Tensor) -> list[Tensor]:
+        """(sum m C, B) -> (m, C, B) of each group."""
+        parts = result.split([m * c for m, c, _ in self.shapes])
+        return [part.view(m, c, -1) for part, (m, c, _) in zip(parts, self.shapes)]
+
+    def matrices(self, weights: Tensor) -> list[Tensor]:
+        """(sum m C K,) -> (m, C, K) of each group."""
+        parts = weights.split([m * c * k for m, c, k in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,85 +173,117 @@ def _make_plan(n: int, adjacency: bytes, in_features: int, out_features: int) ->
     graph = RelationalGraph(adjacency=table)
     mask = relational_mask(graph, in_features, out_features)
     count = int(np.count_nonzero(mask))
-    number = np.full(mask.shape, count, dtype=np.int32)
+    number = np.zeros(mask.shape, dtype=np.int32)
     number[mask] = np.arange(count, dtype=np.int32)
     receives = graph.with_self_edges()
     ins, outs = node_sizes(in_features, n), node_sizes(out_features, n)
-    forward = _side(receives, outs, ins, number, count)
-    backward = _side(receives.T, ins, outs, number.T, count)
-    padded = forward.weights.numpy()
-    positions = np.empty(count + 1, dtype=np.int32)
-    positions[padded] = np.arange(padded.size, dtype=np.int32)
+    forward, positions = _side(receives, outs, ins, number)
+    backward, _ = _side(receives.T, ins, outs, number.T)
     key = (n, adjacency, in_features, out_features)
-    return BlockPlan(key, forward, backward, torch.from_numpy(positions[:count].copy()))
+    return BlockPlan(key, forward, backward, torch.from_numpy(positions))
 
 
 def _side(
-    receives: np.ndarray, to: np.ndarray, source: np.ndarray, number: np.ndarray, padding: int
-) -> _Side:
-    """`receives[i, j]`: result node i, of `to[i]` channels, takes node j, of `source[j]`."""
-    n, height, width = len(receives), int(to.max()), int((receives * source).sum(1).max())
-    features = np.zeros((n, width), dtype=np.int32)
-    weights = np.full((n, height, width), padding, dtype=np.int32)
-    slots = np.zeros((n, height), dtype=np.int32)
+    receives: np.ndarray, to: np.ndarray, source: np.ndarray, number: np.ndarray
+) -> tuple[_Side, np.ndarray]:
+    """`receives[i, j]`: result node i, of `to[i]` channels, takes node j, of `source[j]`.
+
+    Returns:
+        the side, and where each weight is among its padded `weights`.
+    """
+    widths, ends = (receives * source).sum(1), to.cumsum()
+    order = np.argsort(-widths, kind="stable")
+    shapes, features, weights, slots = [], [], [], []
     rows = np.empty(int(to.sum()), dtype=np.int32)
-    ends = np.cumsum(to)
-    for i, end in enumerate(ends):
-        channels = np.arange(end - to[i], end)
-        columns = receives[i].repeat(source).nonzero()[0]
-        features[i, : len(columns)] = columns
-        weights[i, : to[i], : len(columns)] = number[channels][:, columns]
-        slots[i, : to[i]] = channels
-        rows[channels] = i * height + np.arange(to[i])
-    tables = (features, weights, rows, slots)
-    return _Side((n, height, width), *(torch.from_numpy(t.reshape(-1)) for t in tables))
+    positions = np.empty(int((widths * to).sum()), dtype=np.int32)
+    row = entry = 0
+    for group in np.array_split(order, min(GROUPS, len(order))):
+        height, width = int(to[group].max()), int(widths[group].max())
+        shapes.append((len(group), height, width))
+        for i in group:
+            channels = np.arange(ends[i] - to[i], ends[i])
+            columns = receives[i].repeat(source).nonzero()[0]
+            missing = height - to[i], width - len(columns)
+            features.append(np.pad(columns, (0, missing[1]), constant_values=int(source.sum())))
+            own = number[channels][:, columns]
+            weights.append(np.pad(own, ((0, missing[0]), (0, missing[1]))).ravel())
+            slots.append(np.pad(channels, (0, missing[0])))
+            rows[channels] = row + np.arange(to[i])
+            inside = np.arange(to[i])[:, None] * width + np.arange(len(columns))
+            positions[own] = entry + inside
+            row, entry = row + height, entry + height * width
+    tables = (np.concatenate(features), np.concatenate(weights), rows, np.concatenate(slots))
+    tensors = (torch.from_numpy(table.astype(np.int32)) for table in tables)
+    return _Side(tuple(shapes), *tensors), positions
 
 
 class _BlockLinear(torch.autograd.Function):
     """(B, in), (T,) -> (B, out), and the gathered input for the gradient of the weights."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(input: Tensor, blocks: Tensor, plan: BlockPlan) -> tuple[Tensor, Tensor]:
-        side = plan.forward
-        gathered = _gather(input.t().contiguous(), side.features, side.shape[2])
-        return _product(blocks, gathered, side), gathered
+        gathered = _channels_first(input).index_select(0, plan.forward.features)
+        return _product(blocks, gathered, plan.forward), gathered
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
         ctx.plan = inputs[2]
+        ctx.set_materialize_grads(False)  # else zeros are made for the gathered input
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(inputs[1], output[1])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(
+        ctx: Any, grad: Tensor | None, _: None
+    ) -> tuple[Tensor | None, Tensor | None, None]:
+        if grad is None:
+            return None, None, None
         blocks, gathered = ctx.saved_tensors
         plan: BlockPlan = ctx.plan
-        received = grad.t().contiguous()
+        received = _channels_first(grad)
         to_input = to_blocks = None
         if ctx.needs_input_grad[0]:
-            side = plan.backward
-            neighbours = _gather(received, side.features, side.shape[2])
-            to_input = _product(blocks, neighbours, side)
+            neighbours = received.index_select(0, plan.backward.features)
+            to_input = _product(blocks, neighbours, plan.backward)
         if ctx.needs_input_grad[1]:
-            padded = _gather(received, plan.forward.slots, plan.forward.shape[1])
-            products = torch.bmm(padded, gathered.transpose(1, 2))
-            to_blocks = products.view(-1).index_select(0, plan.positions)
+            to_blocks = _outer(received.index_select(0, plan.forward.slots), gathered, plan)
         return to_input, to_blocks, None
 
 
-def _gather(channels: Tensor, index: Tensor, width: int) -> Tensor:
-    """(channels, B) -> (n, width, B)."""
-    return channels.index_select(0, index).view(-1, width, channels.shape[1])
+def _channels_first(features: Tensor) -> Tensor:
+    """(B, channels) -> (channels + 1, B), the last of zeros for padding to point to."""
+    batch, channels = features.shape
+    found = features.new_empty(channels + 1, batch)
+    found[:channels].copy_(features.t())
+    found[channels].zero_()
+    return found
 
 
 def _product(blocks: Tensor, gathered: Tensor, side: _Side) -> Tensor:
-    """The blocks of each node times what it gathered. Shapes: (T,), (n, K, B) -> (B, channels)."""
-    weights = F.pad(blocks, (0, 1)).index_select(0, side.weights).view(side.shape)
-    result = torch.bmm(weights, gathered).view(-1, gathered.shape[2])
+    """The blocks of each node times what it gathered.
+
+    Shapes:
+        blocks (T,), gathered (sum m K, B) -> (B, channels).
+    """
+    weights = blocks.index_select(0, side.weights)
+    result = gathered.new_empty(len(side.slots), gathered.shape[1])
+    for matrix, source, target in zip(
+        side.matrices(weights), side.inputs(gathered), side.outputs(result)
+    ):
+        torch.bmm(matrix, source, out=target)
     return result.index_select(0, side.rows).t().contiguous()
+
+
+def _outer(received: Tensor, gathered: Tensor, plan: BlockPlan) -> Tensor:
+    """The gradient of the blocks. Shapes: (sum m C, B), (sum m K, B) -> (T,)."""
+    side = plan.forward
+    products = gathered.new_empty(len(side.weights))
+    for target, source, matrix in zip(
+        side.outputs(received), side.inputs(gathered), side.matrices(products)
+    ):
+        torch.bmm(target, source.transpose(1, 2), out=matrix)
+    return products.index_select(0, plan.positions)
 
 
 def block_linear(
