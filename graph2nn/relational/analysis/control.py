@@ -12,7 +12,7 @@ from graph2nn.relational.analysis.cells import Binning
 from graph2nn.relational.analysis.sweetspot import SweetSpot, sweet_spot, sweet_spot_of_cells
 from graph2nn.relational.means import GraphMeans
 
-__all__ = ["Control", "control_for_degree", "leave_one_out_r2", "quadratic"]
+__all__ = ["Control", "control_for_degree", "degree_fit", "leave_one_out_r2", "quadratic"]
 
 _FEW = 12  # graphs; the largest surface has ten coefficients
 
@@ -68,15 +68,12 @@ def control_for_degree(
     """
     kept = np.flatnonzero(~means.is_baseline & np.isfinite(means.C) & np.isfinite(means.L))
     graphs = means.take(kept)
-    log_k, log_width = _logarithm(graphs, "k_degree"), _logarithm(graphs, "dim0")
-    if log_k is None or np.ptp(log_k) == 0:
-        raise ValueError(f"{means.task}: controlling for degree needs different known degrees")
+    log_k, log_width = _degree_and_width(graphs)
     if len(graphs) < _FEW:
         raise ValueError(
             f"{means.task}: controlling for degree needs at least {_FEW} graphs, got {len(graphs)}"
         )
-    wide = log_width is not None and np.ptp(log_width) > 0
-    base = [*quadratic(log_k), *([log_width] if wide and log_width is not None else [])]
+    base = _controls(log_k, log_width)
     plane, error = quadratic(graphs.C, graphs.L), graphs.mean
     left = {
         "base": _residual(base, error),
@@ -88,9 +85,9 @@ def control_for_degree(
     adjusted = replace(graphs, runs=graphs.runs + (left["base"] + error.mean() - error)[:, None])
     inside = published.inside[kept]
     return Control(
-        controls=("log k", "log k squared", *(["log width"] if wide else [])),
+        controls=("log k", "log k squared", *(["log width"] if log_width is not None else [])),
         degree_width=float(np.corrcoef(log_k, log_width)[0, 1])
-        if wide and log_width is not None
+        if log_width is not None
         else float("nan"),
         r2_cl=leave_one_out_r2(plane, error),
         r2_degree=leave_one_out_r2(quadratic(log_k), error),
@@ -103,6 +100,19 @@ def control_for_degree(
         gap=_gap(error, inside),
         gap_controlled=_gap(left["base"], inside),
     )
+
+
+def degree_fit(means: GraphMeans) -> tuple[np.ndarray, np.ndarray]:
+    """What degree and width alone say of each graph's mean error, and the rest of it.
+
+    Shapes:
+        both (G,), percent points.
+
+    Raises:
+        ValueError: no degrees, or degrees all equal.
+    """
+    residual = _residual(_controls(*_degree_and_width(means)), means.mean)
+    return means.mean - residual, residual
 
 
 def quadratic(*variables: np.ndarray) -> list[np.ndarray]:
@@ -154,8 +164,20 @@ def _gap(values: np.ndarray, inside: np.ndarray) -> float:
     return float(values[inside].mean() - values[~inside].mean())
 
 
+def _degree_and_width(means: GraphMeans) -> tuple[np.ndarray, np.ndarray | None]:
+    """log k, and log width where the table has it and it varies."""
+    log_k, log_width = _logarithm(means, "k_degree"), _logarithm(means, "dim0")
+    if log_k is None or np.ptp(log_k) == 0:
+        raise ValueError(f"{means.task}: controlling for degree needs different known degrees")
+    return log_k, None if log_width is None or np.ptp(log_width) == 0 else log_width
+
+
+def _controls(log_k: np.ndarray, log_width: np.ndarray | None) -> list[np.ndarray]:
+    return [*quadratic(log_k), *([] if log_width is None else [log_width])]
+
+
 def _logarithm(means: GraphMeans, column: str) -> np.ndarray | None:
     values = means.extra.get(column)
-    if values is None or not (np.isfinite(values) & (values > 0)).all():
+    if values is None or not len(values) or not (np.isfinite(values) & (values > 0)).all():
         return None
     return np.log(values)

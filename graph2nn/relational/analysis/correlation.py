@@ -35,6 +35,7 @@ class TaskPair:
     Args:
         first, second: tasks.
         graph_id: the shared graphs, the complete one among them where both have it.
+        is_baseline: marks that one.
         x, y: their errors; the mean of the graph's coarse cell in a task that has many more graphs.
         by_cell: whether one of the two is such a mean.
         r: Pearson correlation with the complete graph, as published.
@@ -44,12 +45,13 @@ class TaskPair:
         spearman: rank correlation of x and y.
 
     Shapes:
-        graph_id, x, y (M,).
+        graph_id, is_baseline, x, y (M,).
     """
 
     first: str
     second: str
     graph_id: np.ndarray
+    is_baseline: np.ndarray
     x: np.ndarray
     y: np.ndarray
     by_cell: bool
@@ -132,6 +134,7 @@ def compare_tasks(first: GraphMeans, second: GraphMeans) -> TaskPair:
         first=first.task,
         second=second.task,
         graph_id=first.graph_id[rows],
+        is_baseline=~generated,
         x=x,
         y=y,
         by_cell=cells_x or cells_y,

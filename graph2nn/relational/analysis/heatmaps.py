@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graph2nn.relational.analysis.cells import RESOLUTIONS, Binning, binning_for, num_nodes_of
-from graph2nn.relational.analysis.cells import cell_means
+from graph2nn.relational.analysis.cells import (
+    RESOLUTIONS,
+    Binning,
+    binning_for,
+    cell_means,
+    num_nodes_of,
+)
 from graph2nn.relational.analysis.drawing import ERROR_LABEL, STYLES, canvas, tidy
 from graph2nn.relational.analysis.study import TaskStudy
 from graph2nn.relational.analysis.sweetspot import SweetSpot
@@ -32,7 +37,6 @@ def draw_heatmaps(study: TaskStudy) -> Figure:
     names = list(RESOLUTIONS) if study.many else ["coarse"]
     figure, axes = canvas(4.6 * len(names) + 0.9, 5.0, 1, len(names))
     generated = study.means.take(~study.means.is_baseline)
-    mappable = None
     low, high = _limits(study)
     for ax, name in zip(axes, names):
         binning = binning_for(num_nodes_of(generated), generated.L, name)
@@ -53,7 +57,13 @@ def draw_heatmaps(study: TaskStudy) -> Figure:
 
 
 def paint_cells(
-    ax: Axes, means: GraphMeans, values: np.ndarray, binning: Binning, low: float, high: float
+    ax: Axes,
+    means: GraphMeans,
+    values: np.ndarray,
+    binning: Binning,
+    low: float,
+    high: float,
+    colours: str = "viridis",
 ) -> ScalarMappable:
     """Colours the occupied cells by the mean of `values` (G,); returns what the bar needs."""
     grid = grid_of_cells(values, means.C, means.L, binning)
@@ -61,7 +71,7 @@ def paint_cells(
     ax.set(xlim=(binning.c_edges[0], binning.c_edges[-1] + 0.04))
     ax.set(ylim=(binning.l_edges[0] - 0.08, binning.l_edges[-1]))
     return ax.pcolormesh(
-        binning.c_edges, binning.l_edges, grid, cmap="viridis", vmin=low, vmax=high, rasterized=True
+        binning.c_edges, binning.l_edges, grid, cmap=colours, vmin=low, vmax=high, rasterized=True
     )
 
 

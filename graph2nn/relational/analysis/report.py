@@ -1,0 +1,210 @@
+"""`analyze`: figures and tables of a table of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graph2nn.relational.analysis import tables
+from graph2nn.relational.analysis.comparisons import draw_correlations, draw_ranges, draw_scatter
+from graph2nn.relational.analysis.correlation import (
+    EpochCurve,
+    GraphCountCurve,
+    TaskPair,
+    compare_tasks,
+    epoch_curve,
+    graph_count_curve,
+)
+from graph2nn.relational.analysis.curves import (
+    draw_control,
+    draw_epochs,
+    draw_graph_counts,
+    draw_slices,
+)
+from graph2nn.relational.analysis.drawing import save_figure
+from graph2nn.relational.analysis.heatmaps import draw_heatmaps
+from graph2nn.relational.analysis.page import render_page
+from graph2nn.relational.analysis.sources import Source, open_source
+from graph2nn.relational.analysis.study import TaskStudy, attempt, study_task
+from graph2nn.relational.analysis.sweetspot import PUBLISHED_RANK
+from graph2nn.relational.means import GraphMeans
+from graph2nn.relational.results import ResultTable
+from graph2nn.training.checkpoint import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Report", "analyze"]
+
+_FEW_TASKS = 12  # tasks in one matrix; beyond, its numbers cannot be read
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Report:
+    """What `analyze` found and wrote.
+
+    Args:
+        studies: of each task of the source, by name.
+        others: of each task of the tables compared with.
+        pairs: correlations, by the names of the two tasks.
+        epochs, graph_counts: curves, by task.
+        figures, tables: files by name, without suffix.
+        page: `report.md`, which lists them all.
+        notes: what could not be computed, and why.
+    """
+
+    studies: Mapping[str, TaskStudy]
+    others: Mapping[str, TaskStudy]
+    pairs: Mapping[tuple[str, str], TaskPair]
+    epochs: Mapping[str, EpochCurve]
+    graph_counts: Mapping[str, GraphCountCurve]
+    figures: dict[str, list[Path]] = field(default_factory=dict)
+    tables: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    page: Path
+
+
+def analyze(
+    source: str | Path | ResultTable,
+    out: str | Path,
+    *,
+    task: str | Sequence[str] | None = None,
+    compare: str | Path | ResultTable | None = None,
+    formats: Sequence[str] = ("png",),
+    as_published: bool | None = None,
+) -> Report:
+    """Figures and tables of "Graph Structure of Neural Networks" from results of training.
+
+    arXiv:2007.06559, section 5; the original's analysis and, beside it, tests that hold up:
+    unequal variances, multiple comparisons, held-out seeds, control for degree and width. What the
+    table does not suffice for (one seed, few graphs, one epoch) is left out and said in the report.
+
+    Args:
+        source: a run folder, a `.csv` or `.csv.gz` file, "published", or a table.
+        out: folder for the figures (`.png`), tables (`.csv`) and `report.md`, which lists them.
+        task: only these tasks.
+        compare: another source; its tasks join the correlations and the ranges of sweet spots, as
+            "NAME (published)" or "NAME (other)".
+        formats: of the figures; "png", "pdf", "svg".
+        as_published: compare with the graph that the original compared with (of the MLP the third
+            best), and fill missing runs as it did where tasks are correlated. By default only for
+            the published results.
+
+    Raises:
+        FileNotFoundError: no such source.
+        ValueError: a damaged source, no such task, an unknown format.
+        OSError: `out` cannot be written.
+
+    Example:
+        >>> report = analyze("published", "runs/published")          # doctest: +SKIP
+        >>> report.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
+        0.658...
+    """
+    opened, notes = open_source(source), []  # type: tuple[Source, list[str]]
+    chosen = opened.tasks(task)
+    exactly = opened.published if as_published is None else as_published
+    studies = {name: _study(opened, name, notes, exactly) for name in chosen}
+    others, other = {}, None
+    if compare is not None:
+        other = open_source(compare, label="other")
+        others = {
+            f"{name} ({other.label})": _study(other, name, [], other.published, renamed=True)
+            for name in other.tasks(None)
+        }
+    filled = [_for_correlation(study.means, exactly) for study in studies.values()]
+    filled += [_for_correlation(s.means, other is not None and other.published)
+               for s in others.values()]  # fmt: skip
+    report = Report(
+        studies=studies,
+        others=others,
+        pairs=_all_pairs(filled, len(studies), notes),
+        epochs=_gather(notes, chosen, lambda name: epoch_curve(opened.by_epoch, name)),
+        graph_counts=_gather(
+            notes, [n for n in chosen if studies[n].many],
+            lambda name: graph_count_curve(studies[name].means),
+        ),
+        notes=notes,
+        page=Path(out) / "report.md",
+    )  # fmt: skip
+    _write_tables(report, Path(out))
+    _write_figures(report, Path(out), formats)
+    text = render_page(report, opened.where)
+    write_atomic(report.page, lambda file: file.write(text.encode()))
+    return report
+
+
+def _study(
+    source: Source, name: str, notes: list[str], exactly: bool, *, renamed: bool = False
+) -> TaskStudy:
+    means = source.means(name, f"{name} ({source.label})" if renamed else name)
+    return study_task(means, notes, rank=PUBLISHED_RANK.get(name, 0) if exactly else 0)
+
+
+def _for_correlation(means: GraphMeans, exactly: bool) -> GraphMeans:
+    return means.filled() if exactly else means
+
+
+def _all_pairs(
+    means: Sequence[GraphMeans], own: int, notes: list[str]
+) -> dict[tuple[str, str], TaskPair]:
+    """Every pair with a task of the source in it."""
+    pairs = {}
+    for i, j in combinations(range(len(means)), 2):
+        if i < own:
+            pair = attempt(notes, lambda a=means[i], b=means[j]: compare_tasks(a, b))  # type: ignore[misc]
+            if pair is not None:
+                pairs[pair.first, pair.second] = pair
+    return pairs
+
+
+def _gather(
+    notes: list[str], names: Sequence[str], compute: Callable[[str], Any]
+) -> dict[str, Any]:
+    found = {name: attempt(notes, lambda name=name: compute(name)) for name in names}  # type: ignore[misc]
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _write_tables(report: Report, out: Path) -> None:
+    studies = [*report.studies.values(), *report.others.values()]
+    rows = {
+        "tasks": tables.task_rows(studies),
+        "sweet_spots": tables.spot_rows(studies),
+        "graphs": tables.graph_rows(report.studies.values()),
+        "cells": tables.cell_rows(report.studies.values()),
+        "slices": tables.slice_rows(studies),
+        "control": tables.control_rows(studies),
+        "correlations": tables.pair_rows(report.pairs.values()),
+        "epochs": tables.epoch_rows(report.epochs.values()),
+        "graph_counts": tables.graph_count_rows(report.graph_counts.values()),
+    }
+    for name, table in rows.items():
+        if table:
+            report.tables[name] = tables.write_table(out / f"{name}.csv", table)
+
+
+def _write_figures(report: Report, out: Path, formats: Sequence[str]) -> None:
+    def save(name: str, figure: Figure) -> None:
+        report.figures[name] = save_figure(figure, out, name, formats)
+
+    for task, study in report.studies.items():
+        if (~study.means.is_baseline).any():
+            save(f"heatmap_{task}", draw_heatmaps(study))
+        if study.slices:
+            save(f"slices_{task}", draw_slices(study))
+        if study.control is not None:
+            save(f"control_{task}", draw_control(study, study.control))
+    everything = [*report.studies.values(), *report.others.values()]
+    if any(study.main_spots for study in everything):
+        save("sweet_spots", draw_ranges([study for study in everything if study.main_spots]))
+    if report.pairs:
+        linked = {name for pair in report.pairs for name in pair}
+        names = [study.task for study in everything if study.task in linked]
+        save("correlations", draw_correlations(names[:_FEW_TASKS], report.pairs))
+        save("correlations_scatter", draw_scatter(list(report.pairs.values())[: 2 * _FEW_TASKS]))
+    if report.epochs:
+        save("epochs", draw_epochs(list(report.epochs.values())))
+    if report.graph_counts:
+        save("graph_counts", draw_graph_counts(list(report.graph_counts.values())))
