@@ -31,6 +31,8 @@ class RelationalNetwork(nn.Module):
     def __init__(self, sizes: Architecture, graph: RelationalGraph | None) -> None:
         super().__init__()
         self.sizes, self.graph = sizes, graph
+        size, channels = sizes.imsize, sizes.in_channels
+        self.expected_input_sz = size if channels == 3 else (channels, size, size)  # for tracing
 
     @property
     def dims(self) -> tuple[int, ...]:
