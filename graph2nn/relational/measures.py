@@ -15,6 +15,7 @@ __all__ = [
     "clustering",
     "clustering_reference",
     "distance_counts",
+    "mean_local_clustering",
     "measure",
     "measure_reference",
     "pack_bits",
@@ -91,7 +92,14 @@ def _clustering(graph: RelationalGraph) -> float:
         closed = ((table @ table) * table).sum(1, dtype=np.float64)
         degree = table.sum(1, dtype=np.float64)
         possible = degree * (degree - 1)
-    local = np.divide(closed, possible, out=np.zeros_like(closed), where=possible > 0)
+    return mean_local_clustering(closed, possible)
+
+
+def mean_local_clustering(closed: np.ndarray, possible: np.ndarray) -> float:
+    """C from how many ordered pairs of neighbours each node has, and how many of them are linked.
+
+    Shapes: closed, possible (n,)."""
+    local = np.divide(closed, possible, out=np.zeros(len(closed)), where=possible > 0)
     return sum(np.sort(local).tolist()) / len(local)
 
 
