@@ -77,44 +77,55 @@ def scatter_blocks(blocks: Tensor, positions: Tensor, shape: tuple[int, ...]) ->
 
 
 @dataclass(frozen=True, eq=False)
-class _Side:
-    """Indices of one product: the pass forward, or back through the transposed weight.
-
-    Result nodes are sorted by the number of channels they gather and computed in groups, so that
-    little is padded. Sums and flattening run over groups of m nodes of (at most) C channels that
-    gather K.
+class _Group:
+    """Indices of one batched product: m result nodes of (at most) C channels that gather K.
 
     Shapes:
-        shapes: (m, C, K) of each group; features (sum m K,) channel gathered into each slot, the
-        one after the last (zeros) for padding; weights (sum m C K,) entry of `blocks`, anything
-        for padding; rows (channels,) where each channel is in the result of (sum m C, B); slots
-        (sum m C,) the reverse.
+        shape: (m, C, K); features (m K,) channel gathered into each slot, the one after the last
+        (zeros) for padding; weights (m C K,) entry of `blocks`, anything for padding; slots (m C,)
+        channel in each row of the result, the one after the last for padding.
     """
 
-    shapes: tuple[tuple[int, int, int], ...]
+    shape: tuple[int, int, int]
     features: Tensor
     weights: Tensor
-    rows: Tensor
     slots: Tensor
 
+    def to(self, device: torch.device) -> _Group:
+        names = ("features", "weights", "slots")
+        return _Group(self.shape, *(getattr(self, name).to(device) for name in names))
+
+    def gather(self, channels: Tensor) -> Tensor:
+        """(channels + 1, B) -> (m, K, B)."""
+        return channels.index_select(0, self.features).view(len(self), self.shape[2], -1)
+
+    def result(self, channels: Tensor) -> Tensor:
+        """(channels + 1, B) of the result -> (m, C, B)."""
+        return channels.index_select(0, self.slots).view(len(self), self.shape[1], -1)
+
+    def matrix(self, blocks: Tensor) -> Tensor:
+        """(T,) -> (m, C, K)."""
+        return blocks.index_select(0, self.weights).view(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """A pass forward, or back through the transposed weight.
+
+    Result nodes are sorted by the number of channels they gather, so that the groups pad little.
+
+    Shapes:
+        rows (channels,) where each channel is in the results of the groups, one behind the other.
+    """
+
+    groups: tuple[_Group, ...]
+    rows: Tensor
+
     def to(self, device: torch.device) -> _Side:
-        names = ("features", "weights", "rows", "slots")
-        return _Side(self.shapes, *(getattr(self, name).to(device) for name in names))
-
-    def inputs(self, gathered: Tensor) -> list[Tensor]:
-        """(sum m K, B) -> (m, K, B) of each group."""
-        parts = gathered.split([m * k for m, _, k in self.shapes])
-        return [part.view(m, k, -1) for part, (m, _, k) in zip(parts, self.shapes)]
-
-    def outputs(self, result: Tensor) -> list[Tensor]:
-        """(sum m C, B) -> (m, C, B) of each group."""
-        parts = result.split([m * c for m, c, _ in self.shapes])
-        return [part.view(m, c, -1) for part, (m, c, _) in zip(parts, self.shapes)]
-
-    def matrices(self, weights: Tensor) -> list[Tensor]:
-        """(sum m C K,) -> (m, C, K) of each group."""
-        parts = weights.split([m * c * k for m, c, k in self.shapes])
-        return [part.view(shape) for part, shape in zip(parts, self.shapes)]
+        return _Side(tuple(group.to(device) for group in self.groups), self.rows.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,42 +204,39 @@ def _side(
     """
     widths, ends = (receives * source).sum(1), to.cumsum()
     order = np.argsort(-widths, kind="stable")
-    shapes, features, weights, slots = [], [], [], []
     rows = np.empty(int(to.sum()), dtype=np.int32)
     positions = np.empty(int((widths * to).sum()), dtype=np.int32)
-    row = entry = 0
-    for group in np.array_split(order, min(GROUPS, len(order))):
-        height, width = int(to[group].max()), int(widths[group].max())
-        shapes.append((len(group), height, width))
-        for i in group:
+    groups, row, entry = [], 0, 0
+    for nodes in np.array_split(order, min(GROUPS, len(order))):
+        shape = (len(nodes), int(to[nodes].max()), int(widths[nodes].max()))
+        features = np.full((shape[0], shape[2]), source.sum())
+        weights, slots = np.zeros(shape), np.full(shape[:2], to.sum())
+        for k, i in enumerate(nodes):
             channels = np.arange(ends[i] - to[i], ends[i])
             columns = receives[i].repeat(source).nonzero()[0]
-            missing = height - to[i], width - len(columns)
-            features.append(np.pad(columns, (0, missing[1]), constant_values=int(source.sum())))
             own = number[channels][:, columns]
-            weights.append(np.pad(own, ((0, missing[0]), (0, missing[1]))).ravel())
-            slots.append(np.pad(channels, (0, missing[0])))
+            features[k, : len(columns)], slots[k, : to[i]] = columns, channels
+            weights[k, : to[i], : len(columns)] = own
             rows[channels] = row + np.arange(to[i])
-            inside = np.arange(to[i])[:, None] * width + np.arange(len(columns))
-            positions[own] = entry + inside
-            row, entry = row + height, entry + height * width
-    tables = (np.concatenate(features), np.concatenate(weights), rows, np.concatenate(slots))
-    tensors = (torch.from_numpy(table.astype(np.int32)) for table in tables)
-    return _Side(tuple(shapes), *tensors), positions
+            positions[own] = entry + np.arange(to[i])[:, None] * shape[2] + np.arange(len(columns))
+            row, entry = row + shape[1], entry + shape[1] * shape[2]
+        tables = (torch.from_numpy(t.astype(np.int32).ravel()) for t in (features, weights, slots))
+        groups.append(_Group(shape, *tables))
+    return _Side(tuple(groups), torch.from_numpy(rows)), positions
 
 
 class _BlockLinear(torch.autograd.Function):
-    """(B, in), (T,) -> (B, out), and the gathered input for the gradient of the weights."""
+    """(B, in), (T,) -> (B, out), and the input with channels first for the gradient."""
 
     @staticmethod
     def forward(input: Tensor, blocks: Tensor, plan: BlockPlan) -> tuple[Tensor, Tensor]:
-        gathered = _channels_first(input).index_select(0, plan.forward.features)
-        return _product(blocks, gathered, plan.forward), gathered
+        channels = _channels_first(input)
+        return _product(blocks, channels, plan.forward), channels
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
         ctx.plan = inputs[2]
-        ctx.set_materialize_grads(False)  # else zeros are made for the gathered input
+        ctx.set_materialize_grads(False)  # else zeros are made for the second output
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(inputs[1], output[1])
 
@@ -239,15 +247,13 @@ class _BlockLinear(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor | None, None]:
         if grad is None:
             return None, None, None
-        blocks, gathered = ctx.saved_tensors
-        plan: BlockPlan = ctx.plan
+        blocks, channels = ctx.saved_tensors
         received = _channels_first(grad)
         to_input = to_blocks = None
         if ctx.needs_input_grad[0]:
-            neighbours = received.index_select(0, plan.backward.features)
-            to_input = _product(blocks, neighbours, plan.backward)
+            to_input = _product(blocks, received, ctx.plan.backward)
         if ctx.needs_input_grad[1]:
-            to_blocks = _outer(received.index_select(0, plan.forward.slots), gathered, plan)
+            to_blocks = _outer(received, channels, ctx.plan)
         return to_input, to_blocks, None
 
 
@@ -260,30 +266,25 @@ def _channels_first(features: Tensor) -> Tensor:
     return found
 
 
-def _product(blocks: Tensor, gathered: Tensor, side: _Side) -> Tensor:
-    """The blocks of each node times what it gathered.
+def _product(blocks: Tensor, channels: Tensor, side: _Side) -> Tensor:
+    """The blocks of each node times what it gathers.
+
+    What a group gathers is used before the next group gathers, so that it stays in the cache.
 
     Shapes:
-        blocks (T,), gathered (sum m K, B) -> (B, channels).
+        blocks (T,), channels (in + 1, B) -> (B, out).
     """
-    weights = blocks.index_select(0, side.weights)
-    result = gathered.new_empty(len(side.slots), gathered.shape[1])
-    for matrix, source, target in zip(
-        side.matrices(weights), side.inputs(gathered), side.outputs(result)
-    ):
-        torch.bmm(matrix, source, out=target)
-    return result.index_select(0, side.rows).t().contiguous()
+    parts = [torch.bmm(g.matrix(blocks), g.gather(channels)).flatten(0, 1) for g in side.groups]
+    return torch.cat(parts).index_select(0, side.rows).t().contiguous()
 
 
-def _outer(received: Tensor, gathered: Tensor, plan: BlockPlan) -> Tensor:
-    """The gradient of the blocks. Shapes: (sum m C, B), (sum m K, B) -> (T,)."""
-    side = plan.forward
-    products = gathered.new_empty(len(side.weights))
-    for target, source, matrix in zip(
-        side.outputs(received), side.inputs(gathered), side.matrices(products)
-    ):
-        torch.bmm(target, source.transpose(1, 2), out=matrix)
-    return products.index_select(0, plan.positions)
+def _outer(received: Tensor, channels: Tensor, plan: BlockPlan) -> Tensor:
+    """The gradient of the blocks. Shapes: (out + 1, B), (in + 1, B) -> (T,)."""
+    parts = [
+        torch.bmm(group.result(received), group.gather(channels).mT).flatten()
+        for group in plan.forward.groups
+    ]
+    return torch.cat(parts).index_select(0, plan.positions)
 
 
 def block_linear(
