@@ -57,7 +57,7 @@ def draw_ranges(studies: Sequence[TaskStudy]) -> Figure:
 def draw_correlations(tasks: Sequence[str], pairs: Mapping[tuple[str, str], TaskPair]) -> Figure:
     """Pearson correlation of every two tasks over the graphs that they share."""
     size = len(tasks)
-    figure, (ax,) = canvas(2.6 + 0.72 * size, 1.9 + 0.62 * size)
+    figure, (ax,) = canvas(3.4 + 0.72 * size, 2.2 + 0.62 * size)
     table = np.full((size, size), np.nan)
     for i, first in enumerate(tasks):
         for j, second in enumerate(tasks):

@@ -13,6 +13,7 @@ from graph2nn.relational.analysis.drawing import COLOURS, ERROR_LABEL, canvas, t
 from graph2nn.relational.analysis.heatmaps import draw_rectangle, paint_cells
 from graph2nn.relational.analysis.slices import WINDOWS, Slice
 from graph2nn.relational.analysis.study import TaskStudy
+from graph2nn.relational.means import GraphMeans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,33 +47,61 @@ def draw_slices(study: TaskStudy) -> Figure:
 
 
 def draw_control(study: TaskStudy, control: Control) -> Figure:
-    """Error against degree, and the map of what degree and width leave unexplained."""
-    figure, (left, right) = canvas(9.6, 4.3, 1, 2)
+    """Error against degree, against C at nearly equal degree, and over (C, L) without degree."""
+    figure, (left, middle, right) = canvas(14.0, 4.3, 1, 3)
     means = study.means.take(~study.means.is_baseline)
-    fit, residual = degree_fit(means)
-    k = means.extra["k_degree"]
-    order, small = np.argsort(k), len(means) > _CROWDED
-    dots = left.scatter(
-        k, means.mean, c=means.C, s=5 if small else 26, cmap="plasma", vmin=0, vmax=1,
-        linewidths=0, rasterized=small,
-    )  # fmt: skip
-    left.plot(k[order], fit[order], color="black", linewidth=1.5, label="degree and width alone")
-    left.set_xscale("log", base=2)
-    left.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    left.legend(fontsize=8, frameon=False)
-    tidy(left, title="error against degree", x="mean degree k", y=ERROR_LABEL)
-    figure.colorbar(dots, ax=left, pad=0.01).set_label("C", fontsize=9)
+    _draw_degree(left, means)
+    _draw_bands(middle, study)
+    residual = degree_fit(means)[1]
     reach = float(np.percentile(np.abs(residual), 95))
     mappable = paint_cells(right, means, residual, study.binning, -reach, reach, "RdBu_r")
     draw_rectangle(right, control.spot, study.binning, "controlled")
     if "published" in study.main_spots:
         draw_rectangle(right, study.main_spots["published"], study.binning, "published")
-    right.legend(fontsize=8, frameon=False, loc="upper left")
+    right.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="upper left")
     tidy(right, title="error without degree and width", x=_NAMES["C"], y=_NAMES["L"])
     bar = figure.colorbar(mappable, ax=right, pad=0.01, extend="both")
     bar.set_label("difference (percent points)", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
     figure.suptitle(study.task, fontsize=12)
     return figure
+
+
+def _draw_degree(ax: Axes, means: GraphMeans) -> None:
+    k, crowded = means.extra["k_degree"], len(means) > _CROWDED
+    dots = ax.scatter(
+        k, means.mean, c=means.C, s=3 if crowded else 26, cmap="plasma", vmin=0, vmax=1,
+        linewidths=0, rasterized=crowded,
+    )  # fmt: skip
+    line = np.geomspace(k.min(), k.max(), 100)
+    fit = np.polyval(np.polyfit(np.log(k), means.mean, 2), np.log(line))
+    ax.plot(line, fit, color="black", linewidth=1.5, label="parabola in log k")
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.legend(fontsize=8, frameon=False)
+    tidy(ax, title="error against degree", x="mean degree k", y=ERROR_LABEL)
+    bar = ax.figure.colorbar(dots, ax=ax, pad=0.01)  # type: ignore[union-attr]
+    bar.set_label(_NAMES["C"], fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _draw_bands(ax: Axes, study: TaskStudy) -> None:
+    """A parabola in C for each band of degree, with its lowest point."""
+    from matplotlib import colormaps
+
+    shades = colormaps["viridis"](np.linspace(0, 0.9, max(len(study.bands), 1)))
+    for band, shade in zip(study.bands, shades):
+        line = np.linspace(band.C.min(), band.C.max(), 100)
+        if len(band.mean) <= _CROWDED:
+            ax.plot(band.C, band.mean, ".", color=shade, markersize=5)
+        label = f"k {band.k_low:.1f} – {band.k_high:.1f}"
+        ax.plot(line, np.polyval(band.c_fit, line), color=shade, linewidth=1.8, label=label)
+        if band.c_interior:
+            lowest = np.polyval(band.c_fit, band.c_minimum)
+            ax.plot(band.c_minimum, lowest, "o", color="white", markeredgecolor=shade, zorder=4)
+    if study.bands:
+        ax.legend(fontsize=8, frameon=False)
+    tidy(ax, title="at nearly equal degree", x=_NAMES["C"], y=ERROR_LABEL)
 
 
 def draw_epochs(curves: Sequence[EpochCurve]) -> Figure:

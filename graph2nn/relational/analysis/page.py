@@ -19,7 +19,8 @@ FIGURES = {
     "sweet_spots": "Ranges of C and L of the sweet spots; the circle is the best graph or cell.",
     "heatmap": "Mean error over (C, L), dark is good; rectangles are sweet spots.",
     "slices": "Error along L and along C with a parabola and its 95 % band.",
-    "control": "Error against degree, and what degree and width leave unexplained.",
+    "control": "Error against degree; against C among graphs of nearly equal degree; over (C, L) "
+    "without the part of degree and width.",
     "correlations": "Pearson correlation of tasks over the graphs that they share.",
     "correlations_scatter": "The graphs behind each correlation; the star is the complete graph.",
     "epochs": "Correlation of the errors at each epoch with the final ones.",
@@ -34,6 +35,7 @@ TABLES = {
     "cells": "mean error of every coarse cell",
     "slices": "parabolas along C and L",
     "control": "C and L against degree and width",
+    "degree_bands": "best C and L among graphs of nearly equal degree",
     "correlations": "correlations of tasks",
     "epochs": "correlations of epochs with the last",
     "graph_counts": "correlations against the number of graphs",
@@ -125,6 +127,30 @@ def _control(studies: Iterable[TaskStudy]) -> list[str]:
         "explains after the other, with the p-value of its F test; mean error inside minus outside "
         "the published sweet spot, before and after degree and width are taken out."
     )
+    return [*_table(names, rows), "", note, "", *_bands(studies)]
+
+
+def _bands(studies: Iterable[TaskStudy]) -> list[str]:
+    rows = [
+        [
+            study.task,
+            f"{band.k_low:.1f} – {band.k_high:.1f}",
+            str(len(band.mean)),
+            _minimum(band.c_minimum, band.c_interior, band.C),
+            f"{band.c_r2:.2f}",
+            _minimum(band.l_minimum, band.l_interior, band.L),
+            f"{band.l_r2:.2f}",
+        ]
+        for study in studies
+        for band in study.bands
+    ]
+    if not rows:
+        return []
+    names = ["task", "degree k", "graphs", "best C", "R²", "best L", "R²"]
+    note = (
+        "Parabolas within bands of degree, where width hardly changes either. In brackets the "
+        "range of the graphs, where the minimum lies outside it."
+    )
     return [*_table(names, rows), "", note, ""]
 
 
@@ -178,6 +204,12 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         f"|{'---|' * len(names)}",
         *(f"| {' | '.join(row)} |" for row in rows),
     ]
+
+
+def _minimum(place: float, interior: bool, values: np.ndarray) -> str:
+    if interior:
+        return f"{place:.2f}"
+    return f"none ({values.min():.2f} – {values.max():.2f})"
 
 
 def _range(pair: tuple[float, float]) -> str:

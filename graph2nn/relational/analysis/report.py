@@ -176,6 +176,7 @@ def _write_tables(report: Report, out: Path) -> None:
         "cells": tables.cell_rows(report.studies.values()),
         "slices": tables.slice_rows(studies),
         "control": tables.control_rows(studies),
+        "degree_bands": tables.band_rows(studies),
         "correlations": tables.pair_rows(report.pairs.values()),
         "epochs": tables.epoch_rows(report.epochs.values()),
         "graph_counts": tables.graph_count_rows(report.graph_counts.values()),

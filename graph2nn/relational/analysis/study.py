@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from graph2nn.relational.analysis.bands import Band, degree_bands
 from graph2nn.relational.analysis.cells import Binning, binning_for, num_nodes_of
 from graph2nn.relational.analysis.control import Control, control_for_degree
 from graph2nn.relational.analysis.heldout import HeldOut, Selection, held_out, selection
@@ -47,6 +48,7 @@ class TaskStudy:
         held: detail of "held out", of cells where `many`.
         chosen: how much the lowest mean owes to luck.
         control: of degree and width.
+        bands: graphs of nearly equal degree.
         slices: by "C" and "L".
         better: graphs whose error is below that of the complete graph: share by mean, then number
             by test and correction.
@@ -61,6 +63,7 @@ class TaskStudy:
     held: HeldOut | None = None
     chosen: Selection | None = None
     control: Control | None = None
+    bands: list[Band] = field(default_factory=list)
     slices: dict[str, Slice] = field(default_factory=dict)
     better: dict[str, float] = field(default_factory=dict)
 
@@ -100,6 +103,7 @@ def study_task(means: GraphMeans, notes: list[str], *, rank: int = 0) -> TaskStu
     if held is not None:
         (study.cell_spots if many else study.spots)["held out"] = held.spot
     control = _controlled(study, notes)
+    study.bands.extend(attempt(notes, lambda: degree_bands(means)) or [])
     for along in ("L", "C"):
         part = attempt(notes, partial(take_slice, means, along))
         if part is not None:

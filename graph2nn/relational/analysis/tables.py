@@ -19,6 +19,7 @@ from graph2nn.relational.means import GraphMeans
 from graph2nn.training.checkpoint import write_atomic
 
 __all__ = [
+    "band_rows",
     "cell_rows",
     "control_rows",
     "epoch_rows",
@@ -108,6 +109,32 @@ def control_rows(studies: Iterable[TaskStudy]) -> list[Row]:
         }
         for study in studies
         if study.control is not None
+    ]
+
+
+def band_rows(studies: Iterable[TaskStudy]) -> list[Row]:
+    """Best C and L among graphs of nearly equal degree; minima outside the graphs are marked."""
+    return [
+        {
+            "task": study.task,
+            "k_min": band.k_low,
+            "k_max": band.k_high,
+            "graphs": len(band.mean),
+            "C_min": band.C.min(),
+            "C_max": band.C.max(),
+            "best_C": band.c_minimum,
+            "best_C_inside": int(band.c_interior),
+            "r2_C": band.c_r2,
+            "L_min": band.L.min(),
+            "L_max": band.L.max(),
+            "best_L": band.l_minimum,
+            "best_L_inside": int(band.l_interior),
+            "r2_L": band.l_r2,
+            "error": band.mean.mean(),
+            "lowest_error": band.mean.min(),
+        }
+        for study in studies
+        for band in study.bands
     ]
 
 
