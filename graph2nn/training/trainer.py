@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from graph2nn.training.checkpoint import load_checkpoint
@@ -22,7 +22,7 @@ from graph2nn.training.config import to_dict
 from graph2nn.training.recipe import Recipe
 from graph2nn.training.runs import RunFolder
 from graph2nn.training.stacking import Template, make_units
-from graph2nn.training.units import Tally, Unit
+from graph2nn.training.units import HALVES, Tally, Unit
 from graph2nn.vision.augment import Augment
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.image_data import ImageData
@@ -127,6 +127,10 @@ class _Data:
         self.test = Batches(test.to(device), recipe.test_batch_size, train=False, device=device)
         self.schedule = recipe.lr_schedule(len(self.train))
 
+    def as_input(self, images: Tensor) -> Tensor:
+        """In the half precision of the recipe, once for all networks instead of once for each."""
+        return images.to(HALVES[self.recipe.amp])
+
     def for_statistics(self, epoch: int) -> Any:
         """Training batches that precise normalisation statistics come from."""
         if not self.recipe.precise_bn:
@@ -159,7 +163,9 @@ class _Training:
 
     def fit(self) -> list[Record]:
         total = self.recipe.epochs * len(self.data.train)
-        with tqdm(total=total, initial=self._step, unit="step", disable=not self.progress) as bar:
+        with tqdm(
+            total=total, initial=self._step, unit="step", leave=None, disable=not self.progress
+        ) as bar:
             while self.done < self.recipe.epochs:
                 if self.done >= 0 and self.data.train.epoch == self.done:
                     self._train_epoch(bar)
@@ -183,6 +189,7 @@ class _Training:
         step = self._step
         for images, labels in self.data.train:
             factor, draw = self.data.schedule(step), self._dropout_seed(step)
+            images = self.data.as_input(images)
             for unit in active:
                 self._seed_draws(draw)
                 unit.train_step(images, labels, factor)
@@ -214,6 +221,7 @@ class _Training:
         with ExitStack() as stack:
             contexts = [stack.enter_context(unit.precise_statistics()) for unit in active]
             for images, _ in self.data.for_statistics(epoch):
+                images = self.data.as_input(images)
                 for unit, context in zip(active, contexts):
                     self._seed_draws(draw)
                     unit.statistics_step(images, context)
@@ -225,6 +233,7 @@ class _Training:
         for unit, _ in active:
             unit.train(False)
         for images, labels in self.data.test:
+            images = self.data.as_input(images)
             for unit, tally in active:
                 unit.test_step(images, labels, tally)
         outcome = [

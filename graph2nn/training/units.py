@@ -14,9 +14,10 @@ from graph2nn.training.optim import make_optimizer, set_learning_rate
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
 
-__all__ = ["Single", "Tally", "Unit", "topk_correct"]
+__all__ = ["HALVES", "Single", "Tally", "Unit", "topk_correct"]
 
-_HALVES = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+HALVES = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the operations that bear it compute in, by name of `Recipe.amp`."""
 
 
 def topk_correct(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,7 +173,7 @@ class Unit(ABC):
 
     def _amp_logits(self, images: Tensor) -> Tensor:
         amp = self.recipe.amp
-        with torch.autocast(self.device.type, _HALVES[amp], enabled=amp != "none"):
+        with torch.autocast(self.device.type, HALVES[amp], enabled=amp != "none"):
             return self.logits(images)
 
 
