@@ -24,6 +24,7 @@ CORE = [
     "pillow",
 ]
 EXTRAS = {
+    "fast": ["numba"],
     "vision": ["torchvision"],
     "zoo": ["torchvision", "timm"],
     "hub": ["huggingface_hub", "safetensors"],
@@ -64,7 +65,7 @@ setup(
     python_requires=">=3.10",
     packages=packages(),
     package_dir=PACKAGE_DIR,
-    package_data={"": ["py.typed"]},
+    package_data={"": ["py.typed"], "graph2nn.relational": ["graph_sets.npz"]},
     install_requires=CORE,
     extras_require=extras(),
     classifiers=[
