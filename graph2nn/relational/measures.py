@@ -302,12 +302,12 @@ def measure_reference(graph: RelationalGraph | np.ndarray | Any) -> dict[str, fl
     gap = float(np.sort(nx.normalized_laplacian_spectrum(plain))[1])
     lengths = dict(nx.all_pairs_shortest_path_length(found))
     pairs = [d for row in lengths.values() for d in row.values() if d]
-    n = len(found)
+    n, regular = len(found), len({d for _, d in found.degree()}) == 1  # 0 / 0 in networkx
     return {
         "C": clustering_reference(graph),
         "L": path_length_reference(graph),
         "diameter": max(pairs) if len(pairs) == n * (n - 1) else float("inf"),
         "efficiency": sum(1 / d for d in pairs) / (n * (n - 1)),
-        "assortativity": float(nx.degree_assortativity_coefficient(found)),
+        "assortativity": float("nan") if regular else nx.degree_assortativity_coefficient(found),
         "spectral_gap": gap,
     }

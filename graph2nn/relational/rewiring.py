@@ -146,8 +146,9 @@ class _PlainState:
         self.dist[lost] = _searched(self.table, lost)
         self._flip(u, w, 2)
         one, two = self.dist[u].copy(), self.dist[w].copy()
-        through = np.minimum(one[:, None] + two, two[:, None] + one) + 1
-        np.minimum(self.dist, through, out=self.dist)
+        near = np.flatnonzero(np.abs(one - two) > 1)
+        through = np.minimum(one[near, None] + two, two[near, None] + one) + 1
+        self.dist[near] = np.minimum(self.dist[near], through)
 
     def _flip(self, u: int, v: int, change: int) -> None:
         shared = self.table[u] & self.table[v]

@@ -165,9 +165,8 @@ def draw_sweep(found: SweepFile, path: str | Path) -> Path:
     figure = Figure(figsize=(7, 5.5), layout="constrained")
     axes = figure.add_subplot()
     step = max(1, len(sweep.C) // 200_000)  # more points would only hide each other
-    axes.plot(
-        sweep.C[::step], sweep.L[::step], ",", color="0.8", label=f"all {len(sweep.C):,} (sample)"
-    )
+    axes.plot(sweep.C[::step], sweep.L[::step], ",", color="0.8")
+    axes.plot([], [], ".", color="0.8", label=f"all: {len(sweep.C)}")  # a pixel is no legend
     style = {
         "fine": (".", 2, "tab:blue"),
         "medium": ("o", 3, "tab:orange"),
