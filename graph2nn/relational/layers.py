@@ -61,11 +61,11 @@ class RelationalLayer(nn.Module):
         """To be called at the end of the constructor, when `weight` is there."""
         _check_execution(execution)
         out_channels, in_channels = self.weight.shape[:2]
-        table = torch.from_numpy(relational_mask(graph, in_channels, out_channels))
-        mask = table.reshape(*table.shape, *[1] * (self.weight.dim() - 2))
+        mask = torch.from_numpy(relational_mask(graph, in_channels, out_channels))
         self.graph, self.execution = graph, "masked"
-        self.density = float(table.count_nonzero()) / table.numel()
-        self.register_buffer("mask", mask.to(self.weight.device), persistent=False)
+        self.density = float(mask.count_nonzero()) / mask.numel()
+        mask = mask.view(*mask.shape, *[1] * (self.weight.dim() - 2)).to(self.weight.device)
+        self.register_buffer("mask", mask, persistent=False)
         self.reset_parameters(generator)
         self.set_execution(execution)
 
@@ -80,9 +80,10 @@ class RelationalLayer(nn.Module):
         """
         if "mask" not in self._buffers:
             return  # the constructor of torch's layer, before there is a mask
-        execution = self.execution
-        table = relational_mask(self.graph, self.mask.shape[1], self.mask.shape[0])
-        self.mask.copy_(torch.from_numpy(table).view(self.mask.shape))
+        execution, table = self.execution, self._table()
+        self.mask.copy_(table.view(self.mask.shape))
+        if execution == "blocks":
+            self._positions.copy_(table.flatten().nonzero().flatten())
         self.set_execution("masked")
         with torch.no_grad():
             self.weight.normal_(0, self.initial_std(), generator=generator).mul_(self.mask)
@@ -121,11 +122,16 @@ class RelationalLayer(nn.Module):
             self.weight.mul_(self.mask)
         self.execution = execution
 
+    def _table(self) -> Tensor:
+        """The mask made anew, (out, in) on the CPU."""
+        out_channels, in_channels = self.mask.shape[:2]
+        return torch.from_numpy(relational_mask(self.graph, in_channels, out_channels))
+
     def _pack(self) -> None:
         weight = self._parameters.pop("weight")
         assert weight is not None
         self._shape = tuple(weight.shape)
-        positions = self.mask.flatten().nonzero().flatten()
+        positions = self._table().flatten().nonzero().flatten().to(weight.device)
         self.register_buffer("_positions", positions, persistent=False)
         values = weight.detach().flatten(0, 1)[positions]
         self._prepend("blocks", nn.Parameter(values, requires_grad=weight.requires_grad))
@@ -186,7 +192,7 @@ class RelationalLayer(nn.Module):
                 self.weight.mul_(self.mask)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "weight" and self.__dict__.get("execution") == "blocks":
+        if name == "weight" and "blocks" in self.__dict__.get("_parameters", ()):
             return self.effective_weight()
         return super().__getattr__(name)
 
