@@ -12,7 +12,7 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("predict", "deepnets", "train_step", "leak")
+SCRIPTS = ("predict", "deepnets", "train_step", "leak", "width_matching")
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("deepnets", "generation, networks/s"),
         ("train_step", "outside the networks"),
         ("leak", "MB a prediction"),
+        ("width_matching", "networks built"),
     ],
 )
 def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

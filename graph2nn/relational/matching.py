@@ -10,7 +10,7 @@ from graph2nn.relational.architecture import SMALL_IMAGE, Architecture, architec
 from graph2nn.relational.counting import Counts, EntryTable, count_layers
 from graph2nn.relational.graph import RelationalGraph
 
-__all__ = ["WidthMatch", "match_width", "search_dims"]
+__all__ = ["WidthMatch", "clear_matches", "match_width", "search_dims"]
 
 Dims = tuple[int, ...]
 Flops = Callable[[Dims], int]
@@ -93,7 +93,14 @@ def match_width(
 _CACHE: dict[tuple, WidthMatch] = {}
 
 
-def search_dims(flops: Flops, start: Sequence[int], reference: int, *, rounds: int, upper: bool):
+def clear_matches() -> None:
+    """Forget all cached results of `match_width`."""
+    _CACHE.clear()
+
+
+def search_dims(
+    flops: Flops, start: Sequence[int], reference: int, *, rounds: int, upper: bool
+) -> Dims:
     """The published search. Each step rescales all widths by the ratios of the current integers.
 
     Args:
