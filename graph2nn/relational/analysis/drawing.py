@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from graph2nn.training.checkpoint import write_atomic
 
@@ -12,7 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "ERROR_LABEL", "FORMATS", "STYLES", "canvas", "save_figure", "tidy"]
+__all__ = [
+    "COLOURS",
+    "ERROR_LABEL",
+    "FORMATS",
+    "STYLES",
+    "canvas",
+    "check_formats",
+    "save_figure",
+    "tidy",
+]
 
 FORMATS = ("png", "pdf", "svg")
 """Formats that figures can be written in."""
@@ -63,16 +74,23 @@ def save_figure(
     Raises:
         ValueError: a format that is not one of `FORMATS`.
     """
-    unknown = [kind for kind in formats if kind not in FORMATS]
-    if unknown:
-        raise ValueError(f"figure format {unknown[0]!r}: expected one of {', '.join(FORMATS)}")
+    check_formats(formats)
     undated = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    return [
-        write_atomic(
-            Path(folder) / f"{name}.{kind}",
-            lambda file, kind=kind: figure.savefig(  # type: ignore[misc]
-                file, format=kind, dpi=110, metadata=undated[kind]
-            ),
-        )
-        for kind in formats
-    ]
+    written = []
+    for kind in formats:
+        data = io.BytesIO()
+        figure.savefig(data, format=kind, dpi=110, metadata=undated[kind])
+        path = Path(folder) / f"{name}.{kind}"
+        written.append(write_atomic(path, partial(_copy, data.getvalue())))
+    return written
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raises ValueError for a format that is not one of `FORMATS`."""
+    unknown = [kind for kind in formats if kind not in FORMATS]
+    if unknown or isinstance(formats, str):
+        raise ValueError(f"figure formats {formats!r}: expected a list of {', '.join(FORMATS)}")
+
+
+def _copy(data: bytes, file: IO[bytes]) -> None:
+    file.write(data)

@@ -195,7 +195,7 @@ def _figures(report: Report) -> list[str]:
         links = ", ".join(f"[{path.name}]({path.name})" for path in paths)
         lines += [f"{text} {links}", ""]
         lines += [f"![{name}]({shown.name})", ""] if shown else []
-    return lines or ["None: see what was not computed.", ""]
+    return lines or ["None.", ""]
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -24,7 +24,7 @@ from graph2nn.relational.analysis.curves import (
     draw_graph_counts,
     draw_slices,
 )
-from graph2nn.relational.analysis.drawing import save_figure
+from graph2nn.relational.analysis.drawing import check_formats, save_figure
 from graph2nn.relational.analysis.heatmaps import draw_heatmaps
 from graph2nn.relational.analysis.page import render_page
 from graph2nn.relational.analysis.sources import Source, open_source
@@ -88,7 +88,7 @@ def analyze(
         task: only these tasks.
         compare: another source; its tasks join the correlations and the ranges of sweet spots, as
             "NAME (published)" or "NAME (other)".
-        formats: of the figures; "png", "pdf", "svg".
+        formats: of the figures; "png", "pdf", "svg". None of them: tables only.
         as_published: compare with the graph that the original compared with (of the MLP the third
             best), and fill missing runs as it did where tasks are correlated. By default only for
             the published results.
@@ -103,6 +103,7 @@ def analyze(
         >>> report.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
         0.658...
     """
+    check_formats(formats)
     opened, notes = open_source(source), []  # type: tuple[Source, list[str]]
     chosen = opened.tasks(task)
     exactly = opened.published if as_published is None else as_published
@@ -130,7 +131,8 @@ def analyze(
         page=Path(out) / "report.md",
     )  # fmt: skip
     _write_tables(report, Path(out))
-    _write_figures(report, Path(out), formats)
+    if formats:
+        _write_figures(report, Path(out), formats)
     text = render_page(report, opened.where)
     write_atomic(report.page, lambda file: file.write(text.encode()))
     return report

@@ -135,13 +135,14 @@ def seed_correlations(means: GraphMeans) -> np.ndarray:
 def reliability(means: GraphMeans) -> float:
     """Share of the variance of graph means that is not noise of seeds.
 
-    No predictor of the means can have a larger R2. NaN without two graphs and two seeds.
+    No predictor of the means can have a larger R2. NaN without two seeds of two graphs that differ.
     """
     generated = means.take(~means.is_baseline)
     if len(generated) < 2 or generated.count.max(initial=0) < 2:
         return float("nan")
     within = np.nanmean(generated.std(ddof=1) ** 2) / generated.count.mean()
-    return float(1 - within / generated.mean.var(ddof=1))
+    total = generated.mean.var(ddof=1)
+    return float(1 - within / total) if total > 0 else float("nan")
 
 
 def _one_sided(groups: Groups, reference: int, test: str, sign: float) -> np.ndarray:
@@ -163,6 +164,7 @@ def _one_sided(groups: Groups, reference: int, test: str, sign: float) -> np.nda
         free = _divided(squared**2, _divided(a**2, n - 1) + _divided(b**2, m - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (groups.mean[reference] - groups.mean) * sign / np.sqrt(squared)
+    t = np.where((squared == 0) & np.isnan(t), 0.0, t)  # all runs of both equal: no difference
     free = np.where(squared == 0, np.maximum(n + m - 2, 1), free)
     return stats.t.cdf(t, np.where(free > 0, free, np.nan))
 
