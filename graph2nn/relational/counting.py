@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -161,12 +162,16 @@ def count(
     return count_layers(layers(sizes), entries)
 
 
-def count_flops(name: str, graph: RelationalGraph | None, dims=None, **sizes) -> int:
+def count_flops(
+    name: str, graph: RelationalGraph | None, dims: Sequence[int] | None = None, **sizes: Any
+) -> int:
     """`count(...).flops`."""
     return count(name, graph, dims, **sizes).flops
 
 
-def count_params(name: str, graph: RelationalGraph | None, dims=None, **sizes) -> int:
+def count_params(
+    name: str, graph: RelationalGraph | None, dims: Sequence[int] | None = None, **sizes: Any
+) -> int:
     """`count(...).params`."""
     return count(name, graph, dims, **sizes).params
 

@@ -56,26 +56,30 @@ def test_every_published_graph(task: str, published) -> None:
     assert not wrong
 
 
-BEST = {  # sparsity, p and seed of the published best graphs, and all their widths
-    "mlp": (0.128001, 0.128063, 4, [1522]),
-    "cnn6": (0.170251, 0.120983, 13, [158, 315, 631]),
-    "resnet34": (0.138784, 0.245008, 3, [165, 328, 659, 1318]),
-    "resnet34_sep": (0.168515, 0.342558, 23, [145, 288, 576, 1152]),
-    "resnet50": (0.316271, 0.073388, 8, [412, 822, 1644, 3288]),
-    "efficientnet_b0": (0.350341, 0.025772, 2, [30, 42, 74, 145, 203, 348, 580]),
+BEST = {  # sparsity, p, seed of the published best graphs; then all widths, and the multiply-adds
+    # and parameters that the original's code counts on networks of these widths
+    "mlp": (0.128001, 0.128063, 4, [1522], 2365124, 2375290),
+    "cnn6": (0.170251, 0.120983, 13, [158, 315, 631], 166503007, 1948006),
+    "resnet34": (0.138784, 0.245008, 3, [165, 328, 659, 1318], 3664349848, 23047072),
+    "resnet34_sep": (0.168515, 0.342558, 23, [145, 288, 576, 1152], 553719512, 3687493),
+    "resnet50": (0.316271, 0.073388, 8, [412, 822, 1644, 3288], 4090273322, 28200341),
+    "efficientnet_b0": (
+        *(0.350341, 0.025772, 2),
+        *([30, 42, 74, 145, 203, 348, 580], 386319325, 6152145),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BEST)
 def test_all_widths_of_the_best_graphs(name: str) -> None:
-    sparsity, p, seed, dims = BEST[name]
+    sparsity, p, seed, dims, flops, params = BEST[name]
     n = FAMILIES[name].num_nodes
     sizes = CIFAR if name == "mlp" else IMAGENET
     graph = ws_flex(n, n * sparsity, p, seed)
     match = match_width(name, graph, **sizes)
-    assert list(match.dims) == dims
+    assert (list(match.dims), match.flops, match.params) == (dims, flops, params)
     costs = count(name, graph, dims, **sizes)
-    assert (match.flops, match.params) == (costs.flops, costs.params)
+    assert (costs.flops, costs.params) == (flops, params)
 
 
 @pytest.mark.parametrize(("name", "dim"), [("mcwhole", 1426), ("mcvisual", 901), ("cat", 979)])
