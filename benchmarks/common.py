@@ -53,12 +53,17 @@ GHN2: dict[str, Any] = {
 FIELDS = ("VmRSS", "VmHWM")  # resident memory now and at its highest
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """A command line with the arguments that all benchmarks have."""
+def parser(description: str | None, *, reference: bool = True) -> argparse.ArgumentParser:
+    """A command line with the arguments that all benchmarks have.
+
+    Args:
+        reference: whether the script compares with the original hypernetworks (ppuda).
+    """
     found = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    found.add_argument("--reference", type=Path, metavar="PATH", help="an unpacked ppuda")
+    if reference:
+        found.add_argument("--reference", type=Path, metavar="PATH", help="an unpacked ppuda")
     found.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
     found.add_argument("--repeats", type=int, default=7, help="default: %(default)s")
     found.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
@@ -147,7 +152,7 @@ def reset_peak() -> float:
 def fresh_process(script: str, what: str, args: argparse.Namespace, *extra: str) -> dict[str, Any]:
     """Run `script --measure what` by itself; returns the JSON of its last line."""
     command = [sys.executable, script, "--measure", what, "--repeats", str(args.repeats), *extra]
-    if args.reference:
+    if getattr(args, "reference", None):
         command += ["--reference", str(args.reference)]
     if args.quick:
         command.append("--quick")
@@ -208,7 +213,7 @@ def report(args: argparse.Namespace, tables: Sequence[str], figures: dict[str, A
     """Print the tables and the machine; write the figures to `--out`."""
     machine = hardware()
     print("\n\n".join(tables))
-    if args.reference is None:
+    if "reference" in args and args.reference is None:
         print("\nWithout --reference: the original was not run, no ratios.")
     print(
         f"\n{machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread, "

@@ -92,7 +92,7 @@ def many(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    found = parser(__doc__)
+    found = parser(__doc__, reference=False)
     found.add_argument("--graphs", type=int, default=500, help="last row; default: %(default)s")
     args = found.parse_args(argv)
     names = list(BEST)
