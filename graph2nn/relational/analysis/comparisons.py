@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graph2nn.relational.analysis.correlation import TaskPair
-from graph2nn.relational.analysis.drawing import COLOURS, STYLES, canvas, tidy
+from graph2nn.relational.analysis.drawing import COLOURS, STYLES, canvas, spot_label, tidy
 from graph2nn.relational.analysis.study import TaskStudy
 
 if TYPE_CHECKING:
@@ -49,7 +49,12 @@ def draw_ranges(studies: Sequence[TaskStudy]) -> Figure:
     used = [name for name in STYLES if any(name == row[1] for row in rows)]
     handles = [_bar(STYLES[name]["color"]) for name in used]
     figure.legend(
-        handles, used, loc="outside lower center", ncols=len(used), fontsize=8, frameon=False
+        handles,
+        list(map(spot_label, used)),
+        loc="outside lower center",
+        ncols=len(used),
+        fontsize=8,
+        frameon=False,
     )
     return figure
 

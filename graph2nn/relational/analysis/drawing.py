@@ -22,6 +22,7 @@ __all__ = [
     "canvas",
     "check_formats",
     "save_figure",
+    "spot_label",
     "tidy",
 ]
 
@@ -39,6 +40,11 @@ STYLES: dict[str, dict[str, Any]] = {
     "controlled": {"color": "#0b8457", "linestyle": ":"},
 }
 """Of the sweet spots that are drawn."""
+
+
+def spot_label(name: str) -> str:
+    """What legends call a sweet spot."""
+    return "published test" if name == "published" else name
 
 
 def canvas(

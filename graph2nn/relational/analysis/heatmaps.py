@@ -13,7 +13,7 @@ from graph2nn.relational.analysis.cells import (
     cell_means,
     num_nodes_of,
 )
-from graph2nn.relational.analysis.drawing import ERROR_LABEL, STYLES, canvas, tidy
+from graph2nn.relational.analysis.drawing import ERROR_LABEL, STYLES, canvas, spot_label, tidy
 from graph2nn.relational.analysis.study import TaskStudy
 from graph2nn.relational.analysis.sweetspot import SweetSpot
 from graph2nn.relational.means import GraphMeans
@@ -113,7 +113,7 @@ def draw_rectangle(ax: Axes, spot: SweetSpot, binning: Binning, label: str) -> N
             l_high - l_low,
             fill=False,
             linewidth=2,
-            label=f"sweet spot, {label}",
+            label=f"sweet spot, {spot_label(label)}",
             edgecolor=style["color"],
             linestyle=style["linestyle"],
         )
@@ -128,15 +128,8 @@ def _mark(ax: Axes, study: TaskStudy, mappable: ScalarMappable) -> None:
     spot = study.spots.get("published")
     if spot is not None:
         rows.append((means, spot.best, "o", f"best graph {spot.mean:.2f} %", size))
-    for i, name in enumerate(study.named.graph_id):
-        rows.append((study.named, i, "D", "connectomes", 7))
-        ax.annotate(
-            f"{name} {study.named.mean[i]:.2f}",
-            (study.named.C[i], study.named.L[i]),
-            xytext=(6, 5),
-            textcoords="offset points",
-            fontsize=8,
-        )
+    rows += [(study.named, i, "D", "connectomes", 7) for i in range(len(study.named))]
+    _name_connectomes(ax, study.named)
     for source, i, marker, label, points in rows:
         face = mappable.to_rgba(source.mean[i])
         ax.plot(
@@ -144,6 +137,25 @@ def _mark(ax: Axes, study: TaskStudy, mappable: ScalarMappable) -> None:
             markeredgecolor="white" if marker == "o" else "black", markeredgewidth=1.2,
             label=label, linestyle="none", clip_on=False, zorder=5,
         )  # fmt: skip
+
+
+def _name_connectomes(ax: Axes, named: GraphMeans) -> None:
+    """Names with errors, in turn above and below their points, as two of them lie close."""
+    from matplotlib.patheffects import withStroke
+
+    for turn, i in enumerate(np.argsort(-named.L)):
+        above = turn % 2 == 0
+        ax.annotate(
+            f"{named.graph_id[i]} {named.mean[i]:.2f}",
+            (named.C[i], named.L[i]),
+            xytext=(5, 6) if above else (-5, -6),
+            textcoords="offset points",
+            ha="left" if above else "right",
+            va="bottom" if above else "top",
+            fontsize=8,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            zorder=6,
+        )
 
 
 def _legend(figure: Figure, ax: Axes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,14 +116,16 @@ def analyze(
             f"{name} ({other.label})": _study(other, name, [], other.published, renamed=True)
             for name in other.tasks(None)
         }
-    filled = [_for_correlation(study.means, exactly) for study in studies.values()]
-    filled += [_for_correlation(s.means, other is not None and other.published)
-               for s in others.values()]  # fmt: skip
+    filled = [_for_correlation(study, exactly) for study in studies.values()]
+    filled += [_for_correlation(s, other is not None and other.published) for s in others.values()]
     report = Report(
         studies=studies,
         others=others,
         pairs=_all_pairs(filled, len(studies), notes),
-        epochs=_gather(notes, chosen, lambda name: epoch_curve(opened.by_epoch, name)),
+        epochs=_gather(
+            notes, [n for n in chosen if not studies[n].means.is_baseline.all()],
+            lambda name: epoch_curve(opened.by_epoch, name),
+        ),
         graph_counts=_gather(
             notes, [n for n in chosen if studies[n].many],
             lambda name: graph_count_curve(studies[name].means),
@@ -145,27 +148,28 @@ def _study(
     return study_task(means, notes, rank=PUBLISHED_RANK.get(name, 0) if exactly else 0)
 
 
-def _for_correlation(means: GraphMeans, exactly: bool) -> GraphMeans:
-    return means.filled() if exactly else means
+def _for_correlation(study: TaskStudy, exactly: bool) -> GraphMeans:
+    return study.means.filled() if exactly else study.means
 
 
 def _all_pairs(
     means: Sequence[GraphMeans], own: int, notes: list[str]
 ) -> dict[tuple[str, str], TaskPair]:
-    """Every pair with a task of the source in it."""
+    """Every pair of tasks with generated graphs; notes only of those with one of the source."""
     pairs = {}
     for i, j in combinations(range(len(means)), 2):
-        if i < own:
-            pair = attempt(notes, lambda a=means[i], b=means[j]: compare_tasks(a, b))  # type: ignore[misc]
-            if pair is not None:
-                pairs[pair.first, pair.second] = pair
+        if means[i].is_baseline.all() or means[j].is_baseline.all():
+            continue
+        pair = attempt(notes if i < own else [], partial(compare_tasks, means[i], means[j]))
+        if pair is not None:
+            pairs[pair.first, pair.second] = pair
     return pairs
 
 
 def _gather(
     notes: list[str], names: Sequence[str], compute: Callable[[str], Any]
 ) -> dict[str, Any]:
-    found = {name: attempt(notes, lambda name=name: compute(name)) for name in names}  # type: ignore[misc]
+    found = {name: attempt(notes, partial(compute, name)) for name in names}
     return {name: result for name, result in found.items() if result is not None}
 
 
@@ -206,7 +210,9 @@ def _write_figures(report: Report, out: Path, formats: Sequence[str]) -> None:
         linked = {name for pair in report.pairs for name in pair}
         names = [study.task for study in everything if study.task in linked]
         save("correlations", draw_correlations(names[:_FEW_TASKS], report.pairs))
-        save("correlations_scatter", draw_scatter(list(report.pairs.values())[: 2 * _FEW_TASKS]))
+        shown = [pair for pair in report.pairs.values() if pair.first in report.studies]
+        if shown:
+            save("correlations_scatter", draw_scatter(shown[: 2 * _FEW_TASKS]))
     if report.epochs:
         save("epochs", draw_epochs(list(report.epochs.values())))
     if report.graph_counts:
