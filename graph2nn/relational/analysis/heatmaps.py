@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_heatmaps", "draw_rectangle", "grid_of_cells", "paint_cells"]
 
+_CLOSE = 0.3  # in L; names of connectomes nearer than this would overlap
 _C, _L = "clustering coefficient C", "average path length L"
 
 
@@ -140,11 +141,12 @@ def _mark(ax: Axes, study: TaskStudy, mappable: ScalarMappable) -> None:
 
 
 def _name_connectomes(ax: Axes, named: GraphMeans) -> None:
-    """Names with errors, in turn above and below their points, as two of them lie close."""
+    """Names with errors, above their points, or below where another one lies close above."""
     from matplotlib.patheffects import withStroke
 
-    for turn, i in enumerate(np.argsort(-named.L)):
-        above = turn % 2 == 0
+    for i in range(len(named)):
+        higher = named.L - named.L[i]
+        above = not ((higher > 0) & (higher < _CLOSE)).any()
         ax.annotate(
             f"{named.graph_id[i]} {named.mean[i]:.2f}",
             (named.C[i], named.L[i]),

@@ -105,46 +105,49 @@ def analyze(
         0.658...
     """
     check_formats(formats)
-    opened, notes = open_source(source), []  # type: tuple[Source, list[str]]
-    chosen = opened.tasks(task)
+    opened = open_source(source)
+    other = None if compare is None else open_source(compare, label="other")
     exactly = opened.published if as_published is None else as_published
-    studies = {name: _study(opened, name, notes, exactly) for name in chosen}
-    others, other = {}, None
-    if compare is not None:
-        other = open_source(compare, label="other")
-        others = {
-            f"{name} ({other.label})": _study(other, name, [], other.published, renamed=True)
-            for name in other.tasks(None)
-        }
-    filled = [_for_correlation(study, exactly) for study in studies.values()]
-    filled += [_for_correlation(s, other is not None and other.published) for s in others.values()]
-    report = Report(
-        studies=studies,
-        others=others,
-        pairs=_all_pairs(filled, len(studies), notes),
-        epochs=_gather(
-            notes, [n for n in chosen if not studies[n].means.is_baseline.all()],
-            lambda name: epoch_curve(opened.by_epoch, name),
-        ),
-        graph_counts=_gather(
-            notes, [n for n in chosen if studies[n].many],
-            lambda name: graph_count_curve(studies[name].means),
-        ),
-        notes=notes,
-        page=Path(out) / "report.md",
-    )  # fmt: skip
-    _write_tables(report, Path(out))
+    out = Path(out)
+    report = _compute(opened, opened.tasks(task), other, exactly, out / "report.md")
+    _write_tables(report, out)
     if formats:
-        _write_figures(report, Path(out), formats)
+        _write_figures(report, out, formats)
     text = render_page(report, opened.where)
     write_atomic(report.page, lambda file: file.write(text.encode()))
     return report
 
 
+def _compute(
+    source: Source, chosen: Sequence[str], other: Source | None, exactly: bool, page: Path
+) -> Report:
+    notes: list[str] = []
+    studies = {name: _study(source, name, notes, exactly) for name in chosen}
+    others: dict[str, TaskStudy] = {}
+    if other is not None:
+        found = [_study(other, name, [], other.published, other.label)
+                 for name in other.tasks(None)]  # fmt: skip
+        others = {study.task: study for study in found}
+    filled = [_for_correlation(study, exactly) for study in studies.values()]
+    filled += [_for_correlation(s, other is not None and other.published) for s in others.values()]
+    swept = [name for name in chosen if not studies[name].means.is_baseline.all()]
+    crowded = [name for name in swept if studies[name].many]
+    return Report(
+        studies=studies,
+        others=others,
+        pairs=_all_pairs(filled, len(studies), notes),
+        epochs=_gather(notes, swept, lambda name: epoch_curve(source.by_epoch, name)),
+        graph_counts=_gather(notes, crowded, lambda n: graph_count_curve(studies[n].means)),
+        notes=notes,
+        page=page,
+    )
+
+
 def _study(
-    source: Source, name: str, notes: list[str], exactly: bool, *, renamed: bool = False
+    source: Source, name: str, notes: list[str], exactly: bool, label: str = ""
 ) -> TaskStudy:
-    means = source.means(name, f"{name} ({source.label})" if renamed else name)
+    """The study of a task, renamed to "NAME (LABEL)" if there is a label."""
+    means = source.means(name, f"{name} ({label})" if label else name)
     return study_task(means, notes, rank=PUBLISHED_RANK.get(name, 0) if exactly else 0)
 
 
