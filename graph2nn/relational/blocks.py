@@ -2,14 +2,17 @@
 
 A block-sparse product is computed as batched products over nodes: node i multiplies its trainable
 rows, (C, K), with the features of its neighbours, gathered to (K, B). Nodes of fewer channels or
-neighbours are padded. Channels come first, so that a gathered channel is one run of
-memory, which is several times as fast as gathering columns. The input gradient is a second such
-product, over the nodes that receive from node j: nothing scattered has to be added up.
+neighbours are padded, nodes of about as many go together. What makes it fast: channels come first,
+so that gathering one copies a run of memory; the weights are stored as the products need them, so
+that nothing is packed in the forward pass or for the weight gradient; and the input gradient is
+such a product too, over the nodes that receive from node j, for which whole rows of blocks are
+gathered and nothing scattered has to be added up.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
@@ -20,7 +23,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from graph2nn.relational.graph import RelationalGraph
-from graph2nn.relational.partition import node_sizes, relational_mask
+from graph2nn.relational.partition import node_sizes
 
 __all__ = ["BlockPlan", "block_linear", "block_plan", "mask_gradient", "scatter_blocks"]
 
@@ -82,40 +85,27 @@ class _Group:
 
     Shapes:
         shape: (m, C, K); features (m K,) channel gathered into each slot, the one after the last
-        (zeros) for padding; weights (m C K,) entry of `blocks`, anything for padding; slots (m C,)
-        channel in each row of the result, the one after the last for padding.
+        (zeros) for padding; rows: forward (m C,) channel in each row of the result, the one after
+        the last for padding; backward (m C D,) row of weights for each channel and each of D
+        neighbours, anything for padding.
     """
 
     shape: tuple[int, int, int]
     features: Tensor
-    weights: Tensor
-    slots: Tensor
+    rows: Tensor
 
     def to(self, device: torch.device) -> _Group:
-        names = ("features", "weights", "slots")
-        return _Group(self.shape, *(getattr(self, name).to(device) for name in names))
+        return _Group(self.shape, self.features.to(device), self.rows.to(device))
 
     def gather(self, channels: Tensor) -> Tensor:
         """(channels + 1, B) -> (m, K, B)."""
-        return channels.index_select(0, self.features).view(len(self), self.shape[2], -1)
-
-    def result(self, channels: Tensor) -> Tensor:
-        """(channels + 1, B) of the result -> (m, C, B)."""
-        return channels.index_select(0, self.slots).view(len(self), self.shape[1], -1)
-
-    def matrix(self, blocks: Tensor) -> Tensor:
-        """(T,) -> (m, C, K)."""
-        return blocks.index_select(0, self.weights).view(self.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
+        return channels.index_select(0, self.features).view(self.shape[0], self.shape[2], -1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """A pass forward, or back through the transposed weight.
-
-    Result nodes are sorted by the number of channels they gather, so that the groups pad little.
+    """A pass forward, or back through the transposed weight: groups of nodes by how much they
+    gather.
 
     Shapes:
         rows (channels,) where each channel is in the results of the groups, one behind the other.
@@ -137,14 +127,16 @@ class BlockPlan:
 
     Attributes:
         key: arguments that `_make_plan` makes it from.
-        forward, backward: indices of the two products.
-        positions: (T,) where each trainable weight is in the padded (n * C * K,) of `forward`.
+        forward, backward: the products; weights of the first are stored group by group, (m, K, C).
+        entries: (T,) where each trainable weight, row by row of the mask, is stored.
+        size: number of stored weights, T and the padding.
     """
 
     key: tuple[int, bytes, int, int]
     forward: _Side
     backward: _Side
-    positions: Tensor
+    entries: Tensor
+    size: int
     _elsewhere: dict[torch.device, BlockPlan] = field(default_factory=dict, repr=False)
 
     def __deepcopy__(self, memo: dict) -> BlockPlan:
@@ -155,12 +147,23 @@ class BlockPlan:
 
     def to(self, device: torch.device) -> BlockPlan:
         """The plan with its indices on a device; remembered."""
-        if device == self.positions.device:
+        if device == self.entries.device:
             return self
         if device not in self._elsewhere:
             sides = self.forward.to(device), self.backward.to(device)
-            self._elsewhere[device] = BlockPlan(self.key, *sides, self.positions.to(device))
+            self._elsewhere[device] = BlockPlan(
+                self.key, *sides, self.entries.to(device), self.size
+            )
         return self._elsewhere[device]
+
+    def pack(self, weights: Tensor) -> Tensor:
+        """Trainable weights as they are stored, padded with zeros. Shapes: (T,) -> (size,)."""
+        entries = self.to(weights.device).entries
+        return weights.new_zeros(self.size).index_copy(0, entries, weights)
+
+    def unpack(self, blocks: Tensor) -> Tensor:
+        """The trainable weights, row by row of the mask. Shapes: (size,) -> (T,)."""
+        return blocks.index_select(0, self.to(blocks.device).entries)
 
 
 def block_plan(graph: RelationalGraph, in_features: int, out_features: int) -> BlockPlan:
@@ -181,57 +184,84 @@ def _shared_plan(*key: Any) -> BlockPlan:
 
 def _make_plan(n: int, adjacency: bytes, in_features: int, out_features: int) -> BlockPlan:
     table = np.frombuffer(adjacency, dtype=bool).reshape(n, n)
-    graph = RelationalGraph(adjacency=table)
-    mask = relational_mask(graph, in_features, out_features)
-    count = int(np.count_nonzero(mask))
-    number = np.zeros(mask.shape, dtype=np.int32)
-    number[mask] = np.arange(count, dtype=np.int32)
-    receives = graph.with_self_edges()
+    receives = table | np.eye(n, dtype=bool)
     ins, outs = node_sizes(in_features, n), node_sizes(out_features, n)
-    forward, positions = _side(receives, outs, ins, number)
-    backward, _ = _side(receives.T, ins, outs, number.T)
+    forward, row_of = _forward_side(receives, outs, ins)
+    width = forward.groups[0].shape[1]
+    first = (outs.cumsum() - outs).repeat(outs)  # channel with which the node of a channel begins
+    owner = np.arange(n).repeat(outs)
+    out, column = np.nonzero(receives.repeat(outs, axis=0).repeat(ins, axis=1))
+    entries = row_of[owner[out], column] * width + (np.arange(out_features) - first)[out]
+    size = sum(m * c * k for m, c, k in (group.shape for group in forward.groups))
+    backward = _backward_side(receives, outs, ins, row_of)
     key = (n, adjacency, in_features, out_features)
-    return BlockPlan(key, forward, backward, torch.from_numpy(positions))
+    return BlockPlan(key, forward, backward, torch.from_numpy(entries.astype(np.int64)), size)
 
 
-def _side(
-    receives: np.ndarray, to: np.ndarray, source: np.ndarray, number: np.ndarray
+def _forward_side(
+    receives: np.ndarray, outs: np.ndarray, ins: np.ndarray
 ) -> tuple[_Side, np.ndarray]:
-    """`receives[i, j]`: result node i, of `to[i]` channels, takes node j, of `source[j]`.
-
-    Returns:
-        the side, and where each weight is among its padded `weights`.
-    """
-    widths, ends = (receives * source).sum(1), to.cumsum()
-    order = np.argsort(-widths, kind="stable")
-    rows = np.empty(int(to.sum()), dtype=np.int32)
-    positions = np.empty(int((widths * to).sum()), dtype=np.int32)
-    groups, row, entry = [], 0, 0
-    for nodes in np.array_split(order, min(GROUPS, len(order))):
-        shape = (len(nodes), int(to[nodes].max()), int(widths[nodes].max()))
-        features = np.full((shape[0], shape[2]), source.sum())
-        weights, slots = np.zeros(shape), np.full(shape[:2], to.sum())
+    """The side, and which stored row of weights (n, in) holds each node's for an input channel."""
+    widths, ends, height = (receives * ins).sum(1), outs.cumsum(), int(outs.max())
+    rows, row_of = np.empty(int(outs.sum()), dtype=np.int64), np.zeros((len(outs), ins.sum()), int)
+    groups, result, stored = [], 0, 0
+    for nodes in _by_size(widths):
+        shape = (len(nodes), height, int(widths[nodes].max()))
+        features = np.full((shape[0], shape[2]), ins.sum())
+        slots = np.full(shape[:2], outs.sum())
         for k, i in enumerate(nodes):
-            channels = np.arange(ends[i] - to[i], ends[i])
-            columns = receives[i].repeat(source).nonzero()[0]
-            own = number[channels][:, columns]
-            features[k, : len(columns)], slots[k, : to[i]] = columns, channels
-            weights[k, : to[i], : len(columns)] = own
-            rows[channels] = row + np.arange(to[i])
-            positions[own] = entry + np.arange(to[i])[:, None] * shape[2] + np.arange(len(columns))
-            row, entry = row + shape[1], entry + shape[1] * shape[2]
-        tables = (torch.from_numpy(t.astype(np.int32).ravel()) for t in (features, weights, slots))
-        groups.append(_Group(shape, *tables))
-    return _Side(tuple(groups), torch.from_numpy(rows)), positions
+            columns = np.flatnonzero(receives[i].repeat(ins))
+            features[k, : len(columns)] = columns
+            slots[k, : outs[i]] = np.arange(ends[i] - outs[i], ends[i])
+            rows[slots[k, : outs[i]]] = result + np.arange(outs[i])
+            row_of[i, columns] = stored + np.arange(len(columns))
+            result, stored = result + height, stored + shape[2]
+        groups.append(_Group(shape, _indices(features), _indices(slots)))
+    return _Side(tuple(groups), _indices(rows)), row_of
+
+
+def _backward_side(
+    receives: np.ndarray, outs: np.ndarray, ins: np.ndarray, row_of: np.ndarray
+) -> _Side:
+    """Node j gathers the gradients of the nodes that receive from it, each padded alike."""
+    degrees, height, width = receives.sum(0), int(ins.max()), int(outs.max())
+    out_ends, in_ends = outs.cumsum(), ins.cumsum()
+    rows, groups, result = np.empty(int(ins.sum()), dtype=np.int64), [], 0
+    for nodes in _by_size(degrees):
+        most = int(degrees[nodes].max())
+        features = np.full((len(nodes), most, width), outs.sum())
+        weights = np.zeros((len(nodes), height, most), dtype=np.int64)
+        for k, j in enumerate(nodes):
+            channels = np.arange(in_ends[j] - ins[j], in_ends[j])
+            for slot, i in enumerate(np.flatnonzero(receives[:, j])):
+                features[k, slot, : outs[i]] = np.arange(out_ends[i] - outs[i], out_ends[i])
+                weights[k, : ins[j], slot] = row_of[i, channels]
+            rows[channels] = result + np.arange(ins[j])
+            result += height
+        shape = (len(nodes), height, most * width)
+        groups.append(_Group(shape, _indices(features), _indices(weights)))
+    return _Side(tuple(groups), _indices(rows))
+
+
+def _by_size(sizes: np.ndarray) -> list[np.ndarray]:
+    """Nodes in groups of similar size."""
+    return np.array_split(np.argsort(-sizes, kind="stable"), min(GROUPS, len(sizes)))
+
+
+def _indices(table: np.ndarray) -> Tensor:
+    return torch.from_numpy(table.astype(np.int32).ravel())
 
 
 class _BlockLinear(torch.autograd.Function):
-    """(B, in), (T,) -> (B, out), and the input with channels first for the gradient."""
+    """(B, in), (size,) -> (B, out), and the input with channels first for the gradient."""
 
     @staticmethod
     def forward(input: Tensor, blocks: Tensor, plan: BlockPlan) -> tuple[Tensor, Tensor]:
         channels = _channels_first(input)
-        return _product(blocks, channels, plan.forward), channels
+        shapes = [group.shape for group in plan.forward.groups]
+        stored = blocks.split([m * c * k for m, c, k in shapes])
+        matrices = (part.view(m, k, c).mT for part, (m, c, k) in zip(stored, shapes))
+        return _product(matrices, channels, plan.forward), channels
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
@@ -248,12 +278,16 @@ class _BlockLinear(torch.autograd.Function):
         if grad is None:
             return None, None, None
         blocks, channels = ctx.saved_tensors
+        plan: BlockPlan = ctx.plan
         received = _channels_first(grad)
         to_input = to_blocks = None
         if ctx.needs_input_grad[0]:
-            to_input = _product(blocks, received, ctx.plan.backward)
+            rows = blocks.view(-1, plan.forward.groups[0].shape[1])
+            groups = plan.backward.groups
+            matrices = (rows.index_select(0, g.rows).view(g.shape) for g in groups)
+            to_input = _product(matrices, received, plan.backward)
         if ctx.needs_input_grad[1]:
-            to_blocks = _outer(received, channels, ctx.plan)
+            to_blocks = _outer(received, channels, plan.forward)
         return to_input, to_blocks, None
 
 
@@ -266,25 +300,25 @@ def _channels_first(features: Tensor) -> Tensor:
     return found
 
 
-def _product(blocks: Tensor, channels: Tensor, side: _Side) -> Tensor:
-    """The blocks of each node times what it gathers.
+def _product(matrices: Iterable[Tensor], channels: Tensor, side: _Side) -> Tensor:
+    """Matrices (m, C, K) of each group times what it gathers.
 
     What a group gathers is used before the next group gathers, so that it stays in the cache.
 
     Shapes:
-        blocks (T,), channels (in + 1, B) -> (B, out).
+        channels (in + 1, B) -> (B, out).
     """
-    parts = [torch.bmm(g.matrix(blocks), g.gather(channels)).flatten(0, 1) for g in side.groups]
+    parts = [torch.bmm(w, g.gather(channels)).flatten(0, 1) for w, g in zip(matrices, side.groups)]
     return torch.cat(parts).index_select(0, side.rows).t().contiguous()
 
 
-def _outer(received: Tensor, channels: Tensor, plan: BlockPlan) -> Tensor:
-    """The gradient of the blocks. Shapes: (out + 1, B), (in + 1, B) -> (T,)."""
-    parts = [
-        torch.bmm(group.result(received), group.gather(channels).mT).flatten()
-        for group in plan.forward.groups
-    ]
-    return torch.cat(parts).index_select(0, plan.positions)
+def _outer(received: Tensor, channels: Tensor, side: _Side) -> Tensor:
+    """The gradient of the stored weights. Shapes: (out + 1, B), (in + 1, B) -> (size,)."""
+    parts = []
+    for group in side.groups:
+        results = received.index_select(0, group.rows).view(*group.shape[:2], -1)
+        parts.append(torch.bmm(group.gather(channels), results.mT).flatten())
+    return torch.cat(parts)
 
 
 def block_linear(
@@ -296,11 +330,11 @@ def block_linear(
     also computes in the lower precision. It can be differentiated once.
 
     Args:
-        blocks: trainable weights, row by row of the mask.
+        blocks: trainable weights as the plan packs them.
         plan: which of them meet which features.
 
     Shapes:
-        input (*, in), blocks (T,), bias (out,) -> (*, out).
+        input (*, in), blocks (size,), bias (out,) -> (*, out).
     """
     kind = input.device.type
     if torch.is_autocast_enabled(kind):

@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph2nn.relational.blocks import block_linear, block_plan, mask_gradient, scatter_blocks
+from graph2nn.relational.blocks import (
+    BlockPlan,
+    block_linear,
+    block_plan,
+    mask_gradient,
+    scatter_blocks,
+)
 from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.partition import relational_mask
 
@@ -39,7 +45,9 @@ class RelationalLayer(nn.Module):
       that stays right when something overwrites `weight` in place with unmasked values.
     - "mask-once": the weight is zero outside the mask from the start, and so is its gradient, so
       that momentum and weight decay keep it there; nothing is multiplied in the forward pass.
-    - "blocks": the only parameter is `blocks`, the trainable weights in one vector, row by row.
+    - "blocks": the only parameter is `blocks`, the trainable weights and nothing else for a
+      convolution, which scatters them into a dense kernel; ordered for the products of a linear
+      layer (see `block_linear`), with some padding that is zero and whose gradient is zero.
 
     The state dict is the same in each: the dense weight under `weight`. Convert with
     `set_execution`, before the optimiser is made.
@@ -98,7 +106,7 @@ class RelationalLayer(nn.Module):
             -> shape of the dense weight.
         """
         if self.execution == "blocks":
-            return scatter_blocks(self.blocks, self._positions, self._shape)
+            return scatter_blocks(self._unpacked(self.blocks), self._positions, self._shape)
         if self.execution == "mask-once":
             return mask_gradient(self.weight, self.mask)
         return self.weight * self.mask
@@ -133,16 +141,24 @@ class RelationalLayer(nn.Module):
         self._shape = tuple(weight.shape)
         positions = self._table().flatten().nonzero().flatten().to(weight.device)
         self.register_buffer("_positions", positions, persistent=False)
-        values = weight.detach().flatten(0, 1)[positions]
+        values = self._packed(weight.detach().flatten(0, 1)[positions])
         self._prepend("blocks", nn.Parameter(values, requires_grad=weight.requires_grad))
 
     def _unpack(self) -> None:
         blocks = self._parameters["blocks"]
         assert blocks is not None
-        dense = scatter_blocks(blocks.detach(), self._positions, self._shape)
+        dense = scatter_blocks(self._unpacked(blocks.detach()), self._positions, self._shape)
         del self._parameters["blocks"], self._buffers["_positions"]
         self._non_persistent_buffers_set.discard("_positions")
         self._prepend("weight", nn.Parameter(dense, requires_grad=blocks.requires_grad))
+
+    def _packed(self, weights: Tensor) -> Tensor:
+        """Trainable weights, row by row of the mask, as `blocks` holds them."""
+        return weights
+
+    def _unpacked(self, blocks: Tensor) -> Tensor:
+        """The reverse of `_packed`."""
+        return blocks
 
     def _prepend(self, name: str, parameter: nn.Parameter) -> None:
         """Register before the bias, so that the order of parameters is that of torch's layers."""
@@ -182,7 +198,7 @@ class RelationalLayer(nn.Module):
                 missing.append(name)
             if dense is not None:
                 positions = self._positions.to(dense.device)
-                state_dict[prefix + "blocks"] = dense.flatten(0, 1)[positions]
+                state_dict[prefix + "blocks"] = self._packed(dense.flatten(0, 1)[positions])
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing, unexpected_keys, error_msgs
         )
@@ -246,16 +262,21 @@ class RelationalLinear(RelationalLayer, nn.Linear):
     def initial_std(self) -> float:
         return 0.01
 
-    def _pack(self) -> None:
-        super()._pack()
-        self._plan = block_plan(self.graph, self.in_features, self.out_features)
+    def _set_up(self, graph: RelationalGraph, execution: str, generator: Any) -> None:
+        self._plan: BlockPlan | None = None
+        super()._set_up(graph, execution, generator)
 
-    def _unpack(self) -> None:
-        super()._unpack()
-        del self._plan
+    def _packed(self, weights: Tensor) -> Tensor:
+        self._plan = self._plan or block_plan(self.graph, self.in_features, self.out_features)
+        return self._plan.pack(weights)
+
+    def _unpacked(self, blocks: Tensor) -> Tensor:
+        assert self._plan is not None  # made when packing
+        return self._plan.unpack(blocks)
 
     def forward(self, input: Tensor) -> Tensor:
         if self.execution == "blocks" and not input.is_meta:
+            assert self._plan is not None  # made when packing
             return block_linear(input, self.blocks, self._plan, self.bias)
         return F.linear(input, self.effective_weight(), self.bias)
 
