@@ -17,7 +17,14 @@ from graph2nn.relational.job_results import Row, merge_results, read_job, result
 from graph2nn.relational.models.padding import padded_template
 from graph2nn.relational.results import ResultTable, write_results
 from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
-from graph2nn.training import Recipe, RunFolder, parallel_map, to_dict, train_networks
+from graph2nn.training import (
+    Recipe,
+    RunFolder,
+    load_checkpoint,
+    parallel_map,
+    to_dict,
+    train_networks,
+)
 from graph2nn.vision import Augment
 
 __all__ = ["run_jobs"]
@@ -98,7 +105,7 @@ def run_jobs(
     At the end `results.csv` (last epoch) and `results_by_epoch.csv` have the published columns.
 
     Args:
-        folder: of the sweep.
+        folder: of the sweep; where jobs run on several machines, one that all of them reach.
         specs: the networks.
         seeds: of training; initial weights, order and augmentation of images depend on it.
         recipe: of training.
@@ -123,7 +130,7 @@ def run_jobs(
     if stacked is None:
         stacked = device.startswith("cuda") and all(spec.model == "mlp" for spec in specs)
     settings = _Settings(
-        folder=os.fspath(folder),
+        folder=os.path.abspath(folder),
         task=task,
         data=data,
         recipe=recipe,
@@ -237,6 +244,7 @@ def _train(job: _Job) -> _Report:
         name: build_network(spec, train, job.seed, execution=s.execution)
         for name, spec in specs.items()
     }
+    _drop_damaged(job.folder / "last.pt")
     records = train_networks(
         networks,
         train,
@@ -262,6 +270,16 @@ def _train(job: _Job) -> _Report:
         top1=sum(errors) / len(errors) if errors else None,
         seconds=sum(row["seconds"] for row in rows),
     )
+
+
+def _drop_damaged(checkpoint: Path) -> None:
+    """A checkpoint that cannot be read costs the job's epochs so far, not the job."""
+    if checkpoint.is_file():
+        try:
+            load_checkpoint(checkpoint)
+        except ValueError as error:
+            warnings.warn(f"{error}. Its job starts again", RuntimeWarning)
+            checkpoint.unlink()
 
 
 def _row(job: _Job, spec: NetworkSpec, record: Mapping[str, Any]) -> Row:

@@ -67,7 +67,11 @@ class NetworkSpec:
         return sum(width * width for width in self.dims)
 
     def columns(self) -> Row:
-        """The published columns that do not depend on training."""
+        """The published columns that do not depend on training.
+
+        Parameters and multiply-adds have six decimals, published ones three: small networks need
+        them.
+        """
         graph = self.entry
         sparsity, p = round(graph.sparsity, 6), round(graph.p, 6)
         indices = {f"idx_in_{name}": _index(name).get(graph.graph_id) for name in _INDEXED}
@@ -81,8 +85,8 @@ class NetworkSpec:
             "L": graph.L,
             "is_baseline": int(self.is_baseline),
             "transform": self.transform,
-            "params_M": round(self.params / 1e6, 3),
-            "gflops": round(self.flops / 1e9, 3),
+            "params_M": round(self.params / 1e6, 6),
+            "gflops": round(self.flops / 1e9, 6),
             "dim0": self.dims[0],
             **indices,
             "graph_id": graph.graph_id,

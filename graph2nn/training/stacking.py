@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
-from graph2nn.training.units import Single, Unit
+from graph2nn.training.units import HALVES, Single, Unit
 
 __all__ = ["Stacked", "Template", "group_by_width", "make_units"]
 
@@ -61,11 +61,19 @@ class Stacked(Unit):
             for key in trained
         }
         self.buffers = {key: value for key, value in stack.items() if key not in trained}
+        self._half = HALVES[recipe.amp]
+        self._full = _keep_full(template, self._half) if recipe.amp != "none" else set(trained)
         self._vmapped = vmap(self._one, in_dims=(0, 0, None), randomness="error")
         super().__init__(networks, list(self.parameters.values()), recipe, device)
 
     def logits(self, images: Tensor) -> Tensor:
-        return self._vmapped(self.parameters, self.buffers, images)
+        # Autocast does not reach every operation under vmap, so weights are converted here.
+        weights = {
+            key: value if key in self._full else value.to(self._half)
+            for key, value in self.parameters.items()
+        }
+        with torch.autocast(self.device.type, enabled=False):
+            return self._vmapped(weights, self.buffers, images)
 
     def train(self, mode: bool = True) -> None:
         self.template.train(mode)
@@ -171,6 +179,17 @@ def group_by_width(
         groups.append([k])
         total = cost
     return groups
+
+
+def _keep_full(network: nn.Module, half: torch.dtype) -> set[str]:
+    """Lets normalisation compute in full precision between halves; names its parameters."""
+    names = set()
+    for owner, layer in network.named_modules():
+        if isinstance(layer, (_BatchNorm, nn.LayerNorm, nn.GroupNorm)):
+            layer.register_forward_pre_hook(lambda _, inputs: tuple(x.float() for x in inputs))
+            layer.register_forward_hook(lambda _, inputs, output: output.to(half))
+            names |= {f"{owner}.{key}" for key, _ in layer.named_parameters()}
+    return names
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

@@ -97,6 +97,8 @@ def train_networks(
     if seed < 0:
         raise ValueError(f"train_networks: seed must not be negative, got {seed}")
     place = torch.device(device)
+    if recipe.amp == "fp16" and place.type == "cpu":
+        raise ValueError("train_networks: amp fp16 needs a GPU; use bf16 or none on a CPU")
     with torch.random.fork_rng([place] if place.type == "cuda" else []):
         units = make_units(networks, recipe, place, stacked)
         data = _Data(train, test, recipe, seed, place, augment or Augment())

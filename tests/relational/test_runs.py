@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,8 +62,20 @@ def comparable(table: ResultTable) -> list[dict]:
     return [{k: v for k, v in row.items() if v == v} for row in rows]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """In every process: bits may depend on the number of threads, which loky changes."""
+    threads, variables = torch.get_num_threads(), os.environ.copy()
+    torch.set_num_threads(1)
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    yield
+    torch.set_num_threads(threads)
+    os.environ.clear()
+    os.environ.update(variables)
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ResultTable]:
+def whole(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ResultTable]:
     folder = tmp_path_factory.mktemp("sweep")
     return folder, sweep(folder)
 
@@ -181,6 +194,16 @@ def test_half_written_result_runs_again(damage: str, whole, tmp_path: Path) -> N
     assert path.with_suffix(".damaged").read_text() == changed
 
 
+def test_damaged_checkpoint_starts_the_job_again(whole, tmp_path: Path) -> None:
+    table = sweep(tmp_path, specs()[:2], (1,), keep_checkpoints=True)
+    (checkpoint,) = tmp_path.glob("jobs/*/last.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    result_files(tmp_path)[0].unlink()
+    with pytest.warns(RuntimeWarning, match="last.pt is truncated.*starts again"):
+        again = sweep(tmp_path, specs()[:2], (1,))
+    assert comparable(again) == comparable(table)
+
+
 def test_a_result_in_two_files_counts_once(whole, tmp_path: Path) -> None:
     table = sweep(tmp_path, specs()[:2], (1,))
     (path,) = result_files(tmp_path)
@@ -250,6 +273,7 @@ def test_published_columns(reference: Path) -> None:
         (theirs,) = published.select(graph_id=graph.graph_id).rows()
         for name, value in ours.items():
             if isinstance(value, float):
-                np.testing.assert_allclose(value, theirs[name], atol=1e-6, err_msg=name)
+                close = 6e-4 if name in ("params_M", "gflops") else 1e-6  # published decimals
+                np.testing.assert_allclose(value, theirs[name], atol=close, err_msg=name)
             else:
                 assert (-1 if value is None else value) == theirs[name], name

@@ -85,6 +85,20 @@ def test_stacked_equals_one_by_one(make, waste: str, images: ImageData) -> None:
     assert not ours
 
 
+@pytest.mark.parametrize("make", [perceptron, convolutional])
+def test_bfloat16_agrees(make, images: ImageData) -> None:
+    """Both round to 8 bits, not always at the same place; the first losses hardly differ."""
+    nets = {str(width): make(width, width).float() for width in (8, 12)}
+    ones = copy.deepcopy(nets)
+    recipe = Recipe(epochs=1, batch_size=20, lr=0.01, amp="bf16")
+    how = {"seed": 4, "progress": False}
+    found = train_networks(nets, images, images, recipe, stacked=lambda _: make(12, 0), **how)
+    expected = train_networks(ones, images, images, recipe, **how)
+    ours = {(r["network"], r["epoch"]): r["test_loss"] for r in found}
+    theirs = {(r["network"], r["epoch"]): r["test_loss"] for r in expected}
+    assert ours == {key: pytest.approx(loss, rel=0.02) for key, loss in theirs.items()}
+
+
 def test_padding_stays_zero(images: ImageData) -> None:
     nets = {name: perceptron(width, 1) for name, width in (("a", 6), ("b", 12))}
     unit = Stacked(nets, perceptron(12, 0), RECIPE, torch.device("cpu"))

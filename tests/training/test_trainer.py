@@ -219,6 +219,8 @@ def test_bad_input(digits, tmp_path: Path) -> None:
         train_networks({}, *digits, RECIPE, seed=1)
     with pytest.raises(ValueError, match="seed must not be negative"):
         train_networks(nets, *digits, RECIPE, seed=-1)
+    with pytest.raises(ValueError, match="amp fp16 needs a GPU"):
+        train_networks(nets, *digits, Recipe(amp="fp16"), seed=1)
     with pytest.raises(ValueError, match="400 images make no batch of 512"):
         train_networks(nets, *digits, Recipe(batch_size=512), seed=1)
     how = {"folder": tmp_path, "progress": False}
