@@ -42,7 +42,7 @@ def relational_archgraph(
 
     Operations are the 15 primitives, so batching, drawing, conversion, tokens, predictors and
     hypernetworks (as readers: `embed_network`) take it. To predict a network's parameters, give
-    the hypernetwork the network itself.
+    the hypernetwork the network itself, in execution "masked", which masks what it writes.
 
     Args:
         network: a relational network, or the name of its family.

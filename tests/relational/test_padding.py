@@ -36,11 +36,11 @@ def inside(value: Tensor, like: Tensor) -> Tensor:
 
 
 def networks(name: str) -> list[RelationalNetwork]:
-    """Three small networks of different graphs and widths."""
+    """Two small networks of different graphs and widths."""
     members, sizes = [], IMAGES | {"dim_first": 9}
     if name.startswith("resnet"):
         sizes |= {"depths": (1, 2, 1, 1)}
-    for k, degree in enumerate((2, 3.5, 5)):
+    for k, degree in enumerate((2.5, 5)):
         stages = range(len(FAMILIES[name].dims))
         dims = [40 + (7 * k + 5 * stage) % 11 for stage in stages]  # none the widest throughout
         graph = ws_flex(8, degree, 0.1, 1)
