@@ -53,7 +53,8 @@ def ws_flex(n: int, k: float, p: float, seed: int = 1) -> RelationalGraph:
         272
     """
     check_ws_flex(n, k, p)
-    rng, counts = random.Random(int(seed)), neighbour_counts(n, k)
+    n, seed = int(n), _check_seed(seed)
+    rng, counts = random.Random(seed), neighbour_counts(n, k)
     for _ in range(TRIES):
         table = _ring_rewired(n, counts, p, rng)
         if _connected(table):
@@ -117,7 +118,7 @@ def erdos_renyi(n: int, k: float, seed: int = 1) -> RelationalGraph:
         ValueError: too few edges to connect n nodes, more than there are pairs, or no connected
             graph in 100 tries.
     """
-    _check_nodes("erdos_renyi", n, 2)
+    n = _check_nodes("erdos_renyi", n, 2)
     least = 2 * (n - 1) / n
     if not least <= k <= n - 1:
         raise ValueError(
@@ -125,7 +126,7 @@ def erdos_renyi(n: int, k: float, seed: int = 1) -> RelationalGraph:
             f"cannot connect {n} nodes) to n - 1 = {n - 1}, got {k}"
         )
     edges = min(math.floor(n * k / 2 + 1e-9), n * (n - 1) // 2)
-    rng = random.Random(int(seed))
+    rng = random.Random(_check_seed(seed))
     for _ in range(TRIES):
         found = nx.gnm_random_graph(n, edges, seed=rng)
         if nx.is_connected(found):
@@ -142,13 +143,13 @@ def barabasi_albert(n: int, k: float, seed: int = 1) -> RelationalGraph:
     Raises:
         ValueError: k is not an even integer from 2 to 2 (n - 1).
     """
-    _check_nodes("barabasi_albert", n, 2)
+    n = _check_nodes("barabasi_albert", n, 2)
     if k != int(k) or int(k) % 2 or not 2 <= k <= 2 * (n - 1):
         raise ValueError(
             "barabasi_albert: a new node brings k / 2 edges, so expected an even degree k from "
             f"2 to {2 * (n - 1)}, got {k}"
         )
-    found = nx.barabasi_albert_graph(n, int(k) // 2, seed=random.Random(int(seed)))
+    found = nx.barabasi_albert_graph(n, int(k) // 2, seed=random.Random(_check_seed(seed)))
     return _from_networkx(found, f"ba_n{n}_k{k:g}_g{seed}", barabasi_albert, k, seed)
 
 
@@ -158,7 +159,7 @@ def regular(n: int, k: float) -> RelationalGraph:
     Raises:
         ValueError: k is no integer from 2 to n - 1, or n and k are both odd.
     """
-    _check_nodes("regular", n, 3)
+    n = _check_nodes("regular", n, 3)
     if k != int(k) or not 2 <= k <= n - 1 or (n % 2 and int(k) % 2):
         raise ValueError(
             f"regular: expected an integer degree k from 2 to n - 1 = {n - 1}"
@@ -180,7 +181,7 @@ def hypercube(n: int, k: float | None = None) -> RelationalGraph:
     Raises:
         ValueError: n is no power of two, or k is given and not d.
     """
-    _check_nodes("hypercube", n, 2)
+    n = _check_nodes("hypercube", n, 2)
     if n & (n - 1):
         low = 1 << (n.bit_length() - 1)
         raise ValueError(
@@ -196,7 +197,7 @@ def grid(n: int, k: float | None = None) -> RelationalGraph:
     Raises:
         ValueError: n has no factors, or k is given and not the mean degree.
     """
-    _check_nodes("grid", n, 4)
+    n = _check_nodes("grid", n, 4)
     rows = next(d for d in range(math.isqrt(n), 0, -1) if n % d == 0)
     if rows == 1:
         raise ValueError(f"grid: {n} is prime, expected rows x columns nodes; try {n - 1}")
@@ -211,7 +212,7 @@ def cycle(n: int, k: float | None = None) -> RelationalGraph:
     Raises:
         ValueError: fewer than 3 nodes, or k is given and not 2.
     """
-    _check_nodes("cycle", n, 3)
+    n = _check_nodes("cycle", n, 3)
     apart = np.abs(np.arange(n)[:, None] - np.arange(n))
     return _fixed("cycle", (apart == 1) | (apart == n - 1), k, cycle)
 
@@ -222,7 +223,7 @@ def complete(n: int, k: float | None = None) -> RelationalGraph:
     Raises:
         ValueError: k is given and not n - 1.
     """
-    _check_nodes("complete", n, 1)
+    n = _check_nodes("complete", n, 1)
     return _fixed("complete", ~np.eye(n, dtype=bool), k, complete)
 
 
@@ -232,8 +233,8 @@ def tree(n: int, k: float | None = None, seed: int = 1) -> RelationalGraph:
     Raises:
         ValueError: k is given and not the mean degree.
     """
-    _check_nodes("tree", n, 2)
-    rng = random.Random(int(seed))
+    n = _check_nodes("tree", n, 2)
+    rng = random.Random(_check_seed(seed))
     found = nx.from_prufer_sequence([rng.randrange(n) for _ in range(n - 2)])
     table = nx.to_numpy_array(found, nodelist=range(n)) > 0
     return _fixed("tree", table, k, lambda m: tree(m, seed=seed), f"_g{seed}")
@@ -315,9 +316,17 @@ def _connected(table: np.ndarray) -> bool:
     return RelationalGraph(adjacency=table).is_connected()
 
 
-def _check_nodes(kind: str, n: int, least: int) -> None:
-    if isinstance(n, bool) or n != int(n) or n < least:
+def _check_nodes(kind: str, n: int, least: int) -> int:
+    """A plain int, also of a float out of a table."""
+    if isinstance(n, bool) or not np.isfinite(n) or n != int(n) or n < least:
         raise ValueError(f"{kind}: expected a whole number of nodes, at least {least}, got {n}")
+    return int(n)
+
+
+def _check_seed(seed: int) -> int:
+    if not np.isfinite(seed) or seed != int(seed):
+        raise ValueError(f"expected a whole number as seed, got {seed}")
+    return int(seed)
 
 
 def _check_probability(p: float) -> None:

@@ -93,6 +93,13 @@ def test_ws_flex_has_the_edges_of_its_degree(n: int, k: float) -> None:
     assert degree.max() - degree.min() <= 2
 
 
+def test_numbers_out_of_a_table() -> None:
+    row = np.array([16.0, 4.5, 0.2, 7.0])
+    graph = ws_flex(*row)
+    assert graph.name == ws_flex(16, 4.5, 0.2, 7).name == "n16_s0.28125_p0.2_g7"
+    assert np.array_equal(graph.adjacency, ws_flex(16, 4.5, 0.2, 7).adjacency)
+
+
 def test_ws_flex_equals_the_specified_procedure() -> None:
     """On networkx, step by step: count edges, ring, rewire in node order, one stream of draws."""
     for n, k, p, seed in [(16, 4.7, 0.5, 1), (33, 20.2, 0.9, 7), (64, 62, 0.3, 29), (5, 5, 1, 0)]:
@@ -144,6 +151,9 @@ def test_disconnected(call, monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: ws_flex(16, 4, 1.01), "p from 0 to 1, got 1.01"),
         (lambda: ws_flex(1, 2, 0.1), "at least 2, got 1"),
         (lambda: ws_flex(16.5, 4, 0.1), "whole number of nodes"),
+        (lambda: ws_flex(float("nan"), 4, 0.1), "whole number of nodes"),
+        (lambda: ws_flex(16, 4, 0.1, 1.5), "whole number as seed, got 1.5"),
+        (lambda: tree(8, seed=0.5), "whole number as seed, got 0.5"),
         (lambda: erdos_renyi(16, 1.5), "fewer edges cannot connect 16 nodes"),
         (lambda: erdos_renyi(16, 15.5), "to n - 1 = 15, got 15.5"),
         (lambda: barabasi_albert(16, 5), "even degree k from 2 to 30, got 5"),

@@ -12,6 +12,7 @@ from graph2nn.relational.published import (
     PUBLISHED_GRAPHS,
     published_graph,
     published_graphs,
+    published_results,
     reference_folder,
 )
 
@@ -31,6 +32,13 @@ def test_rounded_unless_told_otherwise() -> None:
     exact = published_graph(row, rounded=False)
     assert np.array_equal(exact.adjacency, ws_flex(16, 4, 0.1234564, 3).adjacency)
     assert published_graph(row).name == "n16_s0.25_p0.123456_g3"
+
+
+@pytest.mark.parametrize(("by_epoch", "rows"), [(False, 20_496), (True, 98_679)])
+def test_published_results(by_epoch: bool, rows: int, reference: Path) -> None:
+    table = published_results(by_epoch=by_epoch)
+    assert table.num_rows == rows
+    assert len(np.unique(table["task"])) == 6
 
 
 def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
