@@ -26,13 +26,14 @@ from graph2nn.relational import (
     ENGINES,
     EXECUTIONS,
     TASKS,
-    analyze,
+    SweepGrid,
     division_entries,
     find_task,
     network_specs,
     run_jobs,
     sweep_to_file,
 )
+from graph2nn.relational.analysis import analyze
 from graph2nn.training import AMP, Recipe, option, parse_command
 
 
@@ -41,7 +42,10 @@ class GraphsConfig:
     """Sweep WS-flex graphs, measure C and L of each, and thin them to 3942 / 449 / 52 (n = 64)."""
 
     nodes: int = option(64, "-n", help="of every graph; 64 and 16 give the published grids")
-    out: str = option("data/graphs_n64.h5", "-o", help="HDF5 file; a figure goes beside it")
+    out: str | None = option(None, "-o", help="HDF5 file; none for data/graphs_nNODES.h5")
+    degrees: int | None = option(None, help="how many, from n/8 to n-2; none for the usual grid")
+    probabilities: int | None = option(None, help="of rewiring, how many; none for 300")
+    seeds: int | None = option(None, help="graphs of each kind; none for 30")
     jobs: int = option(-1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="of joblib: loky, dask, ray, ...")
     engine: str = option("auto", help="of the measuring; plain is slow", choices=ENGINES)
@@ -90,17 +94,22 @@ class AnalyzeConfig:
 
 def graphs(config: GraphsConfig) -> None:
     """The command `graphs`."""
-    Path(config.out).parent.mkdir(parents=True, exist_ok=True)
+    out = Path(config.out or f"data/graphs_n{config.nodes}.h5")
+    named = {axis: getattr(config, axis) for axis in ("degrees", "probabilities", "seeds")}
+    changed = {axis: count for axis, count in named.items() if count is not None}
+    grid = replace(SweepGrid.for_nodes(config.nodes), **changed)
+    out.parent.mkdir(parents=True, exist_ok=True)
     found = sweep_to_file(
-        config.out,
+        out,
         config.nodes,
+        grid=grid,
         jobs=config.jobs,
         backend=config.backend,
         engine=config.engine,
         figure=config.figure,
     )
     sets = " / ".join(str(len(found.graphs(name))) for name in ("fine", "medium", "coarse"))
-    print(f"{len(found.sweep.C)} graphs of {config.nodes} nodes, thinned to {sets}: {config.out}")
+    print(f"{len(found.sweep.C)} graphs of {config.nodes} nodes, thinned to {sets}: {out}")
 
 
 def recipe(config: TrainConfig) -> Recipe:

@@ -1,6 +1,5 @@
 """Relational graphs: generators, measures, masked networks, width matching, sweeps, analysis."""
 
-from graph2nn.relational.analysis import Report, analyze
 from graph2nn.relational.connectomes import CONNECTOMES, load_connectome
 from graph2nn.relational.convert import relational_archgraph
 from graph2nn.relational.counting import Counts, count_flops, count_module, count_params
@@ -33,6 +32,7 @@ from graph2nn.relational.partition import node_sizes, relational_mask
 from graph2nn.relational.results import ResultTable, read_results, write_results
 from graph2nn.relational.runs import run_jobs
 from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.sweep import SweepGrid
 from graph2nn.relational.sweep_file import SweepFile, read_sweep, sweep_to_file
 from graph2nn.relational.tasks import (
     DIVISIONS,
@@ -61,12 +61,11 @@ __all__ = [
     "RelationalGraph",
     "RelationalLinear",
     "RelationalNetwork",
-    "Report",
     "ResultTable",
     "SweepFile",
+    "SweepGrid",
     "Task",
     "WidthMatch",
-    "analyze",
     "as_graph",
     "barabasi_albert",
     "build_model",
