@@ -33,8 +33,8 @@ class RewiredGraph:
 
     Example:
         >>> from graph2nn.relational.generators import cycle
-        >>> RewiredGraph(cycle(6)).rewire(0, 1, 3)
-        (0.0, 2.0)
+        >>> RewiredGraph(cycle(5)).rewire(0, 1, 3)
+        (0.4666666666666666, 1.7)
     """
 
     def __init__(self, graph: RelationalGraph | np.ndarray | Any, *, engine: str = "auto") -> None:
