@@ -15,7 +15,7 @@ import pytest
 
 from ghn import GHN
 from ghn.training import TrainConfig
-from graph2nn.training import parse_config
+from graph2nn.training import parse_command, parse_config
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,6 +73,9 @@ def test_scripts_know_their_flags(script, flags):
         parse_config(TrainConfig, flags).resolved()
     elif script.endswith("eval_ghn.py"):
         parse_config(load(script).EvalConfig, flags)
+    elif script.endswith("relational.py"):
+        commands = {name: cls for name, (cls, _) in load(script).COMMANDS.items()}
+        parse_command(commands, flags, description="")
     else:
         load(script).parse(flags)
 
@@ -97,7 +100,7 @@ def test_snippet_runs(monkeypatch):
     torchvision = pytest.importorskip("torchvision", reason="needs the extra 'vision'")
     import torch
 
-    (code,) = blocks("python")
+    code = blocks("python")[0]
     manifest = ROOT / "checkpoints" / "MANIFEST.json"
     names = re.findall(r'from_pretrained\("([^"]+)"\)', code)
     shipped = json.loads(manifest.read_text()) if manifest.is_file() else {}
@@ -116,6 +119,15 @@ def test_snippet_runs(monkeypatch):
         assert model(torch.rand(2, 3, 64, 64)).isfinite().all()
 
 
+def test_relational_snippet_runs(capsys):
+    scope: dict[str, object] = {}
+    exec(blocks("python")[1], scope)
+    c, length = map(float, capsys.readouterr().out.split())
+    assert 0 < c < 1 < length < 4
+    assert scope["logits"].shape == (8, 10)
+    assert scope["net"].counts().flops == pytest.approx(2_364_416, rel=1e-3)
+
+
 def test_links_and_paths_exist():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in link]
     quoted = re.findall(r"`((?:docs|checkpoints|data|benchmarks|experiments|tests)/[^`\s]*)`", TEXT)
@@ -130,6 +142,11 @@ def test_names_in_the_table_exist():
         assert hasattr(importlib.import_module(module), attribute), call
     for method in re.findall(r"`GHN\.(\w+)\(", TEXT):
         assert hasattr(GHN, method), method
+    relational = importlib.import_module("graph2nn.relational")
+    for name in re.findall(r"`(build_model|Relational\w+|measure|match_width)[(`]", TEXT):
+        assert hasattr(relational, name), name
+    for task in re.findall(r"`((?:mlp|cnn|resnet\w+|efficient)_\w+)`", TEXT):
+        assert task in relational.TASKS, task
     deepnets = importlib.import_module("graph2nn.deepnets")
     for name in re.findall(r"`(Network|build_graph)\(", TEXT):
         assert hasattr(deepnets, name), name
