@@ -47,7 +47,7 @@ class GraphsConfig:
     probabilities: int | None = option(None, help="of rewiring, how many; none for 300")
     seeds: int | None = option(None, help="graphs of each kind; none for 30")
     jobs: int = option(-1, "-j", help="processes, -1 for one a core")
-    backend: str | None = option(None, help="of joblib: loky, dask, ray, ...")
+    backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
     engine: str = option("auto", help="of the measuring; plain is slow", choices=ENGINES)
     figure: bool = option(True, help="draw the sweep")
 
@@ -71,7 +71,7 @@ class TrainConfig:
     stacked: bool | None = option(None, help="train a job's networks as one; none: MLPs on a GPU")
     group: int = option(8, help="networks a job, trained on one stream of images")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
-    backend: str | None = option(None, help="of joblib: loky, dask, ray, ...")
+    backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
     device: str | None = option(None, help="none takes a GPU if there is one")
     data_dir: str | None = option(None, "-D", help="folder of the data")
     out: str | None = option(None, "-o", help="run folder; none for runs/TASK_DIVISION")
