@@ -13,7 +13,7 @@ import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 BESIDE_PPUDA = ("predict", "deepnets", "train_step", "leak")
-SCRIPTS = (*BESIDE_PPUDA, "graph_measures", "width_matching")
+SCRIPTS = (*BESIDE_PPUDA, "graph_measures", "width_matching", "relational_training")
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("leak", "MB a prediction"),
         ("graph_measures", "the whole sweep in"),
         ("width_matching", "networks built"),
+        ("relational_training", "networks x epochs a minute"),
     ],
 )
 def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
