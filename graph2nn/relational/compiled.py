@@ -74,6 +74,32 @@ def _longer(stream: np.ndarray, mt: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
+def _draws(stream: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where in the stream nodes can be drawn, as `random.Random.choice` draws them.
+
+    A draw takes the uppermost bits of an output, as many as n has, until that is below n.
+
+    Returns:
+        The nodes, in order; for each position of the stream how many nodes come before it; for
+        each node the position behind it.
+    """
+    shift = 32
+    while n >> (32 - shift):
+        shift -= 1
+    nodes = np.empty(len(stream), np.int32)
+    before, behind = np.empty(len(stream) + 1, np.int32), np.empty(len(stream), np.int32)
+    count = 0
+    for pos in range(len(stream)):
+        before[pos] = count
+        node = np.int64(stream[pos]) >> shift
+        nodes[count] = node  # overwritten by the next one unless it counts
+        behind[count] = pos + 1
+        count += node < n
+    before[len(stream)] = count
+    return nodes[:count], before, behind[:count]
+
+
+@njit(cache=True, nogil=True)
 def _flip(adj: np.ndarray, u: int, v: int) -> None:
     adj[u, v >> 6] ^= _ONE << np.uint64(v & 63)
     adj[v, u >> 6] ^= _ONE << np.uint64(u & 63)
@@ -96,35 +122,44 @@ def _ring(adj: np.ndarray, edges: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _rewire(adj: np.ndarray, edges: int, p: float, stream: np.ndarray, pos: int, shift: int) -> int:
+def _rewire(
+    adj: np.ndarray,
+    edges: int,
+    p: float,
+    stream: np.ndarray,
+    nodes: np.ndarray,
+    before: np.ndarray,
+    behind: np.ndarray,
+    pos: int,
+) -> int:
     """Rewires a ring in place; returns the position behind the draws, -1 if the stream ends.
 
-    A draw of a node takes outputs until one is below n, and a node that is no free one costs
-    another draw: all outputs up to the first free node are skipped in one loop. A node without
-    free ones gives up after two draws.
+    A node that is no free one costs another draw; without free ones, two draws are wasted.
     """
-    n, end, limit = len(adj), len(stream), p * 9007199254740992.0
+    n, limit = len(adj), p * 9007199254740992.0
     degree = np.zeros(n, np.int64)
     for u in range(n):
         for j in range(adj.shape[1]):
             degree[u] += np.int64(_popcount(adj[u, j]))
     for u in range(n):
         for step in range(1, edges // n + (1 if u < edges % n else 0) + 1):
-            if pos + 2 > end:
+            if pos + 2 > len(stream):
                 return -1
             high, low = np.int64(stream[pos]) >> 5, np.int64(stream[pos + 1]) >> 6
             pos += 2
             if (high << 26) + low >= limit:
                 continue
-            full, draws, w = degree[u] >= n - 1, 0, n
-            while draws < 2 and (full or w >= n or w == u or _has(adj, u, w)):
-                if pos >= end:
-                    return -1
-                w = np.int64(stream[pos]) >> shift
-                pos += 1
-                draws += full and w < n
-            if not full:
-                v = u + step if u + step < n else u + step - n
+            draw = before[pos]
+            if degree[u] >= n - 1:
+                draw += 1
+            else:
+                while draw < len(nodes) and (nodes[draw] == u or _has(adj, u, nodes[draw])):
+                    draw += 1
+            if draw >= len(nodes):
+                return -1
+            pos = behind[draw]
+            if degree[u] < n - 1:
+                v, w = (u + step) % n, nodes[draw]
                 _flip(adj, u, v)
                 _flip(adj, u, w)
                 degree[v] -= 1
@@ -134,48 +169,41 @@ def _rewire(adj: np.ndarray, edges: int, p: float, stream: np.ndarray, pos: int,
 
 @njit(cache=True, nogil=True)
 def _rewire_word(
-    adj: np.ndarray, edges: int, p: float, stream: np.ndarray, pos: int, shift: int
+    adj: np.ndarray,
+    edges: int,
+    p: float,
+    stream: np.ndarray,
+    nodes: np.ndarray,
+    before: np.ndarray,
+    behind: np.ndarray,
+    pos: int,
 ) -> int:
     """`_rewire` for at most 64 nodes. Shapes: adj (n,) uint64."""
-    n, end, limit = len(adj), len(stream), p * 9007199254740992.0
+    n, count, limit = len(adj), len(nodes), p * 9007199254740992.0
     everyone = ~_ZERO >> np.uint64(64 - n)
     for u in range(n):
         me = _ONE << np.uint64(u)
         for step in range(1, edges // n + (1 if u < edges % n else 0) + 1):
-            if pos + 2 > end:
+            if pos + 2 > len(stream):
                 return -1
             high, low = np.int64(stream[pos]) >> 5, np.int64(stream[pos + 1]) >> 6
             pos += 2
             if (high << 26) + low >= limit:
                 continue
-            free = everyone & ~(adj[u] | me)
+            draw, free = np.int64(before[pos]), everyone & ~(adj[u] | me)
             if free == _ZERO:
-                pos = _after_two(stream, pos, shift, n)
-                if pos < 0:
-                    return -1
-                continue
-            w = n
-            while (w >= n) | ((free >> np.uint64(w & 63)) & _ONE == _ZERO):
-                if pos >= end:
-                    return -1
-                w = np.int64(stream[pos]) >> shift
-                pos += 1
-            v = u + step if u + step < n else u + step - n
-            adj[u] ^= (_ONE << np.uint64(v)) | (_ONE << np.uint64(w))
-            adj[v] ^= me
-            adj[w] ^= me
-    return pos
-
-
-@njit(cache=True, nogil=True)
-def _after_two(stream: np.ndarray, pos: int, shift: int, n: int) -> int:
-    """The position behind two draws of a node; -1 if the stream ends before."""
-    left = 2
-    while left:
-        if pos >= len(stream):
-            return -1
-        left -= (np.int64(stream[pos]) >> shift) < n
-        pos += 1
+                draw += 1
+            else:
+                while draw < count and (free >> np.uint64(nodes[draw])) & _ONE == _ZERO:
+                    draw += 1
+            if draw >= count:
+                return -1
+            pos = np.int64(behind[draw])
+            if free != _ZERO:
+                v, w = u + step if u + step < n else u + step - n, nodes[draw]
+                adj[u] ^= (_ONE << np.uint64(v)) | (_ONE << np.uint64(w))
+                adj[v] ^= me
+                adj[w] ^= me
     return pos
 
 
@@ -317,24 +345,24 @@ def sweep_many(
         tables (graphs or 0, n, words) uint64."""
     ring, adj = np.zeros((2, n, (n + 63) >> 6), np.uint64)
     mt, stream = states[0].copy(), np.empty(8 * _STATE, np.uint32)
-    shift = 32
-    while n >> (32 - shift):
-        shift -= 1
+    nodes, before, behind = _draws(stream[:0], n)
     for g in range(len(edges)):
         if g == 0 or which[g] != which[g - 1]:
             mt[:] = states[which[g]]
             _fill(stream, 0, mt)
+            nodes, before, behind = _draws(stream, n)
         if g == 0 or edges[g] != edges[g - 1]:
             _ring(ring, edges[g])
         start, sums[g], left = 0, -1, tries
         while sums[g] < 0 and left:
             adj[:] = ring
             if n <= 64:
-                end = _rewire_word(adj[:, 0], edges[g], p[g], stream, start, shift)
+                end = _rewire_word(adj[:, 0], edges[g], p[g], stream, nodes, before, behind, start)
             else:
-                end = _rewire(adj, edges[g], p[g], stream, start, shift)
+                end = _rewire(adj, edges[g], p[g], stream, nodes, before, behind, start)
             if end < 0:  # the same try again, with more outputs
                 stream = _longer(stream, mt)
+                nodes, before, behind = _draws(stream, n)
                 continue
             start, left = end, left - 1
             sums[g] = distance_sum(adj)

@@ -53,13 +53,14 @@ def test_general_rewiring_equals_one_word() -> None:
     compiled = compiled_kernels("numba")
     stream = np.empty(624 * 20, np.uint32)
     compiled._fill(stream, 0, np.array(random.Random(5).getstate()[1][:-1], np.uint32))
+    draws = compiled._draws(stream, 64)
     for edges, p in [(300, 0.3), (1500, 0.9), (2016, 1.0)]:
         one, many = np.zeros((2, 64, 1), np.uint64)
         for adjacency in (one, many):
             compiled._ring(adjacency, edges)
-        end = compiled._rewire_word(one[:, 0], edges, p, stream, 0, 25)
+        end = compiled._rewire_word(one[:, 0], edges, p, stream, *draws, 0)
         assert end > edges
-        assert compiled._rewire(many, edges, p, stream, 0, 25) == end
+        assert compiled._rewire(many, edges, p, stream, *draws, 0) == end
         assert np.array_equal(one, many)
         assert compiled._distance_sum_word(one[:, 0]) == compiled._distance_sum_words(one)
 
