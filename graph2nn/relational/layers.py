@@ -36,8 +36,8 @@ AUTO_DENSITY = 0.3
 """Below it "auto" means blocks. Measured by `benchmarks/relational_training.py` (AMD Zen 5, one
 thread): a step of a linear layer takes a third to half the time of mask-once at a density of 0.14
 and as long at 0.30 in bfloat16, 0.36 in float32. A convolution takes as long either way, and what
-blocks save is memory: of weights, gradients and momentum. On GPUs, where small products do not pay,
-nothing was measured."""
+blocks save is memory: of weights, gradients and momentum. On GPUs nothing was measured, so "auto"
+stays with dense products there."""
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
