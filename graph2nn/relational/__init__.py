@@ -18,6 +18,7 @@ from graph2nn.relational.generators import (
 )
 from graph2nn.relational.graph import RelationalGraph, as_graph
 from graph2nn.relational.graph_sets import GRAPH_SETS, GraphEntry, graph_set
+from graph2nn.relational.job_results import merge_results
 from graph2nn.relational.kernels import ENGINES
 from graph2nn.relational.layers import (
     EXECUTIONS,
@@ -30,9 +31,10 @@ from graph2nn.relational.measures import GraphMeasures, clustering, measure, pat
 from graph2nn.relational.models import MODELS, RelationalNetwork, build_model, relational_mlp
 from graph2nn.relational.partition import node_sizes, relational_mask
 from graph2nn.relational.results import ResultTable, read_results, write_results
+from graph2nn.relational.rewiring import FoundGraph, RewiredGraph, search_graph
 from graph2nn.relational.runs import run_jobs
 from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
-from graph2nn.relational.sweep import SweepGrid
+from graph2nn.relational.sweep import SweepGrid, run_sweep
 from graph2nn.relational.sweep_file import SweepFile, read_sweep, sweep_to_file
 from graph2nn.relational.tasks import (
     DIVISIONS,
@@ -42,6 +44,7 @@ from graph2nn.relational.tasks import (
     find_task,
     network_specs,
 )
+from graph2nn.relational.thinning import ThinningRule, thin
 
 __all__ = [
     "CONNECTOMES",
@@ -54,6 +57,7 @@ __all__ = [
     "TASKS",
     "Counts",
     "DataSource",
+    "FoundGraph",
     "GraphEntry",
     "GraphMeasures",
     "NetworkSpec",
@@ -62,9 +66,11 @@ __all__ = [
     "RelationalLinear",
     "RelationalNetwork",
     "ResultTable",
+    "RewiredGraph",
     "SweepFile",
     "SweepGrid",
     "Task",
+    "ThinningRule",
     "WidthMatch",
     "as_graph",
     "barabasi_albert",
@@ -86,6 +92,7 @@ __all__ = [
     "make_graph",
     "match_width",
     "measure",
+    "merge_results",
     "network_specs",
     "node_sizes",
     "path_length",
@@ -96,8 +103,11 @@ __all__ = [
     "relational_mask",
     "relational_mlp",
     "run_jobs",
+    "run_sweep",
+    "search_graph",
     "set_execution",
     "sweep_to_file",
+    "thin",
     "tree",
     "write_results",
     "ws_flex",
