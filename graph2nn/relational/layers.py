@@ -21,6 +21,7 @@ from graph2nn.relational.partition import relational_mask
 
 __all__ = [
     "AUTO_DENSITY",
+    "AUTO_WEIGHTS",
     "EXECUTIONS",
     "RelationalConv2d",
     "RelationalLayer",
@@ -38,6 +39,10 @@ thread): a step of a linear layer takes a third to half the time of mask-once at
 and as long at 0.30 in bfloat16, 0.36 in float32. A convolution takes as long either way, and what
 blocks save is memory: of weights, gradients and momentum. On GPUs nothing was measured, so "auto"
 stays with dense products there."""
+
+AUTO_WEIGHTS = 160_000
+"""Pairs of channels below which "auto" never means blocks: up to 384 x 384 the dense product takes
+at most as long (same machine, float32, batch 64)."""
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -344,13 +349,13 @@ class RelationalConv2d(RelationalLayer, nn.Conv2d):
 
 
 def choose_execution(layer: RelationalLayer) -> str:
-    """What "auto" means for a layer, as it is now: "blocks" on a CPU below `AUTO_DENSITY`,
-    "mask-once" otherwise.
+    """What "auto" means for a layer, as it is now: "blocks" on a CPU below `AUTO_DENSITY` and from
+    `AUTO_WEIGHTS` on, "mask-once" otherwise.
 
     Choose after moving the model to its device.
     """
-    cpu = layer.mask.device.type in ("cpu", "meta")
-    return "blocks" if cpu and layer.density < AUTO_DENSITY else "mask-once"
+    cpu, large = layer.mask.device.type in ("cpu", "meta"), layer.mask.numel() >= AUTO_WEIGHTS
+    return "blocks" if cpu and large and layer.density < AUTO_DENSITY else "mask-once"
 
 
 def set_execution(model: ModuleT, execution: str) -> ModuleT:

@@ -337,10 +337,12 @@ def test_bad_input():
         RelationalConv2d(graph, 3, 32, 3)
 
 
-def test_auto_is_by_density():
+def test_auto_is_by_density_and_size():
     dense = RelationalLinear(random_graph(64, 1.1), 512, 512, execution="auto")
     sparse = RelationalLinear(random_graph(64, 0.06), 512, 512, execution="auto")
-    assert (dense.execution, sparse.execution) == ("mask-once", "blocks")
+    small = RelationalLinear(random_graph(64, 0.06), 128, 128, execution="auto")
+    found = [layer.execution for layer in (dense, sparse, small)]
+    assert found == ["mask-once", "blocks", "mask-once"]
 
 
 def test_representation():
