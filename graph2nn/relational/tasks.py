@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from graph2nn.relational.graph_sets import (
     GRAPH_SETS,
@@ -276,7 +277,7 @@ def network_specs(
     Raises:
         ValueError: a graph that no width of the family matches.
     """
-    family = {"dim_first": task.dim_first} if task.dim_first else {}
+    family: dict[str, Any] = {"dim_first": task.dim_first} if task.dim_first else {}
     specs = []
     for entry in entries:
         width = match_width(
