@@ -40,8 +40,8 @@ def relational_archgraph(
     - Where neighbouring layers have different nodes (EfficientNet with layers narrower than the
       graph), nodes are joined where a weight joins their channels.
 
-    Operations are the 15 primitives, so batching, drawing, conversion, tokens, predictors and
-    hypernetworks (as readers: `embed_network`) take it. To predict a network's parameters, give
+    Operations are the 15 primitives, so batching, drawing, conversion and hypernetworks (as
+    readers: `embed_network`) take it. To predict a network's parameters, give
     the hypernetwork the network itself, in execution "masked", which masks what it writes.
 
     Args:

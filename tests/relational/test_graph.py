@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from graph2nn.relational import RelationalGraph, as_graph, complete, ws_flex
+from graph2nn.relational import as_graph, complete, ws_flex
 
 RING = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
 ARROW = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]])  # 0 receives from 1, 1 from 2, 2 from 0
