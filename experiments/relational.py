@@ -60,6 +60,7 @@ class TrainConfig:
     division: str = option("best", help="best graph, all graphs, baseline", choices=DIVISIONS)
     graphs: str | None = option(None, help="for all: n64_52, n64_449, ..., a file of `graphs`")
     subset: str = option("coarse", help="of such a file", choices=("coarse", "medium", "fine"))
+    only: tuple[str, ...] = option((), help="of all: the graphs of these graph_ids")
     seeds: tuple[int, ...] | None = option(None, "-s", help="of training; none for the task's")
     epochs: int | None = option(None, "-e", help="none for the task's")
     batch_size: int | None = option(None, "-b", help="none for the task's")
@@ -133,6 +134,7 @@ def train(config: TrainConfig) -> None:
         config.division,
         graphs=config.graphs,
         subset=config.subset,
+        only=config.only,
         data_dir=config.data_dir,
     )
     images = source.load(source.train_split)

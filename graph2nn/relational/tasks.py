@@ -234,6 +234,7 @@ def division_entries(
     *,
     graphs: str | None = None,
     subset: str = "coarse",
+    only: Sequence[str] = (),
     data_dir: str | Path | None = None,
 ) -> tuple[GraphEntry, ...]:
     """The graphs of a division, the dense baseline last.
@@ -244,6 +245,7 @@ def division_entries(
         graphs: what `all` means instead of the task's own set: one of `GRAPH_SETS`, `connectomes`,
             or a file made by the command `graphs`.
         subset: of such a file: fine, medium or coarse.
+        only: of `all`, the graphs of these names (`GraphEntry.graph_id`); empty for each of them.
         data_dir: folder with downloaded connectomes.
 
     Raises:
@@ -255,7 +257,8 @@ def division_entries(
     if division == "baseline":
         return (baseline,)
     if division == "all":
-        return (*_named_entries(graphs or task.graphs, subset, data_dir), baseline)
+        named = (*_named_entries(graphs or task.graphs, subset, data_dir), baseline)
+        return _chosen(named, only) if only else named
     if task.best is None:
         known = ", ".join(other.name for other in _ALL if other.best is not None)
         raise ValueError(f"{task.name} has no published best graph; tasks with one: {known}")
@@ -302,6 +305,16 @@ def network_specs(
             )
         )
     return specs
+
+
+def _chosen(entries: Sequence[GraphEntry], names: Sequence[str]) -> tuple[GraphEntry, ...]:
+    missing = sorted(set(names) - {entry.graph_id for entry in entries})
+    if missing:
+        raise ValueError(
+            f"no graph {', '.join(missing)} among {entries[0].graph_id}, ..., "
+            f"{entries[-1].graph_id}; names are those in the column graph_id of a table"
+        )
+    return tuple(entry for entry in entries if entry.graph_id in names)
 
 
 def _named_entries(name: str, subset: str, data_dir: str | Path | None) -> tuple[GraphEntry, ...]:

@@ -84,6 +84,14 @@ def test_divisions() -> None:
     assert [e.graph_id for e in division_entries(task, "baseline")] == ["complete"]
 
 
+def test_chosen_graphs() -> None:
+    task, names = find_task("mlp_digits"), ["complete", graph_set("n64_52")[3].graph_id]
+    found = division_entries(task, "all", only=names)
+    assert [e.graph_id for e in found] == names[::-1]
+    with pytest.raises(ValueError, match="no graph nix among n64_s0.40.*column graph_id"):
+        division_entries(task, "all", only=["nix", "complete"])
+
+
 def test_connectomes(reference: Path) -> None:
     entries = division_entries(find_task("mlp_cifar10_bio"), "all")
     assert [e.graph_id for e in entries] == ["mcwhole", "mcvisual", "cat", "complete"]
