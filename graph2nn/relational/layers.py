@@ -34,15 +34,11 @@ EXECUTIONS = ("masked", "mask-once", "blocks")
 """Ways to compute the same layer; see `RelationalLayer`."""
 
 AUTO_DENSITY = 0.3
-"""Below it "auto" means blocks. Measured by `benchmarks/relational_training.py` (AMD Zen 5, one
-thread): a step of a linear layer takes a third to half the time of mask-once at a density of 0.14
-and as long at 0.30 in bfloat16, 0.36 in float32. A convolution takes as long either way, and what
-blocks save is memory: of weights, gradients and momentum. On GPUs nothing was measured, so "auto"
-stays with dense products there."""
-
-AUTO_WEIGHTS = 160_000
-"""Pairs of channels below which "auto" never means blocks: up to 384 x 384 the dense product takes
-at most as long (same machine, float32, batch 64)."""
+"""Below it "auto" means blocks. Measured by `benchmarks/relational_training.py` on a busy machine
+(AMD Zen 5, one thread): at a density of 0.14 a step of a linear layer takes 0.35 (float32) to 0.45
+(bfloat16) of the time of mask-once; the times cross between 0.33 and 0.42, and between 0.22 and
+0.33. Convolutions were not reliably faster either way; what blocks save there is memory of weights,
+gradients and momentum. On GPUs nothing was measured, so "auto" stays with dense products there."""
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
