@@ -40,6 +40,10 @@ AUTO_DENSITY = 0.3
 0.33. Convolutions were not reliably faster either way; what blocks save there is memory of weights,
 gradients and momentum. On GPUs nothing was measured, so "auto" stays with dense products there."""
 
+AUTO_WEIGHTS = 160_000
+"""Pairs of channels below which "auto" never means blocks: up to 384 x 384 the dense product takes
+at most as long (same machine, float32, batch 64)."""
+
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
