@@ -47,8 +47,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "blocks": {"execution": "blocks", "fused": True},
     "bf16 without blocks": {"execution": "mask-once", "fused": True, "bf16": True},
     "blocks and bf16": {"execution": "blocks", "fused": True, "bf16": True},
+    "blocks, bf16, turns": {"execution": "blocks", "fused": True, "bf16": True, "turn": 8},
 }
-"""Ways to train one network on given images, each but the fifth building on the one before."""
+"""Ways to train one network on given images, each but the fifth building on the one before. A turn
+is how many batches a network trains on before others have theirs, as in `train_networks`."""
 DEGREES = (8, 13, 17, 20, 26, 40, 63)  # of 64 nodes, for the choice by density
 SPLITS = ("trainval", "test")
 SGD: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
@@ -97,6 +99,16 @@ def stepper(
     return step
 
 
+def repeated(step: Callable[[], None], times: int) -> Callable[[], None]:
+    """`step` so many times."""
+
+    def steps() -> None:
+        for _ in range(times):
+            step()
+
+    return steps
+
+
 def breakdown(args: argparse.Namespace) -> dict[str, float]:
     """Mean CPU seconds of a step of each variant over the graphs, and of a batch of images."""
     data = random_images(8 * args.batch, args.imsize)
@@ -107,11 +119,12 @@ def breakdown(args: argparse.Namespace) -> dict[str, float]:
     for graph in graphs:
         actions = {}
         for name, variant in VARIANTS.items():
-            how = dict(variant)
-            net = network(graph, args, how.pop("execution"))
-            actions[name] = stepper(net, images, labels, **how)
+            how = {"turn": 1} | variant
+            net, turn = network(graph, args, how.pop("execution")), how.pop("turn")
+            actions[name] = repeated(stepper(net, images, labels, **how), turn)
         for name, seconds in side_by_side(actions, args.repeats, warmup=2).items():
-            taken[name] = taken.get(name, 0.0) + seconds / len(graphs)
+            steps = VARIANTS[name].get("turn", 1) * len(graphs)
+            taken[name] = taken.get(name, 0.0) + seconds / steps
     return taken
 
 

@@ -7,7 +7,7 @@ import hashlib
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -29,11 +29,13 @@ from graph2nn.vision.image_data import ImageData
 
 __all__ = ["Record", "train_networks"]
 
+Batch = tuple[Tensor, Tensor]
 Record = dict[str, Any]
 """One line of results, of a network after an epoch; see `train_networks`."""
 
 _KIND = "networks"
 _STATISTICS_SEED = 1 << 40  # added to the seed: images of their own for normalisation statistics
+_TURN, _TURN_BYTES = 8, 1 << 25  # batches, and bytes of images, of a network's turn (`_turns`)
 _REFRESH = 0.5  # seconds between readings of the loss, each of which waits for the device
 
 
@@ -60,9 +62,10 @@ def train_networks(
     flipping is done once either way. Stacking pays where kernels are so small that starting them
     takes the time, as with MLPs on a GPU; on a CPU it does not.
 
-    A run with a `folder` goes on from its last checkpoint, written every `save_seconds` at any
-    step, to the same numbers as if it had never stopped. A network whose loss stops being finite
-    is named in a warning and left behind: its errors are None from then on; the others go on.
+    A run with a `folder` goes on from its last checkpoint, written every `save_seconds` between any
+    two steps (with many networks, after their turns of a few batches each), to the same numbers as
+    if it had never stopped. A network whose loss stops being finite is named in a warning and left
+    behind: its errors are None from then on; the others go on.
 
     Args:
         networks: by name; (B, C, H, W) → (B, classes). They end in evaluation mode on `device`.
@@ -189,19 +192,27 @@ class _Training:
         for unit in active:
             unit.train()
         step = self._step
-        for images, labels in self.data.train:
-            factor, draw = self.data.schedule(step), self._dropout_seed(step)
-            images = self.data.as_input(images)
+        for turn in self._turns(self.data.train, len(active)):
             for unit in active:
-                self._seed_draws(draw)
-                unit.train_step(images, labels, factor)
-            step += 1
-            bar.update()
+                for at, (images, labels) in enumerate(turn, start=step):
+                    self._seed_draws(self._dropout_seed(at))
+                    unit.train_step(images, labels, self.data.schedule(at))
+            step += len(turn)
+            bar.update(len(turn))
             if self.progress and time.monotonic() - shown > _REFRESH:
                 shown = time.monotonic()
                 bar.set_postfix(epoch=self.done + 1, loss=f"{self._mean_loss():.3f}")
             if self.run is not None and time.monotonic() - self._saved >= self.save_seconds:
                 self._save(self.run)
+
+    def _turns(self, batches: Iterable[Batch], units: int) -> Iterator[list[Batch]]:
+        """A few batches at a time, on all of which a network is trained or tested before the next
+        one's turn: while it lasts, its weights and momentum stay in the processor's cache."""
+        stream = ((self.data.as_input(images), labels) for images, labels in batches)
+        for first in stream:
+            size = first[0].numel() * first[0].element_size()
+            most = 1 if units == 1 else max(1, min(_TURN, _TURN_BYTES // size))
+            yield [first, *islice(stream, most - 1)]
 
     def _finish_epoch(self) -> None:
         """Statistics of normalisation, test, records; the epoch is done only after all of it."""
@@ -234,10 +245,10 @@ class _Training:
         active = [(u, t) for u, t in zip(self.units, tallies) if any(u.alive)]
         for unit, _ in active:
             unit.train(False)
-        for images, labels in self.data.test:
-            images = self.data.as_input(images)
+        for turn in self._turns(self.data.test, len(active)):
             for unit, tally in active:
-                unit.test_step(images, labels, tally)
+                for images, labels in turn:
+                    unit.test_step(images, labels, tally)
         outcome = [
             (unit, unit.tally.means(), tally.means()) for unit, tally in zip(self.units, tallies)
         ]
