@@ -136,7 +136,8 @@ def one_by_one(
     for net in networks.values():
         optimizer = torch.optim.SGD(net.parameters(), **SGD)
         batches = Batches(train, recipe.batch_size, train=True, seed=1, drop_last=True)
-        schedule, step, error = recipe.lr_schedule(len(batches)), 0, 0.0
+        schedule, step = recipe.lr_schedule(len(batches)), 0
+        error = test_error(net, test, recipe)  # the original tests before training, too
         for _ in range(recipe.epochs):
             net.train()
             for images, labels in batches:
