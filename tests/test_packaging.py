@@ -73,3 +73,7 @@ def test_metadata(wheel: zipfile.ZipFile) -> None:
 
 def inside_info(wheel: zipfile.ZipFile) -> list[str]:
     return [name for name in wheel.namelist() if ".dist-info/" in name]
+
+
+def test_graph_sets_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    assert "graph2nn/relational/graph_sets.npz" in wheel.namelist()

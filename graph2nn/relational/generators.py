@@ -6,6 +6,8 @@ import inspect
 import math
 import random
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -59,9 +61,8 @@ def ws_flex(n: int, k: float, p: float, seed: int = 1) -> RelationalGraph:
         table = _ring_rewired(n, counts, p, rng)
         if _connected(table):
             name = f"n{n}_s{round(float(k / n), 6)}_p{round(float(p), 6)}_g{seed}"
-            return RelationalGraph(
-                adjacency=table, name=name, regrow=lambda m: ws_flex(m, k / n * m, p, seed)
-            )
+            regrow = partial(_same_density, ws_flex, k / n, p=p, seed=seed)
+            return RelationalGraph(adjacency=table, name=name, regrow=regrow)
     raise ValueError(
         f"ws_flex(n={n}, k={k}, p={p}, seed={seed}): no connected graph in {TRIES} tries; "
         "raise k, lower p, or take another seed"
@@ -170,9 +171,8 @@ def regular(n: int, k: float) -> RelationalGraph:
     table = (apart > 0) & (apart <= int(k) // 2)
     if int(k) % 2:
         table |= apart == n // 2
-    return RelationalGraph(
-        adjacency=table, name=f"regular_n{n}_k{k:g}", regrow=lambda m: regular(m, k / n * m)
-    )
+    regrow = partial(_same_density, regular, k / n)
+    return RelationalGraph(adjacency=table, name=f"regular_n{n}_k{k:g}", regrow=regrow)
 
 
 def hypercube(n: int, k: float | None = None) -> RelationalGraph:
@@ -237,7 +237,7 @@ def tree(n: int, k: float | None = None, seed: int = 1) -> RelationalGraph:
     rng = random.Random(_check_seed(seed))
     found = nx.from_prufer_sequence([rng.randrange(n) for _ in range(n - 2)])
     table = nx.to_numpy_array(found, nodelist=range(n)) > 0
-    return _fixed("tree", table, k, lambda m: tree(m, seed=seed), f"_g{seed}")
+    return _fixed("tree", table, k, partial(tree, seed=seed), f"_g{seed}")
 
 
 GENERATORS: dict[str, Callable[..., RelationalGraph]] = {
@@ -307,9 +307,15 @@ def _from_networkx(
 ) -> RelationalGraph:
     n = len(found)
     table = nx.to_numpy_array(found, nodelist=range(n)) > 0
-    return RelationalGraph(
-        adjacency=table, name=name, regrow=lambda m: family(m, k / n * m, seed=seed)
-    )
+    regrow = partial(_same_density, family, k / n, seed=seed)
+    return RelationalGraph(adjacency=table, name=name, regrow=regrow)
+
+
+def _same_density(
+    family: Callable[..., RelationalGraph], share: float, n: int, **options: Any
+) -> RelationalGraph:
+    """The graph of a family with k = share * n. Not a closure: graphs and networks get pickled."""
+    return family(n, share * n, **options)
 
 
 def _connected(table: np.ndarray) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import pickle
 import random
 from pathlib import Path
 
@@ -177,3 +178,13 @@ def test_disconnected(call, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_input(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_graphs_are_pickled_with_their_family(kind: str) -> None:
+    how = {"k": 4.0} if kind in ("ws", "er", "ba", "regular") else {}
+    how |= {"p": 0.2} if kind == "ws" else {}
+    graph = make_graph(kind, 16, **how)
+    again = pickle.loads(pickle.dumps(graph))
+    assert np.array_equal(again.adjacency, graph.adjacency)
+    assert np.array_equal(again.resized(64).adjacency, graph.resized(64).adjacency)
