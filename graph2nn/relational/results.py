@@ -288,11 +288,19 @@ def write_results(path: str | Path, table: ResultTable) -> Path:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(list(table))
-    writer.writerows(zip(*(map(_cell, column.tolist()) for column in table.values())))
+    columns = (_cells(name, column) for name, column in table.items())
+    writer.writerows(zip(*columns))
     data = text.getvalue().encode()
     if path.name.endswith(".gz"):
         data = gzip.compress(data, mtime=0)
     return write_atomic(path, lambda file: file.write(data))
+
+
+def _cells(name: str, column: np.ndarray) -> list[Any]:
+    """The column as text cells, empty where a value is missing."""
+    if _KINDS.get(name) is int:
+        return ["" if value == _MISSING[int] else value for value in column.tolist()]
+    return [_cell(value) for value in column.tolist()]
 
 
 def _find(path: Path, stem: str) -> Path:

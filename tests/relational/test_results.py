@@ -46,6 +46,14 @@ def test_reading_gives_what_was_written(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_missing_whole_numbers_are_empty_as_published(tmp_path: Path) -> None:
+    path = write_results(tmp_path / "results.csv", _table())
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    column = [row[lines[0].index("dim0")] for row in lines[1:]]
+    assert column == ["7", "7", "7", "7", "", ""]
+    assert read_results(path)["dim0"].tolist() == [7, 7, 7, 7, -1, -1]
+
+
 def test_final_leaves_out_runs_that_stopped_early() -> None:
     final = _table().final()
     assert final["epoch"].tolist() == [2, 2, 2]
