@@ -1,0 +1,45 @@
+"""The tables of our own sweeps in `data/relational/`: whole, and with their run configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graph2nn.relational import TASKS, graph_set, read_results
+
+FOLDER = Path(__file__).parents[2] / "data" / "relational"
+GRAPHS = {entry.graph_id for entry in graph_set("n64_52")} | {"complete"}
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "graphs", "seeds", "epochs"),
+    [
+        ("mlp_digits_52", "mlp_digits", 53, 5, 30),
+        ("mlp_cifar10_52", "mlp_cifar10", 53, 2, 6),
+        ("mlp_cifar10_13_long", "mlp_cifar10", 13, 1, 24),
+    ],
+)
+def test_whole(name: str, task: str, graphs: int, seeds: int, epochs: int) -> None:
+    final, table = read_results(FOLDER / name), read_results(FOLDER / name, by_epoch=True)
+    assert final.num_rows == graphs * seeds
+    assert table.num_rows == graphs * seeds * (epochs + 1)
+    assert set(table["task"]) == {task} and task in TASKS
+    assert set(final["graph_id"]) <= GRAPHS and "complete" in final["graph_id"]
+    assert set(final["epoch"]) == {epochs} and len(set(final["seed"])) == seeds
+    last = table.final()
+    order = np.lexsort((last["seed"], last["graph_id"]))
+    mine = np.lexsort((final["seed"], final["graph_id"]))
+    assert np.array_equal(last["top1_error"][order], final["top1_error"][mine])
+    config = json.loads((FOLDER / name / "config.json").read_text())
+    assert config["task"] == task and config["recipe"]["epochs"] == epochs
+    assert "command" in json.loads((FOLDER / name / "environment.json").read_text())
+
+
+def test_all_are_described() -> None:
+    text = (FOLDER.parents[1] / "docs" / "relational.md").read_text(encoding="utf-8")
+    for folder in FOLDER.iterdir():
+        if folder.is_dir():
+            assert f"`{folder.name}`" in text, folder.name
