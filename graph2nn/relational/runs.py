@@ -29,7 +29,9 @@ from graph2nn.vision import Augment
 
 __all__ = ["run_jobs"]
 
-_AS_PUBLISHED = Augment(pad_with="mean")  # images were normalised before they were padded
+# Images were normalised before they were padded; colours were not jittered (the published PCA
+# lighting of ImageNet is left out).
+_AS_PUBLISHED = Augment(pad_with="mean", jitter=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
