@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,15 @@ from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.layers import RelationalConv2d, RelationalLinear
 from graph2nn.relational.partition import fitting_graph
 
-__all__ = ["LayerFactory", "RelationalNetwork", "chain", "conv_stem", "numbered", "pooled_head"]
+__all__ = [
+    "LayerFactory",
+    "RelationalNetwork",
+    "chain",
+    "conv_stem",
+    "numbered",
+    "pooled_head",
+    "stages",
+]
 
 
 class RelationalNetwork(nn.Module):
@@ -161,6 +169,24 @@ def chain(**modules: nn.Module) -> nn.Sequential:
     for name, module in modules.items():
         found.add_module(name, module)
     return found
+
+
+def stages(sizes: Architecture, block: Callable[[int, int, int], nn.Module]) -> nn.Sequential:
+    """The stages of a convolutional network: `sizes.depths` blocks each, the first of a stage with
+    its stride.
+
+    Args:
+        sizes: widths, depths and strides; the stem's width comes in.
+        block: makes a block from its input width, output width and stride.
+    """
+    width, found = sizes.dim_first, []
+    for dim, depth, stride in zip(sizes.dims, sizes.depths, sizes.family.strides):
+        blocks = []
+        for index in range(depth):
+            blocks.append(block(width, dim, stride if index == 0 else 1))
+            width = dim
+        found.append(numbered("b", blocks))
+    return numbered("s", found)
 
 
 def numbered(prefix: str, modules: Iterable[nn.Module]) -> nn.Sequential:

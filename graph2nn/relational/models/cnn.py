@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from graph2nn.relational.architecture import Architecture
@@ -10,8 +12,8 @@ from graph2nn.relational.models.base import (
     RelationalNetwork,
     chain,
     conv_stem,
-    numbered,
     pooled_head,
+    stages,
 )
 
 __all__ = ["CNN"]
@@ -24,15 +26,8 @@ class CNN(RelationalNetwork):
     def __init__(self, sizes: Architecture, make: LayerFactory) -> None:
         super().__init__(sizes, make.graph)
         self.stem = conv_stem(make, sizes, kernel=3, pool=True)
-        width, stages = sizes.dim_first, []
-        for dim, depth, stride in zip(sizes.dims, sizes.depths, sizes.family.strides):
-            blocks = []
-            for index in range(depth):
-                blocks.append(_block(make, width, dim, stride if index == 0 else 1))
-                width = dim
-            stages.append(numbered("b", blocks))
-        self.stages = numbered("s", stages)
-        self.head = pooled_head(make, width, sizes.num_classes)
+        self.stages = stages(sizes, partial(_block, make))
+        self.head = pooled_head(make, sizes.dims[-1], sizes.num_classes)
 
 
 def _block(make: LayerFactory, fan_in: int, fan_out: int, stride: int) -> nn.Sequential:

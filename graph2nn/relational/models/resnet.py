@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -12,8 +13,8 @@ from graph2nn.relational.models.base import (
     RelationalNetwork,
     chain,
     conv_stem,
-    numbered,
     pooled_head,
+    stages,
 )
 
 __all__ = ["BottleneckResNet", "ResNet", "ResidualBlock", "SeparableResNet"]
@@ -106,15 +107,8 @@ class ResNet(RelationalNetwork):
     def __init__(self, sizes: Architecture, make: LayerFactory) -> None:
         super().__init__(sizes, make.graph)
         self.stem = conv_stem(make, sizes, kernel=7, pool=True)
-        width, stages = sizes.dim_first, []
-        for dim, depth, stride in zip(sizes.dims, sizes.depths, sizes.family.strides):
-            blocks = []
-            for index in range(depth):
-                blocks.append(self._block(make, width, dim, stride if index == 0 else 1))
-                width = dim
-            stages.append(numbered("b", blocks))
-        self.stages = numbered("s", stages)
-        self.head = pooled_head(make, width, sizes.num_classes)
+        self.stages = stages(sizes, partial(self._block, make))
+        self.head = pooled_head(make, sizes.dims[-1], sizes.num_classes)
 
     def _block(self, make: LayerFactory, fan_in: int, fan_out: int, stride: int) -> ResidualBlock:
         return ResidualBlock(
