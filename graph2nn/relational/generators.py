@@ -28,6 +28,7 @@ __all__ = [
     "regular",
     "tree",
     "ws_flex",
+    "ws_flex_name",
 ]
 
 TRIES = 100
@@ -60,13 +61,18 @@ def ws_flex(n: int, k: float, p: float, seed: int = 1) -> RelationalGraph:
     for _ in range(TRIES):
         table = _ring_rewired(n, counts, p, rng)
         if _connected(table):
-            name = f"n{n}_s{round(float(k / n), 6)}_p{round(float(p), 6)}_g{seed}"
+            name = ws_flex_name(n, k / n, p, seed)
             regrow = partial(_same_density, ws_flex, k / n, p=p, seed=seed)
             return RelationalGraph(adjacency=table, name=name, regrow=regrow)
     raise ValueError(
         f"ws_flex(n={n}, k={k}, p={p}, seed={seed}): no connected graph in {TRIES} tries; "
         "raise k, lower p, or take another seed"
     )
+
+
+def ws_flex_name(n: int, sparsity: float, p: float, seed: int) -> str:
+    """What tables call a WS-flex graph, sparsity being k / n: `n64_s0.125_p0.008154_g22`."""
+    return f"n{n}_s{round(float(sparsity), 6)}_p{round(float(p), 6)}_g{seed}"
 
 
 def check_ws_flex(n: int, k: float, p: float) -> None:

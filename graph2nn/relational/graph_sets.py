@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.relational.connectomes import CONNECTOMES, load_connectome
-from graph2nn.relational.generators import complete, ws_flex
+from graph2nn.relational.generators import complete, ws_flex_name
 from graph2nn.relational.graph import RelationalGraph
 from graph2nn.relational.measures import clustering, path_length
+from graph2nn.relational.published import published_graph
 
 __all__ = [
     "GRAPH_SETS",
@@ -29,7 +30,6 @@ __all__ = [
 GRAPH_SETS = ("n64_52", "n64_449", "n64_3942", "n16_48", "n16_326", "n16_2698")
 """The thinned sweeps by published name: nodes, then number of graphs."""
 _FILE = "graph_sets.npz"
-_DECIMALS = 6  # of sparsity and p in training and in names, as published
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,7 @@ class GraphEntry:
         """The name in tables: `n64_s0.125_p0.008154_g22`, `complete`, or the connectome's."""
         if self.kind != "ws":
             return self.name or self.kind
-        sparsity, p = round(self.sparsity, _DECIMALS), round(self.p, _DECIMALS)
-        return f"n{self.num_nodes}_s{sparsity}_p{p}_g{self.seed}"
+        return ws_flex_name(self.num_nodes, self.sparsity, self.p, self.seed)
 
     def graph(self, *, data_dir: str | Path | None = None) -> RelationalGraph:
         """The graph itself, with sparsity and p rounded to 6 decimals as in published training."""
@@ -68,8 +67,7 @@ class GraphEntry:
             return complete(self.num_nodes)
         if self.kind == "connectome":
             return load_connectome(self.name, data_dir=data_dir)
-        k = self.num_nodes * round(self.sparsity, _DECIMALS)
-        return ws_flex(self.num_nodes, k, round(self.p, _DECIMALS), self.seed)
+        return published_graph((self.num_nodes, self.sparsity, self.p, self.seed))
 
 
 @cache
@@ -85,6 +83,7 @@ def graph_set(name: str) -> tuple[GraphEntry, ...]:
         return entries_from_rows(stored[name])
 
 
+@cache
 def graph_set_index(name: str) -> dict[str, int]:
     """Position in the set of every graph, by `graph_id`."""
     return {entry.graph_id: k for k, entry in enumerate(graph_set(name))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from torch import nn
@@ -74,7 +74,7 @@ class NetworkSpec:
         """
         graph = self.entry
         sparsity, p = round(graph.sparsity, 6), round(graph.p, 6)
-        indices = {f"idx_in_{name}": _index(name).get(graph.graph_id) for name in _INDEXED}
+        indices = {f"idx_in_{name}": graph_set_index(name).get(graph.graph_id) for name in _INDEXED}
         return {
             "n_nodes": graph.num_nodes,
             "k_degree": round(graph.num_nodes * graph.sparsity, 6),
@@ -119,8 +119,3 @@ def _load(source: DataSource, split: str) -> ImageData:
         imsize=source.imsize,
         channels=source.channels,
     )
-
-
-@cache
-def _index(name: str) -> dict[str, int]:
-    return graph_set_index(name)
