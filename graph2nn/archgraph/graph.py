@@ -54,6 +54,8 @@ class ArchGraph:
         outputs: the nodes in which the network's outputs end; empty stands for the last node.
         note: how the graph was made, where that was out of the ordinary (traced on real values,
             say).
+        attributes: numbers known of the network without training it (FLOPs, zero-cost proxies);
+            predictors may use them beside the graph.
 
     Shapes:
         op (N,), shape (N, 4), edges (2, E), cell (N,).
@@ -70,6 +72,7 @@ class ArchGraph:
     num_classes: int | None = None
     outputs: tuple[int, ...] = ()
     note: str = ""
+    attributes: Mapping[str, float] = field(default_factory=dict)
     _cache: dict = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph2nn.reference import reference_folder
 from graph2nn.relational.generators import ws_flex
 from graph2nn.relational.graph import RelationalGraph
 
@@ -21,7 +20,6 @@ __all__ = [
     "published_graph",
     "published_graphs",
     "published_results",
-    "reference_folder",
 ]
 
 GRAPH_COLUMNS = ("n", "sparsity", "p", "seed", "C", "L")
@@ -36,28 +34,6 @@ PUBLISHED_GRAPHS = {
     "n16_48": 48,
 }
 """Names of the published sets of graphs, and how many graphs each has."""
-
-_VARIABLE = "GRAPH2NN_REFERENCE"
-
-
-def reference_folder() -> Path:
-    """The folder of the published relational graphs and results.
-
-    Raises:
-        ValueError: `GRAPH2NN_REFERENCE` is not set or names no folder with such data.
-    """
-    value = os.environ.get(_VARIABLE)
-    if not value:
-        raise ValueError(
-            f"the published graphs and results are read from a folder of reference data: set "
-            f"{_VARIABLE} to the folder that holds data/relational"
-        )
-    folder = Path(value).expanduser() / "data" / "relational"
-    if not folder.is_dir():
-        raise ValueError(
-            f"{_VARIABLE}={value} has no folder data/relational; set it to the folder that does"
-        )
-    return folder
 
 
 def published_graphs(name: str) -> np.ndarray:
@@ -81,7 +57,7 @@ def published_graphs(name: str) -> np.ndarray:
     """
     if name not in PUBLISHED_GRAPHS:
         raise ValueError(f"unknown graphs {name!r}; choose one of {', '.join(PUBLISHED_GRAPHS)}")
-    path = reference_folder() / f"graphs_{name}.npy"
+    path = reference_folder("relational") / f"graphs_{name}.npy"
     try:
         table = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -118,5 +94,6 @@ def published_results(*, by_epoch: bool = False) -> ResultTable:
     from graph2nn.relational.results import read_results
 
     return read_results(
-        reference_folder() / ("results_by_epoch.csv.gz" if by_epoch else "results.csv.gz")
+        reference_folder("relational")
+        / ("results_by_epoch.csv.gz" if by_epoch else "results.csv.gz")
     )

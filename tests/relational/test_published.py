@@ -13,7 +13,6 @@ from graph2nn.relational.published import (
     published_graph,
     published_graphs,
     published_results,
-    reference_folder,
 )
 
 
@@ -44,7 +43,7 @@ def test_published_results(by_epoch: bool, rows: int, reference: Path) -> None:
 def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRAPH2NN_REFERENCE", raising=False)
     with pytest.raises(ValueError, match="set GRAPH2NN_REFERENCE to the folder"):
-        reference_folder()
+        published_graphs("n64_52")
     monkeypatch.setenv("GRAPH2NN_REFERENCE", str(tmp_path))
     with pytest.raises(ValueError, match="has no folder data/relational"):
         published_graphs("n64_52")

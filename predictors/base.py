@@ -1,0 +1,91 @@
+"""`ArchPredictor`: what every predictor shares, a scikit-learn estimator on lists of graphs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import NotFittedError
+
+from graph2nn.archgraph import ArchGraph
+from predictors.checks import check_graphs, check_targets
+
+__all__ = ["ArchPredictor"]
+
+
+class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
+    """Predicts one or several numbers of a network from its `ArchGraph`.
+
+    X is a list of graphs everywhere, y an array of one target (N,) or several (N, T). Settings are
+    constructor arguments, what was learned ends in an underscore, so `clone`, `GridSearchCV`,
+    `Pipeline` and `cross_val_score` work. A subclass implements `_fit` and `_predict`, which see
+    checked graphs and targets of two axes.
+    """
+
+    def fit(self, X: Sequence[ArchGraph], y: Any) -> ArchPredictor:
+        """Learns from labelled networks.
+
+        Shapes:
+            X N graphs, y (N,) or (N, T).
+
+        Raises:
+            ValueError: unlabelled or constant targets, NaN, lengths that differ, no graphs.
+        """
+        graphs = check_graphs(X)
+        targets = check_targets(y, len(graphs))
+        self.single_target_ = np.ndim(y) == 1
+        self.n_targets_ = targets.shape[1]
+        self._fit(graphs, targets)
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X: Sequence[ArchGraph]) -> np.ndarray:
+        """Expected values, in the units of y. Shapes: (N,) or (N, T), as y was.
+
+        Raises:
+            NotFittedError: before `fit` (a ValueError).
+            ValueError: a graph that the model cannot read, such as one with an unknown operation.
+        """
+        return self._shaped(self._moments(X)[0])
+
+    def predict_std(self, X: Sequence[ArchGraph]) -> np.ndarray:
+        """Standard deviation of each prediction, in the units of y. Shapes: as `predict`.
+
+        Raises:
+            ValueError: before `fit`, or the model knows no uncertainty with its settings.
+        """
+        std = self._moments(X)[1]
+        if std is None:
+            raise ValueError(
+                f"{type(self).__name__} with these settings has no standard deviation; ensembles "
+                "and Gaussian processes have one"
+            )
+        return self._shaped(std)
+
+    @abstractmethod
+    def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
+        """Learns. Shapes: targets (N, T)."""
+
+    @abstractmethod
+    def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Means and, where known, standard deviations. Shapes: (N, T) each."""
+
+    def _moments(self, X: Sequence[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+        if not getattr(self, "is_fitted_", False):
+            raise NotFittedError(
+                f"this {type(self).__name__} is not fitted: call fit(X, y) with labelled networks "
+                "before predict"
+            )
+        return self._predict(check_graphs(X))
+
+    def _shaped(self, values: np.ndarray) -> np.ndarray:
+        return values[:, 0] if self.single_target_ else values
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.multi_output = True
+        return tags
