@@ -1,7 +1,7 @@
 """Relational graphs: generators, measures, masked networks, width matching, sweeps, analysis."""
 
 from graph2nn.relational.connectomes import CONNECTOMES, load_connectome
-from graph2nn.relational.convert import relational_archgraph
+from graph2nn.relational.convert import message_graph, relational_archgraph
 from graph2nn.relational.counting import Counts, count_flops, count_module, count_params
 from graph2nn.relational.generators import (
     GENERATORS,
@@ -93,6 +93,7 @@ __all__ = [
     "match_width",
     "measure",
     "merge_results",
+    "message_graph",
     "network_specs",
     "node_sizes",
     "path_length",

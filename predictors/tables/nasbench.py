@@ -1,0 +1,180 @@
+"""Tables of the cell spaces: NAS-Bench-101 and 201, TransNAS-Bench-101, Macro, EC-NAS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+from graph2nn.cells.encodings import macro_network, nb101_cell, nb201_cell, tnb101_cell
+from predictors.metrics import kendall_tau
+from predictors.tables.columns import integers, numbers, read_columns
+from predictors.tables.table import NoiseReference, Table
+
+__all__ = [
+    "ec_nas",
+    "nas_bench_macro",
+    "nb101_500",
+    "nb101_unlabelled",
+    "nb201",
+    "nb201_9x",
+    "nb201_latency",
+    "tnb101_micro",
+]
+
+_FAILED = -1e8
+_SUITE_ZERO = "NAS-Bench-Suite-Zero (NeurIPS 2022, datasets track)"
+
+
+def with_attributes(graphs: Sequence[ArchGraph], columns: Mapping[str, np.ndarray]) -> list:
+    """Copies of the graphs with the finite values of their row as attributes."""
+    return [
+        replace(
+            graph,
+            attributes={n: float(c[k]) for n, c in columns.items() if np.isfinite(c[k])},
+            _cache={},
+        )
+        for k, graph in enumerate(graphs)
+    ]
+
+
+def nb201(folder: Path) -> Table:
+    """NAS-Bench-201, complete: accuracies, 13 zero-cost proxies, hardware costs, robustness."""
+    columns = read_columns(folder / "nb201.csv.gz")
+    keep = ("c10_val", "c100_val", "in16_val", "c10_vis_acc")
+    targets = {n: numbers(columns[n]) for n in columns if n in keep or n[:3] in ("hw_", "rob")}
+    for name in targets:
+        if name.startswith("hw_"):
+            targets[name][targets[name] < 0] = np.nan  # -1 stands for no value
+    proxies = {n: numbers(columns[n]) for n in columns if n.startswith("zc_")}
+    for values in proxies.values():
+        values[values == _FAILED] = np.nan
+    cells = [nb201_cell(integers(text)) for text in columns["arch"]]
+    tau = kendall_tau(targets["c10_val"], targets["c10_vis_acc"])
+    cost = {n for n in targets if n.endswith(("_latency", "_energy"))}
+    return Table(
+        name="nb201",
+        graphs=with_attributes(cells, proxies),
+        targets=targets,
+        default="c10_val",
+        minimise=frozenset(cost),
+        subsets={"valid": np.array([text == "True" for text in columns["valid"]])},
+        noise={"c10_val": NoiseReference(tau=tau, meaning="validation against test accuracy")},
+        source=f"NAS-Bench-201 (arXiv:2001.00326); proxies: {_SUITE_ZERO}; costs: HW-NAS-Bench "
+        "(arXiv:2103.10584); robustness: Jung et al. (ICLR 2023)",
+    )
+
+
+def nb201_latency(folder: Path) -> Table:
+    """Latency (ms) of the NAS-Bench-201 networks on 27 devices, from HELP (arXiv:2106.08630)."""
+    columns = read_columns(folder / "nb201_latency_help.csv.gz")
+    order = read_columns(folder / "nb201.csv.gz")
+    code = dict(zip(order["arch_str"], order["arch"]))
+    targets = {n: numbers(c) for n, c in columns.items() if n != "arch_str"}
+    return Table(
+        name="nb201_latency",
+        graphs=[nb201_cell(integers(code[text])) for text in columns["arch_str"]],
+        targets=targets,
+        default="1080ti_1",
+        minimise=frozenset(targets),
+        source="HELP (NeurIPS 2021, arXiv:2106.08630)",
+    )
+
+
+def nb201_9x(folder: Path) -> Table:
+    """199 NAS-Bench-201 networks on three other data sets."""
+    columns = read_columns(folder / "9x_nasbench201.csv")
+    return Table(
+        name="nb201_9x",
+        graphs=[nb201_cell(integers(text)) for text in columns["arch"]],
+        targets={n: numbers(columns[n]) for n in ("ninapro", "svhn", "scifar100")},
+        default="svhn",
+        source=_SUITE_ZERO,
+    )
+
+
+def tnb101_micro(folder: Path) -> Table:
+    """TransNAS-Bench-101, micro space, complete: seven tasks."""
+    columns = read_columns(folder / "tnb101_micro.csv.gz")
+    return Table(
+        name="tnb101_micro",
+        graphs=[tnb101_cell(integers(text)) for text in columns["arch"]],
+        targets={n: numbers(c) for n, c in columns.items() if n != "arch"},
+        default="class_object",
+        source="TransNAS-Bench-101 (CVPR 2021, arXiv:2105.11871)",
+    )
+
+
+def nas_bench_macro(folder: Path) -> Table:
+    """NAS-Bench-Macro, complete: `acc` is the mean test accuracy of the runs `acc0` to `acc2`."""
+    columns = read_columns(folder / "nas_bench_macro.csv.gz")
+    runs = {n: numbers(columns[n]) for n in ("acc0", "acc1", "acc2")}
+    known = {n: numbers(columns[n]) for n in ("params", "flops")}
+    others = [np.mean([runs[m] for m in runs if m != n], axis=0) for n in runs]
+    tau = float(np.mean([kendall_tau(runs[n], rest) for n, rest in zip(runs, others)]))
+    return Table(
+        name="nas_bench_macro",
+        graphs=with_attributes([macro_network(text) for text in columns["arch"]], known),
+        targets={"acc": np.mean(list(runs.values()), axis=0), **runs},
+        default="acc",
+        noise={"acc": NoiseReference(tau=tau, meaning="one run against the mean of the others")},
+        source="NAS-Bench-Macro (CVPR 2021, arXiv:2103.11922)",
+    )
+
+
+def nb101_500(folder: Path) -> Table:
+    """500 labelled NAS-Bench-101 cells, as drawn: with nodes off every path; 11 proxies."""
+    columns = read_columns(folder / "nb101_500.csv")
+    known = {f"zc_{n}": numbers(c) for n, c in columns.items() if n not in ("arch", "val_accuracy")}
+    return Table(
+        name="nb101_500",
+        graphs=with_attributes([_matrix_cell(text) for text in columns["arch"]], known),
+        targets={"val_accuracy": numbers(columns["val_accuracy"])},
+        default="val_accuracy",
+        source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
+    )
+
+
+def nb101_unlabelled(folder: Path) -> Table:
+    """10 250 NAS-Bench-101 cells without accuracies; the target is the zen proxy."""
+    columns = read_columns(folder / "nb101_unlabelled_10250.csv.gz")
+    return Table(
+        name="nb101_unlabelled",
+        graphs=[_matrix_cell(text) for text in columns["arch"]],
+        targets={"zen": numbers(columns["zen"])},
+        default="zen",
+        source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
+    )
+
+
+def ec_nas(folder: Path) -> Table:
+    """4 310 NAS-Bench-101 cells with training energy (kWh); parameters are a strong baseline."""
+    path = folder / "ec_nas_7v_energy.npz"
+    if not path.is_file():
+        raise ValueError(f"the table {path.name} is not there: expected it in {folder}")
+    names = (-1, 0, 3, 4, 2, 1)  # their codes 1 to 5 as codes of `NB101_OPS`
+    with np.load(path, allow_pickle=False) as data:
+        adjacency, ops = data["adj"].astype(int), data["ops"].astype(int)
+        energy, params = data["y2"].astype(float), data["y3"].astype(float)
+    cells = []
+    for matrix, code in zip(adjacency, ops):
+        n = int((code > 0).sum())
+        cells.append(nb101_cell(matrix[:n, :n], [names[c] for c in code[:n]]))
+    return Table(
+        name="ec_nas",
+        graphs=with_attributes(cells, {"params": params}),
+        targets={"energy": energy},
+        default="energy",
+        minimise=frozenset({"energy"}),
+        source="EC-NAS (ICASSP 2024, arXiv:2210.06015)",
+    )
+
+
+def _matrix_cell(text: str) -> ArchGraph:
+    values = integers(text)
+    n = int((len(values) + 0.25) ** 0.5)  # n * n + n numbers
+    matrix = np.array(values[: n * n]).reshape(n, n)
+    return nb101_cell(matrix, values[n * n :])

@@ -1,0 +1,83 @@
+"""NAS-Bench-NLP: recurrent cells on WikiText-2."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+from graph2nn.cells.encodings import cell_graph
+from predictors.tables.table import Table
+
+__all__ = ["NLP_OPS", "nb_nlp"]
+
+NLP_OPS = (
+    "input",
+    "hidden",
+    "output",
+    "linear",
+    "blend",
+    "elementwise_prod",
+    "elementwise_sum",
+    "activation_tanh",
+    "activation_sigm",
+    "activation_leaky_relu",
+)
+"""Operations of NAS-Bench-NLP; `hidden` is a state of the step before."""
+
+
+def nb_nlp(folder: Path) -> Table:
+    """345 recurrent cells; targets are losses, NaN where training diverged.
+
+    `val_loss` and `test_loss` are the least cross-entropies over 50 epochs. Rows of one recipe
+    share a group.
+    """
+    path = folder / "nb_nlp_wikitext2.jsonl.gz"
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+    except FileNotFoundError:
+        raise ValueError(f"the table {path.name} is not there: expected it in {folder}") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
+    recipes = [json.dumps(record["recipe"], sort_keys=True) for record in records]
+    targets = {
+        name: np.array([_least(record, f"{name}es") for record in records])
+        for name in ("val_loss", "test_loss")
+    }
+    return Table(
+        name="nb_nlp",
+        graphs=[_cell(record) for record in records],
+        targets=targets,
+        default="val_loss",
+        minimise=frozenset(targets),
+        group=np.unique(recipes, return_inverse=True)[1],
+        source="NAS-Bench-NLP (arXiv:2006.07116)",
+    )
+
+
+def _least(record: dict[str, Any], losses: str) -> float:
+    values = np.array(record[losses], dtype=float)
+    return float(values.min()) if record["status"] == "OK" and values.size else np.nan
+
+
+def _cell(record: dict[str, Any]) -> ArchGraph:
+    recipe: dict[str, dict[str, Any]] = record["recipe"]
+    names = sorted({n for node in recipe.values() for n in node["input"]} - set(recipe))
+    ops = {name: "input" if name == "x" else "hidden" for name in names}
+    waiting = dict(recipe)
+    while waiting:
+        ready = [n for n, node in waiting.items() if all(i in ops for i in node["input"])]
+        if not ready:
+            raise ValueError(f"nb_nlp: recipe {record['id']} has a cycle; copy the file again")
+        for name in ready:
+            ops[name] = waiting.pop(name)["op"]
+    number = {name: k for k, name in enumerate(ops)}
+    edges = [(number[i], number[n]) for n, node in recipe.items() for i in node["input"]]
+    edges += [(number[n], len(ops)) for n in ops if n.startswith("h_new")]
+    labels = [*ops.values(), "output"]
+    return cell_graph(labels, edges, vocabulary=NLP_OPS, name=f"nb_nlp {record['id']}")

@@ -1,0 +1,106 @@
+"""`load_table`: every benchmark table behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+from graph2nn.reference import reference_folder
+from predictors.tables import nasbench, nlp, relational
+from predictors.tables.table import Table
+
+__all__ = ["TABLES", "load_table", "read_table"]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a table's files are, and who reads them."""
+
+    part: str
+    read: Callable[[Path], Table]
+
+
+_PUBLISHED = {
+    "nb201": _Source("predictors", nasbench.nb201),
+    "nb201_latency": _Source("predictors", nasbench.nb201_latency),
+    "nb201_9x": _Source("predictors", nasbench.nb201_9x),
+    "tnb101_micro": _Source("predictors", nasbench.tnb101_micro),
+    "nas_bench_macro": _Source("predictors", nasbench.nas_bench_macro),
+    "nb101_500": _Source("predictors", nasbench.nb101_500),
+    "nb101_unlabelled": _Source("predictors", nasbench.nb101_unlabelled),
+    "ec_nas": _Source("predictors", nasbench.ec_nas),
+    "nb_nlp": _Source("predictors", nlp.nb_nlp),
+    "relational": _Source("relational", relational.relational),
+}
+
+TABLES: tuple[str, ...] = tuple(_PUBLISHED)
+"""Names of the tables."""
+
+
+def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
+    """A table with all its targets; kept in memory, so a second call costs nothing.
+
+    Args:
+        name: one of `TABLES`.
+        data_dir: folder with the table's files; by default the folder of reference data
+            (`GRAPH2NN_REFERENCE`).
+
+    Raises:
+        ValueError: an unknown name, or files that are missing (the message says how to get them)
+            or damaged.
+
+    Example:
+        >>> read_table("nb201").higher_is_better("c10_val")     # doctest: +SKIP
+        True
+    """
+    if name not in TABLES:
+        raise ValueError(f"unknown table {name!r}; choose one of {', '.join(TABLES)}")
+    source = _PUBLISHED[name]
+    try:
+        folder = Path(data_dir) if data_dir is not None else reference_folder(source.part)
+    except ValueError as error:
+        raise ValueError(f"the table {name} is not there: {error}") from None
+    return _read(name, folder)
+
+
+@lru_cache(maxsize=4)
+def _read(name: str, folder: Path) -> Table:
+    return _PUBLISHED[name].read(folder)
+
+
+def load_table(
+    name: str,
+    *,
+    target: str | None = None,
+    subset: str | None = None,
+    data_dir: str | Path | None = None,
+) -> tuple[list[ArchGraph], np.ndarray]:
+    """Labelled networks of a table, in the order of its file.
+
+    Args:
+        name, data_dir: as for `read_table`.
+        target: what to predict; None is the table's own default (accuracy).
+        subset: rows of a published protocol, such as `valid` of nb201.
+
+    Returns:
+        X, a list of graphs, and y, in the units of the table. Rows without a label are left out.
+
+    Shapes:
+        y (N,).
+
+    Raises:
+        ValueError: unknown names, or files that are not there.
+
+    Example:
+        >>> X, y = load_table("nb201", target="c10_val")        # doctest: +SKIP
+        >>> len(X)                                              # doctest: +SKIP
+        15625
+    """
+    table = read_table(name, data_dir=data_dir)
+    rows = table.rows(target, subset)
+    return [table.graphs[k] for k in rows], table.label(target)[rows]
