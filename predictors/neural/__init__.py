@@ -1,0 +1,1 @@
+"""Predictors that are neural networks: one loop, several losses, GCN and message passing."""

@@ -1,0 +1,182 @@
+"""The training loop of neural predictors: settings, mini-batches, schedule, early stopping."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from graph2nn.training import OPTIMIZERS, SCHEDULES, Schedule, clip_gradients, make_optimizer
+from graph2nn.training.optim import set_learning_rate
+from predictors.neural.losses import find_loss
+from predictors.targets import TargetTransform
+
+__all__ = ["FitSettings", "isolated_rng", "member_seed", "train_module"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """How a module is trained.
+
+    Args:
+        epochs: passes over the training networks.
+        batch_size: networks a step; at most all of them.
+        lr: base learning rate.
+        weight_decay: strength, decoupled with adamw.
+        optimizer: adam, adamw or sgd.
+        schedule: of the learning rate, changed every step: cosine or none.
+        warmup: epochs in which the learning rate first rises linearly.
+        drop_last: leave out the last batch of an epoch where it is not full.
+        loss: one of `predictors.neural.losses.LOSSES`.
+        target: rank, standard or none, see `predictors.targets`.
+        dropout: probability, where the module has dropout.
+        clip: largest norm of the gradient; 0 for none.
+        ensemble: modules trained from different seeds; their spread is the standard deviation.
+        validation: share of the networks held out for early stopping; 0 trains all epochs.
+        patience: epochs without a better validation loss before training stops.
+    """
+
+    epochs: int = 200
+    batch_size: int = 16
+    lr: float = 1e-3
+    weight_decay: float = 1e-3
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    warmup: int = 0
+    drop_last: bool = False
+    loss: str = "mse"
+    target: str = "rank"
+    dropout: float = 0.1
+    clip: float = 0.0
+    ensemble: int = 1
+    validation: float = 0.0
+    patience: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "ensemble", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("lr", "weight_decay", "clip", "warmup"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name}: expected a number from 0 up, got {getattr(self, name)}")
+        for name in ("dropout", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected a share below 1, got {getattr(self, name)}")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
+                )
+        find_loss(self.loss)
+        TargetTransform(self.target)
+
+
+@contextmanager
+def isolated_rng(seed: int, device: torch.device) -> Iterator[None]:
+    """Initialisation and dropout draw from torch's global generators: seeded inside, put back
+    after."""
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def member_seed(seed: int, member: int) -> int:
+    """Seed of one module of an ensemble, unrelated to those of its neighbours."""
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+
+
+def train_module(
+    module: nn.Module,
+    count: int,
+    loss: Callable[[Tensor, torch.Generator], Tensor],
+    settings: FitSettings,
+    *,
+    seed: int,
+    score: Callable[[], float] | None = None,
+    progress: bool | str = False,
+) -> list[float]:
+    """Trains a module in place and leaves it in evaluation mode.
+
+    Args:
+        module: what is trained; dropout draws from torch's global generator (`isolated_rng`).
+        count: number of training networks.
+        loss: of the networks of an index, with a generator for augmentation.
+        settings: see `FitSettings`; loss, target and ensemble are not read here.
+        seed: of the order of networks and of the augmentation.
+        score: validation loss; with it the best weights are kept and training stops early.
+        progress: show a bar, under this name if a text.
+
+    Returns:
+        The mean training loss of each epoch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size = min(settings.batch_size, count)
+    drop = settings.drop_last
+    steps = count // size if drop else math.ceil(count / size)
+    optimizer = make_optimizer(
+        module.parameters(),
+        settings.optimizer,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    schedule = Schedule(
+        name=settings.schedule,
+        epochs=settings.epochs,
+        steps_per_epoch=steps,
+        per_step=True,
+        ramp=settings.warmup,
+        ramp_start=0.0 if settings.warmup else 1.0,
+    )
+    best = _Best(module, settings.patience)
+    history: list[float] = []
+    name = progress if isinstance(progress, str) else type(module).__name__
+    for epoch in tqdm(range(settings.epochs), desc=name, disable=not progress, leave=False):
+        module.train()
+        order = torch.randperm(count, generator=generator)
+        total = torch.zeros(())
+        for step in range(steps):
+            set_learning_rate(optimizer, schedule(epoch * steps + step + bool(settings.warmup)))
+            value = loss(order[step * size : (step + 1) * size], generator)
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            if settings.clip:
+                clip_gradients(module.parameters(), settings.clip)
+            optimizer.step()
+            total = total + value.detach().cpu()
+        history.append(float(total) / steps)
+        if score is not None and best.stop(score):
+            break
+    best.restore()
+    module.eval()
+    return history
+
+
+class _Best:
+    """The weights of the lowest validation loss so far."""
+
+    def __init__(self, module: nn.Module, patience: int) -> None:
+        self.module, self.patience = module, patience
+        self.value, self.since = math.inf, 0
+        self.state: dict[str, Tensor] | None = None
+
+    def stop(self, score: Callable[[], float]) -> bool:
+        self.module.eval()
+        value = score()
+        self.since += 1
+        if value < self.value:
+            self.value, self.since = value, 0
+            self.state = copy.deepcopy(self.module.state_dict())
+        return self.since >= self.patience
+
+    def restore(self) -> None:
+        if self.state is not None:
+            self.module.load_state_dict(self.state)
