@@ -134,6 +134,7 @@ def nb101_500(folder: Path) -> Table:
         graphs=with_attributes([_matrix_cell(text) for text in columns["arch"]], known),
         targets={"val_accuracy": numbers(columns["val_accuracy"])},
         default="val_accuracy",
+        test_size=100,
         source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
     )
 

@@ -40,6 +40,7 @@ class Table:
         subsets: rows that a published protocol restricts itself to, as masks.
         group: rows with equal numbers must not be divided between training and test.
         split: the table's own training rows, as a mask, where it has such.
+        test_size: networks that the published protocol tests on.
         noise: references for the noise of targets.
         source: what to cite.
 
@@ -55,6 +56,7 @@ class Table:
     subsets: Mapping[str, np.ndarray] = field(default_factory=dict)
     group: np.ndarray | None = None
     split: np.ndarray | None = None
+    test_size: int = 2000
     noise: Mapping[str, NoiseReference] = field(default_factory=dict)
     source: str = ""
 

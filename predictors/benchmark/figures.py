@@ -1,0 +1,128 @@
+"""Figures of the benchmark: tau against the number of labels, and the order of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from predictors.benchmark.leaderboard import Setting, Summary
+from predictors.tables import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_benchmark", "draw_scatter"]
+
+# Okabe and Ito's colours, which the colour-blind tell apart
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKERS = "osD^vPX*"
+
+
+def draw_benchmark(
+    summaries: Sequence[Summary], folder: str | Path, *, data_dir: str | Path | None = None
+) -> list[Path]:
+    """A figure a setting: lines over training sizes, or bars where there is one size.
+
+    The dashed line is the noise reference of the labels, where the table has one.
+
+    Returns:
+        The files, `SETTING.png`.
+    """
+    from matplotlib.figure import Figure
+
+    models = sorted({s.model for s in summaries})
+    files = []
+    for setting in sorted({s.setting for s in summaries}):
+        here = [s for s in summaries if s.setting == setting]
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        axes = figure.subplots()
+        lines = len({s.train for s in here}) > 1
+        (_lines if lines else _bars)(axes, here, models)
+        _noise_line(axes, setting, data_dir, vertical=not lines)
+        axes.set_title(setting.title())
+        path = Path(folder) / f"{_file_name(setting)}.png"
+        figure.savefig(path, dpi=150)
+        files.append(path)
+    return files
+
+
+def _lines(axes: Axes, here: Sequence[Summary], models: Sequence[str]) -> None:
+    for model in sorted({s.model for s in here}, key=lambda m: -_best(here, m)):
+        rows = sorted((s for s in here if s.model == model), key=lambda s: s.train)
+        k = models.index(model)
+        axes.errorbar(
+            [s.train for s in rows],
+            [s.mean["tau"] for s in rows],
+            yerr=np.nan_to_num([s.error["tau"] for s in rows]),
+            label=model,
+            color=_COLOURS[k % len(_COLOURS)],
+            marker=_MARKERS[(k // len(_COLOURS) + k) % len(_MARKERS)],
+            linestyle="-" if k < len(_COLOURS) else "--",
+            markersize=4,
+            linewidth=1.2,
+            capsize=2,
+        )
+    sizes = sorted({s.train for s in here})
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, labels=[str(n) for n in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("networks to learn from")
+    axes.set_ylabel("Kendall tau on unseen networks")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, ncols=2)
+
+
+def _best(here: Sequence[Summary], model: str) -> float:
+    return max(s.mean["tau"] for s in here if s.model == model)
+
+
+def _bars(axes: Axes, here: Sequence[Summary], models: Sequence[str]) -> None:
+    rows = sorted(here, key=lambda s: s.mean["tau"])
+    axes.barh(
+        [s.model for s in rows],
+        [s.mean["tau"] for s in rows],
+        xerr=np.nan_to_num([s.error["tau"] for s in rows]),
+        color=[_COLOURS[models.index(s.model) % len(_COLOURS)] for s in rows],
+        capsize=2,
+    )
+    axes.set_xlabel(f"Kendall tau on unseen networks, {rows[0].train} to learn from")
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _noise_line(
+    axes: Axes, setting: Setting, data_dir: str | Path | None, *, vertical: bool
+) -> None:
+    noise = read_table(setting.table, data_dir=data_dir).noise.get(setting.target)
+    if noise is not None:
+        draw = axes.axvline if vertical else axes.axhline
+        draw(noise.tau, color="grey", linestyle=":", linewidth=1)
+        place = {"x": 0.99, "y": noise.tau} if not vertical else {"x": noise.tau, "y": 0.02}
+        transform = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
+        axes.text(
+            **place, s="label noise", transform=transform, ha="right", va="bottom", fontsize=7
+        )
+
+
+def _file_name(setting: Setting) -> str:
+    parts = (setting.table, setting.target, setting.subset, setting.attributes)
+    name = "_".join(part for part in parts if part)
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def draw_scatter(truth: np.ndarray, predicted: np.ndarray, path: str | Path, title: str) -> Path:
+    """Predicted against true values of test networks. Shapes: (N,), (N,)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(truth, predicted, s=6, alpha=0.4, color=_COLOURS[0], linewidths=0)
+    low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
+    axes.plot([low, high], [low, high], color="grey", linewidth=0.8, linestyle=":")
+    axes.set_xlabel("measured")
+    axes.set_ylabel("predicted")
+    axes.set_title(title)
+    figure.savefig(path, dpi=150)
+    return Path(path)

@@ -1,0 +1,166 @@
+"""Tables of results: mean and standard error over seeds, with the noise of the labels beside."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graph2nn.training import write_atomic
+from predictors.tables import read_table
+
+__all__ = ["Setting", "Summary", "markdown", "summarise", "write_leaderboard"]
+
+METRICS = ("tau", "rho", "precision", "regret", "fit_s")
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What models are compared on."""
+
+    table: str
+    target: str
+    subset: str
+    attributes: str
+
+    def title(self) -> str:
+        """For captions: `nb201, c10_val (valid), with zc_*`."""
+        subset = f" ({self.subset})" if self.subset else ""
+        known = f", with {self.attributes}" if self.attributes else ""
+        return f"{self.table}, {self.target}{subset}{known}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Results of a model over seeds.
+
+    Args:
+        mean, error: of each metric; the standard error is NaN for one seed.
+    """
+
+    setting: Setting
+    model: str
+    train: int
+    test: int
+    seeds: int
+    mean: Mapping[str, float]
+    error: Mapping[str, float]
+
+
+def summarise(records: Iterable[Mapping[str, Any]]) -> list[Summary]:
+    """Records of `run_benchmark`, gathered over seeds; sorted by setting, size and mean tau."""
+    groups: dict[tuple[Setting, int, str], list[Mapping[str, Any]]] = {}
+    for r in records:
+        setting = Setting(r["table"], r["target"], r["subset"] or "", r["attributes"])
+        groups.setdefault((setting, r["train"], r["model"]), []).append(r)
+    found = [_summary(*key, rows) for key, rows in groups.items()]
+    return sorted(found, key=lambda s: (s.setting, s.train, -s.mean["tau"]))
+
+
+def _summary(setting: Setting, train: int, model: str, rows: Sequence[Mapping]) -> Summary:
+    values = {m: np.array([row[m] for row in rows], dtype=float) for m in METRICS}
+    count = len(rows)
+    return Summary(
+        setting,
+        model,
+        train,
+        rows[0]["test"],
+        count,
+        {m: float(v.mean()) for m, v in values.items()},
+        {m: float(v.std(ddof=1) / count**0.5) if count > 1 else np.nan for m, v in values.items()},
+    )
+
+
+def markdown(summaries: Sequence[Summary], *, data_dir: str | Path | None = None) -> str:
+    """A page with a table a setting: rows are models, columns numbers of training networks.
+
+    Entries are Kendall tau, mean ± standard error over seeds; the best mean of a column is bold.
+    """
+    parts = ["# Leaderboard", ""]
+    for setting in sorted({s.setting for s in summaries}):
+        here = [s for s in summaries if s.setting == setting]
+        parts += [
+            f"## {setting.title()}",
+            "",
+            *_table(here),
+            "",
+            _reference(setting, here, data_dir),
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _table(here: Sequence[Summary]) -> list[str]:
+    sizes = sorted({s.train for s in here})
+    best = {n: max(s.mean["tau"] for s in here if s.train == n) for n in sizes}
+    models = sorted({s.model for s in here}, key=lambda m: -_last_tau(here, m))
+    lines = [
+        "| model | " + " | ".join(f"{n} networks" for n in sizes) + " |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for model in models:
+        cells = {s.train: _entry(s, best[s.train]) for s in here if s.model == model}
+        lines.append(f"| {model} | " + " | ".join(cells.get(n, "") for n in sizes) + " |")
+    return lines
+
+
+def _last_tau(here: Sequence[Summary], model: str) -> float:
+    """Tau at the model's largest training set; the larger set counts first."""
+    return max((s.train, s.mean["tau"]) for s in here if s.model == model)[1]
+
+
+def _entry(summary: Summary, best: float) -> str:
+    text = f"{summary.mean['tau']:.3f}"
+    if np.isfinite(summary.error["tau"]):
+        text += f" ± {summary.error['tau']:.3f}"
+    return f"**{text}**" if summary.mean["tau"] >= best else text
+
+
+def _reference(setting: Setting, here: Sequence[Summary], data_dir: str | Path | None) -> str:
+    seeds = sorted({s.seeds for s in here})
+    tests = sorted({s.test for s in here})
+    text = (
+        f"Kendall tau on {_range(tests)} test networks, mean ± standard error over "
+        f"{_range(seeds)} seeds."
+    )
+    noise = read_table(setting.table, data_dir=data_dir).noise.get(setting.target)
+    if noise is not None:
+        text += f" Label noise: {noise.meaning}, tau {noise.tau:.3f}."
+    return text
+
+
+def _range(values: Sequence[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def write_leaderboard(
+    folder: str | Path,
+    records: Iterable[Mapping[str, Any]],
+    *,
+    data_dir: str | Path | None = None,
+) -> list[Summary]:
+    """Writes `leaderboard.md` and `leaderboard.csv` (all metrics) into the folder."""
+    summaries = summarise(records)
+    page = markdown(summaries, data_dir=data_dir)
+    write_atomic(Path(folder) / "leaderboard.md", lambda file: file.write(page.encode()))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["table", "target", "subset", "attributes", "model", "train", "test", "seeds"]
+    writer.writerow([*head, *(f"{m}{end}" for m in METRICS for end in ("", "_se"))])
+    for s in summaries:
+        row = [s.setting.table, s.setting.target, s.setting.subset, s.setting.attributes]
+        row += [s.model, str(s.train), str(s.test), str(s.seeds)]
+        writer.writerow([*row, *(_number(v[m]) for m in METRICS for v in (s.mean, s.error))])
+    write_atomic(
+        Path(folder) / "leaderboard.csv", lambda file: file.write(text.getvalue().encode())
+    )
+    return summaries
+
+
+def _number(value: float) -> str:
+    return f"{value:.5g}" if np.isfinite(value) else ""

@@ -1,0 +1,112 @@
+"""Many fits and scores, spread over processes, written down one by one, never done twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from graph2nn.training import RunFolder, parallel_map
+from predictors.benchmark.protocol import Trial, split_rows
+from predictors.metrics import scores
+from predictors.registry import make_predictor
+from predictors.tables import read_table
+
+__all__ = ["run_benchmark", "run_trial"]
+
+_BEST = 10  # networks that precision and regret look at
+
+
+def run_trial(trial: Trial, *, data_dir: str | None = None) -> dict[str, Any]:
+    """Fits the trial's model and scores it on its test networks.
+
+    Returns:
+        The trial's settings (the target by name) with `train` and `test` as they were, `tau`,
+        `rho`, `precision` and `regret` (of the 10 predicted best; regret in units of the target),
+        `fit_s` and `predict_s` (seconds).
+
+    Raises:
+        ValueError: unknown names, a table that is not there, or too few networks.
+    """
+    table = read_table(trial.table, data_dir=data_dir)
+    train, test = split_rows(table, trial)
+    label = table.label(trial.target)
+    model = make_predictor(trial.model, seed=trial.seed, attributes=trial.attributes)
+    start = time.perf_counter()
+    model.fit([table.graphs[k] for k in train], label[train])
+    fitted = time.perf_counter()
+    predicted = model.predict([table.graphs[k] for k in test])
+    done = time.perf_counter()
+    sign = 1 if table.higher_is_better(trial.target) else -1
+    return {
+        **_key(trial),
+        "target": trial.target or table.default,
+        "train": len(train),
+        "test": len(test),
+        **scores(sign * label[test], sign * predicted, k=_BEST),
+        "fit_s": round(fitted - start, 3),
+        "predict_s": round(done - fitted, 3),
+    }
+
+
+def run_benchmark(
+    folder: str | Path,
+    trials: Iterable[Trial],
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+    data_dir: str | None = None,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Runs the trials that the folder does not hold yet, and returns the records of all.
+
+    Each record is a line of `metrics.jsonl` the moment it is there, so a run that was stopped goes
+    on where it was, and later calls with more trials add to it.
+
+    Args:
+        folder: a run folder of this benchmark; made if missing.
+        trials: what to run; duplicates count once.
+        jobs, backend: as for `parallel_map`.
+        data_dir: folder of the tables' files, see `read_table`.
+        progress: show a bar.
+
+    Raises:
+        ValueError: as for `run_trial`, or a folder that holds another kind of run.
+    """
+    run = RunFolder(folder, {"kind": "predictor benchmark"}, resume=True)
+    wanted = list(dict.fromkeys(trials))
+    done = {row["trial"]: row for row in run.metrics()}
+    # Large and slow tables change hands least when their trials are neighbours.
+    missing = sorted((t for t in wanted if _text(t) not in done), key=lambda t: (t.table, t.seed))
+    results = parallel_map(
+        partial(run_trial, data_dir=data_dir),
+        missing,
+        jobs=jobs,
+        backend=backend,
+        description="predictors",
+        progress=progress and bool(missing),
+        batch_size=1,
+    )
+    for trial, record in zip(missing, results):
+        row = {"trial": _text(trial), **record}
+        run.log(len(done), **row)
+        done[row["trial"]] = row
+    run.close()
+    return [_without_trial(done[_text(trial)]) for trial in wanted]
+
+
+def _key(trial: Trial) -> dict[str, Any]:
+    values = dataclasses.asdict(trial)
+    return {**values, "attributes": " ".join(trial.attributes)}
+
+
+def _text(trial: Trial) -> str:
+    return json.dumps(_key(trial), sort_keys=True)
+
+
+def _without_trial(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("trial", "step")}

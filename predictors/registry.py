@@ -1,0 +1,67 @@
+"""`MODELS`: every predictor by name, with the settings it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from predictors.base import ArchPredictor
+
+__all__ = ["BASELINE", "MODELS", "ModelEntry", "make_predictor"]
+
+BASELINE = "ridge"
+"""The linear model that stands beside every result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """A predictor under a name.
+
+    Args:
+        place: module and class (or function), imported when first used.
+        summary: one line for lists and tables.
+        options: constructor arguments other than the defaults.
+        attributes: whether it can use attributes of the graphs (zero-cost proxies).
+    """
+
+    place: str
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    attributes: bool = False
+
+
+MODELS: dict[str, ModelEntry] = {}
+"""Names for `make_predictor` and the command lines."""
+
+
+def make_predictor(
+    name: str, *, seed: int = 0, attributes: Sequence[str] = (), **options: Any
+) -> ArchPredictor:
+    """A predictor by name, not fitted.
+
+    Args:
+        name: a key of `MODELS`.
+        seed: of whatever is random in it.
+        attributes: patterns of graph attributes to use beside the graph, such as `zc_*`.
+        options: further constructor arguments.
+
+    Raises:
+        ValueError: an unknown name, or attributes for a model that reads graphs only.
+        ImportError: an optional package is missing; the message says which extra has it.
+
+    Example:
+        >>> make_predictor("ridge").fit(X[:100], y[:100])       # doctest: +SKIP
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
+    entry = MODELS[name]
+    settings: dict[str, Any] = {**entry.options, "seed": seed, **options}
+    if attributes:
+        if not entry.attributes:
+            able = ", ".join(n for n, e in MODELS.items() if e.attributes)
+            raise ValueError(f"model {name} reads graphs only; those with attributes are {able}")
+        settings["attributes"] = tuple(attributes)
+    module, _, attribute = entry.place.partition(":")
+    return getattr(import_module(module), attribute)(**settings)
