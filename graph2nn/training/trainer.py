@@ -51,6 +51,8 @@ def train_networks(
     resume: bool = True,
     stacked: Template | None = None,
     augment: Augment | None = None,
+    more_tests: Mapping[str, ImageData] | None = None,
+    final_tests: Mapping[str, ImageData] | None = None,
     save_seconds: float = 60.0,
     progress: bool = True,
 ) -> list[Record]:
@@ -78,6 +80,8 @@ def train_networks(
         stacked: makes the module that networks of equal structure are padded to; None trains one
             after the other on each batch.
         augment: of training images; None means `Augment()`.
+        more_tests: further images, by name, to test on whenever `test` is (corrupted ones, say).
+        final_tests: the same, but after the last epoch only.
         save_seconds: between checkpoints.
         progress: show a bar with the mean loss of the epoch so far.
 
@@ -86,7 +90,8 @@ def train_networks(
         before training), `top1_error` and `top5_error` (percent of the test images), `test_loss`,
         `train_loss`, `train_error` (percent, while training, with augmentation; None at epoch 0),
         `lr`, `seconds` (since the last evaluation: of the whole call, divided by the number of
-        networks), `test_seconds` (a test batch, likewise). What is not finite is None.
+        networks), `test_seconds` (a test batch, likewise); `NAME_error` and `NAME_loss` of each
+        of the further tests, None in an epoch without it. What is not finite is None.
 
     Raises:
         ValueError: no network, a seed or folder that cannot be used, images without a whole batch.
@@ -105,6 +110,7 @@ def train_networks(
     with torch.random.fork_rng([place] if place.type == "cuda" else []):
         units = make_units(networks, recipe, place, stacked)
         data = _Data(train, test, recipe, seed, place, augment or Augment())
+        data.add_tests(more_tests or {}, final_tests or {})
         run = None
         if folder is not None:
             config = _describe(networks, data, stacked is not None)
@@ -131,6 +137,19 @@ class _Data:
         self.again = Batches(train, size, seed=seed + _STATISTICS_SEED, device=device, **how)
         self.test = Batches(test.to(device), recipe.test_batch_size, train=False, device=device)
         self.schedule = recipe.lr_schedule(len(self.train))
+        self.more_tests: dict[str, Batches] = {}
+        self.final_only: set[str] = set()
+
+    def add_tests(self, every: Mapping[str, ImageData], final: Mapping[str, ImageData]) -> None:
+        """Further images to test on; those of `final` after the last epoch."""
+        twice = sorted(set(every) & set(final))
+        if twice:
+            raise ValueError(f"train_networks: {twice[0]} is in more_tests and in final_tests")
+        size = self.recipe.test_batch_size
+        for name, images in {**every, **final}.items():
+            there = images.to(self.device)
+            self.more_tests[name] = Batches(there, size, train=False, device=self.device)
+        self.final_only = set(final)
 
     def as_input(self, images: Tensor) -> Tensor:
         """In the half precision of the recipe, once for all networks instead of once for each."""
@@ -241,29 +260,44 @@ class _Training:
 
     def _evaluate(self, epoch: int) -> None:
         start = time.monotonic()
-        tallies = [Tally(len(unit.names), self.data.device) for unit in self.units]
-        active = [(u, t) for u, t in zip(self.units, tallies) if any(u.alive)]
-        for unit, _ in active:
+        for unit in self.units:
             unit.train(False)
-        for turn in self._turns(self.data.test, len(active)):
-            for unit, tally in active:
-                for images, labels in turn:
-                    unit.test_step(images, labels, tally)
-        outcome = [
-            (unit, unit.tally.means(), tally.means()) for unit, tally in zip(self.units, tallies)
-        ]
+        tested = self._test(self.data.test)
+        tested_at = time.monotonic()
+        last = epoch == self.recipe.epochs
+        more = {
+            name: self._test(batches) if last or name not in self.data.final_only else None
+            for name, batches in self.data.more_tests.items()
+        }
         now, count = time.monotonic(), len(self.names)
         timing = {
             "lr": self.recipe.lr * self.data.schedule(max(0, self._step - 1)),
             "seconds": (now - self._clock + self.seconds) / count,
-            "test_seconds": (now - start) / len(self.data.test) / count,
+            "test_seconds": (tested_at - start) / len(self.data.test) / count,
         }
         self._clock, self.seconds = now, 0.0
-        for unit, train, test in outcome:
-            self._record(epoch, unit, train, test, timing)
+        for at, unit in enumerate(self.units):
+            extra = {name: means and means[at] for name, means in more.items()}
+            self._record(epoch, unit, unit.tally.means(), tested[at], extra, timing)
+
+    def _test(self, batches: Batches) -> list[list[tuple[float, float, float]]]:
+        """Loss, top-1 and top-5 error of every network of every unit."""
+        tallies = [Tally(len(unit.names), self.data.device) for unit in self.units]
+        active = [(u, t) for u, t in zip(self.units, tallies) if any(u.alive)]
+        for turn in self._turns(batches, len(active)):
+            for unit, tally in active:
+                for images, labels in turn:
+                    unit.test_step(images, labels, tally)
+        return [tally.means() for tally in tallies]
 
     def _record(
-        self, epoch: int, unit: Unit, train: list, test: list, timing: Mapping[str, float]
+        self,
+        epoch: int,
+        unit: Unit,
+        train: list,
+        test: list,
+        more: Mapping[str, list | None],
+        timing: Mapping[str, float],
     ) -> None:
         for k, name in enumerate(unit.names):
             finite = all(map(math.isfinite, (*train[k], *test[k])))
@@ -284,6 +318,7 @@ class _Training:
                 "test_loss": tested[0],
                 "train_loss": trained[0],
                 "train_error": trained[1],
+                **_further(more, k, unit.alive[k]),
                 **timing,
             }
             self.records.append(record)
@@ -338,13 +373,29 @@ class _Training:
         run.rewind(self.done)
 
 
+def _further(more: Mapping[str, list | None], k: int, alive: bool) -> dict[str, float | None]:
+    """Entries of a record for further tests; None where they were not made or are not finite."""
+    entries: dict[str, float | None] = {}
+    for name, means in more.items():
+        loss, error, _ = means[k] if means is not None and alive else (None,) * 3
+        finite = loss is not None and math.isfinite(loss)
+        entries[f"{name}_error"] = error if finite else None
+        entries[f"{name}_loss"] = loss if finite else None
+    return entries
+
+
 def _describe(networks: Mapping[str, nn.Module], data: _Data, stacked: bool) -> dict[str, Any]:
     """Settings that a resumed run must share, JSON-able."""
     layout = hashlib.sha256()
     for name, network in networks.items():
         shapes = [(key, tuple(value.shape)) for key, value in network.named_parameters()]
         layout.update(f"{name} {shapes}".encode())
+    tests = {
+        name: [part.data.split, len(part.data), name in data.final_only]
+        for name, part in data.more_tests.items()
+    }
     return {
+        **({"more_tests": tests} if tests else {}),
         "networks": list(networks),
         "layout": layout.hexdigest()[:16],
         "stacked": stacked,
