@@ -1,0 +1,186 @@
+"""Many graphs as tensors: padded and dense where they are small, joined and sparse otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graph2nn.archgraph import ArchGraph
+
+__all__ = ["DenseGraphs", "SparseGraphs", "edge_weights", "stack_graphs"]
+
+DENSE_NODES = 64
+"""Graphs up to this size are stored as padded matrices."""
+
+
+@dataclass(frozen=True)
+class DenseGraphs:
+    """Graphs padded to one size.
+
+    Shapes:
+        x (B, n, F); adjacency (B, 2, n, n), both directions with self-loops, rows summing to 1
+        (0 of padding); mask (B, n), 1 for real nodes.
+    """
+
+    x: Tensor
+    adjacency: Tensor
+    mask: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def select(self, index: Tensor, device: str | torch.device = "cpu") -> DenseGraphs:
+        """The graphs of an index, in its order."""
+        parts = (self.x[index], self.adjacency[index], self.mask[index])
+        return DenseGraphs(*(part.to(device) for part in parts))
+
+    def propagate(self, both: Tensor) -> Tensor:
+        """Means over successors of the first half of the channels, and over predecessors of the
+        second half. Shapes: (B, n, 2 d) -> (B, 2, n, d)."""
+        b, n, d = both.shape
+        return self.adjacency @ both.view(b, n, 2, d // 2).transpose(1, 2)
+
+    def join(self, both: Tensor) -> Tensor:
+        """Sum of the two directions. Shapes: (B, 2, n, d) -> (B, n, d)."""
+        return both.sum(1)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean over real nodes. Shapes: (B, n, d) -> (B, d)."""
+        total = torch.einsum("bnd,bn->bd", x, self.mask)
+        return total / self.mask.sum(1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class SparseGraphs:
+    """Graphs of any size, their nodes one after another.
+
+    Shapes:
+        x (M, F); edges (2, E) with self-loops, in numbers of their own graph; weights (2, E), of
+        the edge seen from its source and from its target; nodes, links (B,) sizes of each graph.
+    """
+
+    x: Tensor
+    edges: Tensor
+    weights: Tensor
+    nodes: Tensor
+    links: Tensor
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def select(self, index: Tensor, device: str | torch.device = "cpu") -> SparseGraphs:
+        """The graphs of an index, in its order."""
+        rows, columns = _rows(self.nodes, index), _rows(self.links, index)
+        parts = (
+            self.x[rows],
+            self.edges[:, columns],
+            self.weights[:, columns],
+            self.nodes[index],
+            self.links[index],
+        )
+        return SparseGraphs(*(part.to(device) for part in parts))
+
+    def _joined_edges(self) -> Tensor:
+        """Edges in numbers of the joined nodes."""
+        first = self.nodes.cumsum(0) - self.nodes
+        return self.edges + first.repeat_interleave(self.links)
+
+    def propagate(self, both: Tensor) -> Tensor:
+        """As of `DenseGraphs`. Shapes: (M, 2 d) -> (2, M, d)."""
+        source, target = self._joined_edges()
+        along, against = both.chunk(2, dim=1)
+        w = self.weights[..., None]
+        ahead = torch.zeros_like(along).index_add(0, source, w[0] * along[target])
+        back = torch.zeros_like(against).index_add(0, target, w[1] * against[source])
+        return torch.stack([ahead, back])
+
+    def join(self, both: Tensor) -> Tensor:
+        """Sum of the two directions. Shapes: (2, M, d) -> (M, d)."""
+        return both.sum(0)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean over the nodes of each graph. Shapes: (M, d) -> (B, d)."""
+        graph = torch.arange(len(self.nodes), device=x.device).repeat_interleave(self.nodes)
+        total = x.new_zeros(len(self.nodes), x.shape[1]).index_add(0, graph, x)
+        return total / self.nodes[:, None]
+
+
+def edge_weights(
+    graph: ArchGraph, *, virtual: int = 1, undirected: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Edges with self-loops and their weights after normalisation.
+
+    Args:
+        graph: any.
+        virtual: join nodes up to this distance, with weight 1 / distance (arXiv:2110.13100,
+            section 3.2).
+        undirected: each edge counts both ways.
+
+    Shapes:
+        edges (2, E), weights (2, E): first divided by the sum over the edges of a source, second
+        by the sum over the edges of a target.
+    """
+    n = graph.num_nodes
+    if virtual > 1:
+        distance = graph.distances(virtual)
+        edges = np.stack(np.nonzero(distance))
+        raw = 1.0 / distance[tuple(edges)]
+    else:
+        edges, raw = graph.edges, np.ones(graph.num_edges)
+    if undirected:
+        edges, raw = np.concatenate([edges, edges[::-1]], axis=1), np.concatenate([raw, raw])
+    loops = np.tile(np.arange(n), (2, 1))
+    edges, raw = np.concatenate([edges, loops], axis=1), np.concatenate([raw, np.ones(n)])
+    sums = [np.bincount(side, weights=raw, minlength=n)[side] for side in edges]
+    return edges, (raw / np.stack(sums)).astype(np.float32)
+
+
+def stack_graphs(
+    graphs: Sequence[ArchGraph],
+    features: Callable[[ArchGraph], np.ndarray],
+    *,
+    virtual: int = 1,
+    undirected: bool = False,
+    dense: bool | None = None,
+) -> DenseGraphs | SparseGraphs:
+    """Graphs as tensors.
+
+    Args:
+        graphs: any.
+        features: rows of numbers of the nodes of a graph.
+        virtual, undirected: see `edge_weights`.
+        dense: padded matrices; None decides by the largest graph.
+    """
+    x = [features(graph) for graph in graphs]
+    pairs = [edge_weights(graph, virtual=virtual, undirected=undirected) for graph in graphs]
+    nodes = np.array([len(rows) for rows in x])
+    links = np.array([edges.shape[1] for edges, _ in pairs])
+    edges = np.concatenate([edges for edges, _ in pairs], axis=1)
+    weights = np.concatenate([w for _, w in pairs], axis=1)
+    if dense is None:
+        dense = nodes.max() <= DENSE_NODES
+    if not dense:
+        arrays = (np.concatenate(x), edges, weights, nodes, links)
+        return SparseGraphs(*(torch.from_numpy(a) for a in arrays))
+    count, n = len(x), int(nodes.max())
+    real = np.arange(n) < nodes[:, None]
+    padded = np.zeros((count, n, x[0].shape[1]), dtype=np.float32)
+    padded[real] = np.concatenate(x)
+    adjacency = np.zeros((count, 2, n, n), dtype=np.float32)
+    owner = np.repeat(np.arange(count), links)
+    adjacency[owner, 0, edges[0], edges[1]] = weights[0]
+    adjacency[owner, 1, edges[1], edges[0]] = weights[1]
+    arrays = (padded, adjacency, real.astype(np.float32))
+    return DenseGraphs(*(torch.from_numpy(a) for a in arrays))
+
+
+def _rows(sizes: Tensor, index: Tensor) -> Tensor:
+    """Rows of the chosen blocks where blocks of given sizes lie one after another."""
+    first = (sizes.cumsum(0) - sizes)[index]
+    chosen = sizes[index]
+    within = torch.arange(int(chosen.sum())) - (chosen.cumsum(0) - chosen).repeat_interleave(chosen)
+    return first.repeat_interleave(chosen) + within

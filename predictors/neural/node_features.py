@@ -1,0 +1,118 @@
+"""What a graph network reads at a node: its operation and, where asked for, its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+
+__all__ = ["NODE_FEATURES", "NodeFeatures", "useful_features"]
+
+_WALK_LENGTHS = 8
+
+
+class NodeFeatures:
+    """Features of nodes as one row of numbers each.
+
+    The operation is one-hot; further blocks are named by `NODE_FEATURES`: `shape` (logarithms of
+    the four axes of the node's parameter), `stage` (the cell that the node is in, as a share of the
+    largest), `depth` (longest paths from a source and to a sink, as shares of the longest),
+    `degree` (logarithms of in-, out- and total degree), `walks` (probability that a random walk of
+    k = 1..8 undirected steps returns, arXiv:2110.07875, equation 5).
+
+    Args:
+        ops: operations, in the order of the one-hot columns.
+        blocks: names of further blocks.
+
+    Raises:
+        ValueError: an unknown block.
+    """
+
+    def __init__(self, ops: Sequence[str], blocks: Sequence[str] = ()) -> None:
+        for name in blocks:
+            if name not in NODE_FEATURES:
+                raise ValueError(
+                    f"node_features: expected names of {', '.join(NODE_FEATURES)}, got {name!r}"
+                )
+        self.ops, self.blocks = tuple(ops), tuple(blocks)
+        self.width = len(self.ops) + sum(_WIDTHS[name] for name in self.blocks)
+
+    def __call__(self, graph: ArchGraph) -> np.ndarray:
+        """Shapes: -> (N, width) float32."""
+        column = {op: k for k, op in enumerate(self.ops)}
+        codes = np.array([column.get(op, -1) for op in graph.ops])[graph.op]
+        out = np.zeros((graph.num_nodes, self.width), dtype=np.float32)
+        out[np.arange(graph.num_nodes), codes] = 1
+        at = len(self.ops)
+        for name in self.blocks:
+            values = NODE_FEATURES[name](graph)
+            out[:, at : at + values.shape[1]] = values
+            at += values.shape[1]
+        return out
+
+
+def useful_features(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
+    """The blocks that carry something on these graphs beside operations and edges.
+
+    Parameter shapes and stages where graphs have them; degrees and walks where all nodes are alike.
+    """
+    names = []
+    if any(graph.shape.any() for graph in graphs):
+        names.append("shape")
+    if any(graph.cell.any() for graph in graphs):
+        names.append("stage")
+    if len({op for graph in graphs for op in graph.op_names()}) == 1:
+        names += ["degree", "walks"]
+    return tuple(names)
+
+
+def _shape(graph: ArchGraph) -> np.ndarray:
+    return np.log2(1 + graph.shape) / 8
+
+
+def _stage(graph: ArchGraph) -> np.ndarray:
+    return graph.cell[:, None] / max(int(graph.cell.max()), 1)
+
+
+def _depth(graph: ArchGraph) -> np.ndarray:
+    down, up = np.zeros(graph.num_nodes), np.zeros(graph.num_nodes)
+    pairs = graph.edges.T.tolist()
+    for u, v in sorted(pairs, key=lambda edge: edge[1]):
+        down[v] = max(down[v], down[u] + 1)
+    for u, v in sorted(pairs, reverse=True):
+        up[u] = max(up[u], up[v] + 1)
+    longest = max(down.max(), 1)
+    return np.stack([down / longest, up / longest], axis=1)
+
+
+def _degree(graph: ArchGraph) -> np.ndarray:
+    out_degree, in_degree = (np.bincount(e, minlength=graph.num_nodes) for e in graph.edges)
+    return np.log2(1 + np.stack([in_degree, out_degree, in_degree + out_degree], axis=1)) / 4
+
+
+def _walks(graph: ArchGraph) -> np.ndarray:
+    n = graph.num_nodes
+    step = np.zeros((n, n))
+    step[tuple(graph.edges)] = 1
+    step = step + step.T
+    step /= np.maximum(step.sum(1, keepdims=True), 1)
+    walk, back = np.eye(n), []
+    for _ in range(_WALK_LENGTHS):
+        walk = walk @ step
+        back.append(walk.diagonal().copy())
+    return np.stack(back, axis=1)
+
+
+NODE_FEATURES: Final[dict[str, Callable[[ArchGraph], np.ndarray]]] = {
+    "shape": _shape,
+    "stage": _stage,
+    "depth": _depth,
+    "degree": _degree,
+    "walks": _walks,
+}
+"""Blocks of features beside the operation. Shapes: -> (N, columns)."""
+
+_WIDTHS = {"shape": 4, "stage": 1, "depth": 2, "degree": 3, "walks": _WALK_LENGTHS}
