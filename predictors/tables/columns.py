@@ -16,7 +16,8 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     """Columns of a CSV file with a header, gzip-compressed or not, as text.
 
     Raises:
-        ValueError: the file is missing or damaged.
+        FileNotFoundError: no such file.
+        ValueError: it is damaged.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
@@ -25,10 +26,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
             header = next(reader)
             rows = list(reader)
     except FileNotFoundError:
-        raise ValueError(
-            f"the table {path.name} is not there: expected it in {path.parent}; set "
-            "GRAPH2NN_REFERENCE to the folder of reference data that holds data/predictors"
-        ) from None
+        raise
     except (OSError, EOFError, UnicodeDecodeError, StopIteration, csv.Error) as error:
         raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
     if any(len(row) != len(header) for row in rows):

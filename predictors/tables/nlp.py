@@ -41,7 +41,7 @@ def nb_nlp(folder: Path) -> Table:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             records = [json.loads(line) for line in file]
     except FileNotFoundError:
-        raise ValueError(f"the table {path.name} is not there: expected it in {folder}") from None
+        raise
     except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
     recipes = [json.dumps(record["recipe"], sort_keys=True) for record in records]

@@ -65,7 +65,14 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
         folder = Path(data_dir) if data_dir is not None else reference_folder(source.part)
     except ValueError as error:
         raise ValueError(f"the table {name} is not there: {error}") from None
-    return _read(name, folder)
+    try:
+        return _read(name, folder)
+    except FileNotFoundError as error:
+        missing = Path(error.filename or folder).name
+        raise ValueError(
+            f"the table {name} is not there: no {missing} in {folder}; set GRAPH2NN_REFERENCE to "
+            f"the folder that holds data/{source.part}, or pass the folder of the file as data_dir"
+        ) from None
 
 
 @lru_cache(maxsize=4)
