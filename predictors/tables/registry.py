@@ -11,7 +11,7 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.reference import reference_folder
-from predictors.tables import nasbench, nlp, relational
+from predictors.tables import deepnets, nasbench, nlp, relational
 from predictors.tables.table import Table
 
 __all__ = ["TABLES", "load_table", "read_table"]
@@ -36,6 +36,7 @@ _PUBLISHED = {
     "ec_nas": _Source("predictors", nasbench.ec_nas),
     "nb_nlp": _Source("predictors", nlp.nb_nlp),
     "relational": _Source("relational", relational.relational),
+    "deepnets_published": _Source("deepnets", deepnets.deepnets_published),
 }
 
 TABLES: tuple[str, ...] = tuple(_PUBLISHED)

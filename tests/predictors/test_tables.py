@@ -127,6 +127,11 @@ def test_a_table_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             load_table(name, data_dir=tmp_path)
 
 
+def test_published_labels_are_not_given_to_other_networks(reference: Path) -> None:
+    with pytest.raises(ValueError, match="does not hold the networks .*12 networks in split val"):
+        load_table("deepnets_published")
+
+
 def test_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "tnb101_micro.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(ValueError, match="cannot read .*tnb101_micro.csv.gz"):

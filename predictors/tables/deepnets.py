@@ -1,0 +1,99 @@
+"""DeepNets-1M networks with the published results of training them (ppuda, TART)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets import PublishedNets
+from predictors.metrics import kendall_tau
+from predictors.tables.table import NoiseReference, Table
+
+__all__ = ["deepnets_published", "published_records"]
+
+_TARGETS = ("val_acc", "val_acc_noise", "time", "converge_time")
+
+
+def published_records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The published CIFAR-10 results with learning curves: split → records in order of the index.
+
+    Raises:
+        FileNotFoundError: `results_cifar10_extended.json.gz` is not in the folder.
+        ValueError: it is damaged.
+    """
+    path = folder / "results_cifar10_extended.json.gz"
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            splits = json.load(file)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
+    return {name: [rows[str(k)] for k in range(len(rows))] for name, rows in splits.items()}
+
+
+def deepnets_published(folder: Path) -> Table:
+    """500 `val` networks to learn from and 500 `test` ones, as in property prediction by ppuda
+    (arXiv:2110.13100, section 4.3) and TART (arXiv:2501.02007, table 1).
+
+    The records name networks by their row in the published `deepnets1m_eval.hdf5`, so this needs
+    that file and `deepnets1m_eval_meta.json` in the folder; the records alone hold no
+    architectures. Targets are final values, in percent and in the units of the publication.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the networks of the file are not those of the records.
+    """
+    records = published_records(folder)
+    rows = [*records["val"], *records["test"]]
+    nets = [(split, PublishedNets(folder, split)) for split in ("val", "test")]
+    for split, found in nets:
+        if len(found) != len(records[split]):
+            raise ValueError(_other_nets(folder, f"{len(found)} networks in split {split}"))
+    graphs = [found.item(k)[1] for _, found in nets for k in range(len(found))]
+    _check_params(folder, graphs, rows)
+    targets = {name: np.array([_final(row[name]) for row in rows]) for name in _TARGETS}
+    tests = np.array([_final(row["test_acc"]) for row in rows])
+    tau = kendall_tau(targets["val_acc"], tests)
+    return Table(
+        name="deepnets_published",
+        graphs=[
+            replace(g, attributes=_attributes(row), _cache={}) for g, row in zip(graphs, rows)
+        ],
+        targets=targets,
+        default="val_acc",
+        minimise=frozenset({"time", "converge_time"}),
+        split=np.arange(len(rows)) < len(records["val"]),
+        noise={"val_acc": NoiseReference(tau=tau, meaning="validation against test accuracy")},
+        source="DeepNets-1M (NeurIPS 2021, arXiv:2110.13100)",
+    )
+
+
+def _final(value: Any) -> float:
+    return float(value[-1] if isinstance(value, list) else value)
+
+
+def _attributes(row: dict[str, Any]) -> dict[str, float]:
+    """Parameters, and accuracies under predicted parameters, on validation images."""
+    names = [n for n in row if n.startswith(("ghn", "mlp")) and "_val_" in n]
+    return {"params": float(row["params"]), **{n: float(row[n]) for n in names}}
+
+
+def _check_params(folder: Path, graphs: Sequence[ArchGraph], rows: Sequence[dict]) -> None:
+    wrong = sum(g.num_params() != row["params"] for g, row in zip(graphs, rows))
+    if wrong:
+        raise ValueError(_other_nets(folder, f"{wrong} of {len(rows)} parameter counts differ"))
+
+
+def _other_nets(folder: Path, what: str) -> str:
+    return (
+        f"{folder}: deepnets1m_eval.hdf5 does not hold the networks that the published results are "
+        f"about ({what}); take the file that ppuda publishes, its networks cannot be regenerated"
+    )
