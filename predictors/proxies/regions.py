@@ -1,0 +1,72 @@
+"""NASWOT: how differently a batch of images switches the rectifiers of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from predictors.proxies.probe import Probe
+from predictors.proxies.registry import proxy
+
+__all__ = ["nwot"]
+
+RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
+    getattr(owner, name)
+    for owner in (F, torch, Tensor)
+    for name in (
+        *("relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "prelu", "rrelu", "elu", "elu_"),
+        *("celu", "selu", "gelu", "silu", "mish", "hardswish"),
+    )
+    if hasattr(owner, name)
+)
+"""Activations that are positive where their input is."""
+
+
+@proxy("nwot", "NAS without training, arXiv:2006.04647")
+@torch.no_grad()
+def nwot(probe: Probe) -> float:
+    """log |det K|, K_ij the number of rectifiers that images i and j switch alike.
+
+    Counted at every call of ReLU and of activations with the sign of their input (GELU, SiLU,
+    ...), modules or functions, in training mode.
+
+    Raises:
+        ValueError: no such activation, or two images that switch all of them alike.
+    """
+    batch = len(probe.images)
+    with _Switches(batch) as seen:
+        probe.forward({}, probe.images)
+    if seen.kernel is None:
+        raise ValueError("the network has no rectifier")
+    sign, logdet = torch.linalg.slogdet(seen.kernel)
+    if sign <= 0 or not torch.isfinite(logdet):
+        raise ValueError("the kernel is singular: images that no rectifier tells apart")
+    return float(logdet)
+
+
+class _Switches(TorchFunctionMode):
+    """Sees every activation that a forward pass calls, whether module or function."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.batch = batch
+        self.kernel: Tensor | None = None
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func in RECTIFIERS and isinstance(out, Tensor) and len(out) == self.batch:
+            on = (out.flatten(1) > 0).float()  # (B, U)
+            alike = on @ on.T + (1 - on) @ (1 - on).T
+            self.kernel = alike.double() if self.kernel is None else self.kernel + alike
+        return out

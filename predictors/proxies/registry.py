@@ -1,0 +1,44 @@
+"""The table of zero-cost proxies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from predictors.proxies.probe import Probe
+
+__all__ = ["PROXIES", "Proxy", "proxy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """A number of an untrained network that is meant to tell how well it will learn.
+
+    Args:
+        name: also the name of the column `zc_<name>` in published tables, where there is one.
+        compute: the value; raises where there is none.
+        source: where it comes from.
+        needs_ghn: whether it predicts parameters with a hypernetwork.
+    """
+
+    name: str
+    compute: Callable[[Probe], float]
+    source: str
+    needs_ghn: bool = False
+
+
+PROXIES: dict[str, Proxy] = {}
+"""Every proxy by name."""
+
+
+def proxy(
+    name: str, source: str, *, needs_ghn: bool = False
+) -> Callable[[Callable[[Probe], float]], Callable[[Probe], float]]:
+    """Registers a function of a `Probe` under a name."""
+
+    def register(compute: Callable[[Probe], float]) -> Callable[[Probe], float]:
+        assert name not in PROXIES, name
+        PROXIES[name] = Proxy(name=name, compute=compute, source=source, needs_ghn=needs_ghn)
+        return compute
+
+    return register

@@ -1,0 +1,90 @@
+"""Proxies from the gradient of the loss: saliencies of pruning at initialisation, summed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from predictors.proxies.probe import Probe, is_weight
+from predictors.proxies.registry import proxy
+
+__all__ = ["fisher", "grad_norm", "grasp", "plain", "snip"]
+
+
+@proxy("grad_norm", "arXiv:2101.08134")
+def grad_norm(probe: Probe) -> float:
+    """Sum over layers of the Euclidean norm of the weight's gradient."""
+    return float(sum(g.double().norm() for _, g in probe.gradients))
+
+
+@proxy("plain", "arXiv:2101.08134")
+def plain(probe: Probe) -> float:
+    """Sum of w g over all weights; zero on average at initialisation, a control for `snip`."""
+    return float(sum((w * g).double().sum() for w, g in probe.gradients))
+
+
+@proxy("snip", "SNIP, arXiv:1810.02340")
+def snip(probe: Probe) -> float:
+    """Sum of |w g|: how much the loss feels the loss of each weight, to first order."""
+    return float(sum((w * g).abs().double().sum() for w, g in probe.gradients))
+
+
+@proxy("grasp", "GraSP, arXiv:2002.07376")
+def grasp(probe: Probe) -> float:
+    """Sum of -w (H g), H the Hessian of the loss and g its gradient: how much removing weights
+    changes the flow of gradients. The softmax has temperature 1, as for NAS (arXiv:2101.08134;
+    the pruning paper takes 200).
+    """
+    values = probe.parameters()
+    weights = list(probe.weights(values).values())
+    with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
+        grads = torch.autograd.grad(
+            probe.loss(values), weights, create_graph=True, allow_unused=True
+        )
+        product = torch.stack([(g.detach() * g).sum() for g in grads if g is not None]).sum()
+        hessian = torch.autograd.grad(product, weights, allow_unused=True)
+    pairs = zip(weights, hessian)
+    return float(sum(-(w.detach() * h).double().sum() for w, h in pairs if h is not None))
+
+
+@proxy("fisher", "Fisher pruning, arXiv:1801.05787, as in arXiv:2101.08134")
+def fisher(probe: Probe) -> float:
+    """Sum over the channels of all layers of the batch mean of (Σ a g)² / 2, where a is the
+    layer's output before normalisation, g the gradient of the loss with respect to it, and the
+    inner sum runs over positions. As published for NAS, a channel counts once a weight.
+    """
+    terms: list[Tensor] = []
+
+    def watch(module: nn.Module, _: Any, output: Tensor) -> None:
+        a = output.detach().clone()  # what follows may write into the output
+        per_channel = _fan_in(module)
+
+        def collect(g: Tensor) -> None:
+            sums = _over_positions(module, a * g.detach()).double()  # (B, C)
+            terms.append(per_channel * sums.square().mean(0).sum() / 2)
+
+        output.register_hook(collect)
+
+    values = probe.parameters()
+    with probe.hooks(lambda _, module: _fan_in(module) > 0, watch):
+        loss = probe.loss(values)
+    torch.autograd.grad(loss, list(probe.weights(values).values()), allow_unused=True)
+    return float(sum(terms))
+
+
+def _fan_in(module: nn.Module) -> int:
+    """Weights that make a channel of a layer; 0 for what is no layer."""
+    own = module.named_parameters(recurse=False)
+    return max((p[0].numel() for name, p in own if is_weight(name, p)), default=0)
+
+
+def _over_positions(module: nn.Module, values: Tensor) -> Tensor:
+    """Sums over positions. Shapes: (B, C, ...), of linear layers (B, ..., C), -> (B, C)."""
+    if values.dim() == 2:
+        return values
+    if isinstance(module, nn.Linear):
+        return values.flatten(1, -2).sum(1)
+    return values.flatten(2).sum(2)

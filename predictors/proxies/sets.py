@@ -1,0 +1,104 @@
+"""Zero-cost proxies of many networks, and proxies as attributes of graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from ghn import GHN, from_pretrained
+from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets import NetConfig, Network, build_graph
+from graph2nn.training import parallel_map
+from predictors.proxies.compute import ProxyValues, check_names, compute_proxies
+from predictors.proxies.probe import forked_rng
+
+__all__ = ["PREFIX", "proxy_attributes", "with_proxies"]
+
+PREFIX = "zc_"
+"""Start of the names of attributes that hold proxies."""
+
+
+def proxy_attributes(
+    networks: Iterable[Any],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    build: Callable[[Any], nn.Module] | None = None,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    ghn: GHN | str | None = None,
+    test: tuple[Tensor, Tensor] | None = None,
+    jobs: int = 1,
+    backend: str | None = None,
+    progress: bool = True,
+) -> Iterator[ProxyValues]:
+    """`compute_proxies` of each network, as they come in.
+
+    Args:
+        networks: modules, or `NetConfig`s, or what `build` makes modules of.
+        images, labels, names, ghn, test: as in `compute_proxies`.
+        build: from an item to a network, run under the seed so that initial weights are
+            reproducible; must be picklable where `jobs` is not 1.
+        seed: of initial weights and of what is random in the proxies.
+        jobs, backend, progress: as in `parallel_map`.
+
+    Raises:
+        ValueError: as `compute_proxies`, and for items that are no networks.
+    """
+    ghn = from_pretrained(ghn) if isinstance(ghn, str) else ghn
+    job = _Job(build or _network, images, labels, check_names(names, ghn is not None), seed)
+    job = replace(job, ghn=ghn, test=test)
+    how: dict[str, Any] = {"jobs": jobs, "backend": backend, "progress": progress}
+    return parallel_map(job, networks, description="proxies", **how)
+
+
+def with_proxies(
+    graphs: Sequence[ArchGraph], values: Sequence[Mapping[str, float]]
+) -> list[ArchGraph]:
+    """Copies of the graphs with proxies among their attributes, under names that begin with `zc_`.
+
+    Raises:
+        ValueError: not as many values as graphs.
+    """
+    if len(graphs) != len(values):
+        raise ValueError(f"expected values of {len(graphs)} networks, got {len(values)}")
+    return [
+        replace(g, attributes={**g.attributes, **{PREFIX + n: x for n, x in v.items()}}, _cache={})
+        for g, v in zip(graphs, values)
+    ]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One network: built under the seed, measured. A class, so that processes can be sent it."""
+
+    build: Callable[[Any], nn.Module]
+    images: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+    seed: int
+    ghn: GHN | None = None
+    test: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, item: Any) -> ProxyValues:
+        with forked_rng(self.seed):
+            model = self.build(item).to(self.images.device)
+        # DeepNets networks have exact graphs without tracing
+        reads_ghn2 = self.ghn is not None and self.ghn.view == "ghn2"
+        graph = build_graph(item) if isinstance(item, NetConfig) and reads_ghn2 else None
+        how: dict[str, Any] = {"names": self.names, "seed": self.seed, "test": self.test}
+        return compute_proxies(model, self.images, self.labels, ghn=self.ghn, graph=graph, **how)
+
+
+def _network(item: Any) -> nn.Module:
+    if isinstance(item, nn.Module):
+        return item
+    if isinstance(item, NetConfig):
+        return Network(item)
+    raise ValueError(
+        f"expected networks (torch modules) or NetConfigs, got {type(item).__name__}; pass build= "
+        "to make networks of them"
+    )
