@@ -3,18 +3,23 @@
 from predictors.benchmark.figures import draw_benchmark, draw_scatter
 from predictors.benchmark.leaderboard import Setting, Summary, summarise, write_leaderboard
 from predictors.benchmark.protocol import TRAIN_SIZES, Trial, split_rows
-from predictors.benchmark.run import run_benchmark, run_trial
+from predictors.benchmark.run import prediction_file, run_benchmark, run_trial
+from predictors.benchmark.suites import SUITES, Suite, suite_trials
 
 __all__ = [
+    "SUITES",
     "TRAIN_SIZES",
     "Setting",
+    "Suite",
     "Summary",
     "Trial",
     "draw_benchmark",
     "draw_scatter",
+    "prediction_file",
     "run_benchmark",
     "run_trial",
     "split_rows",
+    "suite_trials",
     "summarise",
     "write_leaderboard",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Iterable
@@ -10,19 +11,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from graph2nn.training import RunFolder, parallel_map
+import numpy as np
+
+from graph2nn.training import RunFolder, parallel_map, write_atomic
 from predictors.benchmark.protocol import Trial, split_rows
 from predictors.metrics import scores
 from predictors.registry import make_predictor
 from predictors.tables import read_table
 
-__all__ = ["run_benchmark", "run_trial"]
+__all__ = ["prediction_file", "run_benchmark", "run_trial"]
 
 _BEST = 10  # networks that precision and regret look at
 
 
-def run_trial(trial: Trial, *, data_dir: str | None = None) -> dict[str, Any]:
+def run_trial(
+    trial: Trial, *, data_dir: str | None = None, keep: Path | None = None
+) -> dict[str, Any]:
     """Fits the trial's model and scores it on its test networks.
+
+    Args:
+        keep: folder for an .npz file with the test networks' `row`, `truth` and `predicted`, under
+            `prediction_file(trial)`.
 
     Returns:
         The trial's settings (the target by name) with `train` and `test` as they were, `tau`,
@@ -41,6 +50,10 @@ def run_trial(trial: Trial, *, data_dir: str | None = None) -> dict[str, Any]:
     fitted = time.perf_counter()
     predicted = model.predict([table.graphs[k] for k in test])
     done = time.perf_counter()
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        arrays = {"row": test, "truth": label[test], "predicted": predicted}
+        write_atomic(keep / prediction_file(trial), lambda file: np.savez(file, **arrays))
     sign = 1 if table.higher_is_better(trial.target) else -1
     return {
         **_key(trial),
@@ -65,7 +78,7 @@ def run_benchmark(
     """Runs the trials that the folder does not hold yet, and returns the records of all.
 
     Each record is a line of `metrics.jsonl` the moment it is there, so a run that was stopped goes
-    on where it was, and later calls with more trials add to it.
+    on where it was, and later calls with more trials add to it. Predictions are in `predictions/`.
 
     Args:
         folder: a run folder of this benchmark; made if missing.
@@ -83,7 +96,7 @@ def run_benchmark(
     # Large and slow tables change hands least when their trials are neighbours.
     missing = sorted((t for t in wanted if _text(t) not in done), key=lambda t: (t.table, t.seed))
     results = parallel_map(
-        partial(run_trial, data_dir=data_dir),
+        partial(run_trial, data_dir=data_dir, keep=Path(folder) / "predictions"),
         missing,
         jobs=jobs,
         backend=backend,
@@ -97,6 +110,11 @@ def run_benchmark(
         done[row["trial"]] = row
     run.close()
     return [_without_trial(done[_text(trial)]) for trial in wanted]
+
+
+def prediction_file(trial: Trial) -> str:
+    """Name of the file with the trial's predictions."""
+    return f"{hashlib.sha256(_text(trial).encode()).hexdigest()[:16]}.npz"
 
 
 def _key(trial: Trial) -> dict[str, Any]:

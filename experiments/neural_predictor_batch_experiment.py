@@ -1,0 +1,95 @@
+"""Compare predictors over tables, numbers of labels and seeds: the leaderboard.
+
+    python experiments/neural_predictor_batch_experiment.py
+    python experiments/neural_predictor_batch_experiment.py --suite nb201 nb101 --jobs 2
+    python experiments/neural_predictor_batch_experiment.py --suite nb201 --model tart gcn --train 100
+
+Prints mean and standard deviation over seeds; writes leaderboard.md, leaderboard.csv and a figure a
+setting into the run folder. The same command goes on with a run that was stopped; more suites,
+models or seeds add to the folder. Without arguments: our own table on digits, no download.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.training import option, parse_config
+from predictors import MODELS
+from predictors.benchmark import (
+    SUITES,
+    Summary,
+    draw_benchmark,
+    run_benchmark,
+    suite_trials,
+    write_leaderboard,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """Settings of the benchmark."""
+
+    suite: tuple[str, ...] = option(("digits",), help=f"of {', '.join(SUITES)}, or all")
+    model: tuple[str, ...] = option((), "-m", help="in place of the suite's models")
+    train: tuple[int, ...] = option((), "-n", help="in place of the suite's numbers of networks")
+    seeds: int = option(10, "-s", help="splits and models, numbered from 0")
+    jobs: int = option(1, "-j", help="processes, -1 for one a core")
+    backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
+    data_dir: str | None = option(None, "-D", help="folder of the tables' files")
+    out: str = option("runs/leaderboard", "-o", help="run folder")
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"--seeds: expected at least 1, got {self.seeds}")
+        for kind, names, known in (
+            ("suite", self.suite, (*SUITES, "all")),
+            ("model", self.model, tuple(MODELS)),
+        ):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise ValueError(f"unknown {kind} {unknown[0]!r}; choose from {', '.join(known)}")
+
+
+def show(summaries: Sequence[Summary]) -> None:
+    """Prints mean and standard deviation of tau over seeds, best first."""
+    for setting in dict.fromkeys(s.setting for s in summaries):
+        print(setting.title())
+        for s in (s for s in summaries if s.setting == setting):
+            deviation = np.nan_to_num(s.error["tau"] * s.seeds**0.5)
+            print(
+                f"  {s.train:5d} networks  {s.model:16} tau {s.mean['tau']:.3f}, "
+                f"deviation {deviation:.3f} ({s.seeds} seeds, {s.mean['fit_s']:.1f} s a fit)"
+            )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the suites that the command line names."""
+    config = parse_config(BatchConfig, argv, description=__doc__)
+    names = tuple(SUITES) if "all" in config.suite else config.suite
+    trials = [
+        trial
+        for name in names
+        for trial in suite_trials(
+            SUITES[name], seeds=config.seeds, models=config.model, train=config.train
+        )
+    ]
+    folder = Path(config.out)
+    records = run_benchmark(
+        folder, trials, jobs=config.jobs, backend=config.backend, data_dir=config.data_dir
+    )
+    summaries = write_leaderboard(folder, records, data_dir=config.data_dir)
+    draw_benchmark(summaries, folder, data_dir=config.data_dir)
+    show(summaries)
+    print(f"wrote {folder}/leaderboard.md, leaderboard.csv and figures")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"neural_predictor_batch_experiment: {error}")

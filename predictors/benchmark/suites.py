@@ -1,0 +1,155 @@
+"""Named sets of tables, targets and sizes: what the leaderboard is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from predictors.benchmark.protocol import Trial
+from predictors.registry import BASELINE, MODELS
+
+__all__ = ["SUITES", "Suite", "suite_trials"]
+
+_CLASSICAL = ("gp-graph", "svr-graph", "rf-graph", "xgb-graph", "stack")
+_NEURAL = ("neurpred", "gcn", "tart")
+_TNB_TASKS = (
+    *("autoencoder", "class_object", "class_scene", "jigsaw", "normal", "room_layout"),
+    "segmentsemantic",
+)
+_COSTS = tuple(
+    f"hw_cifar10_{cost}"
+    for cost in (
+        *("raspi4_latency", "pixel3_latency", "edgegpu_latency", "fpga_latency"),
+        *("eyeriss_latency", "edgegpu_energy", "eyeriss_energy", "fpga_energy"),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """One table under one protocol.
+
+    Args:
+        summary: one line.
+        table, subset, attributes: as for `Trial`.
+        targets: what to predict.
+        train: numbers of training networks; None is the table's own half.
+        models: names of `MODELS`; the linear baseline is added.
+    """
+
+    summary: str
+    table: str
+    targets: tuple[str, ...]
+    train: tuple[int | None, ...]
+    models: tuple[str, ...]
+    subset: str | None = None
+    attributes: tuple[str, ...] = ()
+
+
+SUITES: dict[str, Suite] = {
+    "nb201": Suite(
+        summary="NAS-Bench-201, CIFAR-10 validation accuracy, all 15 625",
+        table="nb201",
+        targets=("c10_val",),
+        train=(32, 78, 100, 156, 172, 400, 781),
+        models=(*_CLASSICAL, *_NEURAL),
+    ),
+    "nb201-datasets": Suite(
+        summary="NAS-Bench-201, CIFAR-100 and ImageNet16-120",
+        table="nb201",
+        targets=("c100_val", "in16_val"),
+        train=(100, 400),
+        models=(*_CLASSICAL, "gcn", "tart"),
+    ),
+    "nb201-proxies": Suite(
+        summary="NAS-Bench-201, valid networks, with 13 zero-cost proxies",
+        table="nb201",
+        subset="valid",
+        attributes=("zc_*",),
+        targets=("c10_val",),
+        train=(32, 100, 400),
+        models=_CLASSICAL,
+    ),
+    "nb201-costs": Suite(
+        summary="NAS-Bench-201, valid networks, latency and energy",
+        table="nb201",
+        subset="valid",
+        targets=_COSTS,
+        train=(100, 400),
+        models=("rf-graph", "stack"),
+    ),
+    "nb101": Suite(
+        summary="NAS-Bench-101, 500 cells",
+        table="nb101_500",
+        targets=("val_accuracy",),
+        train=(100, 400),
+        models=(*_CLASSICAL, "gcn", "tart"),
+    ),
+    "tnb101": Suite(
+        summary="TransNAS-Bench-101 micro, seven tasks",
+        table="tnb101_micro",
+        targets=_TNB_TASKS,
+        train=(100, 400),
+        models=("svr-graph", "rf-graph", "stack", "tart"),
+    ),
+    "macro": Suite(
+        summary="NAS-Bench-Macro, mean of three runs",
+        table="nas_bench_macro",
+        targets=("acc",),
+        train=(100, 400),
+        models=("svr-graph", "rf-graph", "gp-graph", "stack", "tart"),
+    ),
+    "relational": Suite(
+        summary="relational graphs, MLP on CIFAR-10, mean error of five runs",
+        table="relational",
+        targets=("mlp_cifar10",),
+        train=(100, 400),
+        models=("svr-graph", "rf-graph", "gp-graph", "stack"),
+    ),
+    "digits": Suite(
+        summary="our DeepNets-1M networks trained on digits, own halves",
+        table="deepnets_digits",
+        targets=("clean", "corrupted", "speed", "convergence"),
+        train=(None,),
+        models=(*_CLASSICAL, *_NEURAL),
+    ),
+    "cifar10": Suite(
+        summary="our DeepNets-1M networks trained on CIFAR-10, own halves",
+        table="deepnets_cifar10",
+        targets=("clean", "corrupted", "speed", "convergence"),
+        train=(None,),
+        models=(*_CLASSICAL, *_NEURAL),
+    ),
+}
+"""By the name that the command line uses."""
+
+
+def suite_trials(
+    suite: Suite,
+    *,
+    seeds: int = 10,
+    models: Sequence[str] = (),
+    train: Sequence[int] = (),
+) -> list[Trial]:
+    """Trials of a suite.
+
+    Args:
+        seeds: how many, numbered from 0.
+        models, train: in place of the suite's own.
+    """
+    names = dict.fromkeys((*(models or suite.models), BASELINE))
+    return [
+        Trial(
+            table=suite.table,
+            model=model,
+            target=target,
+            subset=suite.subset,
+            attributes=suite.attributes if MODELS[model].attributes else (),
+            train=size,
+            seed=seed,
+        )
+        for target in suite.targets
+        for size in (train or suite.train)
+        for model in names
+        for seed in range(seeds)
+    ]
