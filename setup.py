@@ -25,6 +25,7 @@ CORE = [
 ]
 EXTRAS = {
     "fast": ["numba"],
+    "boost": ["xgboost", "lightgbm"],
     "vision": ["torchvision"],
     "zoo": ["torchvision", "timm"],
     "hub": ["huggingface_hub", "safetensors"],

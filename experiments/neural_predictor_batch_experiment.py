@@ -2,7 +2,7 @@
 
     python experiments/neural_predictor_batch_experiment.py
     python experiments/neural_predictor_batch_experiment.py --suite nb201 nb101 --jobs 2
-    python experiments/neural_predictor_batch_experiment.py --suite nb201 --model tart gcn --train 100
+    python experiments/neural_predictor_batch_experiment.py --suite nb201 --model tart --train 100
 
 Prints mean and standard deviation over seeds; writes leaderboard.md, leaderboard.csv and a figure a
 setting into the run folder. The same command goes on with a run that was stopped; more suites,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from graph2nn.archgraph import ArchGraph
-from predictors.neural.base import NeuralPredictor
-from predictors.neural.graph_tensors import DenseGraphs, SparseGraphs, stack_graphs
-from predictors.neural.node_features import NodeFeatures, useful_features
+from predictors.neural.graph_predictor import GraphNetPredictor
+from predictors.neural.graph_tensors import DenseGraphs, SparseGraphs
 
 __all__ = ["BidirectionalGCN", "BidirectionalLayer", "GCNPredictor"]
 
@@ -83,7 +81,7 @@ class BidirectionalGCN(nn.Module):
         return self.head(self.readout(graphs.mean(x)))
 
 
-class GCNPredictor(NeuralPredictor):
+class GCNPredictor(GraphNetPredictor):
     """NeurPred: a graph convolutional network from the graph to its accuracy (arXiv:1912.00848).
 
     `preset="published"` is the recipe of neuralpredictor.pytorch, whose learning rate and targets
@@ -95,13 +93,7 @@ class GCNPredictor(NeuralPredictor):
         hidden: width of the layers (144).
         layers: number of layers (3).
         readout: width of the last hidden vector (128).
-        canonical: read graphs pruned, contracted and in canonical order; by default as they are.
-        node_features: blocks of `NODE_FEATURES` beside the operation; `auto` takes those that say
-            something on the training graphs (`useful_features`), which the modern presets do.
-        virtual_edges: join nodes up to this distance, with weight 1 / distance; 1 for none.
-        undirected: edges count both ways; by default where all nodes are alike, as in relational
-            graphs.
-        settings: of `NeuralPredictor`.
+        settings: of `GraphNetPredictor` and `NeuralPredictor`.
 
     Example:
         >>> from graph2nn.cells import nb201_cell
@@ -111,8 +103,8 @@ class GCNPredictor(NeuralPredictor):
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "modern": {"node_features": "auto"},
-        "hinge": {"node_features": "auto", "batch_size": 32, "loss": "hinge"},
+        "modern": {},
+        "hinge": {"batch_size": 32, "loss": "hinge"},
         "published": {
             "epochs": 300,
             "batch_size": 10,
@@ -120,6 +112,7 @@ class GCNPredictor(NeuralPredictor):
             "optimizer": "adam",
             "drop_last": True,
             "target": "standard",
+            "node_features": (),
         },
     }
 
@@ -129,39 +122,12 @@ class GCNPredictor(NeuralPredictor):
         hidden: int | None = None,
         layers: int | None = None,
         readout: int | None = None,
-        canonical: bool | None = None,
-        node_features: str | Sequence[str] | None = None,
-        virtual_edges: int | None = None,
-        undirected: bool | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self.hidden = hidden
         self.layers = layers
         self.readout = readout
-        self.canonical = canonical
-        self.node_features = node_features
-        self.virtual_edges = virtual_edges
-        self.undirected = undirected
-
-    def _learn(self, graphs: list[ArchGraph]) -> None:
-        super()._learn(graphs)
-        blocks = self.setting("node_features", ())
-        blocks = useful_features(graphs) if blocks == "auto" else tuple(blocks)
-        self.features_ = NodeFeatures(self.ops_, blocks)
-        alike = len({op for graph in graphs for op in graph.op_names()}) == 1
-        self.undirected_ = bool(self.setting("undirected", alike))
-
-    def _prepare(self, graphs: list[ArchGraph]) -> DenseGraphs | SparseGraphs:
-        return stack_graphs(
-            _canonical_form(graphs) if self.setting("canonical", False) else graphs,
-            self.features_,
-            virtual=self.setting("virtual_edges", 1),
-            undirected=self.undirected_,
-        )
-
-    def _select(self, data: Any, index: Tensor) -> DenseGraphs | SparseGraphs:
-        return data.select(index, self.device)
 
     def _build(self, num_targets: int) -> nn.Module:
         return BidirectionalGCN(
@@ -172,10 +138,3 @@ class GCNPredictor(NeuralPredictor):
             outputs=num_targets,
             dropout=self.fit_settings().dropout,
         )
-
-
-def _canonical_form(graphs: Sequence[ArchGraph]) -> list[ArchGraph]:
-    from graph2nn.archgraph.canonical import canonical
-
-    form: Callable[[ArchGraph], ArchGraph] = canonical
-    return [form(graph) for graph in graphs]

@@ -84,14 +84,19 @@ class SparseGraphs:
         )
         return SparseGraphs(*(part.to(device) for part in parts))
 
-    def _joined_edges(self) -> Tensor:
+    def joined_edges(self) -> Tensor:
         """Edges in numbers of the joined nodes."""
         first = self.nodes.cumsum(0) - self.nodes
         return self.edges + first.repeat_interleave(self.links)
 
+    def owner(self) -> Tensor:
+        """The graph of each node. Shapes: (M,)."""
+        graph = torch.arange(len(self.nodes), device=self.nodes.device)
+        return graph.repeat_interleave(self.nodes)
+
     def propagate(self, both: Tensor) -> Tensor:
         """As of `DenseGraphs`. Shapes: (M, 2 d) -> (2, M, d)."""
-        source, target = self._joined_edges()
+        source, target = self.joined_edges()
         along, against = both.chunk(2, dim=1)
         w = self.weights[..., None]
         ahead = torch.zeros_like(along).index_add(0, source, w[0] * along[target])
@@ -104,8 +109,7 @@ class SparseGraphs:
 
     def mean(self, x: Tensor) -> Tensor:
         """Mean over the nodes of each graph. Shapes: (M, d) -> (B, d)."""
-        graph = torch.arange(len(self.nodes), device=x.device).repeat_interleave(self.nodes)
-        total = x.new_zeros(len(self.nodes), x.shape[1]).index_add(0, graph, x)
+        total = x.new_zeros(len(self.nodes), x.shape[1]).index_add(0, self.owner(), x)
         return total / self.nodes[:, None]
 
 
