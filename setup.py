@@ -66,7 +66,11 @@ setup(
     python_requires=">=3.10",
     packages=packages(),
     package_dir=PACKAGE_DIR,
-    package_data={"": ["py.typed"], "graph2nn.relational": ["graph_sets.npz"]},
+    package_data={
+        "": ["py.typed"],
+        "graph2nn.relational": ["graph_sets.npz"],
+        "archtokens.grammar": ["vocabulary.json"],
+    },
     install_requires=CORE,
     extras_require=extras(),
     classifiers=[

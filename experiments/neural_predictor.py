@@ -129,9 +129,14 @@ def list_everything(config: PredictorConfig) -> None:
         print(f"  {name:16} {len(table)} networks: {', '.join(table.targets)}{subsets}")
 
 
+def parse(argv: Sequence[str] | None = None) -> PredictorConfig:
+    """The settings that the command line gives."""
+    return parse_config(PredictorConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the comparison that the command line describes."""
-    config = parse_config(PredictorConfig, argv, description=__doc__)
+    config = parse(argv)
     if config.list:
         list_everything(config)
         return

@@ -67,9 +67,14 @@ def show(summaries: Sequence[Summary]) -> None:
             )
 
 
+def parse(argv: Sequence[str] | None = None) -> BatchConfig:
+    """The settings that the command line gives."""
+    return parse_config(BatchConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the suites that the command line names."""
-    config = parse_config(BatchConfig, argv, description=__doc__)
+    config = parse(argv)
     names = tuple(SUITES) if "all" in config.suite else config.suite
     trials = [
         trial
