@@ -74,12 +74,15 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
         """Means and, where known, standard deviations. Shapes: (N, T) each."""
 
     def _moments(self, X: Sequence[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+        self._check_fitted()
+        return self._predict(check_graphs(X))
+
+    def _check_fitted(self) -> None:
         if not getattr(self, "is_fitted_", False):
             raise NotFittedError(
                 f"this {type(self).__name__} is not fitted: call fit(X, y) with labelled networks "
                 "before predict"
             )
-        return self._predict(check_graphs(X))
 
     def _shaped(self, values: np.ndarray) -> np.ndarray:
         return values[:, 0] if self.single_target_ else values
