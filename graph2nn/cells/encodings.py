@@ -11,9 +11,11 @@ from graph2nn.cells.ops import CELL_OPS
 
 __all__ = [
     "EDGES",
+    "MACRO_OPS",
     "NB101_OPS",
     "NB201_OPS",
     "TNB101_OPS",
+    "TNB101_ORDER",
     "cell_graph",
     "macro_network",
     "nb101_cell",
@@ -35,6 +37,8 @@ NB101_OPS = ("input", "output", "max_pool_3x3", "conv_1x1", "conv_3x3")
 """Operations of NAS-Bench-101 (arXiv:1902.09635) by their code in the published tables."""
 
 MACRO_OPS = ("skip", "mbconv_k3_e3", "mbconv_k5_e6")
+"""Operations of NAS-Bench-Macro (arXiv:2103.11922) by digit."""
+
 _MACRO_STAGES = (0, 0, 1, 1, 1, 2, 2, 2)
 _NB201_NAMES = {
     "skip": "skip_connect",
@@ -43,7 +47,9 @@ _NB201_NAMES = {
     "conv_1x1": "nor_conv_1x1",
     "avg_pool_3x3": "avg_pool_3x3",
 }
-_TNB101_ORDER = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+
+TNB101_ORDER: tuple[tuple[int, int], ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""Edges in the order of TransNAS-Bench-101's digits."""
 
 
 def cell_graph(
@@ -136,7 +142,7 @@ def tnb101_cell(code: Sequence[int]) -> ArchGraph:
         ValueError: not six digits from 0 to 3.
     """
     ops = _decoded(code, TNB101_OPS, 6, "TransNAS-Bench-101 micro")
-    table = dict(zip(_TNB101_ORDER, ops))
+    table = dict(zip(TNB101_ORDER, ops))
     d = [str(int(c)) for c in code]
     name = f"64-41414-{d[0]}_{d[1]}{d[2]}_{d[3]}{d[4]}{d[5]}"
     return _edge_cell([table[edge] for edge in EDGES], name)
@@ -163,7 +169,7 @@ def nb101_cell(matrix: np.ndarray | Sequence[Sequence[int]], code: Sequence[int]
             f"got shape {table.shape}" + (", entries below" if table.shape == (n, n) else "")
         )
     ops = _decoded(code, NB101_OPS, n, "NAS-Bench-101")
-    return cell_graph(ops, np.argwhere(table).tolist(), name="nb101")
+    return cell_graph(ops, zip(*np.nonzero(table)), name="nb101")
 
 
 def macro_network(digits: str | Sequence[int]) -> ArchGraph:
