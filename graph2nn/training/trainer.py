@@ -145,6 +145,12 @@ class _Data:
         twice = sorted(set(every) & set(final))
         if twice:
             raise ValueError(f"train_networks: {twice[0]} is in more_tests and in final_tests")
+        taken = sorted({"test", "train", "top1", "top5"} & {*every, *final})
+        if taken:
+            raise ValueError(
+                f"train_networks: {taken[0]} cannot name a further test, as records have an entry "
+                f"{taken[0]}_error or {taken[0]}_loss of their own"
+            )
         size = self.recipe.test_batch_size
         for name, images in {**every, **final}.items():
             there = images.to(self.device)

@@ -1,0 +1,42 @@
+"""Tables of trained DeepNets-1M networks: labels that anyone can make again, row by row."""
+
+from graph2nn.deepnets.ground_truth.images import CORRUPTIONS, corrupted, load_sets
+from graph2nn.deepnets.ground_truth.making import Regenerated, generate, regenerate
+from graph2nn.deepnets.ground_truth.measure import count_flops, inference_times
+from graph2nn.deepnets.ground_truth.networks import NetEntry, draw_networks
+from graph2nn.deepnets.ground_truth.running import train_all, train_group
+from graph2nn.deepnets.ground_truth.settings import (
+    TABLES,
+    GroundTruthSettings,
+    ImageSettings,
+    find_table,
+)
+from graph2nn.deepnets.ground_truth.table import (
+    GroundTruth,
+    add_attributes,
+    read_ground_truth,
+    write_ground_truth,
+)
+
+__all__ = [
+    "CORRUPTIONS",
+    "TABLES",
+    "GroundTruth",
+    "GroundTruthSettings",
+    "ImageSettings",
+    "NetEntry",
+    "Regenerated",
+    "add_attributes",
+    "corrupted",
+    "count_flops",
+    "draw_networks",
+    "find_table",
+    "generate",
+    "inference_times",
+    "load_sets",
+    "read_ground_truth",
+    "regenerate",
+    "train_all",
+    "train_group",
+    "write_ground_truth",
+]

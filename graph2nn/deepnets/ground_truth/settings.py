@@ -1,0 +1,152 @@
+"""Settings of a table of trained networks: which images, which networks, how they are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graph2nn.training.recipe import Recipe
+from graph2nn.vision.datasets import DATASETS
+
+__all__ = ["TABLES", "GroundTruthSettings", "ImageSettings", "find_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """Which images networks are trained and tested on.
+
+    Training and validation images are drawn without replacement from all images outside the data
+    set's test split, test images from that split.
+
+    Args:
+        dataset: one of `graph2nn.vision.DATASETS`.
+        imsize: side in pixels.
+        train, val, test: how many images of each.
+        noise: standard deviation of the Gaussian noise of corrupted images, for values in [0, 1].
+        crop: augment training images by random crops (and mirroring where the data allow it).
+        seed: of the draw and of the noise.
+
+    Raises:
+        ValueError: an unknown data set, or a number out of range.
+    """
+
+    dataset: str = "digits"
+    imsize: int = 8
+    train: int = 600
+    val: int = 500
+    test: int = 500
+    noise: float = 0.08
+    crop: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            known = ", ".join(DATASETS)
+            raise ValueError(f"unsupported data set {self.dataset!r}; choose one of {known}")
+        for name in ("imsize", "train", "val", "test"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"ImageSettings.{name}: expected at least 1, got {getattr(self, name)}"
+                )
+        if self.noise < 0 or self.seed < 0:
+            raise ValueError(
+                "ImageSettings: noise and seed must not be negative, "
+                f"got {self.noise} and {self.seed}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundTruthSettings:
+    """Everything that determines the labels of a table.
+
+    As in "Parameter Prediction for Unseen Deep Architectures" (arXiv:2110.13100, section 5.2 on
+    property prediction), predictors learn from networks of DeepNets-1M's split `val` and are tested
+    on those of `test`; both follow the same distribution. Numbers of networks and seeds may grow
+    later without training anything again.
+
+    Args:
+        name: of the table.
+        images: of training and testing.
+        recipe: of training, the same for every network.
+        train_networks, test_networks: networks of the two halves.
+        seeds: of training; all networks are trained with the first one.
+        repeated: networks (half of each half) trained with the other seeds too.
+        small: the narrower and shallower networks of `split_rules`; None means below 32 pixels.
+        network_seed: number of the evaluation set that the networks are (`eval_nets`).
+        converged: training accuracy in percent that counts as converged (`convergence_time`).
+        timing_batch: images of a batch whose inference is timed.
+        timing_rounds: repeats of the timing.
+
+    Raises:
+        ValueError: a number out of range, or a seed given twice.
+    """
+
+    name: str
+    images: ImageSettings = field(default_factory=ImageSettings)
+    recipe: Recipe = field(default_factory=Recipe)
+    train_networks: int = 160
+    test_networks: int = 160
+    seeds: tuple[int, ...] = (0, 1)
+    repeated: int = 40
+    small: bool | None = None
+    network_seed: int = 0
+    converged: float = 90.0
+    timing_batch: int = 64
+    timing_rounds: int = 15
+
+    def __post_init__(self) -> None:
+        least = {"train_networks": 0, "test_networks": 0, "repeated": 0, "network_seed": 0}
+        for name, low in {**least, "timing_batch": 2, "timing_rounds": 2}.items():
+            if getattr(self, name) < low:
+                raise ValueError(
+                    f"GroundTruthSettings.{name}: expected at least {low}, "
+                    f"got {getattr(self, name)}"
+                )
+        if self.train_networks + self.test_networks < 1:
+            raise ValueError("GroundTruthSettings: expected at least one network, got none")
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                f"GroundTruthSettings.seeds: expected different seeds from 0 up, got {self.seeds}"
+            )
+        if not 0 < self.converged <= 100:
+            raise ValueError(
+                f"GroundTruthSettings.converged: expected a percentage, got {self.converged}"
+            )
+
+
+_TRAINING = {"precise_bn": 0, "lr_per_step": True, "weight_decay": 3e-4}
+
+TABLES: dict[str, GroundTruthSettings] = {
+    "deepnets_digits": GroundTruthSettings(
+        name="deepnets_digits",
+        images=ImageSettings(train=400, val=400, noise=0.4),
+        recipe=Recipe(
+            epochs=5, batch_size=64, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
+        ),
+        converged=70.0,
+    ),
+    "deepnets_cifar10": GroundTruthSettings(
+        name="deepnets_cifar10",
+        images=ImageSettings(
+            dataset="cifar10", imsize=16, train=4000, val=1000, test=1000, noise=0.08, crop=True
+        ),
+        recipe=Recipe(
+            epochs=4, batch_size=64, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
+        ),
+        train_networks=60,
+        test_networks=60,
+        repeated=20,
+        converged=30.0,
+    ),
+}
+"""The tables that are shipped, by name."""
+
+
+def find_table(name: str) -> GroundTruthSettings:
+    """Settings of a shipped table.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in TABLES:
+        raise ValueError(f"unknown table {name!r}; expected one of {', '.join(TABLES)}")
+    return TABLES[name]
