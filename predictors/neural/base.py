@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -126,6 +126,11 @@ class NeuralPredictor(ArchPredictor):
         """A training batch, changed at random in ways that do not change its targets."""
         return batch
 
+    def _objective(self, name: str, wanted: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """The loss of outputs and transformed targets (B, T). Shapes: wanted (N, T), all targets
+        of training."""
+        return find_loss(name)
+
     # ---- settings ----------------------------------------------------------------------------
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -185,7 +190,7 @@ class NeuralPredictor(ArchPredictor):
         if self.init is not None:
             self._load(module)
         module.to(self.device)
-        function = find_loss(settings.loss)
+        function = self._objective(settings.loss, wanted)
         kept, held = _split(len(wanted), settings.validation, seed)
         wanted_here = wanted.to(self.device)
 
@@ -195,7 +200,8 @@ class NeuralPredictor(ArchPredictor):
             return function(self._forward(module, batch), wanted_here[index])
 
         def score() -> float:
-            return float(function(self._outputs(module, data, held), wanted[held]))
+            outputs = self._outputs(module, data, held).to(self.device)
+            return float(function(outputs, wanted_here[held]))
 
         history = train_module(
             module,

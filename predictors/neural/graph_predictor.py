@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.canonical import canonical
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.graph_tensors import DenseGraphs, SparseGraphs, stack_graphs
 from predictors.neural.node_features import NodeFeatures, useful_features
@@ -56,8 +57,6 @@ class GraphNetPredictor(NeuralPredictor):
 
     def _prepare(self, graphs: list[ArchGraph]) -> DenseGraphs | SparseGraphs:
         if self.setting("canonical", False):
-            from graph2nn.archgraph.canonical import canonical
-
             graphs = [canonical(graph) for graph in graphs]
         return stack_graphs(
             graphs,

@@ -44,13 +44,12 @@ def huber(outputs: Tensor, targets: Tensor, delta: float = 0.5) -> Tensor:
     return F.huber_loss(outputs, targets, delta=delta)
 
 
-def mape(outputs: Tensor, targets: Tensor, bound: float = 1.0) -> Tensor:
-    """Error relative to the distance of a target from a bound that targets approach from one side:
-    mean |(output - bound) / (target - bound) - 1|, the loss of BANANAS (arXiv:1910.11858, section
-    5.1), where targets are errors and the bound is the lowest.
+def mape(outputs: Tensor, targets: Tensor, bound: Tensor | float = 1.25) -> Tensor:
+    """Error relative to the distance from a bound that targets stay below:
+    mean |(output - bound) / (target - bound) - 1|, which counts errors among the best networks
+    most, as BANANAS has it (arXiv:1910.11858, section 5; there errors lie above a bound).
 
-    Here targets rise towards 1, so the loss weighs errors among the best networks most.
-    Distances below .01 count as .01.
+    The default suits rank targets, which end at 1. Distances below .01 count as .01.
 
     Shapes: (B, T), (B, T) -> ().
     """
