@@ -1,0 +1,191 @@
+"""Predict four properties of DeepNets-1M networks from embeddings by a graph hypernetwork.
+
+    python experiments/property_prediction.py
+    python experiments/property_prediction.py cifar10 checkpoints/ghn2_cifar10.pt
+    python experiments/property_prediction.py cifar10 ghn2-cifar10 --search 2000
+    python experiments/property_prediction.py cifar10 ghn2-cifar10 --published FOLDER
+
+Accuracy on clean and on corrupted images, inference time and convergence time: learned on the train
+half of data/ground_truth/deepnets_DATASET.h5, predicted on the test half (arXiv:2110.13100, section
+5.3), beside what needs no graph. `--published` takes the published networks and results, where you
+have them. The run folder gets results.csv, report.md, properties.png, and best.json after --search.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ghn import GHN, from_pretrained
+from graph2nn.deepnets import EndlessNets, build_graph, split_rules
+from graph2nn.deepnets.ground_truth import load_sets
+from graph2nn.training import RunFolder, option, parse_config, to_dict, write_atomic
+from graph2nn.vision import Batches
+from predictors.embeddings import GHNEmbedding
+from predictors.properties import (
+    Method,
+    PropertyScore,
+    PropertyTask,
+    best_networks,
+    markdown_table,
+    own_task,
+    plot_scores,
+    published_task,
+    scalar_methods,
+    score_methods,
+    svr_method,
+)
+from predictors.proxies import proxy_attributes
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropertyConfig:
+    """Flags of `property_prediction.py`."""
+
+    dataset: str = option("digits", positional=True, help="digits or cifar10")
+    checkpoint: str | None = option(
+        None, positional=True, help="hypernetwork, file or name; none for ghn2-DATASET"
+    )
+    table: str | None = option(None, help="file; none for data/ground_truth/deepnets_DATASET.h5")
+    published: str | None = option(None, help="folder of the published networks and results")
+    seeds: int = option(5, "-s", help="of folds, forests and initial weights")
+    folds: int = option(5, help="of the cross-validation that chooses the regression's settings")
+    round: bool = option(False, help="round predictions before ranking, as published")
+    zero_shot: bool = option(True, help="also measure accuracy under predicted parameters")
+    search: int = option(0, help="networks of split search to rank")
+    data_dir: str | None = option(None, "-D", help="folder of the images")
+    out: str | None = option(None, "-o", help="run folder; none for runs/properties_DATASET")
+
+    def __post_init__(self) -> None:
+        for name, least in (("seeds", 1), ("folds", 2), ("search", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{name}: expected at least {least}, got {getattr(self, name)}; change --{name}"
+                )
+
+
+def load_task(config: PropertyConfig, ghn: GHN) -> PropertyTask:
+    """The table, with accuracies under predicted parameters."""
+    if config.published:
+        return published_task(config.published)
+    file = Path(f"data/ground_truth/deepnets_{config.dataset}.h5")
+    if not file.is_file():  # from another folder than the repository's
+        file = Path(__file__).resolve().parents[1] / file
+    task = own_task(config.table or file)
+    for half, size in (("train", task.train.sum()), ("test", (~task.train).sum())):
+        if size < config.folds:
+            raise ValueError(
+                f"{task.name}: {config.folds}-fold cross-validation needs at least {config.folds} "
+                f"networks, the {half} half has {size}; pass --folds, or take a larger table"
+            )
+    return add_zero_shot(task, ghn, config.data_dir) if config.zero_shot else task
+
+
+def add_zero_shot(task: PropertyTask, ghn: GHN, data_dir: str | None) -> PropertyTask:
+    """The task with `ghn_acc` and `ghn_loss` on validation images among its numbers."""
+    assert task.images is not None
+    val = load_sets(task.images, data_dir).val
+    images, labels = next(iter(Batches(val, len(val), train=False)))
+    names = ("ghn_acc", "ghn_loss")
+    values = list(proxy_attributes(task.configs, images, labels, names=names, ghn=ghn))
+    kept = {n: v for n, v in task.scalars.items() if not n.startswith("zc_ghn")}
+    for name in names:
+        column = np.array([v[name] for v in values])
+        if np.isfinite(column).any():
+            kept[name] = column
+    return replace(task, scalars=kept)
+
+
+def methods(config: PropertyConfig, task: PropertyTask, ghn: GHN) -> list[Method]:
+    """Embeddings by trained and initial weights, then what needs no graph."""
+    trained = GHNEmbedding(ghn).transform(task.graphs)
+
+    @cache
+    def initial(seed: int) -> np.ndarray:
+        return GHNEmbedding(ghn, initial=True, seed=seed).transform(task.graphs)
+
+    kinds = (("", False), (", scaled, ranks", True))
+    found = []
+    for suffix, scaled in kinds:
+        how: dict[str, Any] = {"folds": config.folds, "scaled": scaled}
+        found.append(svr_method(f"GHN embedding{suffix}", lambda seed: trained, **how))
+        found.append(svr_method(f"initial GHN{suffix}", initial, **how))
+    return [*found, *scalar_methods(task)]
+
+
+def search(config: PropertyConfig, task: PropertyTask, ghn: GHN, method: Method) -> dict[str, Any]:
+    """The best of many networks by predicted property, with their configurations."""
+    shape = task.graphs[0].num_classes
+    settings = task.images
+    size = settings.imsize if settings else 32
+    rules = split_rules("search", imsize=size)
+    stream = EndlessNets("search", 0, imsize=size, num_classes=shape or 10, rules=rules)
+    nets = [stream[k] for k in range(config.search)]
+    features = GHNEmbedding(ghn, progress=True).transform([build_graph(net) for net in nets])
+    best = best_networks(task, method, features)
+    return {
+        prop: [{"index": k, "predicted": v, "network": nets[k].to_json()} for k, v in rows]
+        for prop, rows in best.items()
+    }
+
+
+def report(
+    config: PropertyConfig, run: RunFolder, task: PropertyTask, scores: list[PropertyScore]
+) -> str:
+    """Writes results.csv, report.md and properties.png; returns the table."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["property", "method", "tau", "stderr", "n_train", "n_test", "taus"])
+    for s in scores:
+        taus = " ".join(f"{tau:.5f}" for tau in s.taus)
+        numbers = (f"{s.mean:.5f}", f"{s.stderr:.5f}", s.n_train, s.n_test, taus)
+        writer.writerow([s.prop, s.method, *numbers])
+    table = markdown_table(scores, task.noise)
+    title = (
+        f"{task.name}: {int(task.train.sum())} networks to learn from, Kendall tau on the others"
+    )
+    for name, content in (("results.csv", text.getvalue()), ("report.md", f"{title}\n\n{table}")):
+        save_text(run.path / name, content)
+    plot_scores(scores, task.noise, run.path / "properties.png", task.name)
+    return f"{title}\n\n{table}"
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a file, completely or not at all."""
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def main(argv: Sequence[str] | None = None) -> list[PropertyScore]:
+    """Load, embed, fit, report."""
+    config = parse_config(PropertyConfig, argv, description=__doc__)
+    torch.set_num_threads(1)  # small networks; more threads only wait for each other
+    ghn = from_pretrained(config.checkpoint or f"ghn2-{config.dataset}")
+    task = load_task(config, ghn)
+    run = RunFolder(config.out or f"runs/properties_{config.dataset}", to_dict(config))
+    chosen = methods(config, task, ghn)
+    scores = score_methods(task, chosen, seeds=range(config.seeds), round_predictions=config.round)
+    print(report(config, run, task, scores))
+    if config.search:
+        best = search(config, task, ghn, chosen[0])
+        save_text(run.path / "best.json", json.dumps(best, indent=1))
+        for prop, rows in best.items():
+            print(f"best {prop}: network {rows[0]['index']} of search, {rows[0]['predicted']:.3g}")
+    print(f"wrote {run.path}/report.md, results.csv and properties.png")
+    return scores
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"property_prediction: {error}")
