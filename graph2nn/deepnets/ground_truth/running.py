@@ -43,7 +43,7 @@ class _Job:
     folder: Path
     data_dir: str | None
     device: str
-    save_seconds: float
+    save_seconds: float | None
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ def train_all(
     jobs: int = 1,
     backend: str | None = None,
     device: str = "cpu",
-    save_seconds: float = 30.0,
+    save_seconds: float | None = 60.0,
     resume: bool = True,
     progress: bool = True,
 ) -> Path:
@@ -77,7 +77,8 @@ def train_all(
             not depend on it.
         jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
         device: of every job.
-        save_seconds: between a job's checkpoints.
+        save_seconds: between a job's checkpoints; None for no checkpoints, which pays where a
+            network takes seconds (a killed run then trains unfinished networks from the start).
         resume: go on with what the folder holds; otherwise a used folder is an error.
         progress: show a bar over networks.
 
@@ -144,7 +145,7 @@ def train_group(
     data_dir: str | None = None,
     device: str = "cpu",
     folder: Path | None = None,
-    save_seconds: float = 30.0,
+    save_seconds: float = 60.0,
 ) -> list[Result]:
     """Trains networks with a seed, on one thread, and says what came of each.
 
@@ -256,7 +257,7 @@ def _run_job(job: _Job) -> dict[str, Any]:
 
 
 def _train_and_write(job: _Job) -> list[Result]:
-    folder = job.folder / "jobs" / job.name
+    folder = None if job.save_seconds is None else job.folder / "jobs" / job.name
     results = train_group(
         job.entries,
         job.settings,
@@ -264,10 +265,11 @@ def _train_and_write(job: _Job) -> list[Result]:
         data_dir=job.data_dir,
         device=job.device,
         folder=folder,
-        save_seconds=job.save_seconds,
+        save_seconds=job.save_seconds or 0.0,
     )
     for entry, result in zip(job.entries, results):
         row = {"network": entry.name, "seed": job.seed, "key": entry.key, **result}
         write_job(result_path(job.folder, entry, job.seed), job.name, [row])
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
     return results

@@ -118,7 +118,7 @@ _TRAINING = {"precise_bn": 0, "lr_per_step": True, "weight_decay": 3e-4}
 TABLES: dict[str, GroundTruthSettings] = {
     "deepnets_digits": GroundTruthSettings(
         name="deepnets_digits",
-        images=ImageSettings(train=400, val=400, noise=0.4),
+        images=ImageSettings(train=400, val=300, test=400, noise=0.4),
         recipe=Recipe(
             epochs=5, batch_size=64, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
