@@ -1,5 +1,6 @@
 """Tables of trained DeepNets-1M networks: labels that anyone can make again, row by row."""
 
+from graph2nn.deepnets.ground_truth.figures import plot_ground_truth, summarise_ground_truth
 from graph2nn.deepnets.ground_truth.images import CORRUPTIONS, corrupted, load_sets
 from graph2nn.deepnets.ground_truth.making import Regenerated, generate, regenerate
 from graph2nn.deepnets.ground_truth.measure import count_flops, inference_times
@@ -34,8 +35,10 @@ __all__ = [
     "generate",
     "inference_times",
     "load_sets",
+    "plot_ground_truth",
     "read_ground_truth",
     "regenerate",
+    "summarise_ground_truth",
     "train_all",
     "train_group",
     "write_ground_truth",

@@ -118,11 +118,11 @@ _TRAINING = {"precise_bn": 0, "lr_per_step": True, "weight_decay": 3e-4}
 TABLES: dict[str, GroundTruthSettings] = {
     "deepnets_digits": GroundTruthSettings(
         name="deepnets_digits",
-        images=ImageSettings(train=400, val=300, test=400, noise=0.4),
+        images=ImageSettings(train=320, val=300, test=300, noise=0.4),
         recipe=Recipe(
-            epochs=5, batch_size=64, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
+            epochs=4, batch_size=64, test_batch_size=300, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
-        converged=70.0,
+        converged=60.0,
     ),
     "deepnets_cifar10": GroundTruthSettings(
         name="deepnets_cifar10",
