@@ -9,6 +9,7 @@ from predictors.proxies import regions
 from predictors.proxies import zen
 from predictors.proxies import hypernetwork
 from predictors.proxies.compute import ProxyValues, compute_proxies
+from predictors.proxies.ground_truth import add_proxies
 from predictors.proxies.registry import PROXIES, Proxy
 from predictors.proxies.sets import PREFIX, proxy_attributes, with_proxies
 
@@ -17,6 +18,7 @@ __all__ = [
     "PROXIES",
     "Proxy",
     "ProxyValues",
+    "add_proxies",
     "compute_proxies",
     "flow",
     "hypernetwork",

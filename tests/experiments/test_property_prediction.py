@@ -16,8 +16,10 @@ from graph2nn.deepnets.ground_truth import (
     GroundTruth,
     GroundTruthSettings,
     ImageSettings,
+    read_ground_truth,
     write_ground_truth,
 )
+from predictors.proxies import add_proxies
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "property_prediction.py"
 
@@ -104,3 +106,14 @@ def test_wrong_flags(script, capsys: pytest.CaptureFixture[str]) -> None:
     assert "folds: expected at least 2, got 1" in capsys.readouterr().err
     with pytest.raises(ValueError, match="no hypernetwork 'ghn2-mnist'"):
         script.main(["mnist"])
+
+
+def test_proxies_of_a_table(table: Path) -> None:
+    names = ["params", "snip", "synflow", "ghn_acc"]
+    columns = add_proxies(table, ghn="ghn2-digits", names=names, batch_size=16, progress=False)
+    truth = read_ground_truth(table)
+    assert list(columns) == [f"zc_{name}" for name in names]
+    assert all(np.isfinite(column).all() for column in columns.values())
+    np.testing.assert_allclose(truth.attributes["zc_params"] * 1e6, truth.facts["params"])
+    assert np.array_equal(truth.attributes["zc_snip"], columns["zc_snip"])
+    assert truth.graphs()[3].attributes["zc_ghn_acc"] == columns["zc_ghn_acc"][3]
