@@ -76,11 +76,11 @@ def compute_proxies(
         _check_batch(*pair)
     probe = Probe(model, images, labels, seed=seed, ghn=ghn, graph=graph, test=test)
     values = ProxyValues()
-    with forked_rng(seed, images.device):
-        for name in names:
+    for name in names:
+        with forked_rng(seed, images.device):  # a value does not depend on what else is asked for
             values[name], reason = _attempt(name, probe)
-            if reason:
-                values.reasons[name] = reason
+        if reason:
+            values.reasons[name] = reason
     return values
 
 

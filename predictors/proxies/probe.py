@@ -22,7 +22,7 @@ NORMS = (
     nn.GroupNorm,
 )
 _BATCH = 64
-DROPOUTS = (nn.modules.dropout._DropoutNd,)
+DROPOUTS = (nn.modules.dropout._DropoutNd, nn.MultiheadAttention)
 
 
 class Probe:

@@ -58,7 +58,8 @@ def fisher(probe: Probe) -> float:
     """
     terms: list[Tensor] = []
 
-    def watch(module: nn.Module, _: Any, output: Tensor) -> None:
+    def watch(module: nn.Module, _: Any, output: Any) -> None:
+        output = output[0] if isinstance(output, tuple) else output  # attention adds its weights
         a = output.detach().clone()  # what follows may write into the output
         per_channel = _fan_in(module)
 
@@ -82,9 +83,9 @@ def _fan_in(module: nn.Module) -> int:
 
 
 def _over_positions(module: nn.Module, values: Tensor) -> Tensor:
-    """Sums over positions. Shapes: (B, C, ...), of linear layers (B, ..., C), -> (B, C)."""
+    """Sums over positions. Shapes: (B, C, ...) of convolutions, else (B, ..., C), -> (B, C)."""
     if values.dim() == 2:
         return values
-    if isinstance(module, nn.Linear):
-        return values.flatten(1, -2).sum(1)
-    return values.flatten(2).sum(2)
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return values.flatten(2).sum(2)
+    return values.flatten(1, -2).sum(1)

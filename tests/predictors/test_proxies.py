@@ -108,6 +108,41 @@ def test_fisher_sums_over_positions(net: nn.Sequential, batch: tuple[Tensor, Ten
     assert value("fisher", net, batch) == pytest.approx(expected, rel=1e-4)
 
 
+def test_fisher_of_tokens(batch: tuple[Tensor, Tensor]) -> None:
+    class Tokens(nn.Module):
+        """Every pixel is a token; logits are their mean."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x.flatten(2).transpose(1, 2)).mean(1)
+
+    net = Tokens()
+    tokens = net.layer(batch[0].flatten(2).transpose(1, 2)).detach().requires_grad_(True)
+    F.cross_entropy(tokens.mean(1), batch[1]).backward()
+    per_channel = ((tokens * tokens.grad).sum(1) ** 2).mean(0) / 2
+    assert value("fisher", net, batch) == pytest.approx(3 * per_channel.sum().item(), rel=1e-4)
+
+
+def test_attention(batch: tuple[Tensor, Tensor]) -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = nn.MultiheadAttention(4, 2, dropout=0.5, batch_first=True)
+            self.embed, self.act, self.last = nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.embed(x.flatten(2).transpose(1, 2))
+            return self.last(self.act(self.attend(x, x, x)[0]).mean(1))
+
+    net = Attention()
+    found = compute_proxies(net, *batch)
+    assert not found.reasons
+    assert value("snip", net, batch, seed=5) == found["snip"]  # its dropout is off, too
+
+
 def test_synflow_of_two_layers_is_twice_the_flow(batch: tuple[Tensor, Tensor]) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 4, bias=False), nn.Linear(4, 3, bias=False))
     # every layer passes the whole flow on, so its |w g| sum to the flow
