@@ -1,0 +1,72 @@
+"""Which pre-trained encoder a `TART` starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from ghn.hub import resolve
+from graph2nn.archgraph import ArchGraph
+from predictors.tart.pretraining import PretrainedEncoder, PretrainSettings, pretrain
+
+__all__ = ["SHIPPED", "find_encoder"]
+
+SHIPPED = "tart-cells"
+"""Name of the shipped encoder in the manifest of checkpoints."""
+
+_QUICK = 3000  # optimiser steps of a pre-training on the training graphs, at most
+
+
+def find_encoder(
+    choice: str | Path | PretrainedEncoder,
+    graphs: Sequence[ArchGraph],
+    *,
+    seed: int = 0,
+    progress: bool = False,
+) -> PretrainedEncoder | None:
+    """The encoder of a choice.
+
+    Args:
+        choice: an encoder, a checkpoint, or "auto" (the shipped one where it knows all operations
+            and was trained on graphs like these, else as "fit"), "fit" (pre-train on `graphs`) or
+            "none".
+        graphs: training graphs.
+        seed, progress: of pre-training.
+
+    Raises:
+        FileNotFoundError, ValueError: a checkpoint that is not there or is none.
+    """
+    if isinstance(choice, PretrainedEncoder):
+        return choice
+    if choice == "none":
+        return None
+    if choice == "auto":
+        shipped = _shipped()
+        if shipped is not None and _covers(shipped, graphs):
+            return shipped
+    if choice in ("auto", "fit"):
+        return pretrain(graphs, settings=_quick(len(graphs)), seed=seed, progress=progress)
+    return PretrainedEncoder.load(choice)
+
+
+def _covers(encoder: PretrainedEncoder, graphs: Sequence[ArchGraph]) -> bool:
+    """Whether all operations were in what the encoder was trained on."""
+    known = {*encoder.card["ops"], "none"}  # pruned away before it is read
+    return {op for graph in graphs for op in set(graph.op_names())} <= known
+
+
+def _quick(count: int) -> PretrainSettings:
+    size = 32
+    steps = max(1, count // size)
+    return PretrainSettings(epochs=max(2, min(100, _QUICK // steps)), batch_size=size)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> PretrainedEncoder | None:
+    try:
+        return PretrainedEncoder.load(resolve(SHIPPED))
+    except (FileNotFoundError, ValueError) as error:
+        if "manifest describes" in str(error):
+            raise
+        return None  # an installed package has no checkpoints beside it

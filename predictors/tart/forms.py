@@ -1,0 +1,43 @@
+"""The form in which networks are read: as they are, or canonical."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.canonical import canonical
+
+__all__ = ["FORMS", "in_form", "without_repeats"]
+
+FORMS = ("canonical", "pruned", "raw")
+"""`canonical`: pruned and contracted; `pruned`: identities stay; `raw`: as given."""
+
+
+def in_form(graphs: Sequence[ArchGraph], form: str) -> list[ArchGraph]:
+    """The graphs in a form; canonical ones are remembered by the graph.
+
+    Raises:
+        ValueError: an unknown form.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
+    if form == "raw":
+        return list(graphs)
+    return [_remembered(graph, form) for graph in graphs]
+
+
+def without_repeats(graphs: Sequence[ArchGraph]) -> list[ArchGraph]:
+    """The graphs without those whose operations, shapes, cells and edges occurred before."""
+    first: dict[tuple, ArchGraph] = {}
+    for graph in graphs:
+        arrays = (graph.op, graph.shape, graph.cell, graph.edges)
+        first.setdefault((graph.ops, *(array.tobytes() for array in arrays)), graph)
+    return list(first.values())
+
+
+def _remembered(graph: ArchGraph, form: str) -> ArchGraph:
+    key = ("form", form)
+    if key not in graph._cache:
+        contract = ("skip",) if form == "canonical" else ()
+        graph._cache[key] = canonical(graph, contract=contract)
+    return graph._cache[key]
