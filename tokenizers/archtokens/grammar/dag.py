@@ -99,7 +99,8 @@ class DagSpace(Space):
         passing = [op for op in ops if op not in r.dead]
         ordered = [*passing, *(op for op in ops if op in r.dead)]
         self.ops = (*r.first, *r.last, *ordered)
-        self._ops = Choices([*((op, v.id(f"[OP:{op}]")) for op in ordered), (None, v.id(_END))])
+        # The end comes first: where the tokens stop, the graph does.
+        self._ops = Choices([(None, v.id(_END)), *((op, v.id(f"[OP:{op}]")) for op in ordered)])
         self._closed = Choices([(None, v.id(_END))])
         self._first, self._last = _ends(v, r.first), _ends(v, r.last)
         self._names = tuple(dict.fromkeys(self.ops))
@@ -166,6 +167,8 @@ class DagSpace(Space):
 
     def answers(self, x: ArchGraph) -> Iterable[Any]:
         ops, before, unread = _checked(x)
+        if self.rules.connected and not set(ops).isdisjoint(self.rules.dead):
+            _check_signal(ops, before, self.rules.dead)
         last = len(ops) - 1
         staged = self.rules.stages is not None
         values: list[Any] = [ops[0]]
@@ -259,3 +262,15 @@ def _checked(x: ArchGraph) -> tuple[list[str], list[list[int]], list[int]]:
                 "use canonical=True"
             )
     return ops, before, unread
+
+
+def _check_signal(ops: Sequence[str], before: Sequence[Sequence[int]], dead: Sequence[str]) -> None:
+    """Raises NotInLanguage where dead operations cut the output from the input."""
+    alive = [True]
+    for k in range(1, len(ops)):
+        alive.append(ops[k] not in dead and any(alive[u] for u in before[k]))
+    if not alive[-1]:
+        raise NotInLanguage(
+            f"the output does not depend on the input: every path runs through {', '.join(dead)}; "
+            "connected=False admits such graphs, which do not run"
+        )

@@ -154,7 +154,7 @@ class DeepNetsSpace(Space):
         self._passing = symbols(v, "OP", [op for op in ops if op != "none"])
         self._avg, self._must_avg = symbols(v, "AVG", (True, False)), symbols(v, "AVG", (True,))
         self._widths, self._fc_dims = symbols(v, "C", r.widths), symbols(v, "FCDIM", r.fc_dims)
-        self._inputs: dict[tuple[int, ...], Choices] = {}
+        self._inputs: dict[tuple[int, int], Choices] = {}
 
     def derive(self, picker: Picker) -> dict[str, Any]:
         pick = picker.pick
@@ -190,38 +190,58 @@ class DeepNetsSpace(Space):
         self, picker: Picker, half: str, n_cells: int, bits: Sequence[bool], normal: int | None
     ) -> tuple[list[tuple[str, int]], int]:
         """Edges of a cell, and the mask of inputs on which its output depends."""
+        pick = picker.pick
         edges: list[tuple[str, int]] = []
         masks, output = [1, 2], 0
         for step, bit in enumerate(bits):
             last = step == len(bits) - 1
+            # Where the network lives without this step, anything may fill it.
+            free = not last or completable(n_cells, normal, output, ())
             seen, first = (output if last else 0), -1
             for side in (0, 1):
-                key = (half, step, side)
-                options = [i for i in range(step + 2) if i != first]
-                ops = self._ops
-                if last:
-                    rest = masks if side == 0 else ()
-                    options = [
-                        i
-                        for i in options
-                        if completable(n_cells, normal, seen | masks[i], _without(rest, i))
-                    ]
-                source = picker.pick(self._sources(options), ("in", *key))
-                if last and not completable(n_cells, normal, seen, _without(rest, source)):
+                rest = masks if side == 0 else ()
+                sources, ops = self._sources(step + 2, first), self._ops
+                if not free:
+                    sources = self._bridging(sources, n_cells, normal, seen, masks, rest)
+                source = pick(sources, ("in", half, step, side))
+                if not free and not completable(n_cells, normal, seen, _without(rest, source)):
                     ops = self._passing
-                op = picker.pick(ops, ("op", *key))
-                seen |= masks[source] if op != "none" else 0
+                op = pick(ops, ("op", half, step, side))
+                if op != "none":
+                    seen |= masks[source]
                 edges.append((op, source))
                 first = source
             masks.append(seen)
-            output = seen if last else output | (seen if bit else 0)
+            if last or bit:
+                output |= seen
         return edges, output
 
-    def _sources(self, states: Sequence[int]) -> Choices:
-        key = tuple(states)
+    def _sources(self, count: int, first: int) -> Choices:
+        """The states before a step, without the step's first input."""
+        key = (count, first)
         if key not in self._inputs:
-            self._inputs[key] = symbols(self.vocabulary, "IN", key)
+            states = [i for i in range(count) if i != first]
+            self._inputs[key] = symbols(self.vocabulary, "IN", states)
         return self._inputs[key]
+
+    def _bridging(
+        self,
+        sources: Choices,
+        n_cells: int,
+        normal: int | None,
+        seen: int,
+        masks: Sequence[int],
+        rest: Sequence[int],
+    ) -> Choices:
+        """The inputs of the last step with which the network can still be connected."""
+        admitted = [
+            i
+            for i in sources.values
+            if completable(n_cells, normal, seen | masks[i], _without(rest, i))
+        ]
+        if len(admitted) == len(sources.values):
+            return sources
+        return symbols(self.vocabulary, "IN", admitted)
 
     def build(self, recipe: dict[str, Any]) -> NetConfig:
         r = self.rules

@@ -30,6 +30,7 @@ __all__ = [
     "Prober",
     "Reader",
     "Sampler",
+    "Tracer",
     "Writer",
 ]
 
@@ -153,31 +154,26 @@ class Writer:
 
     Attributes:
         ids: the tokens.
-        decisions: what they decide; a number of several digits is one decision.
     """
 
     def __init__(self, answers: Iterable[Any]) -> None:
         self.answers = iter(answers)
         self.ids: list[int] = []
-        self.decisions: list[Decision] = []
 
     def pick(self, choices: Choices, key: Key) -> Any:
         value = next(self.answers)
         place = self.place(choices.values, value, key)
         if len(choices.values) > 1:
             self.ids.append(choices.ids[place])
-            self.decisions.append(Decision(key, choices.values, value))
         return value
 
     def number(self, values: Sequence[int], key: Key) -> int:
         value = next(self.answers)
-        place = self.place(values, value, key)
-        if len(values) > 1:
-            if len(values) <= BASE:
-                self.ids.append(place)
-            else:
-                self.ids += _digits(place, len(values) - 1)
-            self.decisions.append(Decision(key, values, value))
+        place, count = self.place(values, value, key), len(values)
+        if 1 < count <= BASE:
+            self.ids.append(place)
+        elif count > 1:
+            self.ids += _digits(place, count - 1)
         return value
 
     def place(self, values: Sequence[Any], value: Any, key: Key) -> int:
@@ -188,6 +184,19 @@ class Writer:
             raise NotInLanguage(
                 f"{' '.join(map(str, key))}: the grammar admits {shown} here, got {value!r}"
             ) from None
+
+
+class Tracer(Writer):
+    """A writer that keeps what was decided; a number of several digits is one decision."""
+
+    def __init__(self, answers: Iterable[Any]) -> None:
+        super().__init__(answers)
+        self.decisions: list[Decision] = []
+
+    def place(self, values: Sequence[Any], value: Any, key: Key) -> int:
+        if len(values) > 1:
+            self.decisions.append(Decision(key, values, value))
+        return super().place(values, value, key)
 
 
 class Sampler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import nn
@@ -18,6 +18,7 @@ from archtokens.grammar.derivation import (
     Prober,
     Reader,
     Sampler,
+    Tracer,
     Writer,
 )
 from archtokens.grammar.relational import RelationalRules, RelationalSpace
@@ -36,6 +37,8 @@ SPACES: dict[str, tuple[type[Any], type[Any]]] = {
 
 _TRIES = 200  # networks looked at for one that differs
 _CUTS = 20
+
+_W = TypeVar("_W", bound=Writer)
 
 
 class ArchGrammar:
@@ -150,7 +153,7 @@ class ArchGrammar:
 
     def decisions(self, x: Any) -> list[Decision]:
         """What is decided in a network: key, admissible values and the value, in order."""
-        return self._written(x).decisions
+        return self._traced(x).decisions
 
     def sample(
         self,
@@ -213,7 +216,7 @@ class ArchGrammar:
         """
         if n < 1:
             raise ValueError(f"mutate: expected n of at least 1, got {n}")
-        start = self._written(self.decode(tokens))
+        start = self._traced(self.decode(tokens))
         for _ in range(_TRIES):
             now = start
             for _ in range(n):
@@ -223,7 +226,7 @@ class ArchGrammar:
                 memory = _values(now.decisions)
                 others = [value for value in chosen.values if value != chosen.value]
                 memory[chosen.key] = others[int(rng.integers(len(others)))]
-                now = self._written(self._derived(Follower(memory, rng)))
+                now = self._traced(self._derived(Follower(memory, rng)))
             if now.ids != start.ids:
                 return self.space.vocabulary.named(now.ids)
         raise ValueError(f"{self!r}: found no other network in {_TRIES} tries; widen its rules")
@@ -238,13 +241,13 @@ class ArchGrammar:
         does not decide stays as in a, and what neither does is left to chance. Other cuts are
         tried, a few times, while the child is one of its parents.
         """
-        first, second = self._written(self.decode(a)), self._written(self.decode(b))
+        first, second = self._traced(self.decode(a)), self._traced(self.decode(b))
         mine, theirs = _values(first.decisions), _values(second.decisions)
         child = first
         for _ in range(_CUTS):
             cut = int(rng.integers(1, max(len(first.decisions), 2)))
             memory = mine | theirs | _values(first.decisions[:cut])
-            child = self._written(self._derived(Follower(memory, rng)))
+            child = self._traced(self._derived(Follower(memory, rng)))
             if child.ids not in (first.ids, second.ids):
                 break
         return self.space.vocabulary.named(child.ids)
@@ -278,7 +281,14 @@ class ArchGrammar:
         return self.space.build(self.space.derive(picker))
 
     def _written(self, x: Any) -> Writer:
-        writer = Writer(self.space.answers(self.space.canonical(x) if self.canonical else x))
+        return self._led(Writer, x)
+
+    def _traced(self, x: Any) -> Tracer:
+        return self._led(Tracer, x)
+
+    def _led(self, kind: type[_W], x: Any) -> _W:
+        """The derivation that a network leads through."""
+        writer = kind(self.space.answers(self.space.canonical(x) if self.canonical else x))
         self.space.derive(writer)
         return writer
 
