@@ -86,8 +86,8 @@ class GCNPredictor(GraphNetPredictor):
 
     `preset="published"` is the recipe of neuralpredictor.pytorch, whose learning rate and targets
     leave the network short of what it can do; `modern` trains the same network on rank targets at
-    ten times the rate, `hinge` on pairs. The classifier that the paper puts before the regression
-    is in neither.
+    ten times the rate, `hinge` on pairs, `canonical` on pairs of pruned and contracted graphs. The
+    classifier that the paper puts before the regression is in none of them.
 
     Args:
         hidden: width of the layers (144).
@@ -105,6 +105,7 @@ class GCNPredictor(GraphNetPredictor):
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "modern": {},
         "hinge": {"batch_size": 32, "loss": "hinge"},
+        "canonical": {"batch_size": 32, "loss": "hinge", "canonical": True},
         "published": {
             "epochs": 300,
             "batch_size": 10,

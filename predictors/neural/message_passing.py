@@ -119,6 +119,8 @@ class DirectedStack(nn.Module):
 class PyGPredictor(GraphNetPredictor):
     """A message-passing network of PyTorch Geometric, directed both ways.
 
+    Reads the canonical form unless told otherwise, which matters more than the convolution.
+
     Args:
         conv: gcn, gin, gat, sage or pna.
         hidden: width of the states.
@@ -131,8 +133,8 @@ class PyGPredictor(GraphNetPredictor):
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "modern": {},
-        "hinge": {"batch_size": 32, "loss": "hinge"},
+        "modern": {"epochs": 100, "canonical": True},
+        "hinge": {"epochs": 100, "canonical": True, "batch_size": 32, "loss": "hinge"},
     }
     DENSE: ClassVar[bool | None] = False
 
