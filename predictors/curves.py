@@ -32,7 +32,7 @@ class CurvePredictor(RegressorMixin, BaseEstimator):
       (arXiv:2006.04492, section 3); X are losses. Values order networks but have no units.
     * `lcsvr`: ν-SVR on the curve, its first and second differences and the static columns, with
       ν, C and γ by random search and 3-fold cross-validation (arXiv:1705.10823, section 3).
-    * `parametric`: mean of least-squares extrapolations to epoch `horizon` (`extrapolate`); a
+    * `parametric`: mean of two least-squares extrapolations to epoch `horizon` (`extrapolate`); a
       closed form of the idea of Domhan et al. (IJCAI 2015), which samples from eleven families.
 
     Only `lcsvr` learns; the others may predict without `fit`.
@@ -161,8 +161,8 @@ def extrapolate(curves: np.ndarray, epochs: np.ndarray, horizon: float) -> np.nd
     """Values at `horizon` of curves a + b φ(t; c), fitted to each row by least squares.
 
     Two families, t^-c and exp(-c t), on a grid of rates c; for each rate a and b have a closed
-    form, so all rows are fitted at once. The rate of least error is taken in each family and the
-    two values are averaged. A curve that falls, or that has fewer than four points, keeps its last
+    form, so all rows are fitted at once. The rate of least error is taken in each family; the two
+    values are averaged with weights 1 / error. A curve that falls, or that has fewer than four points, keeps its last
     value: there is nothing to extrapolate.
 
     Shapes:
@@ -175,13 +175,14 @@ def extrapolate(curves: np.ndarray, epochs: np.ndarray, horizon: float) -> np.nd
         (np.linspace(0.1, 3, 30), lambda t, c: t**-c),
         (np.geomspace(0.01, 2, 30), lambda t, c: np.exp(-c * t)),
     )
-    values = []
+    values, weights = [], []
     for rates, shape in families:
         fits = [_line(curves, shape(epochs, c), float(shape(horizon, c))) for c in rates]
         error, value, slope = (np.stack(part) for part in zip(*fits))
         best = error.argmin(0), np.arange(len(curves))
         values.append(np.where(slope[best] < 0, value[best], last))
-    return np.mean(values, axis=0)
+        weights.append(1 / np.maximum(error[best], 1e-9))
+    return np.average(values, axis=0, weights=weights)
 
 
 def _line(
