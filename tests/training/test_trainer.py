@@ -141,6 +141,53 @@ train_networks(nets, train, test, RECIPE, seed=3, folder={run!r}, save_seconds={
 """
 
 
+def test_further_tests(digits) -> None:
+    train, test = digits
+    half = test.subset(torch.arange(40))
+    records = train_networks(
+        {"a": perceptron(16), "b": perceptron(24)},
+        train,
+        test,
+        RECIPE,
+        seed=1,
+        progress=False,
+        more_tests={"same": test, "half": half},
+        final_tests={"end": test},
+    )
+    plain = train_networks(
+        {"a": perceptron(16), "b": perceptron(24)}, *digits, RECIPE, seed=1, progress=False
+    )
+    for record, alone in zip(records, plain):
+        assert {k: record[k] for k in timeless([alone])[0]} == timeless([alone])[0]
+        assert record["same_error"] == record["top1_error"]
+        assert record["same_loss"] == record["test_loss"]
+        last = record["epoch"] == RECIPE.epochs
+        assert record["end_error"] == (record["top1_error"] if last else None)
+    for network in ("a", "b"):
+        alone = train_networks(
+            {network: perceptron(16 if network == "a" else 24)},
+            train,
+            half,
+            RECIPE,
+            seed=1,
+            progress=False,
+        )
+        mine = [record["half_error"] for record in records if record["network"] == network]
+        assert mine == [record["top1_error"] for record in alone]
+
+
+def test_names_of_further_tests(digits) -> None:
+    how = {"seed": 1, "progress": False}
+    for name in ("test", "train", "top1"):
+        with pytest.raises(ValueError, match=f"{name} cannot name a further test"):
+            train_networks(
+                {"a": perceptron(16)}, *digits, RECIPE, more_tests={name: digits[1]}, **how
+            )
+    both = {"more_tests": {"x": digits[1]}, "final_tests": {"x": digits[1]}}
+    with pytest.raises(ValueError, match="x is in more_tests and in final_tests"):
+        train_networks({"a": perceptron(16)}, *digits, RECIPE, **both, **how)
+
+
 @pytest.mark.parametrize("every, last", [(0, 13), (1e9, 2)], ids=["mid-epoch", "no checkpoint"])
 def test_killed_and_resumed_is_as_if_never_stopped(
     every: float, last: int, digits, tmp_path: Path

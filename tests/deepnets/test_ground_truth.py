@@ -1,0 +1,429 @@
+"""Tables of trained networks: drawn once each, trained once each, read back, made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from graph2nn.deepnets import Network, build_graph, eval_nets
+from graph2nn.deepnets.ground_truth import (
+    CORRUPTIONS,
+    TABLES,
+    GroundTruth,
+    GroundTruthSettings,
+    ImageSettings,
+    add_attributes,
+    corrupted,
+    count_flops,
+    draw_networks,
+    find_table,
+    generate,
+    inference_times,
+    load_sets,
+    networks,
+    plot_ground_truth,
+    read_ground_truth,
+    regenerate,
+    running,
+    summarise_ground_truth,
+    train_all,
+    train_group,
+    write_ground_truth,
+)
+from graph2nn.training import Recipe, from_dict, to_dict
+
+SETTINGS = GroundTruthSettings(
+    name="tiny",
+    images=ImageSettings(train=64, val=40, test=40, noise=0.4),
+    recipe=Recipe(epochs=2, batch_size=32, test_batch_size=40, lr=0.05, precise_bn=0),
+    train_networks=2,
+    test_networks=2,
+    repeated=2,
+    timing_batch=4,
+    timing_rounds=2,
+)
+QUIET = {"progress": False, "save_seconds": None}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[GroundTruth, Path, Path]:
+    folder = tmp_path_factory.mktemp("truth")
+    path = folder / "tiny.h5"
+    return generate(SETTINGS, path, folder=folder / "run", **QUIET), path, folder / "run"
+
+
+def test_networks_are_drawn_once_each() -> None:
+    entries = draw_networks(replace(SETTINGS, train_networks=15, test_networks=12))
+    assert [entry.half for entry in entries].count("train") == 15
+    assert len({entry.key for entry in entries}) == len(entries) == 27
+    assert entries[0].config == eval_nets("val", 1, 0, imsize=8)[0]
+    assert entries[1].config == eval_nets("test", 1, 0, imsize=8)[0]
+    fewer = draw_networks(replace(SETTINGS, train_networks=4, test_networks=4))
+    assert fewer == entries[:8]  # a longer table begins with the same networks
+
+
+def test_repeated_architectures_are_passed_over(monkeypatch) -> None:
+    nets = eval_nets("val", 3, 0, imsize=8)
+    stream = [nets[0], nets[1], nets[0], nets[2]]
+    monkeypatch.setattr(networks, "_nets", lambda settings, source, count: stream)
+    found = draw_networks(replace(SETTINGS, train_networks=3, test_networks=0))
+    assert [entry.index for entry in found] == [0, 1, 3]
+    with pytest.raises(ValueError, match="too few different networks; missing: {'test': 1}"):
+        draw_networks(replace(SETTINGS, train_networks=1, test_networks=3))
+
+
+def test_images() -> None:
+    sets = load_sets(ImageSettings(train=100, val=80, test=70, noise=0.2))
+    assert [len(sets.train), len(sets.val), len(sets.final_tests["final"])] == [100, 80, 70]
+    whole = load_sets(ImageSettings(train=700, val=597, test=500))
+    rows = torch.cat([whole.train.images, whole.val.images]).flatten(1)
+    assert len(rows) == 1297  # each image outside the test split once
+    assert sorted(sets.final_tests) == ["final", *(f"final_{name}" for name in sorted(CORRUPTIONS))]
+    with pytest.raises(ValueError, match="1400 images asked for, 1297 there"):
+        load_sets(ImageSettings(train=1000, val=400))
+
+
+def test_corruptions() -> None:
+    data = load_sets(ImageSettings(train=100, val=80, test=70)).train
+    grey = replace(data, images=torch.full((50, 3, 8, 8), 128, dtype=torch.uint8),
+                   labels=torch.zeros(50, dtype=torch.int64))  # fmt: skip
+    change = corrupted(grey, "noise", noise=0.1, seed=1).images.float() - 128
+    assert change.std() == pytest.approx(25.5, rel=0.05) and abs(change.mean()) < 1
+    again = corrupted(grey, "noise", noise=0.1, seed=1)
+    assert torch.equal(again.images, corrupted(grey, "noise", noise=0.1, seed=1).images)
+    assert torch.equal(corrupted(grey, "blur").images, grey.images)
+    point = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    point[0, :, 4, 4] = 160
+    blurred = corrupted(replace(grey, images=point, labels=grey.labels[:1]), "blur").images
+    assert blurred[0, 0, 3:6, 3:6].tolist() == [[10, 20, 10], [20, 40, 20], [10, 20, 10]]
+    low = corrupted(data, "contrast").images.float()
+    assert low.std() == pytest.approx(0.4 * data.images.float().std().item(), rel=0.2)
+    with pytest.raises(ValueError, match="unknown corruption 'fog'; expected one of noise"):
+        corrupted(grey, "fog")
+
+
+def flops_by_hooks(config) -> int:
+    """From the sizes of what convolutions and linear layers return."""
+    net, total = Network(config).eval(), []
+
+    def count(layer, inputs, output):
+        taps = layer.weight[0].numel()
+        total.append(2 * output[0].numel() * taps)
+
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        net(torch.zeros(2, 3, 8, 8))
+    return sum(total)
+
+
+def test_flops_equal_those_of_the_layers() -> None:
+    nets = [c for c in eval_nets("val", 12, 0, imsize=8) if not c.genotype.uses("msa")]
+    assert len(nets) >= 4
+    for config in nets[:4]:
+        assert count_flops(config) == flops_by_hooks(config)
+
+
+def test_inference_times_grow_with_the_network() -> None:
+    config = eval_nets("val", 1, 0, imsize=8)[0]
+    wider = config.with_(C=8 * config.C)
+    times = inference_times([config, wider], batch=16, rounds=3, progress=False).min(0)
+    assert 0 < times[0] < times[1]
+
+
+def test_table(made) -> None:
+    truth, path, _ = made
+    assert len(truth) == 4 and truth.split.tolist() == ["train"] * 2 + ["test"] * 2
+    assert truth.names == ("val0", "val1", "test0", "test1")
+    assert truth.status.tolist() == [[1, 1, 1, 1], [1, 0, 1, 0]]
+    assert truth.curves["val_acc"].shape == (2, 4, 3)
+    assert np.isnan(truth.curves["train_acc"][0, :, 0]).all()  # no training before epoch 0
+    targets = truth.targets
+    wanted = {"val_acc", "val_acc_noise", "test_acc", "test_acc_noise", "test_acc_blur"}
+    assert wanted | {"inference_time", "convergence_time", "train_loss"} <= set(targets)
+    assert all(np.isfinite(values).all() for values in targets.values())
+    assert (targets["val_acc"] > 10).any() and (targets["inference_time"] > 0).all()
+    assert np.isnan(truth.targets_of(1)["val_acc"]).tolist() == [False, True, False, True]
+    for graph, config in zip(truth.graphs(), truth.configs):
+        params = sum(p.numel() for p in Network(config).parameters())
+        assert graph.attributes["params"] == params == graph.num_params()
+        assert graph.attributes["flops"] == count_flops(config)
+    assert path.stat().st_size < 200_000
+    assert -1 <= truth.noise("val_acc") <= 1 and -1 <= truth.noise("inference_time") <= 1
+
+
+def assert_same(one: GroundTruth, other: GroundTruth) -> None:
+    assert one.settings == other.settings and one.configs == other.configs
+    assert one.names == other.names and (one.keys == other.keys).all()
+    for name in ("facts", "curves", "final", "attributes"):
+        mine, its = getattr(one, name), getattr(other, name)
+        assert set(mine) == set(its)
+        for key in mine:
+            np.testing.assert_array_equal(mine[key], its[key])
+    for name in ("split", "status", "seconds", "timing"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_round_trip(made) -> None:
+    truth, path, _ = made
+    assert_same(read_ground_truth(path), truth)
+    assert from_dict(GroundTruthSettings, json.loads(json.dumps(to_dict(SETTINGS)))) == SETTINGS
+
+
+def test_a_row_regenerates_bit_for_bit(made) -> None:
+    truth, path, _ = made
+    for row, repeat in ((3, 0), (2, 1)):
+        found = regenerate(path, row, repeat=repeat)
+        assert found.identical and found.difference == 0 and len(found.stored) == 6 * 3 + 8
+    assert found.stored["val_acc"] == truth.targets_of(1)["val_acc"][2]
+    changed = replace(truth, curves={k: v + 1 for k, v in truth.curves.items()})
+    other = path.with_name("changed.h5")
+    write_ground_truth(changed, other)
+    found = regenerate(other, 3)
+    assert not found.identical and found.difference == pytest.approx(1, abs=1e-4)
+
+
+def test_group_does_not_change_results(made) -> None:
+    truth, _, _ = made
+    entries = draw_networks(SETTINGS)
+    together = train_group(entries, SETTINGS, 0)
+    for entry, result in zip(entries, together):
+        row = truth.names.index(entry.name)
+        np.testing.assert_array_equal(
+            np.float32(result["curves"]["val_loss"]), truth.curves["val_loss"][0, row]
+        )
+
+
+def test_nothing_is_trained_twice(made, monkeypatch) -> None:
+    truth, path, folder = made
+    seen: list[str] = []
+
+    def counted(entries, settings, seed, **how):
+        seen.extend(entry.name for entry in entries)
+        return train_group(entries, settings, seed, **how)
+
+    monkeypatch.setattr(running, "train_group", counted)
+    monkeypatch.setattr(
+        "graph2nn.deepnets.ground_truth.making.inference_times",
+        lambda configs, rounds, **how: np.ones((rounds, len(configs))),
+    )
+    again = generate(SETTINGS, path.with_name("again.h5"), folder=folder, **QUIET)
+    assert seen == []
+    assert_same(again, truth)
+    more = generate(
+        replace(SETTINGS, train_networks=3), path.with_name("more.h5"), folder=folder, **QUIET
+    )
+    assert seen == ["val2"] and more.names == ("val0", "val1", "val2", "test0", "test1")
+    with pytest.raises(ValueError, match="run with other settings: recipe"):
+        train_all(replace(SETTINGS, recipe=replace(SETTINGS.recipe, lr=0.1)), folder, **QUIET)
+
+
+KILLED = """
+import json, os, signal, sys
+from graph2nn.deepnets.ground_truth import GroundTruthSettings, running, train_all, train_group
+from graph2nn.training import from_dict
+
+settings = from_dict(GroundTruthSettings, json.loads(sys.argv[1]))
+done = []
+
+def counted(entries, settings, seed, **how):
+    with open(sys.argv[3], "a") as log:
+        log.write(f"{entries[0].name} {seed}\\n")
+    if len(done) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done.append(entries)
+    return train_group(entries, settings, seed, **how)
+
+running.train_group = counted
+train_all(settings, sys.argv[2], progress=False, save_seconds=None)
+"""
+
+
+def test_a_killed_run_loses_nothing(made, tmp_path, monkeypatch) -> None:
+    truth, _, _ = made
+
+    def counted(entries, settings, seed, **how):
+        with log.open("a") as file:
+            file.write(f"{entries[0].name} {seed}\n")
+        return train_group(entries, settings, seed, **how)
+
+    log, run = tmp_path / "log", tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, json.dumps(to_dict(SETTINGS)), str(run), str(log)]
+    here = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": here}
+    code = subprocess.run(command, env=environment, capture_output=True).returncode
+    assert code == -9 and len(list((run / "results").glob("*.jsonl"))) == 2
+    monkeypatch.setattr(running, "train_group", counted)
+    resumed = generate(SETTINGS, tmp_path / "t.h5", folder=run, **QUIET)
+    begun = log.read_text().split("\n")[:-1]
+    assert begun == ["val0 0", "test0 0", "val1 0", "val1 0", "test1 0", "val0 1", "test0 1"]
+    for name, values in truth.curves.items():
+        np.testing.assert_array_equal(resumed.curves[name], values)
+
+
+def test_divergence_is_recorded(tmp_path) -> None:
+    recipe = replace(SETTINGS.recipe, lr=1e30)
+    settings = replace(SETTINGS, recipe=recipe, test_networks=0, repeated=0, seeds=(0,))
+    truth = generate(settings, tmp_path / "t.h5", folder=tmp_path / "run", **QUIET)
+    assert truth.status.tolist() == [[2, 2]]
+    assert np.isnan(truth.targets["val_acc"]).all()
+    assert np.isnan(truth.convergence()).all() and np.isfinite(truth.timing).all()
+    assert np.isfinite(truth.curves["val_acc"][0, :, 0]).all()  # before training
+    assert np.isnan(truth.noise("val_acc"))
+    assert regenerate(tmp_path / "t.h5", 1).identical
+
+
+def test_damaged_result_is_trained_again(made, tmp_path) -> None:
+    _, _, folder = made
+    shutil.copytree(folder, tmp_path / "run")
+    broken = tmp_path / "run" / "results" / "val1_s0.jsonl"
+    whole = broken.read_text()
+    broken.write_text(whole[:-40])
+    with pytest.warns(RuntimeWarning, match="val1 is trained again"):
+        train_all(SETTINGS, tmp_path / "run", **QUIET)
+    assert broken.with_suffix(".damaged").is_file()
+    curves = [json.loads(text.splitlines()[1])["curves"] for text in (whole, broken.read_text())]
+    assert curves[0] == curves[1]
+
+
+def test_a_failing_network_does_not_stop_the_others(tmp_path, monkeypatch) -> None:
+    def failing(entries, settings, seed, **how):
+        if entries[0].name == "val0":
+            raise MemoryError("no room")
+        return train_group(entries, settings, seed, **how)
+
+    monkeypatch.setattr(running, "train_group", failing)
+    settings = replace(SETTINGS, repeated=0, test_networks=0)
+    with pytest.raises(RuntimeError, match="1 of 2 jobs failed.*val0_s0: MemoryError: no room"):
+        train_all(settings, tmp_path, **QUIET)
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["val1_s0.jsonl"]
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_checkpoints_and_several_processes(made, tmp_path, jobs: int) -> None:
+    truth, _, _ = made
+    how = {"progress": False, "save_seconds": 0.0, "group": 2, "jobs": jobs}
+    train_all(replace(SETTINGS, repeated=0, test_networks=1), tmp_path, **how)
+    assert len(list((tmp_path / "results").iterdir())) == 3
+    assert not list((tmp_path / "jobs").iterdir())
+    row = json.loads((tmp_path / "results" / "val1_s0.jsonl").read_text().splitlines()[1])
+    np.testing.assert_array_equal(
+        np.float32(row["curves"]["train_loss"][1:]), truth.curves["train_loss"][0, 1, 1:]
+    )
+
+
+def test_convergence_time(made) -> None:
+    truth, _, _ = made
+    curves = np.full((1, 4, 5), np.nan, np.float32)
+    curves[0, :, 1:] = [[20, 40, 60, 80], [70, 80, 90, 95], [10, 10, 12, 15], [30, 50, 49, 60]]
+    status = np.array([[1, 1, 1, 1]], np.int8)
+    mine = replace(truth, curves={**truth.curves, "train_acc": curves}, status=status)
+    found = mine.convergence(accuracy=50.0)
+    # 50 lies midway between epochs 2 and 3; between chance (10) and 70 in epoch 1; never; at 2
+    assert found.tolist() == pytest.approx([2.5 / 4, 2 / 3 / 4, 2.0, 2 / 4])
+    lost = replace(mine, status=np.array([[1, 2, 1, 0]], np.int8))
+    assert np.isnan(lost.convergence(accuracy=50.0)).tolist() == [False, True, False, True]
+
+
+def test_attributes(made, tmp_path) -> None:
+    truth, _, _ = made
+    path = tmp_path / "t.h5"
+    write_ground_truth(truth, path)
+    add_attributes(path, {"zc_snip": [1, 2, 3, np.nan]})
+    add_attributes(path, {"zc_fisher": np.ones(4), "zc_snip": [5, 2, 3, 4]})
+    read = read_ground_truth(path)
+    assert read.graphs()[0].attributes["zc_snip"] == 5.0
+    assert set(read.attributes) == {"zc_snip", "zc_fisher"}
+    np.testing.assert_array_equal(read.curves["val_acc"], truth.curves["val_acc"])
+    with pytest.raises(ValueError, match="zc_snip: expected 4 values, one a network"):
+        add_attributes(path, {"zc_snip": [1.0]})
+    with pytest.raises(ValueError, match="the table has a fact of this name"):
+        add_attributes(path, {"params": np.ones(4)})
+
+
+def test_summary_and_figures(made, tmp_path) -> None:
+    truth, _, _ = made
+    text = summarise_ground_truth(truth)
+    assert "4 networks (2 train, 2 test), 6 trainings of which 0 diverged" in text
+    assert text.count("\n| ") == len(truth.targets) + 1
+    files = plot_ground_truth(truth, tmp_path / "new")
+    assert [path.name for path in files] == [
+        "tiny_accuracy.png", "tiny_curves.png", "tiny_cost.png"]  # fmt: skip
+    assert all(path.stat().st_size > 5000 for path in files)
+
+
+def test_files_that_are_no_tables(made, tmp_path) -> None:
+    _, path, _ = made
+    with pytest.raises(FileNotFoundError, match="not found; make it: python experiments/ground"):
+        read_ground_truth(tmp_path / "deepnets_digits.h5")
+    (tmp_path / "text.h5").write_text("no")
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(path.read_bytes()[:20000])
+    for bad in (tmp_path / "text.h5", cut):
+        with pytest.raises(ValueError, match="damaged or cut off"):
+            read_ground_truth(bad)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="no table of trained networks"):
+        read_ground_truth(tmp_path / "other.h5")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seeds": (0, 0)}, "different seeds"),
+        ({"seeds": ()}, "different seeds"),
+        ({"converged": 0.0}, "expected a percentage"),
+        ({"train_networks": -1}, "train_networks: expected at least 0"),
+        ({"train_networks": 0, "test_networks": 0}, "at least one network"),
+        ({"timing_rounds": 1}, "timing_rounds: expected at least 2"),
+    ],
+)
+def test_bad_settings(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, **wrong)
+
+
+def test_bad_images_and_rows(made, tmp_path) -> None:
+    _, path, _ = made
+    with pytest.raises(ValueError, match="unsupported data set 'mnist'"):
+        ImageSettings(dataset="mnist")
+    with pytest.raises(ValueError, match="ImageSettings.val: expected at least 1, got 0"):
+        ImageSettings(val=0)
+    with pytest.raises(ValueError, match="noise and seed must not be negative"):
+        ImageSettings(noise=-0.1)
+    with pytest.raises(ValueError, match="unknown table 'nets'; expected one of deepnets_digits"):
+        find_table("nets")
+    with pytest.raises(ValueError, match="has the rows 0 to 3, not 4"):
+        regenerate(path, 4)
+    with pytest.raises(ValueError, match="row 1 was not trained with seed number 1"):
+        regenerate(path, 1, repeat=1)
+    with pytest.raises(ValueError, match="at least 1 network a job"):
+        train_all(SETTINGS, tmp_path / "run", group=0)
+    with pytest.raises(FileNotFoundError, match="graph2nn.vision.download cifar10"):
+        train_all(TABLES["deepnets_cifar10"], tmp_path / "run", data_dir=str(tmp_path), **QUIET)
+
+
+def test_unknown_target(made) -> None:
+    with pytest.raises(ValueError, match="unknown target 'latency'; expected one of val_acc"):
+        made[0].noise("latency")
+
+
+def test_graphs_are_those_of_the_networks(made) -> None:
+    truth, _, _ = made
+    for graph, config in zip(truth.graphs(), truth.configs):
+        plain = build_graph(config)
+        assert graph.op_names() == plain.op_names()
+        np.testing.assert_array_equal(graph.edges, plain.edges)
