@@ -162,8 +162,8 @@ def extrapolate(curves: np.ndarray, epochs: np.ndarray, horizon: float) -> np.nd
 
     Two families, t^-c and exp(-c t), on a grid of rates c; for each rate a and b have a closed
     form, so all rows are fitted at once. The rate of least error is taken in each family; the two
-    values are averaged with weights 1 / error. A curve that falls, or that has fewer than four points, keeps its last
-    value: there is nothing to extrapolate.
+    values are averaged with weights 1 / error². A curve that falls, or that has fewer than four
+    points, keeps its last value: there is nothing to extrapolate.
 
     Shapes:
         curves (N, E), epochs (E,) -> (N,).
@@ -172,8 +172,8 @@ def extrapolate(curves: np.ndarray, epochs: np.ndarray, horizon: float) -> np.nd
     if curves.shape[1] < 4 or horizon <= epochs[-1]:
         return last.copy()
     families = (
-        (np.linspace(0.1, 3, 30), lambda t, c: t**-c),
-        (np.geomspace(0.01, 2, 30), lambda t, c: np.exp(-c * t)),
+        (np.linspace(0.1, 3, 117), lambda t, c: t**-c),
+        (np.geomspace(0.01, 2, 117), lambda t, c: np.exp(-c * t)),
     )
     values, weights = [], []
     for rates, shape in families:
@@ -181,7 +181,7 @@ def extrapolate(curves: np.ndarray, epochs: np.ndarray, horizon: float) -> np.nd
         error, value, slope = (np.stack(part) for part in zip(*fits))
         best = error.argmin(0), np.arange(len(curves))
         values.append(np.where(slope[best] < 0, value[best], last))
-        weights.append(1 / np.maximum(error[best], 1e-9))
+        weights.append(np.maximum(error[best], 1e-9) ** -2)
     return np.average(values, axis=0, weights=weights)
 
 

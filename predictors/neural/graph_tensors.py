@@ -168,8 +168,8 @@ def stack_graphs(
     if dense is None:
         dense = nodes.max() <= DENSE_NODES
     if not dense:
-        arrays = (np.concatenate(x), edges, weights, nodes, links)
-        return SparseGraphs(*(torch.from_numpy(a) for a in arrays))
+        parts = (np.concatenate(x), edges, weights, nodes, links)
+        return SparseGraphs(*(torch.from_numpy(part) for part in parts))
     count, n = len(x), int(nodes.max())
     real = np.arange(n) < nodes[:, None]
     padded = np.zeros((count, n, x[0].shape[1]), dtype=np.float32)
@@ -178,8 +178,8 @@ def stack_graphs(
     owner = np.repeat(np.arange(count), links)
     adjacency[owner, 0, edges[0], edges[1]] = weights[0]
     adjacency[owner, 1, edges[1], edges[0]] = weights[1]
-    arrays = (padded, adjacency, real.astype(np.float32))
-    return DenseGraphs(*(torch.from_numpy(a) for a in arrays))
+    mask = torch.from_numpy(real.astype(np.float32))
+    return DenseGraphs(torch.from_numpy(padded), torch.from_numpy(adjacency), mask)
 
 
 def _rows(sizes: Tensor, index: Tensor) -> Tensor:
