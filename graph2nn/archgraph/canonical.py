@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.hashing import structural_hash
 from graph2nn.archgraph.labelling import canonical_order
 
-__all__ = ["canonical", "canonical_key", "isomorphic_variants", "reordered"]
+__all__ = ["canonical", "canonical_key", "isomorphic_variants", "pruned", "reordered"]
 
 
 def canonical(
@@ -58,7 +58,7 @@ def canonical(
     if directed is None:
         directed = set(graph.op_names()) != {"node"}
     if prune and directed:
-        graph = _contracted(_pruned(graph, set(drop)), set(contract))
+        graph = _contracted(pruned(graph, drop), set(contract))
     return reordered(graph, _order(graph, directed))
 
 
@@ -136,6 +136,33 @@ def reordered(graph: ArchGraph, order: Sequence[int]) -> ArchGraph:
     )
 
 
+def pruned(graph: ArchGraph, drop: Collection[str] = ("none",)) -> ArchGraph:
+    """Steps 1 and 2 of `canonical` only: the live part of a graph, in the order given."""
+    n, names = graph.num_nodes, graph.op_names()
+    before, after = _adjacency(n, graph.edges)
+    has_input = "input" in names
+    inputs = {
+        k
+        for k in range(n)
+        if names[k] == "input" or (not before[k] and (graph.params[k] or not has_input))
+    }
+    outputs = _outputs(graph)
+    kept = [name not in drop or k in inputs | outputs for k, name in enumerate(names)]
+    forward = [k in inputs for k in range(n)]
+    for k in range(n):
+        forward[k] = kept[k] and (forward[k] or any(forward[u] for u in before[k]))
+    backward = [k in outputs for k in range(n)]
+    for k in reversed(range(n)):
+        backward[k] = kept[k] and (backward[k] or any(backward[v] for v in after[k]))
+    ends = {k for k in range(n) if names[k] == "input"} | outputs
+    alive = [k for k in range(n) if (forward[k] and backward[k]) or k in ends]
+    if len(alive) == n:
+        return graph
+    live = set(alive)
+    edges = [(u, v) for u, v in graph.edges.T.tolist() if u in live and v in live]
+    return _subgraph(graph, alive, edges)
+
+
 def _adjacency(n: int, edges: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
     before: list[list[int]] = [[] for _ in range(n)]
     after: list[list[int]] = [[] for _ in range(n)]
@@ -168,33 +195,6 @@ def _topological(
 
 def _outputs(graph: ArchGraph) -> set[int]:
     return set(graph.outputs) or {graph.num_nodes - 1}
-
-
-def _pruned(graph: ArchGraph, drop: set[str]) -> ArchGraph:
-    """Without dropped operations and without nodes on no path from an input to an output."""
-    n, names = graph.num_nodes, graph.op_names()
-    before, after = _adjacency(n, graph.edges)
-    has_input = "input" in names
-    inputs = {
-        k
-        for k in range(n)
-        if names[k] == "input" or (not before[k] and (graph.params[k] or not has_input))
-    }
-    outputs = _outputs(graph)
-    kept = [name not in drop or k in inputs | outputs for k, name in enumerate(names)]
-    forward = [k in inputs for k in range(n)]
-    for k in range(n):
-        forward[k] = kept[k] and (forward[k] or any(forward[u] for u in before[k]))
-    backward = [k in outputs for k in range(n)]
-    for k in reversed(range(n)):
-        backward[k] = kept[k] and (backward[k] or any(backward[v] for v in after[k]))
-    ends = {k for k in range(n) if names[k] == "input"} | outputs
-    alive = [k for k in range(n) if (forward[k] and backward[k]) or k in ends]
-    if len(alive) == n:
-        return graph
-    live = set(alive)
-    edges = [(u, v) for u, v in graph.edges.T.tolist() if u in live and v in live]
-    return _subgraph(graph, alive, edges)
 
 
 def _subgraph(

@@ -39,7 +39,7 @@ NB101_OPS = ("input", "output", "max_pool_3x3", "conv_1x1", "conv_3x3")
 MACRO_OPS = ("skip", "mbconv_k3_e3", "mbconv_k5_e6")
 """Operations of NAS-Bench-Macro (arXiv:2103.11922) by digit."""
 
-_MACRO_STAGES = (0, 0, 1, 1, 1, 2, 2, 2)
+_MACRO_STAGES = (1, 1, 2, 2, 2, 3, 3, 3)
 _NB201_NAMES = {
     "skip": "skip_connect",
     "none": "none",
@@ -173,14 +173,17 @@ def nb101_cell(matrix: np.ndarray | Sequence[Sequence[int]], code: Sequence[int]
 
 
 def macro_network(digits: str | Sequence[int]) -> ArchGraph:
-    """A network of NAS-Bench-Macro (arXiv:2103.11922): a chain of eight layers.
+    """A network of NAS-Bench-Macro (arXiv:2103.11922): a chain of eight layers in three stages.
+
+    The input is stage 0. A layer that enters a stage halves the map, so even an identity there is
+    a convolution.
 
     Raises:
         ValueError: not eight digits from 0 to 2.
     """
     code = [int(d) for d in digits]
     ops = _decoded(code, MACRO_OPS, 8, "NAS-Bench-Macro")
-    stage = [_MACRO_STAGES[0], *_MACRO_STAGES, _MACRO_STAGES[-1]]
+    stage = [0, *_MACRO_STAGES, _MACRO_STAGES[-1]]
     chain = [(k, k + 1) for k in range(9)]
     name = "".join(map(str, code))
     return cell_graph(["input", *ops, "output"], chain, stage=stage, name=name)
