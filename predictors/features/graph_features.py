@@ -1,0 +1,204 @@
+"""`GraphFeatures`: a list of `ArchGraph`s as a table of numbers, for any regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import NotFittedError
+
+from graph2nn.archgraph import ArchGraph
+from predictors.checks import check_graphs, check_ops
+from predictors.features.attributes import AttributeScaler
+from predictors.features.given import (
+    adjacency_block,
+    counts_block,
+    graf_block,
+    positions_block,
+)
+from predictors.features.living import (
+    depth_block,
+    flow_block,
+    live_block,
+    merge_block,
+    pairs_block,
+    paths_block,
+    stages_block,
+)
+from predictors.features.padded import ENDS, Padded, padded_batches
+from predictors.features.shapes import shapes_columns
+from predictors.features.space import Columns, Space, space_of
+from predictors.features.undirected import RELATIONAL_OP, is_relational, relational_columns
+
+__all__ = ["BLOCKS", "STANDARD_BLOCKS", "GraphFeatures"]
+
+_DAG: dict[str, Callable[[Padded, Space], Columns]] = {
+    "counts": counts_block,
+    "graf": graf_block,
+    "positions": positions_block,
+    "adjacency": adjacency_block,
+    "paths": paths_block,
+    "live": live_block,
+    "merge": merge_block,
+    "flow": flow_block,
+    "pairs": pairs_block,
+    "stages": stages_block,
+    "depth": depth_block,
+}
+
+BLOCKS: tuple[str, ...] = (*_DAG, "shapes", "relational")
+"""Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
+parameters, and of undirected relational graphs."""
+
+STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational")
+"""The default: all that does not depend on how a graph was written down."""
+
+
+class GraphFeatures(TransformerMixin, BaseEstimator):
+    """Describes labelled DAGs and relational graphs by numbers, in milliseconds a graph or less.
+
+    GRAF (arXiv:2404.16551) generalised: path lengths, degrees and counts over sets of operations,
+    of any labelled DAG, as given or pruned and contracted. Blocks that do not apply to the graphs
+    (shapes of cells, stages where there is one) add no columns. Relational graphs have the block
+    `relational` only. Columns are learned in `fit` and stay.
+
+    Args:
+        blocks: names from `BLOCKS`.
+        attributes: patterns of graph attributes to add as columns, such as `zc_*`.
+        scale: of the attributes, one of `SCALES`.
+        ops: further operations to expect; by default those of the graphs in `fit`.
+        drop: operations that give zeros.
+        contract: identities.
+
+    Shapes:
+        `transform`: N graphs -> (N, F) float64.
+
+    Raises:
+        ValueError: unknown blocks; an operation that was not in `fit` nor in `ops`; relational and
+            other graphs mixed; sizes that differ where a block needs one.
+
+    Example:
+        >>> from graph2nn.cells import nb201_cell
+        >>> cells = [nb201_cell([0, 1, 2, 3, 4, 0]), nb201_cell([2, 2, 2, 1, 1, 3])]
+        >>> GraphFeatures(blocks=("counts",)).fit_transform(cells).shape
+        (2, 7)
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[str] = STANDARD_BLOCKS,
+        *,
+        attributes: Sequence[str] = (),
+        scale: str = "rank",
+        ops: Sequence[str] = (),
+        drop: Sequence[str] = ("none",),
+        contract: Sequence[str] = ("skip",),
+    ) -> None:
+        self.blocks = blocks
+        self.attributes = attributes
+        self.scale = scale
+        self.ops = ops
+        self.drop = drop
+        self.contract = contract
+
+    def fit(self, X: Sequence[ArchGraph], y: Any = None) -> GraphFeatures:
+        """Learns the vocabulary, the columns and the scale of attributes."""
+        unknown = [block for block in self.blocks if block not in BLOCKS]
+        if unknown or not (self.blocks or self.attributes):
+            raise ValueError(
+                f"blocks: expected some of {', '.join(BLOCKS)}, got {', '.join(unknown) or 'none'}"
+            )
+        graphs = check_graphs(X)
+        self.space_ = space_of(graphs, self.ops, self.drop, self.contract)
+        kinds = {is_relational(graph) for graph in graphs}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"X mixes relational graphs (all operations {RELATIONAL_OP!r}) with others; fit "
+                "one GraphFeatures for each kind"
+            )
+        self.relational_ = kinds.pop()
+        self.attributes_ = None
+        if self.attributes:
+            self.attributes_ = AttributeScaler(self.attributes, self.scale).fit(graphs)
+        _, self.columns_ = self._structure(graphs[:1])
+        self.n_features_out_ = len(self.get_feature_names_out())
+        if not self.n_features_out_:
+            raise ValueError(
+                f"the blocks {', '.join(self.blocks)} have no columns for these graphs; their "
+                f"operations are {', '.join(self.space_.ops) or 'none'}"
+            )
+        return self
+
+    def transform(self, X: Sequence[ArchGraph]) -> np.ndarray:
+        """The table. Shapes: N graphs -> (N, F)."""
+        self._check_fitted()
+        graphs = check_graphs(X)
+        check_ops(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
+        table, _ = self._structure(graphs)
+        if self.attributes_ is None:
+            return table
+        return np.concatenate([table, self.attributes_.transform(graphs)], axis=1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, `block: column`."""
+        self._check_fitted()
+        names = [f"{block}: {name}" for block, labels in self.columns_.items() for name in labels]
+        if self.attributes_ is not None:
+            names += [f"attributes: {name}" for name in self.attributes_.columns()]
+        return np.array(names, dtype=object)
+
+    def groups(self) -> list[np.ndarray]:
+        """Columns of each block, for models that weigh blocks. Shapes: a list of (F_g,)."""
+        owners = [name.split(":")[0] for name in self.get_feature_names_out()]
+        return [np.flatnonzero([o == owner for o in owners]) for owner in dict.fromkeys(owners)]
+
+    def _structure(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
+        """Columns that come from the graph, from the memory of the graphs where they are there."""
+        key = ("features", tuple(self.blocks), self.space_)
+        missing = [k for k, graph in enumerate(graphs) if key not in graph._cache]
+        if missing:
+            fresh = [graphs[k] for k in missing]
+            measure = self._relational if self.relational_ else self._labelled
+            table, columns = measure(fresh)
+            for row, graph in zip(table, fresh):
+                graph._cache[key] = (row, columns)
+        return np.array([graph._cache[key][0] for graph in graphs]), graphs[0]._cache[key][1]
+
+    def _labelled(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
+        tables: dict[str, np.ndarray] = {}
+        columns: dict[str, list[str]] = {}
+        for rows, batch in padded_batches(graphs, self.space_.ops):
+            for block in self.blocks:
+                if block in _DAG:
+                    columns[block], values = _DAG[block](batch, self.space_)
+                    table = tables.setdefault(block, np.zeros((len(graphs), values.shape[1])))
+                    table[rows] = values
+        if "shapes" in self.blocks and self.space_.shaped:
+            columns["shapes"], tables["shapes"] = shapes_columns(graphs, self.space_.ops)
+        return _joined(tables, columns, len(graphs))
+
+    def _relational(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
+        sizes = np.array([graph.num_nodes for graph in graphs])
+        wanted = "relational" in self.blocks
+        tables: dict[str, np.ndarray] = {}
+        columns: dict[str, list[str]] = {}
+        for size in np.unique(sizes) if wanted else ():
+            rows = np.flatnonzero(sizes == size)
+            for group, (names, values) in relational_columns([graphs[r] for r in rows]).items():
+                columns[group] = names
+                tables.setdefault(group, np.zeros((len(graphs), len(names))))[rows] = values
+        if wanted:
+            columns["size"], tables["size"] = ["log nodes"], np.log(sizes)[:, None]
+        return _joined(tables, columns, len(graphs))
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "space_"):
+            raise NotFittedError("this GraphFeatures is not fitted: call fit(graphs) first")
+
+
+def _joined(
+    tables: dict[str, np.ndarray], columns: dict[str, list[str]], count: int
+) -> tuple[np.ndarray, dict[str, list[str]]]:
+    return np.concatenate([np.zeros((count, 0)), *tables.values()], axis=1), columns

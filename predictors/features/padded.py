@@ -1,0 +1,134 @@
+"""Many labelled DAGs as arrays of one size, so that features of all come from a few array steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+
+__all__ = ["ENDS", "Padded", "padded_batches", "vocabulary"]
+
+ENDS = ("input", "output")
+"""Operations that mark where a graph starts and ends and that compute nothing."""
+
+_PAD = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Padded:
+    """Graphs of up to n nodes, smaller ones padded behind.
+
+    Args:
+        op: index of each node's operation in the vocabulary; -1 for padding.
+        adjacency: entry (b, u, v) says that graph b has the edge u → v.
+        start, end: where paths may begin and end.
+        cell: stage or cell of each node.
+        ends: nodes whose operation is one of `ENDS`; they lie on every path and count nowhere.
+
+    Shapes:
+        adjacency (B, n, n) bool, all others (B, n).
+    """
+
+    op: np.ndarray
+    adjacency: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    cell: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    def real(self) -> np.ndarray:
+        """Nodes that are neither padding nor ends. Shapes: (B, n)."""
+        return (self.op >= 0) & ~self.ends
+
+    def live(self, allowed: np.ndarray) -> np.ndarray:
+        """Allowed nodes on a path from a start to an end over allowed nodes.
+
+        Shapes:
+            allowed (B, n) -> (B, n).
+        """
+        count = self.op.shape[1]
+        forward, backward = self.start & allowed, self.end & allowed
+        for v in range(count):
+            fed = (self.adjacency[:, :v, v] & forward[:, :v]).any(1)
+            forward[:, v] |= allowed[:, v] & fed
+        for u in reversed(range(count)):
+            used = (self.adjacency[:, u, u + 1 :] & backward[:, u + 1 :]).any(1)
+            backward[:, u] |= allowed[:, u] & used
+        return forward & backward
+
+    def contracted(self, keep: np.ndarray, through: np.ndarray) -> np.ndarray:
+        """Edges between kept nodes, where paths over `through` nodes count as one edge.
+
+        Shapes:
+            keep, through (B, n) -> (B, n, n) bool.
+        """
+        either = keep | through
+        table = self.adjacency & either[:, :, None] & either[:, None, :]
+        for w in range(self.op.shape[1]):
+            if through[:, w].any():
+                passes = table[:, :, w] & through[:, w, None]
+                table |= passes[:, :, None] & table[:, None, w, :]
+        return table & keep[:, :, None] & keep[:, None, :]
+
+
+def vocabulary(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
+    """Operations that occur in the graphs, sorted, without `ENDS`."""
+    used: dict[tuple[str, ...], np.ndarray] = {}
+    for graph in graphs:
+        flags = used.setdefault(graph.ops, np.zeros(len(graph.ops), dtype=bool))
+        flags[graph.op] = True
+    names = {ops[k] for ops, flags in used.items() for k in np.flatnonzero(flags)}
+    return tuple(sorted(names - set(ENDS)))
+
+
+def padded_batches(
+    graphs: Sequence[ArchGraph], ops: Sequence[str], *, cells: int = 1_500_000
+) -> Iterator[tuple[np.ndarray, Padded]]:
+    """Batches of graphs of similar size, with the rows of `graphs` that they hold.
+
+    Args:
+        graphs: operations outside `ops` and `ENDS` must have been refused before.
+        ops: the vocabulary.
+        cells: entries of a batch's adjacency, at most.
+    """
+    sizes = np.array([graph.num_nodes for graph in graphs])
+    order = np.argsort(sizes, kind="stable")
+    first = 0
+    while first < len(order):
+        last = first + 1
+        while last < len(order) and (last + 1 - first) * int(sizes[order[last]]) ** 2 <= cells:
+            last += 1
+        rows = order[first:last]
+        yield rows, _padded([graphs[r] for r in rows], ops)
+        first = last
+
+
+def _padded(graphs: Sequence[ArchGraph], ops: Sequence[str]) -> Padded:
+    count, n = len(graphs), max(graph.num_nodes for graph in graphs)
+    names = [*ops, *ENDS]
+    tables: dict[tuple[str, ...], np.ndarray] = {}
+    op = np.full((count, n), _PAD)
+    cell = np.zeros((count, n), dtype=np.int64)
+    adjacency = np.zeros((count, n, n), dtype=bool)
+    end = np.zeros((count, n), dtype=bool)
+    for b, graph in enumerate(graphs):
+        if graph.ops not in tables:
+            tables[graph.ops] = np.array(
+                [names.index(name) if name in names else _PAD for name in graph.ops]
+            )
+        size = graph.num_nodes
+        op[b, :size] = tables[graph.ops][graph.op]
+        cell[b, :size] = graph.cell
+        adjacency[b, graph.edges[0], graph.edges[1]] = True
+        end[b, list(graph.outputs) or [size - 1]] = True
+    start = op == len(ops)
+    bare = ~start.any(1)
+    if bare.any():
+        start[bare] = (~adjacency.any(1) & (op != _PAD))[bare]
+    return Padded(op=op, adjacency=adjacency, start=start, end=end, cell=cell, ends=op >= len(ops))
