@@ -32,6 +32,7 @@ class DagRules:
         dead: operations that give zeros. At least one path without them joins input and output.
         first: what the first node can be.
         last: what the last node can be, which takes the output of every node that nothing reads.
+        leaves: operations that may have no input: parameters, such as a positional encoding.
         stages: number of stages of a network (numbers in `ArchGraph.cell`, which do not fall along
             edges); None leaves stages out of the language.
         connected: False admits graphs in which `dead` operations cut every path, to tokenise
@@ -47,6 +48,7 @@ class DagRules:
     dead: tuple[str, ...] = ("none",)
     first: tuple[str, ...] = ("input",)
     last: tuple[str, ...] = ("output",)
+    leaves: tuple[str, ...] = ()
     stages: int | None = None
     connected: bool = True
 
@@ -113,7 +115,8 @@ class DagSpace(Space):
             if op is None:
                 break
             most = i if r.max_inputs is None else min(i, r.max_inputs)
-            count = picker.number(range(1, most + 1), ("inputs", i))
+            counts = range(1, most + 1) if op not in r.leaves else (*range(1, most + 1), 0)
+            count = picker.number(counts, ("inputs", i))
             back = 0
             sources = []
             for j in range(count):
@@ -128,7 +131,7 @@ class DagSpace(Space):
     def _stage(self, picker: Picker, walk: _Walk, sources: Sequence[int]) -> int:
         if self.rules.stages is None:
             return 0
-        low = max(walk.stage[u] for u in sources)
+        low = max((walk.stage[u] for u in sources), default=0)
         return picker.number(range(low, self.rules.stages), ("stage", len(walk.ops)))
 
     def _merge(self, picker: Picker, walk: _Walk) -> list[int]:
@@ -166,7 +169,7 @@ class DagSpace(Space):
         )
 
     def answers(self, x: ArchGraph) -> Iterable[Any]:
-        ops, before, unread = _checked(x)
+        ops, before, unread = _checked(x, self.rules.leaves)
         if self.rules.connected and not set(ops).isdisjoint(self.rules.dead):
             _check_signal(ops, before, self.rules.dead)
         last = len(ops) - 1
@@ -187,7 +190,17 @@ class DagSpace(Space):
         return values
 
     def canonical(self, x: ArchGraph) -> ArchGraph:
-        return canonical(x, drop=self.rules.dead)
+        form = canonical(x, drop=self.rules.dead)
+        # Contracted identities hand their inputs on, and a sum may need more of them than it had.
+        if self._fits(form):
+            return form
+        return canonical(x, drop=self.rules.dead, contract=())
+
+    def _fits(self, x: ArchGraph) -> bool:
+        inner = x.edges[1][x.edges[1] < x.num_nodes - 1]
+        most = int(np.bincount(inner).max()) if inner.size else 0
+        limit = self.rules.max_inputs
+        return x.num_nodes <= self.rules.max_nodes and (limit is None or most <= limit)
 
     def equal(self, x: ArchGraph, y: ArchGraph) -> bool:
         stages = self.rules.stages is None or x.cell.tolist() == y.cell.tolist()
@@ -215,7 +228,7 @@ class _Walk:
 
     def add(self, op: str, sources: Sequence[int], stage: int) -> None:
         node = len(self.ops)
-        alive = not sources
+        alive = node == 0
         for u in sources:
             self.edges.append((u, node))
             self.used[u] = True
@@ -233,7 +246,7 @@ def _ends(vocabulary: Vocabulary, ops: Sequence[str]) -> Choices:
     return symbols(vocabulary, "OP", ops)
 
 
-def _checked(x: ArchGraph) -> tuple[list[str], list[list[int]], list[int]]:
+def _checked(x: ArchGraph, leaves: Sequence[str]) -> tuple[list[str], list[list[int]], list[int]]:
     """Operations, sources of every node, and the nodes that only the last node reads.
 
     Raises:
@@ -250,7 +263,7 @@ def _checked(x: ArchGraph) -> tuple[list[str], list[list[int]], list[int]]:
         before[v].append(u)
         read[u] = read[u] or v < n - 1
     for k in range(1, n):
-        if not before[k]:
+        if not before[k] and ops[k] not in leaves:
             raise NotInLanguage(
                 f"node {k} ({ops[k]}) has no input; prune the graph, or use canonical=True"
             )
