@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
+from predictors.features.attributes import AttributeScaler
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.losses import mape
 from predictors.path_encoding import AdjacencyEncoding, PathEncoding
@@ -37,6 +39,7 @@ class BANANASPredictor(NeuralPredictor):
         max_paths: most columns of the path encoding.
         canonical: encode graphs pruned, contracted and in canonical order; by default in the
             modern recipe only.
+        attributes: patterns of the graphs' attributes to add as columns, such as `zc_*`.
         hidden: width of the layers.
         layers: number of hidden layers.
         settings: of `NeuralPredictor`.
@@ -81,6 +84,7 @@ class BANANASPredictor(NeuralPredictor):
         encoding: str = "path",
         max_paths: int = 1000,
         canonical: bool | None = None,
+        attributes: Sequence[str] = (),
         hidden: int | None = None,
         layers: int | None = None,
         **settings: Any,
@@ -89,6 +93,7 @@ class BANANASPredictor(NeuralPredictor):
         self.encoding = encoding
         self.max_paths = max_paths
         self.canonical = canonical
+        self.attributes = attributes
         self.hidden = hidden
         self.layers = layers
 
@@ -104,15 +109,17 @@ class BANANASPredictor(NeuralPredictor):
             self.encoders_.append(PathEncoding(self.max_paths).fit(forms))
         if self.encoding != "path":
             self.encoders_.append(AdjacencyEncoding(self.ops_).fit(forms))
-        self.width_ = sum(encoder.transform(forms[:1]).shape[1] for encoder in self.encoders_)
+        self.scaler_ = AttributeScaler(self.attributes).fit(graphs)
+        self.width_ = self._prepare(graphs[:1])["columns"].shape[1]
 
     def _forms(self, graphs: list[ArchGraph]) -> list[ArchGraph]:
         return [canonical(g) for g in graphs] if self.setting("canonical", False) else graphs
 
     def _prepare(self, graphs: list[ArchGraph]) -> dict[str, Tensor]:
         forms = self._forms(graphs)
-        columns = [torch.from_numpy(e.transform(forms)).float() for e in self.encoders_]
-        return {"columns": torch.cat(columns, dim=1)}
+        columns = [encoder.transform(forms) for encoder in self.encoders_]
+        table = np.concatenate([*columns, self.scaler_.transform(graphs)], axis=1)
+        return {"columns": torch.from_numpy(table).float()}
 
     def _build(self, num_targets: int) -> nn.Module:
         return Perceptron(

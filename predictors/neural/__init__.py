@@ -1,1 +1,8 @@
-"""Predictors that are neural networks: one loop, several losses, GCN and message passing."""
+"""Neural predictors on graphs: one loop, rank losses, graph convolutions, message passing."""
+
+from predictors.neural.base import NeuralPredictor
+from predictors.neural.gcn import GCNPredictor
+from predictors.neural.losses import LOSSES
+from predictors.neural.message_passing import PyGPredictor
+
+__all__ = ["LOSSES", "GCNPredictor", "NeuralPredictor", "PyGPredictor"]

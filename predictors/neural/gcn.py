@@ -50,6 +50,7 @@ class BidirectionalGCN(nn.Module):
         layers: their number.
         readout: width between the linear maps.
         outputs: number of targets.
+        given: numbers of the whole graph that the readout sees beside the mean.
         dropout: probability.
     """
 
@@ -61,6 +62,7 @@ class BidirectionalGCN(nn.Module):
         layers: int = 3,
         readout: int = 128,
         outputs: int = 1,
+        given: int = 0,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -68,7 +70,7 @@ class BidirectionalGCN(nn.Module):
         self.layers = nn.ModuleList(
             BidirectionalLayer(a, b, dropout) for a, b in zip(widths, widths[1:])
         )
-        self.readout = nn.Linear(width, readout, bias=False)
+        self.readout = nn.Linear(width + given, readout, bias=False)
         self.head = nn.Linear(readout, outputs)
         for linear in (self.readout, self.head):
             nn.init.xavier_uniform_(linear.weight)
@@ -78,7 +80,7 @@ class BidirectionalGCN(nn.Module):
         x = graphs.x
         for layer in self.layers:
             x = layer(x, graphs)
-        return self.head(self.readout(graphs.mean(x)))
+        return self.head(self.readout(torch.cat([graphs.mean(x), graphs.given], dim=1)))
 
 
 class GCNPredictor(GraphNetPredictor):
@@ -137,5 +139,6 @@ class GCNPredictor(GraphNetPredictor):
             layers=self.setting("layers", 3),
             readout=self.setting("readout", 128),
             outputs=num_targets,
+            given=len(self.scaler_.columns()),
             dropout=self.fit_settings().dropout,
         )

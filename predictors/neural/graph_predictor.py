@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
+from predictors.features.attributes import AttributeScaler
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.graph_tensors import DenseGraphs, SparseGraphs, stack_graphs
 from predictors.neural.node_features import NodeFeatures, useful_features
@@ -26,6 +27,7 @@ class GraphNetPredictor(NeuralPredictor):
         virtual_edges: join nodes up to this distance, with weight 1 / distance; 1 for none.
         undirected: edges count both ways; by default where all nodes are alike, as in relational
             graphs.
+        attributes: patterns of the graphs' attributes that the readout sees too, such as `zc_*`.
         settings: of `NeuralPredictor`.
     """
 
@@ -39,6 +41,7 @@ class GraphNetPredictor(NeuralPredictor):
         node_features: str | Sequence[str] | None = None,
         virtual_edges: int | None = None,
         undirected: bool | None = None,
+        attributes: Sequence[str] = (),
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -46,6 +49,7 @@ class GraphNetPredictor(NeuralPredictor):
         self.node_features = node_features
         self.virtual_edges = virtual_edges
         self.undirected = undirected
+        self.attributes = attributes
 
     def _learn(self, graphs: list[ArchGraph]) -> None:
         super()._learn(graphs)
@@ -54,8 +58,10 @@ class GraphNetPredictor(NeuralPredictor):
         self.features_ = NodeFeatures(self.ops_, blocks)
         alike = len({op for graph in graphs for op in graph.op_names()}) == 1
         self.undirected_ = bool(self.setting("undirected", alike))
+        self.scaler_ = AttributeScaler(self.attributes).fit(graphs)
 
     def _prepare(self, graphs: list[ArchGraph]) -> DenseGraphs | SparseGraphs:
+        given = self.scaler_.transform(graphs)
         if self.setting("canonical", False):
             graphs = [canonical(graph) for graph in graphs]
         return stack_graphs(
@@ -64,6 +70,7 @@ class GraphNetPredictor(NeuralPredictor):
             virtual=self.setting("virtual_edges", 1),
             undirected=self.undirected_,
             dense=self.DENSE,
+            given=given,
         )
 
     def _select(self, data: Any, index: Tensor) -> DenseGraphs | SparseGraphs:

@@ -23,19 +23,20 @@ class DenseGraphs:
 
     Shapes:
         x (B, n, F); adjacency (B, 2, n, n), both directions with self-loops, rows summing to 1
-        (0 of padding); mask (B, n), 1 for real nodes.
+        (0 of padding); mask (B, n), 1 for real nodes; given (B, A), numbers of the whole graph.
     """
 
     x: Tensor
     adjacency: Tensor
     mask: Tensor
+    given: Tensor
 
     def __len__(self) -> int:
         return len(self.x)
 
     def select(self, index: Tensor, device: str | torch.device = "cpu") -> DenseGraphs:
         """The graphs of an index, in its order."""
-        parts = (self.x[index], self.adjacency[index], self.mask[index])
+        parts = (self.x[index], self.adjacency[index], self.mask[index], self.given[index])
         return DenseGraphs(*(part.to(device) for part in parts))
 
     def propagate(self, both: Tensor) -> Tensor:
@@ -60,7 +61,8 @@ class SparseGraphs:
 
     Shapes:
         x (M, F); edges (2, E) with self-loops, in numbers of their own graph; weights (2, E), of
-        the edge seen from its source and from its target; nodes, links (B,) sizes of each graph.
+        the edge seen from its source and from its target; nodes, links (B,) sizes of each graph;
+        given (B, A), numbers of the whole graph.
     """
 
     x: Tensor
@@ -68,6 +70,7 @@ class SparseGraphs:
     weights: Tensor
     nodes: Tensor
     links: Tensor
+    given: Tensor
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -81,6 +84,7 @@ class SparseGraphs:
             self.weights[:, columns],
             self.nodes[index],
             self.links[index],
+            self.given[index],
         )
         return SparseGraphs(*(part.to(device) for part in parts))
 
@@ -150,6 +154,7 @@ def stack_graphs(
     virtual: int = 1,
     undirected: bool = False,
     dense: bool | None = None,
+    given: np.ndarray | None = None,
 ) -> DenseGraphs | SparseGraphs:
     """Graphs as tensors.
 
@@ -158,7 +163,12 @@ def stack_graphs(
         features: rows of numbers of the nodes of a graph.
         virtual, undirected: see `edge_weights`.
         dense: padded matrices; None decides by the largest graph.
+        given: numbers of whole graphs, none by default.
+
+    Shapes:
+        given (N, A).
     """
+    whole = np.zeros((len(graphs), 0)) if given is None else given
     x = [features(graph) for graph in graphs]
     pairs = [edge_weights(graph, virtual=virtual, undirected=undirected) for graph in graphs]
     nodes = np.array([len(rows) for rows in x])
@@ -168,7 +178,7 @@ def stack_graphs(
     if dense is None:
         dense = nodes.max() <= DENSE_NODES
     if not dense:
-        parts = (np.concatenate(x), edges, weights, nodes, links)
+        parts = (np.concatenate(x), edges, weights, nodes, links, whole.astype(np.float32))
         return SparseGraphs(*(torch.from_numpy(part) for part in parts))
     count, n = len(x), int(nodes.max())
     real = np.arange(n) < nodes[:, None]
@@ -178,8 +188,8 @@ def stack_graphs(
     owner = np.repeat(np.arange(count), links)
     adjacency[owner, 0, edges[0], edges[1]] = weights[0]
     adjacency[owner, 1, edges[1], edges[0]] = weights[1]
-    mask = torch.from_numpy(real.astype(np.float32))
-    return DenseGraphs(torch.from_numpy(padded), torch.from_numpy(adjacency), mask)
+    rest = (torch.from_numpy(part.astype(np.float32)) for part in (real, whole))
+    return DenseGraphs(torch.from_numpy(padded), torch.from_numpy(adjacency), *rest)
 
 
 def _rows(sizes: Tensor, index: Tensor) -> Tensor:

@@ -77,6 +77,7 @@ class DirectedStack(nn.Module):
         width: of the states.
         layers: number of layers.
         outputs: number of targets.
+        given: numbers of the whole graph that the readout sees beside the pooled state.
         pool: name in `POOLS`.
         dropout: probability.
         histograms: number of nodes of each in-degree and of each out-degree, read by PNA.
@@ -90,6 +91,7 @@ class DirectedStack(nn.Module):
         width: int,
         layers: int,
         outputs: int,
+        given: int = 0,
         pool: str,
         dropout: float,
         histograms: Sequence[Tensor],
@@ -102,7 +104,7 @@ class DirectedStack(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.pool = pool
-        self.readout = nn.Sequential(nn.Linear(width, width), nn.ReLU())
+        self.readout = nn.Sequential(nn.Linear(width + given, width), nn.ReLU())
         self.head = nn.Linear(width, outputs)
 
     def forward(self, graphs: SparseGraphs) -> Tensor:
@@ -113,7 +115,8 @@ class DirectedStack(nn.Module):
         for ahead, back, norm in zip(self.ahead, self.back, self.norms):
             both = (ahead(x, real) + back(x, real.flip(0))) / 2
             x = x + self.dropout(torch.relu(norm(both)))
-        return self.head(self.readout(POOLS[self.pool](x, owner, len(graphs))))
+        pooled = POOLS[self.pool](x, owner, len(graphs))
+        return self.head(self.readout(torch.cat([pooled, graphs.given], dim=1)))
 
 
 class PyGPredictor(GraphNetPredictor):
@@ -169,6 +172,7 @@ class PyGPredictor(GraphNetPredictor):
             width=self.hidden,
             layers=self.layers,
             outputs=num_targets,
+            given=len(self.scaler_.columns()),
             pool=self.pool,
             dropout=self.fit_settings().dropout,
             histograms=self.histograms_,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from graph2nn.cells import nb201_cell
 from graph2nn.relational import message_graph, ws_flex
+from predictors.bananas import BANANASPredictor
 from predictors.metrics import kendall_tau
+from predictors.neural.gcn import GCNPredictor
 from predictors.neural.message_passing import CONVOLUTIONS, POOLS, PyGPredictor
 
 
@@ -43,6 +46,18 @@ def test_pools_and_canonical_form(data, pool):
     ]  # nothing reaches node 1
     assert np.ptp(raw.predict(pair)) > 0
     assert np.ptp(model.predict(pair), axis=0) == pytest.approx([0, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [GCNPredictor, PyGPredictor, BANANASPredictor])
+def test_attributes_are_read(data, kind):
+    X, _ = data
+    rng = np.random.default_rng(1)
+    secret = rng.normal(size=40)
+    known = [replace(g, attributes={"zc_a": v}) for g, v in zip(X, secret)]
+    model = kind(attributes=("zc_*",), hidden=16, layers=1, epochs=40, lr=1e-2)
+    assert kendall_tau(secret, model.fit(known, secret).predict(known)) > 0.9
+    with pytest.raises(ValueError, match="no graph has an attribute like 'zc_b'"):
+        kind(attributes=("zc_b",)).fit(known, secret)
 
 
 def test_seed_decides(data):
