@@ -32,7 +32,75 @@ class ModelEntry:
     attributes: bool = False
 
 
-MODELS: dict[str, ModelEntry] = {}
+def _features(model: str, summary: str, **options: Any) -> ModelEntry:
+    return ModelEntry(
+        place="predictors.classical:FeaturePredictor",
+        summary=f"{summary} on graph features",
+        options={"model": model, **options},
+        attributes=True,
+    )
+
+
+_TART = "predictors.tart:TART"
+_GCN = "predictors.neural.gcn:GCNPredictor"
+_PYG = "predictors.neural.message_passing:PyGPredictor"
+_BANANAS = "predictors.bananas:BANANASPredictor"
+
+MODELS: dict[str, ModelEntry] = {
+    "ridge": ModelEntry(
+        place="predictors.baseline:LinearBaseline",
+        summary="ridge regression on one-hot operations (or counts): the linear baseline",
+        attributes=True,
+    ),
+    "gp-graph": _features("gp", "Gaussian process"),
+    "svr-graph": _features("svr", "support vector regression"),
+    "rf-graph": _features("rf", "random forest"),
+    "et-graph": _features("et", "extremely random trees"),
+    "xgb-graph": _features("xgb", "XGBoost (extra boost)"),
+    "lgbm-graph": _features("lgbm", "LightGBM (extra boost)"),
+    "stack": ModelEntry(
+        place="predictors.stacking:StackedEnsemble",
+        summary="stacked ensemble on graph features, weighted by cross-validation",
+        attributes=True,
+    ),
+    "tart": ModelEntry(place=_TART, summary="token transformer, pre-trained"),
+    "tart-scratch": ModelEntry(
+        place=_TART,
+        summary="token transformer without pre-training",
+        options={"encoder": "none"},
+    ),
+    "tart-published": ModelEntry(
+        place=_TART,
+        summary="token transformer, TART's published settings (its bugs left out)",
+        options={"preset": "published"},
+    ),
+    "gcn": ModelEntry(
+        place=_GCN, summary="bidirectional GCN, pairwise hinge", options={"preset": "hinge"}
+    ),
+    "neurpred": ModelEntry(
+        place=_GCN,
+        summary="the same GCN, NeurPred's published recipe",
+        options={"preset": "published"},
+    ),
+    "gin": ModelEntry(place=_PYG, summary="graph isomorphism network", options={"conv": "gin"}),
+    "gat": ModelEntry(place=_PYG, summary="graph attention network", options={"conv": "gat"}),
+    "pna": ModelEntry(
+        place=_PYG, summary="principal neighbourhood aggregation", options={"conv": "pna"}
+    ),
+    "bananas": ModelEntry(
+        place=_BANANAS, summary="ensemble of perceptrons on path encodings", attributes=True
+    ),
+    "bananas-published": ModelEntry(
+        place=_BANANAS,
+        summary="the same, BANANAS' published recipe",
+        options={"preset": "published"},
+        attributes=True,
+    ),
+    "ghn-svr": ModelEntry(
+        place="predictors.embeddings:GHNPredictor",
+        summary="SVR on GHN-2 embeddings (DeepNets-1M networks only)",
+    ),
+}
 """Names for `make_predictor` and the command lines."""
 
 

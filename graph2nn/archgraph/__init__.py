@@ -1,6 +1,7 @@
 """Graphs of networks: tracing any module, virtual edges, batching, conversion, drawing."""
 
 from graph2nn.archgraph.batch import GraphBatch
+from graph2nn.archgraph.canonical import canonical, canonical_key, isomorphic_variants
 from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
 from graph2nn.archgraph.drawing import draw
@@ -15,9 +16,12 @@ __all__ = [
     "ArchGraph",
     "Coverage",
     "GraphBatch",
+    "canonical",
+    "canonical_key",
     "coverage",
     "draw",
     "from_networkx",
+    "isomorphic_variants",
     "shape4d",
     "structural_hash",
     "to_networkx",
