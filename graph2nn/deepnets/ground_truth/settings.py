@@ -127,14 +127,14 @@ TABLES: dict[str, GroundTruthSettings] = {
     "deepnets_cifar10": GroundTruthSettings(
         name="deepnets_cifar10",
         images=ImageSettings(
-            dataset="cifar10", imsize=16, train=4000, val=1000, test=1000, noise=0.08, crop=True
+            dataset="cifar10", imsize=16, train=2000, val=500, test=500, noise=0.08
         ),
         recipe=Recipe(
-            epochs=4, batch_size=64, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
+            epochs=4, batch_size=32, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
-        train_networks=60,
-        test_networks=60,
-        repeated=20,
+        train_networks=100,
+        test_networks=100,
+        repeated=30,
         converged=30.0,
     ),
 }
