@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from archtokens.grammar.derivation import Choices, NotInLanguage, Picker
+from archtokens.grammar.isomorphism import canonical_config
 from archtokens.grammar.liveness import completable
 from archtokens.grammar.space import Space, symbols
 from archtokens.grammar.vocabulary import Vocabulary, vocabulary_file
@@ -151,6 +152,7 @@ class DeepNetsSpace(Space):
         self._cat, self._must_cat = symbols(v, "CAT", (True, False)), symbols(v, "CAT", (True,))
         ops = [op for op in _ORDERED_OPS if op in r.ops]
         self._ops = symbols(v, "OP", ops)
+        self._filler = "none" if "none" in ops else ops[0]
         self._passing = symbols(v, "OP", [op for op in ops if op != "none"])
         self._avg, self._must_avg = symbols(v, "AVG", (True, False)), symbols(v, "AVG", (True,))
         self._widths, self._fc_dims = symbols(v, "C", r.widths), symbols(v, "FCDIM", r.fc_dims)
@@ -259,7 +261,18 @@ class DeepNetsSpace(Space):
         return [*head, x.fc_layers, *bits, *edges, x.glob_avg, x.C, x.fc_dim]
 
     def canonical(self, x: NetConfig) -> NetConfig:
-        return x
+        """One form for networks that differ only in the numbering of steps, the order of sums,
+        operations that never run, and settings without effect: the classifier width of a linear
+        classifier; kernel, stem and pooling of a vision transformer.
+        """
+        self.answers(x)  # refuses what is not of the language
+        r = self.rules
+        inert: dict[str, Any] = {}
+        if x.fc_layers == 1:
+            inert["fc_dim"] = r.fc_dims[0]
+        if x.vit:
+            inert |= {"ks": r.kernels[0], "stem_type": r.stems[0], "stem_pool": False}
+        return canonical_config(x, min_steps=r.steps[0], filler=self._filler, **inert)
 
     def equal(self, x: NetConfig, y: NetConfig) -> bool:
         return x == y
