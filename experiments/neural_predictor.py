@@ -32,8 +32,7 @@ from predictors.benchmark import (
     run_benchmark,
     write_leaderboard,
 )
-
-OWN_TARGETS = ("clean", "corrupted", "speed", "convergence")
+from predictors.tables.own import PROPERTIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ class PredictorConfig:
 def trials(config: PredictorConfig) -> list[Trial]:
     """Every combination of target, number of networks, model and seed; the baseline is added."""
     table = read_table(config.table, data_dir=config.data_dir)
-    targets = config.target or (OWN_TARGETS if table.split is not None else (table.default,))
+    targets = config.target or (PROPERTIES if table.split is not None else (table.default,))
     sizes: tuple[int | None, ...] = config.train or ((None,) if table.split is not None else (400,))
     return [
         Trial(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from predictors.benchmark.protocol import Trial
 from predictors.registry import BASELINE, MODELS
+from predictors.tables.own import PROPERTIES
 
 __all__ = ["SUITES", "Suite", "suite_trials"]
 
@@ -109,14 +110,14 @@ SUITES: dict[str, Suite] = {
     "digits": Suite(
         summary="our DeepNets-1M networks trained on digits, own halves",
         table="deepnets_digits",
-        targets=("clean", "corrupted", "speed", "convergence"),
+        targets=PROPERTIES,
         train=(None,),
         models=(*_CLASSICAL, *_NEURAL),
     ),
     "cifar10": Suite(
         summary="our DeepNets-1M networks trained on CIFAR-10, own halves",
         table="deepnets_cifar10",
-        targets=("clean", "corrupted", "speed", "convergence"),
+        targets=PROPERTIES,
         train=(None,),
         models=(*_CLASSICAL, *_NEURAL),
     ),

@@ -64,9 +64,7 @@ def deepnets_published(folder: Path) -> Table:
     tau = kendall_tau(targets["val_acc"], tests)
     return Table(
         name="deepnets_published",
-        graphs=[
-            replace(g, attributes=_attributes(row), _cache={}) for g, row in zip(graphs, rows)
-        ],
+        graphs=[replace(g, attributes=_attributes(row), _cache={}) for g, row in zip(graphs, rows)],
         targets=targets,
         default="val_acc",
         minimise=frozenset({"time", "converge_time"}),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.reference import reference_folder
-from predictors.tables import deepnets, nasbench, nlp, relational
+from predictors.tables import deepnets, nasbench, nlp, own, relational
 from predictors.tables.table import Table
 
 __all__ = ["TABLES", "load_table", "read_table"]
@@ -21,11 +21,25 @@ __all__ = ["TABLES", "load_table", "read_table"]
 class _Source:
     """Where a table's files are, and who reads them."""
 
-    part: str
+    part: str  # of the reference data; empty for our own tables
     read: Callable[[Path], Table]
 
+    def folder(self) -> Path:
+        return reference_folder(self.part) if self.part else own.ground_truth_folder()
 
-_PUBLISHED = {
+    def hint(self) -> str:
+        if self.part:
+            return (
+                f"set GRAPH2NN_REFERENCE to the folder that holds data/{self.part}, or pass the "
+                "folder of the file as data_dir"
+            )
+        return (
+            "run from a clone of the repository, which has it in data/ground_truth, or make it: "
+            "python experiments/ground_truth.py generate --help"
+        )
+
+
+_SOURCES = {
     "nb201": _Source("predictors", nasbench.nb201),
     "nb201_latency": _Source("predictors", nasbench.nb201_latency),
     "nb201_9x": _Source("predictors", nasbench.nb201_9x),
@@ -36,10 +50,14 @@ _PUBLISHED = {
     "ec_nas": _Source("predictors", nasbench.ec_nas),
     "nb_nlp": _Source("predictors", nlp.nb_nlp),
     "relational": _Source("relational", relational.relational),
+    **{
+        name: _Source("", partial(own.own_table, name=name))
+        for name in ("deepnets_digits", "deepnets_cifar10")
+    },
     "deepnets_published": _Source("deepnets", deepnets.deepnets_published),
 }
 
-TABLES: tuple[str, ...] = tuple(_PUBLISHED)
+TABLES: tuple[str, ...] = tuple(_SOURCES)
 """Names of the tables."""
 
 
@@ -49,7 +67,7 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
     Args:
         name: one of `TABLES`.
         data_dir: folder with the table's files; by default the folder of reference data
-            (`GRAPH2NN_REFERENCE`).
+            (`GRAPH2NN_REFERENCE`) for published tables, `data/ground_truth` for our own.
 
     Raises:
         ValueError: an unknown name, or files that are missing (the message says how to get them)
@@ -61,24 +79,23 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
     """
     if name not in TABLES:
         raise ValueError(f"unknown table {name!r}; choose one of {', '.join(TABLES)}")
-    source = _PUBLISHED[name]
+    source = _SOURCES[name]
     try:
-        folder = Path(data_dir) if data_dir is not None else reference_folder(source.part)
+        folder = Path(data_dir) if data_dir is not None else source.folder()
     except ValueError as error:
         raise ValueError(f"the table {name} is not there: {error}") from None
     try:
         return _read(name, folder)
     except FileNotFoundError as error:
-        missing = Path(error.filename or folder).name
+        missing = Path(error.filename).name if error.filename else "file of it"
         raise ValueError(
-            f"the table {name} is not there: no {missing} in {folder}; set GRAPH2NN_REFERENCE to "
-            f"the folder that holds data/{source.part}, or pass the folder of the file as data_dir"
+            f"the table {name} is not there: no {missing} in {folder}; {source.hint()}"
         ) from None
 
 
 @lru_cache(maxsize=4)
 def _read(name: str, folder: Path) -> Table:
-    return _PUBLISHED[name].read(folder)
+    return _SOURCES[name].read(folder)
 
 
 def load_table(

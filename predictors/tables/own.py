@@ -1,0 +1,67 @@
+"""Our own tables: DeepNets-1M networks trained on small images, shipped with the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.deepnets.ground_truth import GroundTruth, read_ground_truth
+from predictors.tables.table import NoiseReference, Table
+
+__all__ = ["PROPERTIES", "ground_truth_folder", "ground_truth_table", "own_table"]
+
+PROPERTIES = ("val_acc", "val_acc_noise", "inference_time", "convergence_time")
+"""The four published properties (arXiv:2110.13100, section 5.2): accuracy on clean and on corrupted
+images (percent), milliseconds an image, and part of the epochs until convergence."""
+
+_LESS_IS_BETTER = ("inference_time", "convergence_time", "val_loss", "train_loss")
+_SHIPPED = Path(__file__).parents[2] / "data"
+
+
+def ground_truth_folder() -> Path:
+    """Where the tables are: `ground_truth` in `$GRAPH2NN_DATA`, in `./data` or in the repository's
+    `data`, the first that exists."""
+    named = os.environ.get("GRAPH2NN_DATA")
+    roots = [Path(named).expanduser()] if named else []
+    places = [root / "ground_truth" for root in (*roots, Path("data"), _SHIPPED)]
+    return next((place for place in places if place.is_dir()), places[0])
+
+
+def own_table(folder: Path, name: str) -> Table:
+    """The table `NAME.h5` of a folder.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is no table of trained networks.
+    """
+    return ground_truth_table(read_ground_truth(folder / f"{name}.h5"), name=name)
+
+
+def ground_truth_table(truth: GroundTruth, *, name: str) -> Table:
+    """Trained networks as a benchmark table: what is known without training becomes attributes, the
+    training half its own split, and the second training seed its noise reference."""
+    targets = {target: np.asarray(v, dtype=np.float64) for target, v in truth.targets.items()}
+    noise = {target: truth.noise(target) for target in targets}
+    minimise = [t for t in targets if t in _LESS_IS_BETTER or t.startswith("test_loss")]
+    return Table(
+        name=name,
+        graphs=truth.graphs(),
+        targets=targets,
+        default="val_acc",
+        minimise=frozenset(minimise),
+        split=truth.split == "train",
+        noise={
+            target: NoiseReference(tau=tau, meaning=_meaning(target))
+            for target, tau in noise.items()
+            if np.isfinite(tau)
+        },
+        source="our own, data/ground_truth/README.md",
+    )
+
+
+def _meaning(target: str) -> str:
+    if target == "inference_time":
+        return "one half of the measurements against the other"
+    return "one training seed against another"
