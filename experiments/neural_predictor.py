@@ -45,7 +45,8 @@ class PredictorConfig:
     model: tuple[str, ...] = option(
         ("tart", "gcn", "rf-graph", "gp-graph"), "-m", help="see --list"
     )
-    train: tuple[int, ...] = option((), "-n", help="networks; none for the table's own half")
+    train: tuple[int, ...] = option((), "-n", help="networks; none for 400, at most half")
+    own_split: bool = option(False, help="learn from the table's own training half instead")
     test: int | None = option(None, help="networks; none for the protocol's number")
     seeds: int = option(3, "-s", help="splits and models, numbered from 0")
     attributes: tuple[str, ...] = option((), "-a", help="patterns of zero-cost proxies to use")
@@ -67,7 +68,8 @@ def trials(config: PredictorConfig) -> list[Trial]:
     """Every combination of target, number of networks, model and seed; the baseline is added."""
     table = read_table(config.table, data_dir=config.data_dir)
     targets = config.target or (PROPERTIES if table.split is not None else (table.default,))
-    sizes: tuple[int | None, ...] = config.train or ((None,) if table.split is not None else (400,))
+    usual = min(400, len(table) // 2)
+    sizes = (None,) if config.own_split else config.train or (usual,)
     return [
         Trial(
             table=config.table,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import time
 from collections.abc import Iterable
@@ -52,8 +53,9 @@ def run_trial(
     done = time.perf_counter()
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
-        arrays = {"row": test, "truth": label[test], "predicted": predicted}
-        write_atomic(keep / prediction_file(trial), lambda file: np.savez(file, **arrays))
+        buffer = io.BytesIO()
+        np.savez(buffer, row=test, truth=label[test], predicted=predicted)
+        write_atomic(keep / prediction_file(trial), lambda file: file.write(buffer.getvalue()))
     sign = 1 if table.higher_is_better(trial.target) else -1
     return {
         **_key(trial),
