@@ -68,8 +68,8 @@ class ArchGrammar:
         >>> x = grammar.decode("[OP:conv_3x3][END]")
         >>> x.op_names()
         ['input', 'conv_3x3', 'output']
-        >>> grammar.to_string(x)
-        '[OP:conv_3x3][END]'
+        >>> grammar.to_string(x)    # the output reads none of the nodes that others read
+        '[OP:conv_3x3][END][0]'
     """
 
     def __init__(self, space: str | Space, *, canonical: bool = False, **rules: Any) -> None:
