@@ -10,13 +10,15 @@ __all__ = ["TARGETS", "TargetTransform"]
 TARGETS = ("rank", "standard", "none")
 """Kinds: ranks spread evenly over [-1, 1], mean 0 and deviation 1, or as they are."""
 
+_BEYOND = 0.05  # of the range of labels, how far predictions reach outside it
+
 
 class TargetTransform:
     """Maps targets to what a model is trained on, and predictions back to the units of y.
 
     Rank targets are 2 * rank / (N - 1) - 1, ties sharing their mean rank: far from normal
     accuracies (many good networks, a tail of bad ones) cost a squared loss most of its attention.
-    The way back is linear between the training labels and beyond them, and keeps the order.
+    The way back is linear between the training labels, stays near them beyond, and keeps the order.
 
     Args:
         kind: one of `TARGETS`.
@@ -66,8 +68,8 @@ def _knots(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _extended(values: np.ndarray, ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Piecewise linear through the knots; outside, on along the mean slope, so order stays."""
+    """Piecewise linear through the knots; outside it keeps the order but stays near the labels:
+    what a rank beyond the best means in accuracy, the training labels do not say."""
     out = np.interp(values, ranks, labels)
-    slope = (labels[-1] - labels[0]) / (ranks[-1] - ranks[0])
-    out += slope * (np.minimum(values - ranks[0], 0) + np.maximum(values - ranks[-1], 0))
-    return out
+    below, above = np.minimum(values - ranks[0], 0), np.maximum(values - ranks[-1], 0)
+    return out + _BEYOND * (labels[-1] - labels[0]) * (np.expm1(below) - np.expm1(-above))
