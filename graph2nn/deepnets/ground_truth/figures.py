@@ -100,6 +100,7 @@ def _curves(truth: GroundTruth) -> Any:
         for row, color in zip(rows, colors):
             axis.plot(truth.curves[name][0, row], color=color, lw=0.9)
         axis.set(xlabel="epoch", ylabel=label)
+        axis.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

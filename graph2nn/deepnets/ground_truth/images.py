@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ def load_sets(settings: ImageSettings, data_dir: str | Path | None = None) -> Im
     chosen = _draw(rest, settings.train + settings.val, settings.seed)
     val = replace(chosen.subset(torch.arange(settings.train, len(chosen))), split="val")
     test = _draw(test, settings.test, settings.seed)
-    how = {"noise": settings.noise, "seed": settings.seed}
+    how: dict[str, Any] = {"noise": settings.noise, "seed": settings.seed}
     return ImageSets(
         train=replace(chosen.subset(torch.arange(settings.train)), split="train"),
         val=val,
