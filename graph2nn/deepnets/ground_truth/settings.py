@@ -133,9 +133,9 @@ TABLES: dict[str, GroundTruthSettings] = {
         recipe=Recipe(
             epochs=4, batch_size=32, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
-        train_networks=100,
-        test_networks=100,
-        repeated=30,
+        train_networks=50,
+        test_networks=50,
+        repeated=20,
         converged=30.0,
     ),
 }
