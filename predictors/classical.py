@@ -79,10 +79,11 @@ class FeaturePredictor(ArchPredictor):
         found = [regressor.predict(table) for regressor in self.regressors_]
         mean = np.mean([values for values, _ in found], axis=0)
         spread = np.var([values for values, _ in found], axis=0)
-        if all(std is not None for _, std in found):
-            spread = spread + np.mean([std**2 for _, std in found], axis=0)
-        elif self.bags == 1:
+        known = [std**2 for _, std in found if std is not None]
+        if not known and self.bags == 1:
             return self.transform_.inverse(mean), None
+        if known:
+            spread = spread + np.mean(known, axis=0)
         return self.transform_.inverse(mean), self.transform_.inverse_std(mean, np.sqrt(spread))
 
 

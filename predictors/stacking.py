@@ -31,8 +31,22 @@ def standard_members(
         attributes: patterns of graph attributes for all of them.
         boost: include XGBoost and LightGBM (the extra `boost`).
     """
-    kinds = ("gp", "et", "svr", *(("xgb", "lgbm") if boost else ("rf",)))
-    return [(kind, FeaturePredictor(kind, attributes=attributes)) for kind in kinds]
+    settings: list[tuple[str, str, int]] = [
+        ("gp", "rank", 1),
+        ("et", "rank", 1),
+        ("svr", "rank", 1),
+    ]
+    if boost:
+        settings += [("xgb", "rank", 3), ("xgb", "standard", 3), ("lgbm", "rank", 3)]
+    else:
+        settings += [("rf", "rank", 1), ("rf", "standard", 1)]
+    return [
+        (
+            f"{kind} {target}",
+            FeaturePredictor(kind, attributes=attributes, target=target, bags=bags),
+        )
+        for kind, target, bags in settings
+    ]
 
 
 class StackedEnsemble(ArchPredictor):
@@ -57,7 +71,7 @@ class StackedEnsemble(ArchPredictor):
 
     Example:
         >>> model = StackedEnsemble().fit(X[:100], y[:100])            # doctest: +SKIP
-        >>> model.member_scores_["gp"], model.weights_                  # doctest: +SKIP
+        >>> model.member_scores_["gp rank"], model.weights_                  # doctest: +SKIP
     """
 
     def __init__(
