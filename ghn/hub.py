@@ -70,7 +70,8 @@ def resolve(name: str) -> Path:
 
 def available() -> list[str]:
     """Names that `from_pretrained` knows: shipped ones, then ppuda's and GHN-3's published ones."""
-    return list({**_manifest(), **_PUBLISHED})
+    shipped = [name for name, entry in _manifest().items() if entry.get("kind", "ghn") == "ghn"]
+    return list(dict.fromkeys((*shipped, *_PUBLISHED)))
 
 
 def GHN1(dataset: str = "imagenet") -> GHN:

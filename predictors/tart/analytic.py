@@ -7,20 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from predictors.features.blocks import BLOCKS, Columns, Space
-from predictors.features.padded import Padded, padded_batches, vocabulary
-from predictors.tart.signal import signal_block
+from predictors.features import GraphFeatures
+from predictors.features.padded import padded_batches
+from predictors.features.space import space_of
+from predictors.features.undirected import is_relational
+from predictors.tart.signal import SIGNAL_FEATURES, signal_block
 
 __all__ = ["analytic_targets"]
+
+_BLOCKS = ("counts", "graf", "paths", "live", "merge", "flow", "stages", "depth", "shapes")
+_CUT = 4.0
 
 
 def analytic_targets(graphs: Sequence[ArchGraph]) -> tuple[list[str], np.ndarray]:
     """Numbers of graphs of one space that follow from the graph alone, each standardised.
 
-    Operation counts and sizes, the shortest and longest path over sets of operations, statistics
-    over all paths (the blocks `counts`, `graf`, `paths` of `predictors.features`), how signals
-    pass (`signal_block`), and the logarithm of the number of parameters where graphs carry shapes.
-    Columns that do not vary are left out; values are cut at 4 deviations.
+    Operation counts and sizes, the shortest and longest paths over sets of operations, statistics
+    over all paths, degrees and merges, shapes of parameters where there are any (blocks of
+    `GraphFeatures`), and how signals pass (`signal_block`). Of relational graphs, the block
+    `relational`. Columns that do not vary are left out; values are cut at 4 deviations.
 
     Args:
         graphs: of one space, in the form that the model reads (canonical, or as they are).
@@ -31,32 +36,22 @@ def analytic_targets(graphs: Sequence[ArchGraph]) -> tuple[list[str], np.ndarray
     Shapes:
         (N, K) float32.
     """
-    ops = vocabulary(graphs)
-    space = Space(ops=ops, stages=tuple(sorted({int(c) for g in graphs for c in set(g.cell)})))
-    names: list[str] = []
-    table: np.ndarray | None = None
-    for rows, batch in padded_batches(graphs, ops):
-        names, columns = _columns(batch, space)
-        if table is None:
-            table = np.zeros((len(graphs), columns.shape[1]))
-        table[rows] = columns
-    assert table is not None
-    sizes = np.log1p([graph.num_params() for graph in graphs])
-    names, table = [*names, "log parameters"], np.column_stack([table, sizes])
+    relational = is_relational(graphs[0])
+    features = GraphFeatures(blocks=("relational",) if relational else _BLOCKS)
+    table = features.fit_transform(list(graphs))
+    names = features.get_feature_names_out().tolist()
+    if not relational:
+        names += [f"signal: {name}" for name in SIGNAL_FEATURES]
+        table = np.concatenate([table, _signals(graphs)], axis=1)
     deviation = table.std(0)
     kept = deviation > 1e-6
     scaled = (table[:, kept] - table.mean(0)[kept]) / deviation[kept]
-    return [n for n, k in zip(names, kept) if k], np.clip(scaled, -4, 4).astype(np.float32)
+    return [n for n, k in zip(names, kept) if k], np.clip(scaled, -_CUT, _CUT).astype(np.float32)
 
 
-def _columns(batch: Padded, space: Space) -> Columns:
-    names: list[str] = []
-    parts = []
-    for name, block in (*((n, BLOCKS[n]) for n in _BLOCKS), ("signal", signal_block)):
-        found, columns = block(batch, space)
-        names += [f"{name}: {column}" for column in found]
-        parts.append(columns)
-    return names, np.concatenate(parts, axis=1)
-
-
-_BLOCKS = ("counts", "graf", "paths", "stages")
+def _signals(graphs: Sequence[ArchGraph]) -> np.ndarray:
+    space = space_of(graphs)
+    table = np.zeros((len(graphs), len(SIGNAL_FEATURES)))
+    for rows, batch in padded_batches(graphs, space.ops):
+        table[rows] = signal_block(batch, space)[1]
+    return table

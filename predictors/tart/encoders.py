@@ -15,7 +15,7 @@ __all__ = ["SHIPPED", "find_encoder"]
 SHIPPED = "tart-cells"
 """Name of the shipped encoder in the manifest of checkpoints."""
 
-_QUICK = 3000  # optimiser steps of a pre-training on the training graphs, at most
+_QUICK = 2_000_000  # nodes seen in a pre-training on the training graphs, about
 
 
 def find_encoder(
@@ -46,7 +46,7 @@ def find_encoder(
         if shipped is not None and _covers(shipped, graphs):
             return shipped
     if choice in ("auto", "fit"):
-        return pretrain(graphs, settings=_quick(len(graphs)), seed=seed, progress=progress)
+        return pretrain(graphs, settings=_quick(graphs), seed=seed, progress=progress)
     return PretrainedEncoder.load(choice)
 
 
@@ -56,10 +56,9 @@ def _covers(encoder: PretrainedEncoder, graphs: Sequence[ArchGraph]) -> bool:
     return {op for graph in graphs for op in set(graph.op_names())} <= known
 
 
-def _quick(count: int) -> PretrainSettings:
-    size = 32
-    steps = max(1, count // size)
-    return PretrainSettings(epochs=max(2, min(100, _QUICK // steps)), batch_size=size)
+def _quick(graphs: Sequence[ArchGraph]) -> PretrainSettings:
+    nodes = sum(graph.num_nodes for graph in graphs)
+    return PretrainSettings(epochs=max(3, min(100, _QUICK // nodes)), batch_size=32)
 
 
 @lru_cache(maxsize=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from predictors.features.blocks import Columns, Space
 from predictors.features.padded import Padded
+from predictors.features.space import Columns, Space
 
 __all__ = ["SIGNAL_FEATURES", "signal_block"]
 
@@ -56,7 +56,7 @@ def signal_block(batch: Padded, space: Space) -> Columns:
     def kind(names: tuple[str, ...]) -> np.ndarray:
         return space.member(batch, [[op for op in names if op in space.ops]])[..., 0] & live
 
-    live = space.live(batch)
+    live = batch.live((batch.op >= 0) & ~space.zeros(batch))
     wide, narrow, pools = kind(_WIDE), kind(_NARROW), kind(_MEAN_POOLS)
     resets = wide | narrow | kind(_RESET)
     steps = np.stack([wide | narrow, wide | pools | kind(_MAX_POOLS), pools, wide], axis=1)

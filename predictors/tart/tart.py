@@ -58,7 +58,14 @@ class TART(NeuralPredictor):
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "modern": {"epochs": 100, "batch_size": 32, "loss": "hinge", "weight_decay": 1e-2},
+        "modern": {"epochs": 60, "batch_size": 32, "lr": 3e-4, "weight_decay": 1e-2},
+        "scratch": {
+            "encoder": "none",
+            "epochs": 100,
+            "batch_size": 32,
+            "loss": "hinge",
+            "weight_decay": 1e-2,
+        },
         "published": {
             "encoder": "none",
             "form": "raw",

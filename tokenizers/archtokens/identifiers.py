@@ -94,14 +94,13 @@ def identify(
 def orthogonal_identifiers(nodes: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Orthogonal random features: rows of a random orthogonal matrix.
 
-    Rows are exactly orthonormal up to `width` nodes; of more nodes, the first `width` columns of
-    an orthogonal matrix, with rows brought to length 1, as in TokenGT (arXiv:2207.02505, section
-    2.1). Haar-distributed, because columns are scaled by the signs of R. Shapes: (nodes, width).
+    Rows are exactly orthonormal up to `width` nodes. Of more nodes, they are rows of the first
+    `width` columns of an orthogonal matrix, brought to length 1, as in TokenGT (arXiv:2207.02505,
+    section 2.1). Haar-distributed: columns are scaled by the signs of R. Shapes: (nodes, width).
     """
-    size = max(nodes, width)
-    q, r = np.linalg.qr(rng.standard_normal((size, min(size, max(nodes, width)))))
+    q, r = np.linalg.qr(rng.standard_normal((max(nodes, width), min(nodes, width))))
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    rows = q[:nodes, :width]
+    rows = q if nodes > width else q.T
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.maximum(length, 1e-12)).astype(np.float32)
 
