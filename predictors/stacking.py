@@ -97,6 +97,7 @@ class StackedEnsemble(ArchPredictor):
         if members is None:
             members = standard_members(self.attributes)
         self.transform_ = TargetTransform("rank").fit(targets)
+        self.range_ = targets.min(0), targets.max(0)
         self.names_ = [name for name, _ in members]
         fresh = [_seeded(member, self.seed) for _, member in members]
         if self.combine == "mean":
@@ -142,24 +143,22 @@ class StackedEnsemble(ArchPredictor):
         """Predictions on the scale of ranks; beyond the training labels, on along the mean slope,
         so that no two different predictions become one. Shapes: (M, T) -> (M, T)."""
         inside = self.transform_.transform(values)
-        low, high = self.transform_.inverse(
-            np.full((2, 1), [[-1.0], [1.0]]) * np.ones_like(values[0])
-        )
+        low, high = self.range_
         beyond = np.minimum(values - low, 0) + np.maximum(values - high, 0)
         return inside + 2 / (high - low) * beyond
 
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
         weights = [w for w, member in zip(self.weights_, self.fitted_) if member is not None]
         moments = [member._moments(graphs) for member in self.fitted_ if member is not None]
+        if len(moments) == 1:
+            return moments[0]
         share = np.stack(weights)[:, None] / np.sum(weights, axis=0)  # (M, 1, T)
         ranks = np.stack([self._ranks(mean) for mean, _ in moments])
         mean = (share * ranks).sum(0)
         return self.transform_.inverse(mean), self._spread(moments, share)
 
-    def _spread(self, moments: list, share: np.ndarray) -> np.ndarray | None:
+    def _spread(self, moments: list, share: np.ndarray) -> np.ndarray:
         """Deviation of the mixture of the members; those without a deviation add their mean."""
-        if len(moments) == 1:
-            return moments[0][1]
         means = np.stack([mean for mean, _ in moments])
         own = np.stack([np.zeros_like(mean) if std is None else std for mean, std in moments])
         centre = (share * means).sum(0)
