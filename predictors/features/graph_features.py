@@ -29,6 +29,7 @@ from predictors.features.living import (
 )
 from predictors.features.padded import ENDS, Padded, padded_batches
 from predictors.features.shapes import shapes_columns
+from predictors.features.signal import signal_block
 from predictors.features.space import Columns, Space, space_of
 from predictors.features.undirected import RELATIONAL_OP, is_relational, relational_columns
 
@@ -46,13 +47,24 @@ _DAG: dict[str, Callable[[Padded, Space], Columns]] = {
     "pairs": pairs_block,
     "stages": stages_block,
     "depth": depth_block,
+    "signal": signal_block,
 }
 
 BLOCKS: tuple[str, ...] = (*_DAG, "shapes", "relational")
 """Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
 parameters, and of undirected relational graphs."""
 
-STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational")
+STANDARD_BLOCKS = (
+    "paths",
+    "live",
+    "merge",
+    "flow",
+    "stages",
+    "depth",
+    "signal",
+    "shapes",
+    "relational",
+)
 """The default: all that does not depend on how a graph was written down."""
 
 
