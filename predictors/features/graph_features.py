@@ -54,17 +54,7 @@ BLOCKS: tuple[str, ...] = (*_DAG, "shapes", "relational")
 """Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
 parameters, and of undirected relational graphs."""
 
-STANDARD_BLOCKS = (
-    "paths",
-    "live",
-    "merge",
-    "flow",
-    "stages",
-    "depth",
-    "signal",
-    "shapes",
-    "relational",
-)
+STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational")
 """The default: all that does not depend on how a graph was written down."""
 
 

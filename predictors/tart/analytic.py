@@ -9,9 +9,9 @@ import numpy as np
 from graph2nn.archgraph import ArchGraph
 from predictors.features import GraphFeatures
 from predictors.features.padded import padded_batches
+from predictors.features.signal import SIGNAL_FEATURES, signal_block
 from predictors.features.space import space_of
 from predictors.features.undirected import is_relational
-from predictors.tart.signal import SIGNAL_FEATURES, signal_block
 
 __all__ = ["analytic_targets"]
 
