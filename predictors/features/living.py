@@ -18,6 +18,7 @@ __all__ = [
     "depth_block",
     "flow_block",
     "live_block",
+    "living",
     "merge_block",
     "pairs_block",
     "paths_block",
@@ -47,6 +48,13 @@ class Living:
         self.first, self.last = batch.start & self.keep, batch.end & self.keep
 
 
+def living(batch: Padded, space: Space) -> Living:
+    """The living part, found once for all blocks."""
+    if "living" not in batch.memory:
+        batch.memory["living"] = Living(batch, space)
+    return batch.memory["living"]
+
+
 def paths_block(batch: Padded, space: Space) -> Columns:
     """For each set of operations, the least, the largest and the mean number of its nodes on a live
     path, and the number of live paths that use no others (log2).
@@ -55,7 +63,7 @@ def paths_block(batch: Padded, space: Space) -> Columns:
     """
     subsets = op_subsets(space.active)
     inside = space.member(batch, subsets)
-    live = batch.live((batch.op >= 0) & ~space.zeros(batch))[..., None]
+    live = living(batch, space).live[..., None]
     found = path_statistics(batch, live, inside.astype(float))
     only = path_statistics(batch, live & (inside | batch.ends[..., None]), inside.astype(float))
     there = found.count > 0
@@ -73,7 +81,7 @@ def flow_block(batch: Padded, space: Space) -> Columns:
     """Size of the output (log2) when every node adds its inputs, and the nodes of a set of
     operations double or halve their sum."""
     subsets = op_subsets(space.working)
-    live = batch.live((batch.op >= 0) & ~space.zeros(batch))[..., None]
+    live = living(batch, space).live[..., None]
     inside = space.member(batch, subsets)
     gains = [live * np.where(inside, gain, 1.0) for gain in (2.0, 0.5)]
     gain = np.concatenate(gains, axis=2)
@@ -91,7 +99,7 @@ def flow_block(batch: Padded, space: Space) -> Columns:
 def live_block(batch: Padded, space: Space) -> Columns:
     """Sizes of the living graph; per operation, its number, how many nodes of it the input feeds
     and the output reads before and after contraction, and its largest degrees."""
-    part = Living(batch, space)
+    part = living(batch, space)
     singles = [(op,) for op in space.active]
     each = space.member(batch, singles) & part.live[..., None]
     incoming, outgoing = part.edges.sum(1), part.edges.sum(2)
@@ -129,7 +137,7 @@ def merge_block(batch: Padded, space: Space) -> Columns:
     NAS-Bench-101 divides the channels of a cell among the branches that its output joins, so that
     width goes with 1 / branches and parameters with its square.
     """
-    part = Living(batch, space)
+    part = living(batch, space)
     incoming, outgoing = part.edges.sum(1), part.edges.sum(2)
     level = _levels(part.edges)
     size = np.maximum(part.real.sum(1), 1)
@@ -156,7 +164,7 @@ def merge_block(batch: Padded, space: Space) -> Columns:
 
 def pairs_block(batch: Padded, space: Space) -> Columns:
     """Numbers of edges of the living graph from one operation to another, ends included."""
-    part = Living(batch, space)
+    part = living(batch, space)
     codes = [*(space.ops.index(op) for op in space.working), len(space.ops), len(space.ops) + 1]
     kinds = [*space.working, *ENDS]
     each = np.stack([(batch.op == code) & part.keep for code in codes], axis=2).astype(float)
@@ -184,8 +192,8 @@ def depth_block(batch: Padded, space: Space) -> Columns:
 
 
 def _numbers(batch: Padded, space: Space, place: np.ndarray, values, label: str) -> Columns:
-    live = batch.live((batch.op >= 0) & ~space.zeros(batch))
-    each = space.member(batch, [(op,) for op in space.active]) & live[..., None]
+    each = space.member(batch, [(op,) for op in space.active])
+    each = each & living(batch, space).live[..., None]
     columns = [(each & (place == value)[..., None]).sum(1) for value in values]
     names = [f"{label} {value} {op}" for value in values for op in space.active]
     return names, np.concatenate(columns, axis=1).astype(float)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Padded:
         start, end: where paths may begin and end.
         cell: stage or cell of each node.
         ends: nodes whose operation is one of `ENDS`; they lie on every path and count nowhere.
+        memory: what several blocks of features share.
 
     Shapes:
         adjacency (B, n, n) bool, all others (B, n).
@@ -38,6 +40,7 @@ class Padded:
     end: np.ndarray
     cell: np.ndarray
     ends: np.ndarray
+    memory: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.op)
