@@ -55,22 +55,24 @@ class GraphNetPredictor(NeuralPredictor):
         super()._learn(graphs)
         blocks = self.setting("node_features", "auto")
         blocks = useful_features(graphs) if blocks == "auto" else tuple(blocks)
-        self.features_ = NodeFeatures(self.ops_, blocks)
+        self.features_ = NodeFeatures(self.ops_, blocks).fit(self._forms(graphs))
         alike = len({op for graph in graphs for op in graph.op_names()}) == 1
         self.undirected_ = bool(self.setting("undirected", alike))
         self.scaler_ = AttributeScaler(self.attributes).fit(graphs)
 
     def _prepare(self, graphs: list[ArchGraph]) -> DenseGraphs | SparseGraphs:
-        given = self.scaler_.transform(graphs)
-        if self.setting("canonical", False):
-            graphs = [canonical(graph) for graph in graphs]
         return stack_graphs(
-            graphs,
+            self._forms(graphs),
             self.features_,
             virtual=self.setting("virtual_edges", 1),
             undirected=self.undirected_,
             dense=self.DENSE,
-            given=given,
+            given=self.scaler_.transform(graphs),
+        )
+
+    def _forms(self, graphs: list[ArchGraph]) -> list[ArchGraph]:
+        return (
+            [canonical(graph) for graph in graphs] if self.setting("canonical", False) else graphs
         )
 
     def _select(self, data: Any, index: Tensor) -> DenseGraphs | SparseGraphs:

@@ -110,6 +110,9 @@ def test_node_features():
     assert useful_features([ring]) == ("degree", "walks")
     walks = NodeFeatures(("node",), ("walks",))(ring)
     assert np.allclose(walks[:, 1:], np.tile([0, 0.5] * 4, (4, 1)))
+    scaled = NodeFeatures(graph.ops, ("stage", "depth")).fit([graph])(graph)
+    assert np.allclose(scaled[:, -3:].mean(0), 0, atol=1e-6)
+    assert np.allclose(scaled[:, -3:].std(0), 1, atol=1e-6)
     with pytest.raises(ValueError, match="node_features: expected names of shape, .* got 'colour'"):
         NodeFeatures(("node",), ("colour",))
 
