@@ -23,7 +23,7 @@ from graph2nn.cells.encodings import (
     tnb101_cell,
 )
 
-__all__ = ["SPACES", "cell_code", "enumerate_space", "mutate_cell", "sample_cells"]
+__all__ = ["SPACES", "cell_code", "cell_of", "enumerate_space", "mutate_cell", "sample_cells"]
 
 SPACES: tuple[str, ...] = ("nb201", "tnb101_micro", "nas_bench_macro", "nb101")
 """Names of the spaces: 15 625, 4 096, 6 561 networks, and 423 624 of NAS-Bench-101."""
@@ -142,6 +142,15 @@ def cell_code(space: str, graph: ArchGraph) -> tuple[int, ...]:
             f"{found.length} operations out of {', '.join(found.ops)}, got {', '.join(body)}"
         )
     return tuple(found.ops.index(body[place]) for place in found.order)
+
+
+def cell_of(space: str, code: Sequence[int]) -> ArchGraph:
+    """The network of a code; what `cell_code` undoes.
+
+    Raises:
+        ValueError: NAS-Bench-101, an unknown space, or no code of the space.
+    """
+    return _code_space(space, "make a cell from the code of").decode(code)
 
 
 def _code_space(space: str, purpose: str) -> _CodeSpace:

@@ -15,6 +15,7 @@ from graph2nn.cells import cell_graph, nb101_cell, nb201_cell
 from graph2nn.cells.sampling import (
     SPACES,
     cell_code,
+    cell_of,
     enumerate_space,
     mutate_cell,
     sample_cells,
@@ -73,6 +74,9 @@ def test_a_mutation_changes_one_operation(space: str) -> None:
 
 def test_codes_come_back() -> None:
     assert cell_code("nb201", nb201_cell([0, 1, 2, 3, 4, 0])) == (0, 1, 2, 3, 4, 0)
+    for space in SPACES[:3]:
+        for graph in sample_cells(space, 5, 0):
+            assert cell_of(space, cell_code(space, graph)).name == graph.name
 
 
 def test_bad_input() -> None:

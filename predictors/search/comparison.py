@@ -1,0 +1,221 @@
+"""Strategies side by side: on a complete table, and by training networks for real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.training import write_atomic
+from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
+from predictors.search.loop import Evaluate, best_so_far, run_search
+from predictors.search.spaces import CellSpace, SearchSpace
+from predictors.search.strategies import Evaluated, GuidedSearch, Strategy
+from predictors.search.training import TrainedNetworks
+from predictors.tables import read_table
+
+__all__ = ["Comparison", "compare", "compare_on_table", "compare_trained"]
+
+_STEPS = (10, 20, 50, 100, 150, 200, 300, 500, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What strategies found with the same budget.
+
+    Args:
+        histories: by strategy, all evaluations of each seed.
+        report: Markdown.
+        figures: files.
+    """
+
+    histories: Mapping[str, list[list[Evaluated]]]
+    report: str
+    figures: Sequence[Path]
+
+
+def compare(
+    space: SearchSpace,
+    strategies: Mapping[str, Strategy],
+    evaluate: Evaluate,
+    folder: str | Path,
+    *,
+    budget: int,
+    batch: Mapping[str, int],
+    seeds: int,
+    progress: bool = True,
+) -> dict[str, list[list[Evaluated]]]:
+    """Searches with every strategy and seed; goes on with what the folder holds.
+
+    Args:
+        strategies: by name.
+        folder: a run folder for each search is made in it.
+        budget: evaluations of a search.
+        batch: networks a strategy proposes at a time.
+        seeds: searches of each strategy.
+
+    Raises:
+        ValueError: see `run_search`.
+    """
+    return {
+        name: [
+            run_search(
+                space,
+                strategy,
+                evaluate,
+                budget=budget,
+                batch=batch[name],
+                seed=seed,
+                folder=Path(folder) / f"{name}_{seed}",
+                progress=progress,
+            )
+            for seed in range(seeds)
+        ]
+        for name, strategy in strategies.items()
+    }
+
+
+def compare_on_table(
+    table: str,
+    strategies: Mapping[str, Strategy],
+    folder: str | Path,
+    *,
+    target: str | None = None,
+    budget: int = 150,
+    batch: int = 8,
+    seeds: int = 10,
+    data_dir: str | None = None,
+    progress: bool = True,
+) -> Comparison:
+    """Simulates searches on a complete table, where evaluating a network is looking it up.
+
+    Regret is the distance of the best network so far from the best one of the table, in units of
+    the target. Looking up costs nothing, so only guides, which have to be fitted, propose batches.
+
+    Args:
+        table: one of a space that `CellSpace` knows.
+        target: label; None for the table's own.
+        batch: networks that a guide proposes at a time.
+
+    Raises:
+        ValueError: a table that is not there or that does not hold a whole space.
+    """
+    found, space = read_table(table, data_dir=data_dir), CellSpace(table)
+    sign = 1 if found.higher_is_better(target) else -1
+    labels = found.label(target)
+    values = {space.word(found.graphs[k]): sign * labels[k] for k in found.rows(target)}
+    sizes = {name: batch if isinstance(s, GuidedSearch) else 1 for name, s in strategies.items()}
+    histories = compare(
+        space,
+        strategies,
+        lambda words: [values[word] for word in words],
+        folder,
+        budget=budget,
+        batch=sizes,
+        seeds=seeds,
+        progress=progress,
+    )
+    best = max(values.values())
+    regret = {
+        name: np.stack([best - best_so_far(history) for history in searches])
+        for name, searches in histories.items()
+    }
+    name = target or found.default
+    figure = draw_progress(regret, Path(folder) / "regret.png", ylabel=f"regret in {name}, {table}")
+    report = _regret_report(regret, f"{table}, {name}: regret, mean ± standard error of {seeds}")
+    return _written(Path(folder), Comparison(histories=histories, report=report, figures=[figure]))
+
+
+def compare_trained(
+    space: SearchSpace,
+    strategies: Mapping[str, Strategy],
+    trained: TrainedNetworks,
+    folder: str | Path,
+    *,
+    budget: int = 32,
+    batch: int = 8,
+    seeds: int = 1,
+    final: int = 3,
+    final_seeds: Sequence[int] = (1, 2),
+    progress: bool = True,
+) -> Comparison:
+    """Searches by training networks, then trains the best of each search again and tests them.
+
+    The best networks are those of the highest validation accuracy in the search; the final seeds
+    are others than that of the search, so that luck does not count.
+
+    Args:
+        final: best networks of each search.
+        final_seeds: of their further training.
+
+    Raises:
+        ValueError: see `run_search`.
+    """
+    histories = compare(
+        space,
+        strategies,
+        trained,
+        folder,
+        budget=budget,
+        batch=dict.fromkeys(strategies, batch),
+        seeds=seeds,
+        progress=progress,
+    )
+    rows = [
+        f"| strategy | mean of {budget} | best | test accuracy of the best {final}, new seeds |",
+        "|---|---|---|---|",
+    ]
+    for name, searches in histories.items():
+        values = np.array([[one.value for one in history] for history in searches])
+        best = np.mean([best_so_far(history)[-1] for history in searches])
+        test = _tested(trained, searches, final, final_seeds)
+        rows.append(f"| {name} | {np.nanmean(values):.2f} | {best:.2f} | {test} |")
+    label = "validation accuracy, %"
+    curves = {n: np.stack([best_so_far(h) for h in found]) for n, found in histories.items()}
+    every = {n: [one for history in found for one in history] for n, found in histories.items()}
+    figures = [
+        draw_progress(curves, Path(folder) / "progress.png", ylabel=f"best {label}"),
+        draw_evaluated(every, Path(folder) / "networks.png", label=label),
+    ]
+    report = "\n".join(rows) + "\n"
+    return _written(Path(folder), Comparison(histories=histories, report=report, figures=figures))
+
+
+def _tested(
+    trained: TrainedNetworks,
+    searches: Sequence[Sequence[Evaluated]],
+    count: int,
+    seeds: Sequence[int],
+) -> str:
+    """Mean and standard error over networks of the mean test accuracy over seeds."""
+    ranked = [sorted(h, key=lambda one: -np.nan_to_num(one.value, nan=-np.inf)) for h in searches]
+    words = [one.word for history in ranked for one in history[:count]]
+    if not words or not seeds:
+        return "-"
+    finals = [[run["final"]["test_acc"] for run in trained.results(words, s)] for s in seeds]
+    accuracy = np.nanmean(np.array(finals, dtype=np.float64), axis=0)
+    mean, error = mean_and_error(accuracy[:, None])
+    return f"{mean[0]:.2f} ± {error[0]:.2f}"
+
+
+def _regret_report(regret: Mapping[str, np.ndarray], title: str) -> str:
+    length = next(iter(regret.values())).shape[1]
+    steps = [n for n in _STEPS if n < length] + [length]
+    rows = [
+        title,
+        "",
+        f"| networks evaluated | {' | '.join(map(str, steps))} |",
+        f"|---|{'---|' * len(steps)}",
+    ]
+    for name, curves in regret.items():
+        mean, error = mean_and_error(curves)
+        cells = [f"{mean[n - 1]:.3f} ± {error[n - 1]:.3f}" for n in steps]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _written(folder: Path, comparison: Comparison) -> Comparison:
+    write_atomic(folder / "report.md", lambda file: file.write(comparison.report.encode()))
+    return comparison

@@ -1,0 +1,88 @@
+"""Figures of searches: best so far against evaluations, and what was expected against found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from predictors.search.strategies import Evaluated
+
+__all__ = ["draw_evaluated", "draw_progress", "mean_and_error"]
+
+# Okabe and Ito's colours, which the colour-blind tell apart
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over seeds and its standard error, NaN for one seed. Shapes: (S, N) -> (N,), (N,)."""
+    count = len(values)
+    spread = values.std(0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
+    return values.mean(0), spread / np.sqrt(count)
+
+
+def draw_progress(
+    curves: Mapping[str, np.ndarray], path: str | Path, *, ylabel: str, log: bool = False
+) -> Path:
+    """Lines with a band of one standard error, one a strategy.
+
+    Args:
+        curves: a value after each evaluation, for every seed.
+        ylabel: of the values.
+        log: logarithmic axis.
+
+    Shapes:
+        curves (S, N).
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, values), colour in zip(curves.items(), _COLOURS):
+        mean, error = mean_and_error(values)
+        steps = np.arange(1, len(mean) + 1)
+        axes.plot(steps, mean, label=name, color=colour)
+        if len(values) > 1:
+            axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, lw=0)
+    if log:
+        axes.set_yscale("log")
+    axes.set_xlabel("networks evaluated")
+    axes.set_ylabel(ylabel)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
+    return Path(path)
+
+
+def draw_evaluated(
+    histories: Mapping[str, Sequence[Evaluated]], path: str | Path, *, label: str
+) -> Path:
+    """All values of each search in order, and found against expected where there was a guide.
+
+    Args:
+        label: of the values.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (name, history), colour in zip(histories.items(), _COLOURS):
+        left.plot(
+            range(1, len(history) + 1), [e.value for e in history], "o", ms=4, color=colour,
+            label=name,
+        )  # fmt: skip
+        guided = [e for e in history if e.predicted is not None]
+        if guided:
+            right.plot(
+                [e.predicted for e in guided], [e.value for e in guided], "o", ms=4, color=colour,
+                label=name,
+            )  # fmt: skip
+    left.set_xlabel("networks evaluated")
+    right.set_xlabel(f"predicted {label}")
+    for axes in (left, right):
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+    left.legend()
+    figure.savefig(path, dpi=150)
+    return Path(path)

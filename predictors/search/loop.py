@@ -1,0 +1,103 @@
+"""`run_search`: propose, evaluate, remember, until the budget is used up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from tqdm import tqdm
+
+from graph2nn.training import RunFolder
+from predictors.search.spaces import SearchSpace
+from predictors.search.strategies import Evaluated, Strategy
+
+__all__ = ["Evaluate", "best_so_far", "run_search"]
+
+Evaluate: TypeAlias = Callable[[list[str]], Sequence[float]]
+
+
+def run_search(
+    space: SearchSpace,
+    strategy: Strategy,
+    evaluate: Evaluate,
+    *,
+    budget: int,
+    batch: int = 1,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    progress: bool = True,
+) -> list[Evaluated]:
+    """Searches a space within a budget of evaluations.
+
+    Args:
+        space: what is searched.
+        strategy: what is evaluated next.
+        evaluate: words to values, larger is better, NaN for networks that diverged. It sees one
+            batch at a time.
+        budget: evaluations.
+        batch: networks proposed at a time.
+        seed: of proposals. The chance in a batch depends on the seed and its number only.
+        folder: of the run; the same call goes on with a run that was stopped, and gives what the
+            whole run would have given. None keeps nothing.
+        progress: show a bar.
+
+    Returns:
+        All evaluations, in order.
+
+    Raises:
+        ValueError: budget or batch below 1, a folder of another search, or values that do not fit.
+    """
+    if budget < 1 or batch < 1:
+        raise ValueError(f"budget, batch: expected at least 1, got {budget} and {batch}")
+    run, history = None, list[Evaluated]()
+    if folder is not None:
+        config = {"space": space.name, "seed": seed, "batch": batch, **strategy.settings()}
+        run = RunFolder(folder, config, resume=True)
+        history = _stored(run, batch)[:budget]
+    with tqdm(total=budget, initial=len(history), unit="network", disable=not progress) as bar:
+        while len(history) < budget:
+            step = len(history) // batch
+            rng = np.random.default_rng([seed, step])
+            proposed = strategy.propose(space, history, batch, rng)[: budget - len(history)]
+            values = [float(v) for v in evaluate([word for word, _ in proposed])]
+            if len(values) != len(proposed):
+                raise ValueError(
+                    f"evaluate: expected {len(proposed)} values, one a word, got {len(values)}"
+                )
+            found = [
+                Evaluated(word=word, value=value, predicted=expected, step=step)
+                for (word, expected), value in zip(proposed, values)
+            ]
+            for one in found:
+                if run is not None:
+                    run.log(step, word=one.word, value=one.value, predicted=one.predicted)
+            history += found
+            bar.update(len(found))
+            bar.set_postfix(best=f"{best_so_far(history)[-1]:.4g}", refresh=False)
+    return history
+
+
+def best_so_far(history: Sequence[Evaluated]) -> np.ndarray:
+    """The best value after each evaluation; NaN before the first finite one. Shapes: (N,)."""
+    values = np.array([one.value for one in history], dtype=np.float64)
+    best = np.fmax.accumulate(np.where(np.isfinite(values), values, -np.inf))
+    return np.where(np.isfinite(best), best, np.nan)
+
+
+def _stored(run: RunFolder, batch: int) -> list[Evaluated]:
+    """The evaluations of a folder, without a last batch that is not whole."""
+    rows = run.metrics()
+    whole = len(rows) // batch
+    run.rewind(whole - 1)
+    return [
+        Evaluated(
+            word=row["word"],
+            value=math.nan if row["value"] is None else row["value"],
+            predicted=row["predicted"],
+            step=row["step"],
+        )
+        for row in rows[: whole * batch]
+    ]

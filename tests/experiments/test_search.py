@@ -1,0 +1,77 @@
+"""`experiments/search.py`: a small search that trains, and wrong flags."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from graph2nn.deepnets.ground_truth import GroundTruthSettings, ImageSettings
+from graph2nn.training import Recipe
+from predictors.search import GuidedSearch
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "search.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("search_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def test_a_small_search(
+    script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    tiny = GroundTruthSettings(
+        name="tiny",
+        images=ImageSettings(train=64, val=50, test=50),
+        recipe=Recipe(epochs=1, batch_size=32, test_batch_size=50, precise_bn=0),
+    )
+    monkeypatch.setattr(script, "find_table", lambda name: tiny)
+    monkeypatch.setattr(script, "small_enough", lambda graph: graph.num_params() < 30000)
+    flags = ["--no-known", "-n", "3", "-b", "2", "--final", "1", "-m", "ridge", "-o", str(tmp_path)]
+    script.main([*flags, "--strategy", "random", "guided"])
+    first = capsys.readouterr().out
+    assert "| random | " in first and "| guided | " in first and "wrote" in first
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "guided_0", "random_0", "networks", "report.md", "progress.png", "networks.png"
+    }  # fmt: skip
+    trained = len(list((tmp_path / "networks").iterdir()))
+    script.main([*flags, "--strategy", "random", "guided"])  # all there already
+    assert capsys.readouterr().out == first
+    assert len(list((tmp_path / "networks").iterdir())) == trained
+
+
+def test_the_guide_starts_from_the_shipped_table(script) -> None:
+    found = script.strategies(script.SearchConfig(strategy=("guided",)))["guided"]
+    assert isinstance(found, GuidedSearch) and len(found.known[0]) >= 300
+    on_table = script.strategies(script.SearchConfig(table="nb201"))["guided"]
+    assert len(on_table.known[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["-m", "oracle"], "unknown model 'oracle'"),
+        (["-n", "0"], "--budget: expected at least 1, got 0"),
+        (["--final", "-1"], "--final: expected at least 0"),
+    ],
+)
+def test_wrong_flags(script, flags: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        script.main(flags)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "message"), [("nb101", "unknown table 'nb101'"), ("mnist", "unknown table 'mnist'")]
+)
+def test_unknown_tables(script, table: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        script.main(["--table", table])
