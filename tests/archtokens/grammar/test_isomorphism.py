@@ -66,12 +66,12 @@ def test_equal_graphs_have_one_string() -> None:
     grammar = ArchGrammar("deepnets", canonical=True, steps=(1, 3), **rules)
     strings: dict[str, set[str]] = {}
     written = set()
-    for x in plain.sample(1500, seed=2):
+    for x in plain.sample(700, seed=2):
         key = f"{x.C_mult}{x.preproc}{x.glob_avg}{x.genotype.normal_concat}{x.n_cells}"
         key += canonical_key(build_graph(x))
         strings.setdefault(key, set()).add(grammar.to_string(x))
         written.add(plain.to_string(x))
-    assert len(strings) < 0.9 * len(written)
+    assert len(strings) < 0.95 * len(written)
     assert all(len(same) == 1 for same in strings.values())
 
 

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from archtokens.grammar import ArchGrammar
 from graph2nn.deepnets import build_graph
 
+Case = tuple[str, dict[str, Any], tuple[int, int], dict[str, Any], tuple[int, int]]
 # space, rules, lengths of the strings, options of the module, image: channels and side
-CASES: list[tuple[str, dict[str, Any], tuple[int, int], dict[str, Any], tuple[int, int]]] = [
+CASES: list[Case] = [
     ("deepnets", {"cells": (4, 8), "widths": (8,), "fc_dims": (32,)}, (80, 80), {}, (3, 32)),
     (
         "deepnets",
@@ -26,11 +27,18 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, int], dict[str, Any], tuple[in
         {},
         (1, 8),
     ),
+    (
+        "deepnets",
+        {"widths": (8,), "fc_dims": (32,), "imsize": 16, "norms": ("bnorm",)},
+        (0, 250),
+        {},
+        (3, 16),
+    ),
     ("dag", {}, (0, 60), {"channels": 8}, (3, 8)),
     ("dag", {"stages": 3}, (0, 60), {"channels": 8}, (3, 16)),
     ("relational", {}, (0, 300), {"imsize": 8, "dim": 128, "dim_first": 128}, (3, 8)),
 ]
-IDS = ["deepnets", "deepnets-small", "dag", "dag-stages", "relational"]
+IDS = ["deepnets", "deepnets-small", "deepnets-full", "dag", "dag-stages", "relational"]
 
 
 def _run(
@@ -49,31 +57,22 @@ def _run(
         assert images.grad is not None, x
 
 
-@pytest.mark.parametrize("space, rules, length, options, image", CASES, ids=IDS)
-def test_decoded_networks_run(
-    space: str,
-    rules: dict[str, Any],
-    length: tuple[int, int],
-    options: dict[str, Any],
-    image: tuple[int, int],
-) -> None:
+def _decoded(case: Case, count: int, seed: int) -> None:
+    space, rules, length, options, image = case
     grammar = ArchGrammar(space, **rules)
-    strings = grammar.random_strings(20, seed=1, length=length)
+    strings = grammar.random_strings(count, seed, length=length)
     _run(grammar, map(grammar.decode, strings), options, image)
+
+
+@pytest.mark.parametrize("case, count", list(zip(CASES, (20, 20, 10, 500, 100, 150))), ids=IDS)
+def test_decoded_networks_run(case: Case, count: int) -> None:
+    _decoded(case, count, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space, rules, length, options, image", CASES, ids=IDS)
-def test_500_decoded_networks_run(
-    space: str,
-    rules: dict[str, Any],
-    length: tuple[int, int],
-    options: dict[str, Any],
-    image: tuple[int, int],
-) -> None:
-    grammar = ArchGrammar(space, **rules)
-    strings = grammar.random_strings(500, seed=2, length=length)
-    _run(grammar, map(grammar.decode, strings), options, image)
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_500_decoded_networks_run(case: Case) -> None:
+    _decoded(case, 500, seed=2)
 
 
 def test_graphs_of_decoded_networks_carry_the_module_parameters() -> None:
