@@ -219,13 +219,14 @@ def test_nothing_is_trained_twice(made, monkeypatch) -> None:
         "graph2nn.deepnets.ground_truth.making.inference_times",
         lambda configs, rounds, **how: np.ones((rounds, len(configs))),
     )
-    again = generate(SETTINGS, path.with_name("again.h5"), folder=folder, **QUIET)
+    other = path.with_name("again.h5")
+    assert_same(generate(SETTINGS, other, folder=folder, **QUIET), truth)
     assert seen == []
-    assert_same(again, truth)
-    more = generate(
-        replace(SETTINGS, train_networks=3), path.with_name("more.h5"), folder=folder, **QUIET
-    )
+    add_attributes(other, {"zc_snip": [1, 2, 3, 4]})
+    more = generate(replace(SETTINGS, train_networks=3), other, folder=folder, **QUIET)
     assert seen == ["val2"] and more.names == ("val0", "val1", "val2", "test0", "test1")
+    kept = more.attributes["zc_snip"]
+    np.testing.assert_array_equal(kept, [1, 2, np.nan, 3, 4])
     with pytest.raises(ValueError, match="run with other settings: recipe"):
         train_all(replace(SETTINGS, recipe=replace(SETTINGS.recipe, lr=0.1)), folder, **QUIET)
 

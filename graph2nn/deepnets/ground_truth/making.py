@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def generate(
     """Trains the networks of a table, measures their inference and writes the table.
 
     The same call goes on with a run that was stopped. Inference is timed when all training is done,
-    once for the whole table (`inference_times`); keep the machine quiet meanwhile.
+    once for the whole table (`inference_times`); keep the machine quiet meanwhile. Attributes
+    (`add_attributes`) of an older table at `path` are kept, NaN for networks that it has not.
 
     Args:
         settings: of the table.
@@ -61,7 +62,7 @@ def generate(
     train_all(settings, place, progress=progress, **how)
     entries = draw_networks(settings)
     timing = _timed(place, entries, settings, progress)
-    truth = _collect(settings, entries, place, timing)
+    truth = _with_attributes_of(path, _collect(settings, entries, place, timing))
     write_ground_truth(truth, path)
     return truth
 
@@ -200,6 +201,18 @@ def _collect(
         seconds=np.array(seconds, np.float32),
         timing=timing[:, order].astype(np.float32),
     )
+
+
+def _with_attributes_of(path: str | Path, truth: GroundTruth) -> GroundTruth:
+    if not Path(path).is_file():
+        return truth
+    old = read_ground_truth(path)
+    rows = {key: row for row, key in enumerate(old.keys)}
+    kept = {
+        name: np.array([values[rows[key]] if key in rows else np.nan for key in truth.keys])
+        for name, values in old.attributes.items()
+    }
+    return replace(truth, attributes=kept)
 
 
 def _code(run: Result | None) -> int:
