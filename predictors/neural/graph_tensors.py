@@ -180,6 +180,18 @@ def stack_graphs(
     if not dense:
         parts = (np.concatenate(x), edges, weights, nodes, links, whole.astype(np.float32))
         return SparseGraphs(*(torch.from_numpy(part) for part in parts))
+    return _padded(x, edges, weights, links, whole)
+
+
+def _padded(
+    x: list[np.ndarray],
+    edges: np.ndarray,
+    weights: np.ndarray,
+    links: np.ndarray,
+    whole: np.ndarray,
+) -> DenseGraphs:
+    """Joined edges and weights as matrices of the size of the largest graph."""
+    nodes = np.array([len(rows) for rows in x])
     count, n = len(x), int(nodes.max())
     real = np.arange(n) < nodes[:, None]
     padded = np.zeros((count, n, x[0].shape[1]), dtype=np.float32)

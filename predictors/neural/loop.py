@@ -119,45 +119,56 @@ def train_module(
     """
     generator = torch.Generator().manual_seed(seed)
     size = min(settings.batch_size, count)
-    drop = settings.drop_last
-    steps = count // size if drop else math.ceil(count / size)
-    optimizer = make_optimizer(
-        module.parameters(),
-        settings.optimizer,
-        lr=settings.lr,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-    schedule = Schedule(
-        name=settings.schedule,
-        epochs=settings.epochs,
-        steps_per_epoch=steps,
-        per_step=True,
-        ramp=settings.warmup,
-        ramp_start=0.0 if settings.warmup else 1.0,
-    )
-    best = _Best(module, settings.patience)
+    steps = count // size if settings.drop_last else math.ceil(count / size)
+    stepper, best = _Stepper(module, settings, steps), _Best(module, settings.patience)
     history: list[float] = []
     name = progress if isinstance(progress, str) else type(module).__name__
-    for epoch in tqdm(range(settings.epochs), desc=name, disable=not progress, leave=False):
+    for _ in tqdm(range(settings.epochs), desc=name, disable=not progress, leave=False):
         module.train()
         order = torch.randperm(count, generator=generator)
-        total = torch.zeros(())
+        values = []
         for step in range(steps):
-            set_learning_rate(optimizer, schedule(epoch * steps + step + bool(settings.warmup)))
             value = loss(order[step * size : (step + 1) * size], generator)
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            if settings.clip:
-                clip_gradients(module.parameters(), settings.clip)
-            optimizer.step()
-            total = total + value.detach().cpu()
-        history.append(float(total) / steps)
+            stepper.step(value)
+            values.append(value.detach())
+        history.append(float(torch.stack(values).mean()))
         if score is not None and best.stop(score):
             break
     best.restore()
     module.eval()
     return history
+
+
+class _Stepper:
+    """Optimiser, schedule and clipping of one training."""
+
+    def __init__(self, module: nn.Module, settings: FitSettings, steps: int) -> None:
+        self.parameters, self.clip, self.taken = list(module.parameters()), settings.clip, 0
+        self.optimizer = make_optimizer(
+            self.parameters,
+            settings.optimizer,
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.offset = bool(settings.warmup)  # the first step of a ramp from 0 would do nothing
+        self.schedule = Schedule(
+            name=settings.schedule,
+            epochs=settings.epochs,
+            steps_per_epoch=steps,
+            per_step=True,
+            ramp=settings.warmup,
+            ramp_start=0.0 if settings.warmup else 1.0,
+        )
+
+    def step(self, loss: Tensor) -> None:
+        set_learning_rate(self.optimizer, self.schedule(self.taken + self.offset))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.clip:
+            clip_gradients(self.parameters, self.clip)
+        self.optimizer.step()
+        self.taken += 1
 
 
 class _Best:
