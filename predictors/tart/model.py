@@ -119,29 +119,29 @@ class TokenTransformer(nn.Module):
 
 
 class DistanceBias(nn.Module):
-    """A number a head for each directed distance from token i to j, and one from j to i.
+    """A number a head for each directed distance from token i to j, or from j to i.
 
-    No path (or one longer than the cutoff) is a distance of its own, and so is a special token.
-    Shapes: -> (B, heads, L, L).
+    In a DAG there is a path one way at most, so one table holds both: rows of the distances along
+    and against edges, of a token with itself, of no path (or one beyond the cutoff), and of special
+    tokens. Shapes: -> (B, heads, L, L).
     """
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.cutoff = settings.cutoff
-        self.along = nn.Embedding(self.cutoff + 3, settings.heads)
-        self.against = nn.Embedding(self.cutoff + 3, settings.heads)
-        for table in (self.along, self.against):
-            nn.init.normal_(table.weight, std=0.1)
+        self.table = nn.Embedding(2 * self.cutoff + 5, settings.heads)
+        nn.init.normal_(self.table.weight, std=0.1)
 
     def forward(self, tokens: TokenBatch) -> Tensor:
-        along, against = tokens.token_distances()
+        ways = self.cutoff + 1
+        along, against = (
+            torch.where(way > self.cutoff, -1, way) for way in tokens.token_distances()
+        )
+        row = torch.where(along >= 0, along, torch.where(against >= 0, ways + against, 2 * ways))
+        row = row.masked_fill((along == 0) & (against == 0), 2 * ways + 1)
         special = tokens.kind == SPECIAL
-        either = special[:, :, None] | special[:, None, :]
-        total = 0
-        for table, distance in ((self.along, along), (self.against, against)):
-            row = torch.where(distance > self.cutoff, -1, distance) + 1
-            total = total + table(row.masked_fill(either, self.cutoff + 2))
-        return total.permute(0, 3, 1, 2)
+        row = row.masked_fill(special[:, :, None] | special[:, None, :], 2 * ways + 2)
+        return self.table(row).permute(0, 3, 1, 2)
 
 
 class _Block(nn.Module):
