@@ -54,7 +54,11 @@ class SearchConfig:
     table: str | None = option(None, "-t", help="nb201, tnb101_micro, nas_bench_macro; none trains")
     target: str | None = option(None, help="of the table; none for its own")
     strategy: tuple[str, ...] = option(STRATEGIES, help="which to compare", choices=STRATEGIES)
-    predictor: str = option("svr-graph", "-m", help="the guide; see neural_predictor.py --list")
+    predictor: str | None = option(
+        None,
+        "-m",
+        help="the guide, see neural_predictor.py --list; none for svr-graph, or gp-graph",
+    )
     acquisition: str = option("mean", help="thompson explores", choices=("mean", "thompson"))
     budget: int | None = option(None, "-n", help="networks a search; none for 150, or 32 trained")
     batch: int = option(8, "-b", help="networks between two fits of the guide")
@@ -68,7 +72,7 @@ class SearchConfig:
     out: str | None = option(None, "-o", help="run folder; none for runs/search_WHAT")
 
     def __post_init__(self) -> None:
-        if self.predictor not in MODELS:
+        if self.predictor not in (None, *MODELS):
             known = ", ".join(MODELS)
             raise ValueError(f"unknown model {self.predictor!r}; choose from {known}")
         if not self.strategy:
@@ -92,7 +96,7 @@ def strategies(config: SearchConfig) -> dict[str, Strategy]:
         "random": RandomSearch(),
         "evolution": RegularisedEvolution(**SMALL_POPULATION if trains else {}),
         "guided": GuidedSearch(
-            predictor=config.predictor,
+            predictor=config.predictor or ("gp-graph" if trains else "svr-graph"),
             acquisition=config.acquisition,
             crossover=0.3 if trains else 0.0,
             initial=config.batch if trains else 20,
