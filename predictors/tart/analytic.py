@@ -8,14 +8,22 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from predictors.features import GraphFeatures
-from predictors.features.padded import padded_batches
-from predictors.features.signal import SIGNAL_FEATURES, signal_block
-from predictors.features.space import space_of
 from predictors.features.undirected import is_relational
 
 __all__ = ["analytic_targets"]
 
-_BLOCKS = ("counts", "graf", "paths", "live", "merge", "flow", "stages", "depth", "shapes")
+_BLOCKS = (
+    "counts",
+    "graf",
+    "paths",
+    "live",
+    "merge",
+    "flow",
+    "stages",
+    "depth",
+    "shapes",
+    "signal",
+)
 _CUT = 4.0
 
 
@@ -23,9 +31,9 @@ def analytic_targets(graphs: Sequence[ArchGraph]) -> tuple[list[str], np.ndarray
     """Numbers of graphs of one space that follow from the graph alone, each standardised.
 
     Operation counts and sizes, the shortest and longest paths over sets of operations, statistics
-    over all paths, degrees and merges, shapes of parameters where there are any (blocks of
-    `GraphFeatures`), and how signals pass (`signal_block`). Of relational graphs, the block
-    `relational`. Columns that do not vary are left out; values are cut at 4 deviations.
+    over all paths, degrees and merges, shapes of parameters where there are any, and how signals
+    pass: blocks of `GraphFeatures`, and of relational graphs the block `relational`. Columns that
+    do not vary are left out; values are cut at 4 deviations.
 
     Args:
         graphs: of one space, in the form that the model reads (canonical, or as they are).
@@ -39,19 +47,8 @@ def analytic_targets(graphs: Sequence[ArchGraph]) -> tuple[list[str], np.ndarray
     relational = is_relational(graphs[0])
     features = GraphFeatures(blocks=("relational",) if relational else _BLOCKS)
     table = features.fit_transform(list(graphs))
-    names = features.get_feature_names_out().tolist()
-    if not relational:
-        names += [f"signal: {name}" for name in SIGNAL_FEATURES]
-        table = np.concatenate([table, _signals(graphs)], axis=1)
+    names = features.get_feature_names_out()
     deviation = table.std(0)
     kept = deviation > 1e-6
     scaled = (table[:, kept] - table.mean(0)[kept]) / deviation[kept]
-    return [n for n, k in zip(names, kept) if k], np.clip(scaled, -_CUT, _CUT).astype(np.float32)
-
-
-def _signals(graphs: Sequence[ArchGraph]) -> np.ndarray:
-    space = space_of(graphs)
-    table = np.zeros((len(graphs), len(SIGNAL_FEATURES)))
-    for rows, batch in padded_batches(graphs, space.ops):
-        table[rows] = signal_block(batch, space)[1]
-    return table
+    return names[kept].tolist(), np.clip(scaled, -_CUT, _CUT).astype(np.float32)
