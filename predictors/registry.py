@@ -77,6 +77,11 @@ MODELS: dict[str, ModelEntry] = {
     "gcn": ModelEntry(
         place=_GCN, summary="bidirectional GCN, pairwise hinge", options={"preset": "hinge"}
     ),
+    "gcn-canonical": ModelEntry(
+        place=_GCN,
+        summary="the same on canonical graphs",
+        options={"preset": "canonical"},
+    ),
     "neurpred": ModelEntry(
         place=_GCN,
         summary="the same GCN, NeurPred's published recipe",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from predictors.benchmark.protocol import Trial
+from predictors.benchmark.protocol import TRAIN_SIZES, Trial
 from predictors.registry import BASELINE, MODELS
 from predictors.tables.own import PROPERTIES
 
 __all__ = ["SUITES", "Suite", "suite_trials"]
 
-_CLASSICAL = ("gp-graph", "svr-graph", "rf-graph", "xgb-graph", "stack")
-_NEURAL = ("neurpred", "gcn", "tart")
+_CLASSICAL = ("gp-graph", "svr-graph", "rf-graph", "xgb-graph")
 _TNB_TASKS = (
     *("autoencoder", "class_object", "class_scene", "jigsaw", "normal", "room_layout"),
     "segmentsemantic",
@@ -52,15 +51,29 @@ SUITES: dict[str, Suite] = {
         summary="NAS-Bench-201, CIFAR-10 validation accuracy, all 15 625",
         table="nb201",
         targets=("c10_val",),
-        train=(32, 78, 100, 156, 172, 400, 781),
-        models=(*_CLASSICAL, *_NEURAL),
+        train=TRAIN_SIZES,
+        models=_CLASSICAL,
+    ),
+    "nb201-best": Suite(
+        summary="the same at fewer sizes: the ensemble, the token transformer, the tuned GCN",
+        table="nb201",
+        targets=("c10_val",),
+        train=(100, 400, 781),
+        models=("stack", "tart", "gcn"),
+    ),
+    "nb201-neural": Suite(
+        summary="the same at two sizes: further neural predictors",
+        table="nb201",
+        targets=("c10_val",),
+        train=(100, 400),
+        models=("neurpred", "gcn-canonical", "tart-scratch", "gin", "bananas"),
     ),
     "nb201-datasets": Suite(
         summary="NAS-Bench-201, CIFAR-100 and ImageNet16-120",
         table="nb201",
         targets=("c100_val", "in16_val"),
         train=(100, 400),
-        models=(*_CLASSICAL, "gcn", "tart"),
+        models=("gp-graph", "xgb-graph", "stack", "tart"),
     ),
     "nb201-proxies": Suite(
         summary="NAS-Bench-201, valid networks, with 13 zero-cost proxies",
@@ -68,8 +81,8 @@ SUITES: dict[str, Suite] = {
         subset="valid",
         attributes=("zc_*",),
         targets=("c10_val",),
-        train=(32, 100, 400),
-        models=_CLASSICAL,
+        train=(100, 400),
+        models=(*_CLASSICAL, "stack"),
     ),
     "nb201-costs": Suite(
         summary="NAS-Bench-201, valid networks, latency and energy",
@@ -77,21 +90,21 @@ SUITES: dict[str, Suite] = {
         subset="valid",
         targets=_COSTS,
         train=(100, 400),
-        models=("rf-graph", "stack"),
+        models=("rf-graph", "gp-graph"),
     ),
     "nb101": Suite(
         summary="NAS-Bench-101, 500 cells",
         table="nb101_500",
         targets=("val_accuracy",),
         train=(100, 400),
-        models=(*_CLASSICAL, "gcn", "tart"),
+        models=(*_CLASSICAL, "stack", "tart"),
     ),
     "tnb101": Suite(
         summary="TransNAS-Bench-101 micro, seven tasks",
         table="tnb101_micro",
         targets=_TNB_TASKS,
         train=(100, 400),
-        models=("svr-graph", "rf-graph", "stack", "tart"),
+        models=("svr-graph", "rf-graph", "stack"),
     ),
     "macro": Suite(
         summary="NAS-Bench-Macro, mean of three runs",
@@ -111,15 +124,15 @@ SUITES: dict[str, Suite] = {
         summary="our DeepNets-1M networks trained on digits",
         table="deepnets_digits",
         targets=PROPERTIES,
-        train=(78, 160),
-        models=(*_CLASSICAL, *_NEURAL, "ghn-svr"),
+        train=(160,),
+        models=(*_CLASSICAL, "stack", "gcn", "tart", "ghn-svr"),
     ),
     "cifar10": Suite(
         summary="our DeepNets-1M networks trained on CIFAR-10",
         table="deepnets_cifar10",
         targets=PROPERTIES,
-        train=(100,),
-        models=(*_CLASSICAL, *_NEURAL),
+        train=(60,),
+        models=(*_CLASSICAL, "stack", "gcn"),
     ),
 }
 """By the name that the command line uses."""

@@ -24,7 +24,17 @@ from predictors.metrics import kendall_tau
 
 QUICK: dict[str, Any] = {"epochs": 3}
 NEURAL = [
-    *("tart", "tart-scratch", "tart-published", "gcn", "neurpred", "gin", "gat", "pna"),
+    *(
+        "tart",
+        "tart-scratch",
+        "tart-published",
+        "gcn",
+        "gcn-canonical",
+        "neurpred",
+        "gin",
+        "gat",
+        "pna",
+    ),
     *("bananas", "bananas-published"),
 ]
 READS_CELLS = [name for name in MODELS if name != "ghn-svr"]
