@@ -128,7 +128,7 @@ class TART(NeuralPredictor):
 
     def _tokenizer(self) -> GraphTokenizer:
         kind = self.identifiers
-        changes = {} if kind is None else {"identifiers": kind}
+        changes: dict[str, Any] = {} if kind is None else {"identifiers": kind}
         if self.setting("bias", "distance") != "none":
             changes["cutoff"] = ModelSettings().cutoff
         return GraphTokenizer.preset(self.setting("tokens", "dag-nodes"), ops=self.ops_, **changes)
@@ -182,8 +182,8 @@ class TART(NeuralPredictor):
             sizes = {name: value for name, value in given.items() if value is not None}
             encoder = new_model(self.tokenizer_, ModelSettings(dropout=dropout, **sizes))
         else:
-            sizes = replace(self.encoder_.model.settings, dropout=dropout)
-            encoder = new_model(self.tokenizer_, sizes)
+            same = replace(self.encoder_.model.settings, dropout=dropout)
+            encoder = new_model(self.tokenizer_, same)
             encoder.load_state_dict(self.encoder_.model.state_dict())
         return _Regressor(encoder, num_targets)
 

@@ -115,8 +115,8 @@ class TokenBatch:
         return along, along.transpose(1, 2)
 
     def _each(self, change: Any) -> TokenBatch:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return TokenBatch(**{k: None if v is None else change(v) for k, v in values.items()})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: change(v) for k, v in values.items() if v is not None})
 
     def _cut(self, length: int, nodes: int) -> TokenBatch:
         names = ("token", "kind", "u", "v", "identifiers", "features")

@@ -126,7 +126,7 @@ class GraphTokenizer:
         """
         kind, half = self.settings.identifiers, self.identifier_width // 2
         if kind == "laplacian":
-            signs = generator.choice(np.float32([-1, 1]), size=(len(tokens), 1, half))
+            signs = generator.choice([-1.0, 1.0], size=(len(tokens), 1, half)).astype(np.float32)
             both = torch.from_numpy(np.concatenate([signs, signs], axis=2))
             flipped = tokens.identifiers * both.to(tokens.identifiers.device)
             return replace(tokens, identifiers=flipped)
