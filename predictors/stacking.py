@@ -30,20 +30,16 @@ def standard_members(
 
     Args:
         attributes: patterns of graph attributes for all of them.
-        boost: include XGBoost and LightGBM (the extra `boost`) instead of random forests; None does
-            so where both are installed. All measured figures are with them.
+        boost: include XGBoost and LightGBM (the extra `boost`) instead of extremely random trees;
+            None does so where both are installed. All measured figures are with them.
     """
     if boost is None:
         boost = all(find_spec(package) is not None for package in ("xgboost", "lightgbm"))
-    settings: list[tuple[str, str, int]] = [
-        ("gp", "rank", 1),
-        ("et", "rank", 1),
-        ("svr", "rank", 1),
-    ]
+    settings = [("gp", "rank", 1), ("svr", "rank", 1), ("rf", "standard", 1)]
     if boost:
-        settings += [("xgb", "rank", 3), ("xgb", "standard", 3), ("lgbm", "rank", 3)]
+        settings += [("xgb", "standard", 3), ("lgbm", "rank", 3)]
     else:
-        settings += [("rf", "rank", 1), ("rf", "standard", 1)]
+        settings += [("et", "standard", 1)]
     return [
         (
             f"{kind} {target}",
