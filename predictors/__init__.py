@@ -1,18 +1,23 @@
 """From the graph of a network to its accuracy and other properties: scikit-learn estimators."""
 
+from typing import TYPE_CHECKING, Any
+
 from predictors.bananas import BANANASPredictor
 from predictors.base import ArchPredictor
 from predictors.baseline import LinearBaseline
 from predictors.classical import FeaturePredictor
+from predictors.curves import CurvePredictor
 from predictors.embeddings import GHNEmbedding, GHNPredictor
 from predictors.features import GraphFeatures
 from predictors.multispace import MultiSpacePredictor
 from predictors.neural.gcn import GCNPredictor
-from predictors.neural.message_passing import PyGPredictor
 from predictors.registry import BASELINE, MODELS, make_predictor
 from predictors.stacking import StackedEnsemble
 from predictors.tables import TABLES, Table, load_table, read_table
 from predictors.tart import TART
+
+if TYPE_CHECKING:
+    from predictors.neural.message_passing import PyGPredictor
 
 __all__ = [
     "BASELINE",
@@ -21,6 +26,7 @@ __all__ = [
     "TART",
     "ArchPredictor",
     "BANANASPredictor",
+    "CurvePredictor",
     "FeaturePredictor",
     "GCNPredictor",
     "GHNEmbedding",
@@ -35,3 +41,12 @@ __all__ = [
     "make_predictor",
     "read_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`PyGPredictor` on first use: PyTorch Geometric takes seconds to import."""
+    if name == "PyGPredictor":
+        from predictors.neural.message_passing import PyGPredictor
+
+        return PyGPredictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -75,22 +75,34 @@ MODELS: dict[str, ModelEntry] = {
         options={"preset": "published"},
     ),
     "gcn": ModelEntry(
-        place=_GCN, summary="bidirectional GCN, pairwise hinge", options={"preset": "hinge"}
-    ),
-    "gcn-canonical": ModelEntry(
         place=_GCN,
-        summary="the same on canonical graphs",
+        summary="bidirectional GCN on canonical graphs, pairwise hinge",
         options={"preset": "canonical"},
+        attributes=True,
+    ),
+    "gcn-raw": ModelEntry(
+        place=_GCN,
+        summary="the same on graphs as given",
+        options={"preset": "hinge"},
+        attributes=True,
     ),
     "neurpred": ModelEntry(
         place=_GCN,
         summary="the same GCN, NeurPred's published recipe",
         options={"preset": "published"},
+        attributes=True,
     ),
-    "gin": ModelEntry(place=_PYG, summary="graph isomorphism network", options={"conv": "gin"}),
-    "gat": ModelEntry(place=_PYG, summary="graph attention network", options={"conv": "gat"}),
+    "gin": ModelEntry(
+        place=_PYG, summary="graph isomorphism network", options={"conv": "gin"}, attributes=True
+    ),
+    "gat": ModelEntry(
+        place=_PYG, summary="graph attention network", options={"conv": "gat"}, attributes=True
+    ),
     "pna": ModelEntry(
-        place=_PYG, summary="principal neighbourhood aggregation", options={"conv": "pna"}
+        place=_PYG,
+        summary="principal neighbourhood aggregation",
+        options={"conv": "pna"},
+        attributes=True,
     ),
     "bananas": ModelEntry(
         place=_BANANAS, summary="ensemble of perceptrons on path encodings", attributes=True

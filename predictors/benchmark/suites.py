@@ -66,7 +66,7 @@ SUITES: dict[str, Suite] = {
         table="nb201",
         targets=("c10_val",),
         train=(100, 400),
-        models=("neurpred", "gcn-canonical", "tart-scratch", "gin", "bananas"),
+        models=("neurpred", "gcn-raw", "tart-scratch", "gin", "bananas"),
     ),
     "nb201-datasets": Suite(
         summary="NAS-Bench-201, CIFAR-100 and ImageNet16-120",

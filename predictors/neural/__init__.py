@@ -3,6 +3,5 @@
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.gcn import GCNPredictor
 from predictors.neural.losses import LOSSES
-from predictors.neural.message_passing import PyGPredictor
 
-__all__ = ["LOSSES", "GCNPredictor", "NeuralPredictor", "PyGPredictor"]
+__all__ = ["LOSSES", "GCNPredictor", "NeuralPredictor"]
