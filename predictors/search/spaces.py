@@ -14,8 +14,6 @@ from graph2nn.cells.sampling import cell_code, cell_of, mutate_cell, sample_cell
 
 __all__ = ["CellSpace", "GrammarSpace", "SearchSpace"]
 
-_TRIES = 1000
-
 
 class SearchSpace(ABC):
     """Networks as words, which a run folder can store.
@@ -120,23 +118,30 @@ class GrammarSpace(SearchSpace):
         self.name = name or repr(grammar)
 
     def random(self, rng: np.random.Generator) -> str:
-        return self._accepted(lambda: self.grammar.to_string(self.grammar.sample(1, rng)[0]))
+        word = self._accepted(lambda: self.grammar.to_string(self.grammar.sample(1, rng)[0]), 1000)
+        if word is None:
+            raise ValueError(
+                f"{self.name}: none of 1000 networks was accepted; widen the limits of the search"
+            )
+        return word
 
     def mutate(self, word: str, rng: np.random.Generator) -> str:
-        return self._accepted(lambda: "".join(self.grammar.mutate(word, rng)))
+        """A mutant, or a random word where none is accepted."""
+        found = self._accepted(lambda: "".join(self.grammar.mutate(word, rng)), 100)
+        return found or self.random(rng)
 
     def crossover(self, a: str, b: str, rng: np.random.Generator) -> str:
-        return self._accepted(lambda: "".join(self.grammar.crossover(a, b, rng)))
+        """A child, or a mutant where none is accepted: parents much alike have few children."""
+        found = self._accepted(lambda: "".join(self.grammar.crossover(a, b, rng)), 30)
+        return found or self.mutate(a, rng)
 
     def _graph(self, word: str) -> ArchGraph:
         return self.grammar.graph(self.grammar.decode(word))
 
-    def _accepted(self, draw: Callable[[], str]) -> str:
-        for _ in range(_TRIES):
+    def _accepted(self, draw: Callable[[], str], tries: int) -> str | None:
+        for _ in range(tries):
             word = draw()
             if self.accept is None or self.accept(self.graph(word)):
                 return word
             del self._graphs[word]
-        raise ValueError(
-            f"{self.name}: none of {_TRIES} networks was accepted; widen the limits of the search"
-        )
+        return None

@@ -181,6 +181,10 @@ def test_grammar_words() -> None:
     words += [space.mutate(word, rng) for word in words]
     words += [space.crossover(a, b, rng) for a, b in zip(words, words[1:])]
     assert all(4 <= space.graph(word).num_nodes <= 8 for word in words)
+    # Where no mutant is small enough, the search goes on from elsewhere.
+    stuck = GrammarSpace(space.grammar, accept=lambda graph: graph.num_nodes <= 4)
+    large = next(w for w in map(space.random, [rng] * 50) if space.graph(w).num_nodes == 8)
+    assert stuck.graph(stuck.crossover(large, large, rng)).num_nodes <= 4
     nothing = GrammarSpace(ArchGrammar("dag"), accept=lambda graph: False, name="nothing")
     with pytest.raises(ValueError, match="nothing: none of 1000 networks was accepted"):
         nothing.random(rng)
