@@ -61,7 +61,9 @@ class PropertyConfig:
     seeds: int = option(5, "-s", help="of folds, forests and initial weights")
     folds: int = option(5, help="of the cross-validation that chooses the regression's settings")
     round: bool = option(False, help="round predictions before ranking, as published")
-    zero_shot: bool = option(True, help="also measure accuracy under predicted parameters")
+    zero_shot: bool = option(
+        True, help="measure accuracy under predicted parameters; else the table's"
+    )
     search: int = option(0, help="networks of split search to rank")
     data_dir: str | None = option(None, "-D", help="folder of the images")
     out: str | None = option(None, "-o", help="run folder; none for runs/properties_DATASET")
@@ -98,7 +100,7 @@ def add_zero_shot(task: PropertyTask, ghn: GHN, data_dir: str | None) -> Propert
     images, labels = next(iter(Batches(val, len(val), train=False)))
     names = ("ghn_acc", "ghn_loss")
     values = list(proxy_attributes(task.configs, images, labels, names=names, ghn=ghn))
-    kept = {n: v for n, v in task.scalars.items() if not n.startswith("zc_ghn")}
+    kept = {n: v for n, v in task.scalars.items() if n not in names}
     for name in names:
         column = np.array([v[name] for v in values])
         if np.isfinite(column).any():

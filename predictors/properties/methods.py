@@ -64,7 +64,8 @@ def svr_method(
 
 def scalar_methods(task: PropertyTask) -> list[Method]:
     """The graph-free rows that belong beside every result: each number alone (its direction learned
-    from the training half), a ridge on the counts of the operations, a forest on all numbers.
+    from the training half), a ridge on the counts of the operations, forests on
+    all numbers, and on the table's zero-cost proxies with them.
     """
     alone = [n for n in ("params", "flops", *_zero_shot(task)) if n in task.scalars]
     found = [_one_number(n, task.scalars[n]) for n in alone]
@@ -78,15 +79,20 @@ def scalar_methods(task: PropertyTask) -> list[Method]:
         )
     )
     names = [n for n in (*_SIZES, *_zero_shot(task)) if n in task.scalars]
-    columns = np.stack([np.nan_to_num(task.scalars[n]) for n in names], axis=1)
-    found.append(
-        Method(
-            name="all numbers, forest",
-            features=lambda seed: columns,
-            model=lambda seed: RandomForestRegressor(300, min_samples_leaf=3, random_state=seed),
-        )
-    )
+    found.append(_forest("all numbers, forest", task, names))
+    proxies = [n for n in task.scalars if n.startswith("zc_")]
+    if proxies:
+        found.append(_forest("all numbers and proxies, forest", task, [*names, *proxies]))
     return found
+
+
+def _forest(name: str, task: PropertyTask, columns: Sequence[str]) -> Method:
+    x = np.stack([np.nan_to_num(task.scalars[n]) for n in columns], axis=1)
+    return Method(
+        name=name,
+        features=lambda seed: x,
+        model=lambda seed: RandomForestRegressor(300, min_samples_leaf=3, random_state=seed),
+    )
 
 
 def op_counts(graphs: Sequence[ArchGraph]) -> np.ndarray:

@@ -15,7 +15,7 @@ __all__ = ["synflow"]
 
 @proxy("synflow", "SynFlow, arXiv:2006.05467, as in arXiv:2101.08134")
 def synflow(probe: Probe) -> float:
-    """Logarithm of the sum of w ∂R/∂w, R the sum of the logits of an image of ones under |w|.
+    """Logarithm of the sum of |w ∂R/∂w|, R the sum of the logits of an image of ones under |w|.
 
     Normalisation is left out, as in arXiv:2101.08134: with it the signal would not grow with
     depth and width. Double precision holds the values of deep networks; the logarithm is what
@@ -33,7 +33,8 @@ def synflow(probe: Probe) -> float:
     with probe.hooks(lambda _, module: isinstance(module, NORMS), _bypass):
         total = probe.forward({**values, **trainable}, ones, training=False).sum() / 2
     grads = torch.autograd.grad(total, weights, allow_unused=True)
-    terms = [(w.detach() * g).sum() for w, g in zip(weights, grads) if g is not None]
+    # attention weighs values, so its own weights may act against the flow: absolute values
+    terms = [(w.detach() * g).abs().sum() for w, g in zip(weights, grads) if g is not None]
     flow = float(sum(terms))
     if not 0 < flow < math.inf:
         raise ValueError(f"the flow is {flow:g}: no path to the output, or one beyond float64")

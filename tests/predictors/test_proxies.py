@@ -155,6 +155,16 @@ def test_synflow_of_two_layers_is_twice_the_flow(batch: tuple[Tensor, Tensor]) -
     assert value("synflow", net, batch) == pytest.approx(math.log(2 * flow), rel=1e-5)
 
 
+def test_synflow_takes_weights_that_act_against_the_flow(batch: tuple[Tensor, Tensor]) -> None:
+    class Negated(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return -super().forward(x.flatten(1))
+
+    net = Negated(48, 3, bias=False)
+    flow = net.weight.abs().sum().item()
+    assert value("synflow", net, batch) == pytest.approx(math.log(flow), rel=1e-5)
+
+
 def test_synflow_sees_no_data_and_no_normalisation(
     net: nn.Sequential, batch: tuple[Tensor, Tensor]
 ) -> None:
