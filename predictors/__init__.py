@@ -14,6 +14,7 @@ from predictors.neural.gcn import GCNPredictor
 from predictors.registry import BASELINE, MODELS, make_predictor
 from predictors.stacking import StackedEnsemble
 from predictors.tables import TABLES, Table, load_table, read_table
+from predictors.targets import TargetTransform
 from predictors.tart import TART
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "PyGPredictor",
     "StackedEnsemble",
     "Table",
+    "TargetTransform",
     "load_table",
     "make_predictor",
     "read_table",
