@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from predictors.bananas import BANANASPredictor
 from predictors.base import ArchPredictor
 from predictors.baseline import LinearBaseline
-from predictors.classical import FeaturePredictor
+from predictors.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
 from predictors.curves import CurvePredictor
 from predictors.embeddings import GHNEmbedding, GHNPredictor
 from predictors.features import GraphFeatures
 from predictors.multispace import MultiSpacePredictor
 from predictors.neural.gcn import GCNPredictor
 from predictors.registry import BASELINE, MODELS, make_predictor
-from predictors.stacking import StackedEnsemble
+from predictors.stacking import StackedEnsemble, standard_members
 from predictors.tables import TABLES, Table, load_table, read_table
 from predictors.targets import TargetTransform
 from predictors.tart import TART
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASELINE",
+    "GRAF_BLOCKS",
     "MODELS",
+    "ONE_HOT_BLOCKS",
     "TABLES",
     "TART",
     "ArchPredictor",
@@ -42,6 +44,7 @@ __all__ = [
     "load_table",
     "make_predictor",
     "read_table",
+    "standard_members",
 ]
 
 

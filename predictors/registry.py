@@ -41,6 +41,15 @@ def _features(model: str, summary: str, **options: Any) -> ModelEntry:
     )
 
 
+def _graf(model: str, summary: str, **options: Any) -> ModelEntry:
+    return ModelEntry(
+        place="predictors.classical:FeaturePredictor",
+        summary=f"{summary} on one-hot operations and GRAF's features",
+        options={"model": model, "blocks": ("positions", "graf"), **options},
+        attributes=True,
+    )
+
+
 _TART = "predictors.tart:TART"
 _GCN = "predictors.neural.gcn:GCNPredictor"
 _PYG = "predictors.neural.message_passing:PyGPredictor"
@@ -58,11 +67,21 @@ MODELS: dict[str, ModelEntry] = {
     "et-graph": _features("et", "extremely random trees"),
     "xgb-graph": _features("xgb", "XGBoost (extra boost)"),
     "lgbm-graph": _features("lgbm", "LightGBM (extra boost)"),
-    "stack": ModelEntry(
+    "ensemble": ModelEntry(
         place="predictors.stacking:StackedEnsemble",
-        summary="stacked ensemble on graph features, weighted by cross-validation",
+        summary="mean of regressors on graph features: gp, svr, rf, and with the extra boost xgb, lgbm",
+        options={"combine": "mean"},
         attributes=True,
     ),
+    "stack": ModelEntry(
+        place="predictors.stacking:StackedEnsemble",
+        summary="the same, weighted by cross-validation",
+        attributes=True,
+    ),
+    "xgb-graf": _graf("xgb-deep", "XGBoost (extra boost)", target="standard"),
+    "rf-graf": _graf("rf", "random forest", target="standard"),
+    "svr-graf": _graf("svr-scale", "support vector regression"),
+    "gp-graf": _graf("gp-matern", "Gaussian process"),
     "tart": ModelEntry(place=_TART, summary="token transformer, pre-trained"),
     "tart-scratch": ModelEntry(
         place=_TART,
