@@ -131,7 +131,7 @@ SUITES: dict[str, Suite] = {
         summary="our DeepNets-1M networks trained on CIFAR-10",
         table="deepnets_cifar10",
         targets=PROPERTIES,
-        train=(60,),
+        train=(50,),
         models=(*_CLASSICAL, "ensemble", "gcn"),
     ),
 }
