@@ -16,6 +16,7 @@ from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
 from predictors.checks import check_ops
 from predictors.neural.base import NeuralPredictor
+from predictors.neural.loop import FitSettings
 from predictors.targets import TargetTransform
 from predictors.tart.encoders import find_encoder
 from predictors.tart.forms import in_form
@@ -29,6 +30,7 @@ HEADS = ("both", "net", "gp", "linear")
 """What predicts: the fine-tuned network, a Gaussian process or a ridge regression on the frozen
 embedding, or the mean of network and Gaussian process."""
 
+_NODES_SEEN, _LEAST_EPOCHS = 500_000, 10  # of fine-tuning, about
 _MODEL = ("width", "layers", "heads", "widening", "bias", "readout")
 
 
@@ -39,7 +41,8 @@ class TART(NeuralPredictor):
         encoder: what it starts from. "auto": the shipped encoder of cells where its vocabulary
             covers the training graphs, else one pre-trained on the training graphs; "fit": always
             the latter; "none": random weights; or a checkpoint or a `PretrainedEncoder`. With a
-            pre-trained one, tokens, form and sizes are its own.
+            pre-trained one, tokens, form and sizes are its own. Relational graphs are read along
+            the order of their nodes.
         head: one of `HEADS`; those on embeddings need a pre-trained encoder.
         form: form in which graphs are read: canonical, pruned or raw.
         tokens: preset of the `GraphTokenizer`.
@@ -133,7 +136,16 @@ class TART(NeuralPredictor):
             changes["cutoff"] = ModelSettings().cutoff
         return GraphTokenizer.preset(self.setting("tokens", "dag-nodes"), ops=self.ops_, **changes)
 
+    def fit_settings(self) -> FitSettings:
+        """The settings of the loop in force; `modern` trains for fewer epochs on many nodes."""
+        settings = super().fit_settings()
+        if self.epochs is not None or self.preset != "modern" or not hasattr(self, "nodes_"):
+            return settings
+        most = max(_LEAST_EPOCHS, _NODES_SEEN // self.nodes_)
+        return replace(settings, epochs=min(settings.epochs, most))
+
     def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
+        self.nodes_ = sum(graph.num_nodes for graph in graphs)
         if self._head() in ("both", "net"):
             super()._fit(graphs, targets)
         else:
