@@ -151,9 +151,10 @@ def test_networks_that_diverge_do_not_count(strategy: Strategy, tmp_path: Path) 
 
 
 def test_operations_that_the_guide_has_not_seen_come_last() -> None:
-    graphs = [SPACE.graph(word) for word in ("222222", "222200", "002222", "020202")]
-    strategy = replace(quick(known=(graphs, [4.0, 3.0, 2.0, 1.0])), initial=0)
-    found = strategy.propose(SPACE, [], 10, np.random.default_rng(0))
+    words = ("222222", "222200", "002222", "020202")
+    history = [Evaluated(word=word, value=value(word)) for word in words]
+    strategy = replace(quick(), initial=0)
+    found = strategy.propose(SPACE, history, 10, np.random.default_rng(0))
     judged = [word for word, expected in found if expected is not None]
     assert judged and all(set(word) <= {"0", "2"} for word in judged)
     assert [expected is None for _, expected in found] == sorted(e is None for _, e in found)
