@@ -44,6 +44,7 @@ from predictors.properties import (
     scalar_methods,
     score_methods,
     svr_method,
+    with_numbers,
 )
 from predictors.proxies import proxy_attributes
 
@@ -122,6 +123,9 @@ def methods(config: PropertyConfig, task: PropertyTask, ghn: GHN) -> list[Method
         how: dict[str, Any] = {"folds": config.folds, "scaled": scaled}
         found.append(svr_method(f"GHN embedding{suffix}", lambda seed: trained, **how))
         found.append(svr_method(f"initial GHN{suffix}", initial, **how))
+    both = with_numbers(task, trained)
+    name = "GHN embedding and numbers, scaled, ranks"
+    found.append(svr_method(name, lambda seed: both, folds=config.folds, scaled=True))
     return [*found, *scalar_methods(task)]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from tqdm import tqdm
 
@@ -19,7 +21,7 @@ from predictors.base import ArchPredictor
 from predictors.checks import check_folds, check_graphs
 from predictors.targets import TargetTransform
 
-__all__ = ["SVR_GRID", "GHNEmbedding", "GHNPredictor"]
+__all__ = ["SVR_GRID", "GHNEmbedding", "GHNPredictor", "svr_search"]
 
 SVR_GRID: dict[str, list[Any]] = {
     "C": [1, 10, 50, 100, 200, 500, 1000],
@@ -27,6 +29,25 @@ SVR_GRID: dict[str, list[Any]] = {
     "epsilon": [0.05, 0.1, 0.2],
 }
 """The published search of a support vector regression with Gaussian kernel (ppuda)."""
+
+_SCALED_GRID = {"C": [0.1, 1, 10, 100], "gamma": [0.003, 0.01, 0.03, 0.1], "epsilon": [0.05, 0.2]}
+
+
+def svr_search(
+    *, folds: int = 5, scaled: bool = False, seed: int = 0, jobs: int = 1
+) -> GridSearchCV:
+    """A support vector regression that chooses its settings by cross-validation.
+
+    Args:
+        folds: of the cross-validation, assigned under the seed.
+        scaled: standardise features and search wider kernels, for rank targets; else `SVR_GRID` on
+            features as they are, as published.
+        seed, jobs: of the folds; processes.
+    """
+    grid = {f"svr__{k}": v for k, v in (_SCALED_GRID if scaled else SVR_GRID).items()}
+    chain = make_pipeline(StandardScaler() if scaled else "passthrough", SVR())
+    split = KFold(folds, shuffle=True, random_state=seed)
+    return GridSearchCV(chain, grid, cv=split, n_jobs=jobs)
 
 
 class GHNEmbedding(TransformerMixin, BaseEstimator):
@@ -128,13 +149,14 @@ class GHNPredictor(ArchPredictor):
 
     As published, embeddings are not scaled, targets are left as they are, and the grid is
     `SVR_GRID`; published predictions were rounded to whole numbers before ranking, which is left to
-    the caller. Each target has its own search.
+    the caller. Scaled embeddings and rank targets order better (digits: tau .58 for .47 on clean
+    accuracy). Each target has its own search.
 
     Args:
         checkpoint, initial: of the `GHNEmbedding`.
         folds: of the cross-validation.
-        target: transformation of the targets, see `TargetTransform`; "rank" is better where
-            accuracies have a tail.
+        scaled: standardise embeddings, see `svr_search`.
+        target: transformation of the targets, see `TargetTransform`.
         jobs: processes of the search.
         seed: of the assignment to folds, and of initial weights.
 
@@ -151,6 +173,7 @@ class GHNPredictor(ArchPredictor):
         *,
         initial: bool = False,
         folds: int = 5,
+        scaled: bool = False,
         target: str = "none",
         jobs: int = 1,
         seed: int = 0,
@@ -158,6 +181,7 @@ class GHNPredictor(ArchPredictor):
         self.checkpoint = checkpoint
         self.initial = initial
         self.folds = folds
+        self.scaled = scaled
         self.target = target
         self.jobs = jobs
         self.seed = seed
@@ -166,15 +190,14 @@ class GHNPredictor(ArchPredictor):
         check_folds(len(graphs), self.folds, type(self).__name__)
         self.embedding_ = GHNEmbedding(self.checkpoint, initial=self.initial, seed=self.seed).fit()
         self.transform_ = TargetTransform(self.target).fit(targets)
-        order = np.random.default_rng(self.seed).permutation(len(graphs))
-        x = self.embedding_.transform(graphs)[order]
-        y = self.transform_.transform(targets)[order]
-        searches = [
-            GridSearchCV(SVR(), SVR_GRID, cv=self.folds, n_jobs=self.jobs).fit(x, column)
-            for column in y.T
-        ]
+        x, y = self.embedding_.transform(graphs), self.transform_.transform(targets)
+        how: dict[str, Any] = {"folds": self.folds, "scaled": self.scaled, "seed": self.seed}
+        searches = [svr_search(jobs=self.jobs, **how).fit(x, column) for column in y.T]
         self.models_ = [search.best_estimator_ for search in searches]
-        self.best_params_ = [search.best_params_ for search in searches]
+        self.best_params_ = [
+            {name.removeprefix("svr__"): value for name, value in search.best_params_.items()}
+            for search in searches
+        ]
 
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, None]:
         x = self.embedding_.transform(graphs)

@@ -1,6 +1,6 @@
 """Property prediction as published: four properties of DeepNets-1M networks, two halves."""
 
-from predictors.properties.methods import Method, scalar_methods, svr_method
+from predictors.properties.methods import Method, scalar_methods, svr_method, with_numbers
 from predictors.properties.scoring import (
     PropertyScore,
     best_networks,
@@ -23,4 +23,5 @@ __all__ = [
     "scalar_methods",
     "score_methods",
     "svr_method",
+    "with_numbers",
 ]

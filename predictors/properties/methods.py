@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 
 from graph2nn.archgraph import ArchGraph
-from predictors.embeddings import SVR_GRID
+from predictors.embeddings import svr_search
 from predictors.properties.tasks import PropertyTask
 
-__all__ = ["Method", "op_counts", "scalar_methods", "svr_method"]
+__all__ = ["Method", "op_counts", "scalar_methods", "svr_method", "with_numbers"]
 
 _SIZES = ("params", "flops", "nodes", "edges")
-_SCALED_GRID = {"C": [0.1, 1, 10, 100], "gamma": [0.003, 0.01, 0.03, 0.1], "epsilon": [0.05, 0.2]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +47,20 @@ def svr_method(
     Args:
         name, features: as in `Method`.
         folds: of the cross-validation, assigned under the seed.
-        scaled: standardise the features, learn ranks and search wider kernels; the published way
-            (False) takes features and labels as they are.
+        scaled: of `svr_search`, with rank targets; the published way (False) takes features and
+            labels as they are.
     """
-    grid = {f"svr__{k}": v for k, v in (_SCALED_GRID if scaled else SVR_GRID).items()}
-    scaler = StandardScaler() if scaled else "passthrough"
 
     def model(seed: int) -> GridSearchCV:
-        chain = make_pipeline(scaler, SVR())
-        return GridSearchCV(chain, grid, cv=KFold(folds, shuffle=True, random_state=seed))
+        return svr_search(folds=folds, scaled=scaled, seed=seed)
 
     return Method(name=name, features=features, model=model, target="rank" if scaled else "none")
+
+
+def with_numbers(task: PropertyTask, features: np.ndarray) -> np.ndarray:
+    """An embedding beside the counts of the operations and the logarithms of the sizes."""
+    sizes = [np.log(task.scalars[n]) for n in _SIZES if n in task.scalars]
+    return np.concatenate([features, op_counts(task.graphs), np.stack(sizes, axis=1)], axis=1)
 
 
 def scalar_methods(task: PropertyTask) -> list[Method]:

@@ -76,7 +76,7 @@ def test_run(script, table: Path, tmp_path: Path) -> None:
     scores = script.main(["digits", "ghn2-digits", *flags, "--out", str(tmp_path / "r")])
     with (tmp_path / "r" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(scores) == 4 * 10
+    assert len(rows) == len(scores) == 4 * 11
     found = {(r["method"], r["property"]): float(r["tau"]) for r in rows}
     assert found["params alone", "inference time"] > 0.6  # times were made of sizes
     assert {r["method"] for r in rows} >= {

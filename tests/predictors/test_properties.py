@@ -21,6 +21,7 @@ from predictors.properties import (
     scalar_methods,
     score_methods,
     svr_method,
+    with_numbers,
 )
 
 
@@ -72,6 +73,13 @@ def test_regression_on_features(task: PropertyTask, scaled: bool) -> None:
     method = svr_method("size", lambda seed: x, folds=3, scaled=scaled)
     scores = score_methods(task, [method], seeds=(0,), progress=False)
     assert scores[0].prop == "clean accuracy" and scores[0].mean > 0.85
+
+
+def test_an_embedding_beside_numbers(task: PropertyTask) -> None:
+    both = with_numbers(task, np.zeros((40, 2)))
+    assert both.shape == (40, 2 + 15 + 2)
+    np.testing.assert_allclose(both[:, 2:17].sum(1), task.scalars["nodes"])  # every node counts
+    np.testing.assert_allclose(np.exp(both[:, 17]), task.scalars["params"])
 
 
 def test_rounding_makes_ties(task: PropertyTask) -> None:
