@@ -136,7 +136,7 @@ TABLES: dict[str, GroundTruthSettings] = {
         train_networks=50,
         test_networks=50,
         repeated=20,
-        converged=30.0,
+        converged=25.0,
     ),
 }
 """The tables that are shipped, by name."""
