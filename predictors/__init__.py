@@ -12,7 +12,7 @@ from predictors.features import GraphFeatures
 from predictors.multispace import MultiSpacePredictor
 from predictors.neural.gcn import GCNPredictor
 from predictors.registry import BASELINE, MODELS, make_predictor
-from predictors.stacking import StackedEnsemble, standard_members
+from predictors.stacking import StackedEnsemble, features_and_tokens, standard_members
 from predictors.tables import TABLES, Table, load_table, read_table
 from predictors.targets import TargetTransform
 from predictors.tart import TART
@@ -41,6 +41,7 @@ __all__ = [
     "StackedEnsemble",
     "Table",
     "TargetTransform",
+    "features_and_tokens",
     "load_table",
     "make_predictor",
     "read_table",

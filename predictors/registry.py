@@ -69,13 +69,18 @@ MODELS: dict[str, ModelEntry] = {
     "lgbm-graph": _features("lgbm", "LightGBM (extra boost)"),
     "ensemble": ModelEntry(
         place="predictors.stacking:StackedEnsemble",
-        summary="mean of regressors on graph features: gp, svr, rf, and with the extra boost xgb, lgbm",
+        summary="mean of gp, svr, rf (and xgb, lgbm: extra boost) on graph features",
         options={"combine": "mean"},
         attributes=True,
     ),
     "stack": ModelEntry(
         place="predictors.stacking:StackedEnsemble",
         summary="the same, weighted by cross-validation",
+        attributes=True,
+    ),
+    "ensemble-tart": ModelEntry(
+        place="predictors.stacking:features_and_tokens",
+        summary="mean of ensemble and tart",
         attributes=True,
     ),
     "xgb-graf": _graf("xgb-deep", "XGBoost (extra boost)", target="standard"),

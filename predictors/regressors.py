@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
@@ -56,7 +58,11 @@ class Regressor:
         self.models_ = []
         for column in columns:
             model = self._kind.build(**self._settings)
-            self.models_.append(model.fit(table, column[:, 0] if column.shape[1] == 1 else column))
+            with warnings.catch_warnings():
+                # a kernel's amplitude at its bound is no worse a fit, and nothing to act on
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = model.fit(table, column[:, 0] if column.shape[1] == 1 else column)
+            self.models_.append(model)
         return self
 
     def predict(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -59,7 +59,7 @@ SUITES: dict[str, Suite] = {
         table="nb201",
         targets=("c10_val",),
         train=(100, 400, 781),
-        models=("ensemble", "tart", "gcn"),
+        models=("ensemble", "ensemble-tart", "tart", "gcn"),
     ),
     "nb201-neural": Suite(
         summary="the same at two sizes: published features, further neural predictors",
@@ -82,7 +82,7 @@ SUITES: dict[str, Suite] = {
         attributes=("zc_*",),
         targets=("c10_val",),
         train=(100, 400),
-        models=(*_CLASSICAL, "ensemble"),
+        models=(*_CLASSICAL, "ensemble", "ensemble-tart"),
     ),
     "nb201-costs": Suite(
         summary="NAS-Bench-201, valid networks, latency and energy",
@@ -97,7 +97,7 @@ SUITES: dict[str, Suite] = {
         table="nb101_500",
         targets=("val_accuracy",),
         train=(100, 400),
-        models=(*_CLASSICAL, "ensemble", "tart"),
+        models=(*_CLASSICAL, "ensemble", "ensemble-tart", "tart"),
     ),
     "tnb101": Suite(
         summary="TransNAS-Bench-101 micro, seven tasks",
