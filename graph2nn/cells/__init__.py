@@ -1,4 +1,4 @@
-"""Cells of the NAS benchmarks as `ArchGraph`s: NAS-Bench-101, 201, TransNAS-Bench-101, Macro."""
+"""Cells of the NAS benchmarks (101, 201, TransNAS, Macro) as `ArchGraph`s and as networks."""
 
 from graph2nn.cells.encodings import (
     cell_graph,
@@ -8,14 +8,25 @@ from graph2nn.cells.encodings import (
     nb201_string,
     tnb101_cell,
 )
+from graph2nn.cells.network import DagNetwork
 from graph2nn.cells.ops import CELL_OPS
+from graph2nn.cells.sampling import SPACES, enumerate_space, mutate_cell, sample_cells
+from graph2nn.cells.skeletons import SKELETONS, CellNetwork, build_cell_network
 
 __all__ = [
     "CELL_OPS",
+    "SKELETONS",
+    "SPACES",
+    "CellNetwork",
+    "DagNetwork",
+    "build_cell_network",
     "cell_graph",
+    "enumerate_space",
     "macro_network",
+    "mutate_cell",
     "nb101_cell",
     "nb201_cell",
     "nb201_string",
+    "sample_cells",
     "tnb101_cell",
 ]
