@@ -151,9 +151,14 @@ def small_enough(graph: ArchGraph) -> bool:
     return graph.num_params() <= 10**6 and graph.num_nodes <= 250
 
 
+def parse(argv: Sequence[str] | None = None) -> SearchConfig:
+    """The settings that the command line gives."""
+    return parse_config(SearchConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the comparison that the command line describes."""
-    config = parse_config(SearchConfig, argv, description=__doc__)
+    config = parse(argv)
     found = (on_table if config.table else on_digits)(config)
     print(found.report)
     if not config.table and config.known:

@@ -73,11 +73,13 @@ def test_scripts_know_their_flags(script, flags):
         parse_config(TrainConfig, flags).resolved()
     elif script.endswith("eval_ghn.py"):
         parse_config(load(script).EvalConfig, flags)
-    elif script.endswith("relational.py"):
-        commands = {name: cls for name, (cls, _) in load(script).COMMANDS.items()}
-        parse_command(commands, flags, description="")
     else:
-        load(script).parse(flags)
+        module = load(script)
+        if hasattr(module, "COMMANDS"):
+            commands = {name: cls for name, (cls, _) in module.COMMANDS.items()}
+            parse_command(commands, flags, description="")
+        else:
+            module.parse(flags)
 
 
 def test_every_experiment_is_shown():
@@ -128,6 +130,19 @@ def test_relational_snippet_runs(capsys):
     assert scope["net"].counts().flops == pytest.approx(2_364_416, rel=1e-3)
 
 
+def test_predictors_snippets_run():
+    """As in the README, with fewer epochs for the transformer."""
+    from predictors import TART
+
+    fit, strings = blocks("python")[2:4]
+    assert "TART()" in fit and "ArchGrammar" in strings
+    scope: dict[str, object] = {"TART": TART}
+    exec(fit.replace("TART()", 'TART(encoder="none", epochs=2)'), scope)
+    assert len(scope["X"]) == len(scope["y"]) >= 300
+    exec(strings, scope)
+    assert scope["net"].training
+
+
 def test_links_and_paths_exist():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in link]
     quoted = re.findall(r"`((?:docs|checkpoints|data|benchmarks|experiments|tests)/[^`\s]*)`", TEXT)
@@ -137,7 +152,7 @@ def test_links_and_paths_exist():
 
 def test_names_in_the_table_exist():
     """`graph2nn.a.b(...)` is an attribute of a module, `GHN.x(...)` a method of the class."""
-    for call in re.findall(r"`(graph2nn\.[\w.]+)(?=[(`])", TEXT):
+    for call in re.findall(r"`((?:graph2nn|predictors|archtokens)\.[\w.]+)(?=[(`])", TEXT):
         module, _, attribute = call.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), call
     for method in re.findall(r"`GHN\.(\w+)\(", TEXT):
