@@ -21,6 +21,9 @@ def synflow(probe: Probe) -> float:
     depth and width. Double precision holds the values of deep networks; the logarithm is what
     published tables have.
 
+    Scores of attention grow with the square of a signal that nothing normalises: deep networks with
+    attention may overflow even so.
+
     Raises:
         ValueError: no signal reaches the output, or it overflows.
     """
