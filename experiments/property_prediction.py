@@ -171,9 +171,14 @@ def save_text(path: Path, text: str) -> None:
     write_atomic(path, lambda file: file.write(text.encode()))
 
 
+def parse(argv: Sequence[str] | None = None) -> PropertyConfig:
+    """The settings that the command line gives."""
+    return parse_config(PropertyConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> list[PropertyScore]:
     """Load, embed, fit, report."""
-    config = parse_config(PropertyConfig, argv, description=__doc__)
+    config = parse(argv)
     torch.set_num_threads(1)  # small networks; more threads only wait for each other
     ghn = from_pretrained(config.checkpoint or f"ghn2-{config.dataset}")
     task = load_task(config, ghn)

@@ -13,7 +13,10 @@ import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 BESIDE_PPUDA = ("predict", "deepnets", "train_step", "leak")
-SCRIPTS = (*BESIDE_PPUDA, "graph_measures", "width_matching", "relational_training")
+SCRIPTS = (
+    *BESIDE_PPUDA,
+    *("graph_measures", "width_matching", "relational_training", "graph_tokens"),
+)
 
 
 @pytest.fixture
@@ -51,6 +54,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("graph_measures", "the whole sweep in"),
         ("width_matching", "networks built"),
         ("relational_training", "networks x epochs a minute"),
+        ("graph_tokens", "tokens"),
     ],
 )
 def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -96,14 +96,13 @@ def _noise_line(
     axes: Axes, setting: Setting, data_dir: str | Path | None, *, vertical: bool
 ) -> None:
     noise = read_table(setting.table, data_dir=data_dir).noise.get(setting.target)
-    if noise is not None:
-        draw = axes.axvline if vertical else axes.axhline
-        draw(noise.tau, color="grey", linestyle=":", linewidth=1)
-        place = {"x": 0.99, "y": noise.tau} if not vertical else {"x": noise.tau, "y": 0.02}
-        transform = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
-        axes.text(
-            **place, s="label noise", transform=transform, ha="right", va="bottom", fontsize=7
-        )
+    if noise is None:
+        return
+    draw = axes.axvline if vertical else axes.axhline
+    draw(noise.tau, color="grey", linestyle=":", linewidth=1)
+    across = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
+    x, y = (noise.tau, 0.02) if vertical else (0.99, noise.tau)
+    axes.text(x, y, "label noise", transform=across, ha="right", va="bottom", fontsize=7)
 
 
 def _file_name(setting: Setting) -> str:
