@@ -1,6 +1,8 @@
-"""Pre-trains the encoder of cells that is shipped with the repository.
+"""Pre-trains the encoders that are shipped with the repository.
 
-python -m predictors.tart.shipped checkpoints/tart_cells.pt
+python -m predictors.tart.shipped checkpoints/tart_cells.pt --epochs 60 --width 80
+python -m predictors.tart.shipped checkpoints/tart_deepnets.pt --space deepnets --epochs 12 \\
+    --batch-size 32
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ import numpy as np
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells import nb101_cell
 from graph2nn.cells.sampling import enumerate_space, sample_cells
+from graph2nn.deepnets import EndlessNets, build_graph
 from graph2nn.training import load_checkpoint, sha256_file, write_atomic
 from predictors.tart.model import ModelSettings
 from predictors.tart.pretraining import KIND, PretrainSettings, pretrain
 
-__all__ = ["add_entry", "cell_spaces", "main"]
+__all__ = ["SPACES", "add_entry", "cell_spaces", "deepnets_space", "main"]
 
 
 def cell_spaces(seed: int = 0) -> dict[str, list[ArchGraph]]:
@@ -35,6 +38,19 @@ def cell_spaces(seed: int = 0) -> dict[str, list[ArchGraph]]:
         "nb101": [*sample_cells("nb101", 4000, seed), *_dense_cells(4000, seed)],
         "nas_bench_macro": list(enumerate_space("nas_bench_macro"))[::3],
     }
+
+
+def deepnets_space(seed: int = 0, count: int = 1500) -> dict[str, list[ArchGraph]]:
+    """Unlabelled DeepNets-1M networks of the training split, small ones as for 8x8 images."""
+    nets = EndlessNets("train", seed=seed, imsize=8, in_channels=1)
+    return {"deepnets": [build_graph(nets[k]) for k in range(count)]}
+
+
+SPACES: dict[str, Callable[[int], dict[str, list[ArchGraph]]]] = {
+    "cells": cell_spaces,
+    "deepnets": deepnets_space,
+}
+"""What the shipped encoders are pre-trained on, by the end of their names."""
 
 
 def _dense_cells(count: int, seed: int) -> list[ArchGraph]:
@@ -74,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", type=Path)
+    parser.add_argument("--space", choices=SPACES, default="cells")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--masked", type=float, default=0.0)
@@ -82,9 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         encoder = pretrain(
-            cell_spaces(args.seed),
+            SPACES[args.space](args.seed),
             model=ModelSettings(width=args.width, layers=args.layers, dropout=0.0),
-            settings=PretrainSettings(epochs=args.epochs, masked=args.masked),
+            settings=PretrainSettings(
+                epochs=args.epochs, batch_size=args.batch_size, masked=args.masked
+            ),
             seed=args.seed,
             progress=True,
         )
