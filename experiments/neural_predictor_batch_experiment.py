@@ -25,7 +25,9 @@ from predictors.benchmark import (
     Summary,
     draw_benchmark,
     run_benchmark,
+    stored_records,
     suite_trials,
+    summarise,
     write_leaderboard,
 )
 
@@ -87,9 +89,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     records = run_benchmark(
         folder, trials, jobs=config.jobs, backend=config.backend, data_dir=config.data_dir
     )
-    summaries = write_leaderboard(folder, records, data_dir=config.data_dir)
+    everything = stored_records(folder)  # earlier commands' results too
+    summaries = write_leaderboard(folder, everything, data_dir=config.data_dir)
     draw_benchmark(summaries, folder, data_dir=config.data_dir)
-    show(summaries)
+    show(summarise(records))
     print(f"wrote {folder}/leaderboard.md, leaderboard.csv and figures")
 
 

@@ -3,7 +3,7 @@
 from predictors.benchmark.figures import draw_benchmark, draw_scatter
 from predictors.benchmark.leaderboard import Setting, Summary, summarise, write_leaderboard
 from predictors.benchmark.protocol import TRAIN_SIZES, Trial, split_rows
-from predictors.benchmark.run import prediction_file, run_benchmark, run_trial
+from predictors.benchmark.run import prediction_file, run_benchmark, run_trial, stored_records
 from predictors.benchmark.suites import SUITES, Suite, suite_trials
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "run_benchmark",
     "run_trial",
     "split_rows",
+    "stored_records",
     "suite_trials",
     "summarise",
     "write_leaderboard",

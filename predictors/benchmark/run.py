@@ -20,8 +20,9 @@ from predictors.metrics import scores
 from predictors.registry import make_predictor
 from predictors.tables import read_table
 
-__all__ = ["prediction_file", "run_benchmark", "run_trial"]
+__all__ = ["prediction_file", "run_benchmark", "run_trial", "stored_records"]
 
+_CONFIG = {"kind": "predictor benchmark"}
 _BEST = 10  # networks that precision and regret look at
 
 
@@ -92,7 +93,7 @@ def run_benchmark(
     Raises:
         ValueError: as for `run_trial`, or a folder that holds another kind of run.
     """
-    run = RunFolder(folder, {"kind": "predictor benchmark"}, resume=True)
+    run = RunFolder(folder, _CONFIG, resume=True)
     wanted = list(dict.fromkeys(trials))
     done = {row["trial"]: row for row in run.metrics()}
     # Large and slow tables change hands least when their trials are neighbours.
@@ -112,6 +113,16 @@ def run_benchmark(
         done[row["trial"]] = row
     run.close()
     return [_without_trial(done[_text(trial)]) for trial in wanted]
+
+
+def stored_records(folder: str | Path) -> list[dict[str, Any]]:
+    """All records of a run folder, whichever call made them.
+
+    Raises:
+        ValueError: a folder that holds another kind of run.
+    """
+    run = RunFolder(folder, _CONFIG, resume=True)
+    return [_without_trial(row) for row in run.metrics()]
 
 
 def prediction_file(trial: Trial) -> str:

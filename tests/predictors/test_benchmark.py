@@ -18,6 +18,7 @@ from predictors.benchmark import (
     run_benchmark,
     run_trial,
     split_rows,
+    stored_records,
     suite_trials,
     summarise,
     write_leaderboard,
@@ -82,8 +83,8 @@ def test_goes_on_and_does_nothing_twice(tmp_path: Path, monkeypatch: pytest.Monk
     records = run_benchmark(tmp_path, [*TRIALS[:5], TRIALS[0]], progress=False)
     assert len(records) == 5 and len(fits) == 5
     assert not set(done) & set(fits[3:])
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 5
+    assert len(stored_records(tmp_path)) == 5
+    assert stored_records(tmp_path)[0] in records
 
 
 def test_processes_give_the_same(tmp_path: Path, run: tuple[Path, list[dict]]) -> None:
