@@ -157,9 +157,7 @@ def report(
         numbers = (f"{s.mean:.5f}", f"{s.stderr:.5f}", s.n_train, s.n_test, taus)
         writer.writerow([s.prop, s.method, *numbers])
     table = markdown_table(scores, task.noise)
-    title = (
-        f"{task.name}: {int(task.train.sum())} networks to learn from, Kendall tau on the others"
-    )
+    title = f"{task.name}: {int(task.train.sum())} networks to learn from, tau on the others"
     for name, content in (("results.csv", text.getvalue()), ("report.md", f"{title}\n\n{table}")):
         save_text(run.path / name, content)
     plot_scores(scores, task.noise, run.path / "properties.png", task.name)

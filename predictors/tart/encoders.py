@@ -12,8 +12,8 @@ from predictors.tart.pretraining import PretrainedEncoder, PretrainSettings, pre
 
 __all__ = ["SHIPPED", "find_encoder"]
 
-SHIPPED = "tart-cells"
-"""Name of the shipped encoder in the manifest of checkpoints."""
+SHIPPED: tuple[str, ...] = ("tart-cells", "tart-deepnets")
+"""Names of the shipped encoders in the manifest of checkpoints; the first that covers counts."""
 
 _QUICK = 400_000  # nodes seen in a pre-training on the training graphs, about
 
@@ -28,8 +28,8 @@ def find_encoder(
     """The encoder of a choice.
 
     Args:
-        choice: an encoder, a checkpoint, or "auto" (the shipped one where it knows all operations
-            and was trained on graphs like these, else as "fit"), "fit" (pre-train on `graphs`) or
+        choice: an encoder, a checkpoint, or "auto" (a shipped one that was trained on all of the
+            graphs' operations, else as "fit"), "fit" (pre-train on `graphs`) or
             "none".
         graphs: training graphs.
         seed, progress: of pre-training.
@@ -42,9 +42,9 @@ def find_encoder(
     if choice == "none":
         return None
     if choice == "auto":
-        shipped = _shipped()
-        if shipped is not None and _covers(shipped, graphs):
-            return shipped
+        for shipped in map(_shipped, SHIPPED):
+            if shipped is not None and _covers(shipped, graphs):
+                return shipped
     if choice in ("auto", "fit"):
         return pretrain(graphs, settings=_quick(graphs), seed=seed, progress=progress)
     return PretrainedEncoder.load(choice)
@@ -61,10 +61,10 @@ def _quick(graphs: Sequence[ArchGraph]) -> PretrainSettings:
     return PretrainSettings(epochs=max(3, min(100, _QUICK // nodes)), batch_size=32)
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> PretrainedEncoder | None:
+@lru_cache
+def _shipped(name: str) -> PretrainedEncoder | None:
     try:
-        return PretrainedEncoder.load(resolve(SHIPPED))
+        return PretrainedEncoder.load(resolve(name))
     except (FileNotFoundError, ValueError) as error:
         if "manifest describes" in str(error):
             raise
