@@ -34,6 +34,8 @@ from predictors.benchmark import (
 )
 from predictors.tables.own import PROPERTIES
 
+DEFAULT = ("tart", "gp-graph", "svr-graph", "rf-graph", "ensemble")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictorConfig:

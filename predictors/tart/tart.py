@@ -31,6 +31,7 @@ HEADS = ("both", "net", "gp", "linear")
 embedding, or the mean of network and Gaussian process."""
 
 _NODES_SEEN, _LEAST_EPOCHS = 500_000, 10  # of fine-tuning, about
+_LARGE = 48  # nodes a graph on average, from which on the network is not fine-tuned by default
 _MODEL = ("width", "layers", "heads", "widening", "bias", "readout")
 
 
@@ -43,7 +44,9 @@ class TART(NeuralPredictor):
             the latter; "none": random weights; or a checkpoint or a `PretrainedEncoder`. With a
             pre-trained one, tokens, form and sizes are its own. Relational graphs are read along
             the order of their nodes.
-        head: one of `HEADS`; those on embeddings need a pre-trained encoder.
+        head: one of `HEADS`; those on embeddings need a pre-trained encoder. None: `both`, or `gp`
+            for graphs of more than 48 nodes on average, on which fine-tuning is slow and brought
+            little.
         form: form in which graphs are read: canonical, pruned or raw.
         tokens: preset of the `GraphTokenizer`.
         identifiers: kind of node identifiers in place of the preset's.
@@ -146,6 +149,7 @@ class TART(NeuralPredictor):
 
     def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
         self.nodes_ = sum(graph.num_nodes for graph in graphs)
+        self.large_ = self.nodes_ > _LARGE * len(graphs)
         if self._head() in ("both", "net"):
             super()._fit(graphs, targets)
         else:
@@ -155,7 +159,10 @@ class TART(NeuralPredictor):
         self.probe_ = self._fit_probe(graphs, self.transform_.transform(targets))
 
     def _head(self) -> str:
-        head = self.setting("head", "both")
+        usual = "gp" if getattr(self, "large_", False) else "both"
+        if self.setting("encoder", "auto") == "none":
+            usual = "net"
+        head = self.setting("head", usual)
         if head not in HEADS:
             raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
         if self.setting("encoder", "auto") == "none" and head != "net":
