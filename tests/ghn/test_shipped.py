@@ -74,9 +74,10 @@ def test_configuration_and_a_prediction(name: str) -> None:
 @needs_manifest
 def test_card_describes_every_file_and_no_other() -> None:
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for name, entry in ENTRIES.items():
+    for name, entry in _ALL.items():
         assert name in card and entry["file"] in card
-    assert {p.name for p in FOLDER.glob("*.pt")} == {e["file"] for e in ENTRIES.values()}
+        assert sha256_file(FOLDER / entry["file"]) == entry["sha256"]
+    assert {p.name for p in FOLDER.glob("*.pt")} == {e["file"] for e in _ALL.values()}
 
 
 @needs_manifest
