@@ -44,9 +44,7 @@ class PredictorConfig:
     table: str = option("deepnets_digits", "-t", help="see --list")
     target: tuple[str, ...] = option((), help="none for the table's own, see --list")
     subset: str | None = option(None, help="rows of a published protocol, such as valid")
-    model: tuple[str, ...] = option(
-        ("tart", "gcn", "rf-graph", "gp-graph"), "-m", help="see --list"
-    )
+    model: tuple[str, ...] = option(DEFAULT, "-m", help="see --list")
     train: tuple[int, ...] = option((), "-n", help="networks; none for 400, at most half")
     own_split: bool = option(False, help="learn from the table's own training half instead")
     test: int | None = option(None, help="networks; none for the protocol's number")
