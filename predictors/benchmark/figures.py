@@ -67,7 +67,7 @@ def _lines(axes: Axes, here: Sequence[Summary], models: Sequence[str]) -> None:
         )
     sizes = sorted({s.train for s in here})
     axes.set_xscale("log")
-    axes.set_xticks(sizes, labels=[str(n) for n in sizes])
+    axes.set_xticks(sizes, labels=[str(n) for n in sizes], rotation=45)
     axes.minorticks_off()
     axes.set_xlabel("networks to learn from")
     axes.set_ylabel("Kendall tau on unseen networks")
@@ -101,8 +101,9 @@ def _noise_line(
     draw = axes.axvline if vertical else axes.axhline
     draw(noise.tau, color="grey", linestyle=":", linewidth=1)
     across = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()
-    x, y = (noise.tau, 0.02) if vertical else (0.99, noise.tau)
-    axes.text(x, y, "label noise", transform=across, ha="right", va="bottom", fontsize=7)
+    x, y = (noise.tau, 0.02) if vertical else (0.01, noise.tau)
+    side = "right" if vertical else "left"
+    axes.text(x, y, "label noise", transform=across, ha=side, va="bottom", fontsize=7)
 
 
 def _file_name(setting: Setting) -> str:
