@@ -125,7 +125,14 @@ SUITES: dict[str, Suite] = {
         table="deepnets_digits",
         targets=PROPERTIES,
         train=(160,),
-        models=(*_CLASSICAL, "ensemble", "gcn", "tart", "ghn-svr"),
+        models=(*_CLASSICAL, "ensemble", "tart"),
+    ),
+    "digits-neural": Suite(
+        summary="the same with slower models, about a minute a fit",
+        table="deepnets_digits",
+        targets=PROPERTIES,
+        train=(160,),
+        models=("gcn", "ghn-svr"),
     ),
     "cifar10": Suite(
         summary="our DeepNets-1M networks trained on CIFAR-10",
