@@ -54,7 +54,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("graph_measures", "the whole sweep in"),
         ("width_matching", "networks built"),
         ("relational_training", "networks x epochs a minute"),
-        ("graph_tokens", "tokens"),
+        ("graph_tokens", "s for 1 000 networks"),
     ],
 )
 def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -41,7 +41,8 @@ def test_the_two_edge_orders_meet() -> None:
 
 def test_macro_knows_its_stages() -> None:
     network = macro_network("01201201")
-    assert network.cell.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
+    # the input, stages 1 to 3 of 2, 3 and 3 layers, the output with the last
+    assert network.cell.tolist() == [0, 1, 1, 2, 2, 2, 3, 3, 3, 3]
     assert network.op_names()[1:4] == ["skip", "mbconv_k3_e3", "mbconv_k5_e6"]
 
 
