@@ -160,8 +160,6 @@ class TART(NeuralPredictor):
 
     def _head(self) -> str:
         usual = "gp" if getattr(self, "large_", False) else "both"
-        if self.setting("encoder", "auto") == "none":
-            usual = "net"
         head = self.setting("head", usual)
         if head not in HEADS:
             raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
