@@ -22,14 +22,16 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.training import option, parse_config
-from predictors import BASELINE, MODELS, TABLES, read_table
+from predictors import MODELS, TABLES, read_table
 from predictors.benchmark import (
+    Suite,
     Summary,
     Trial,
     draw_benchmark,
     draw_scatter,
     prediction_file,
     run_benchmark,
+    suite_trials,
     write_leaderboard,
 )
 from predictors.tables.own import PROPERTIES
@@ -69,23 +71,17 @@ def trials(config: PredictorConfig) -> list[Trial]:
     table = read_table(config.table, data_dir=config.data_dir)
     targets = config.target or (PROPERTIES if table.split is not None else (table.default,))
     usual = min(400, len(table) // 2)
-    sizes = (None,) if config.own_split else config.train or (usual,)
-    return [
-        Trial(
-            table=config.table,
-            model=model,
-            target=target,
-            subset=config.subset,
-            attributes=config.attributes if MODELS[model].attributes else (),
-            train=train,
-            test=config.test,
-            seed=seed,
-        )
-        for target in targets
-        for train in sizes
-        for model in dict.fromkeys((*config.model, BASELINE))
-        for seed in range(config.seeds)
-    ]
+    suite = Suite(
+        summary="the command line's",
+        table=config.table,
+        targets=targets,
+        train=(None,) if config.own_split else config.train or (usual,),
+        models=config.model,
+        subset=config.subset,
+        attributes=config.attributes,
+        test=config.test,
+    )
+    return suite_trials(suite, seeds=config.seeds)
 
 
 def show(summaries: Sequence[Summary]) -> None:

@@ -33,17 +33,19 @@ class Suite:
         summary: one line.
         table, subset, attributes: as for `Trial`.
         targets: what to predict.
-        train: numbers of training networks.
+        train: numbers of training networks; None is the table's own half.
         models: names of `MODELS`; the linear baseline is added.
+        test: number of test networks; None is the protocol's.
     """
 
     summary: str
     table: str
     targets: tuple[str, ...]
-    train: tuple[int, ...]
+    train: tuple[int | None, ...]
     models: tuple[str, ...]
     subset: str | None = None
     attributes: tuple[str, ...] = ()
+    test: int | None = None
 
 
 SUITES: dict[str, Suite] = {
@@ -167,6 +169,7 @@ def suite_trials(
             subset=suite.subset,
             attributes=suite.attributes if MODELS[model].attributes else (),
             train=size,
+            test=suite.test,
             seed=seed,
         )
         for target in suite.targets
