@@ -1,0 +1,1 @@
+"""Sparse networks: pruning at initialisation, multipartite graphs, topometrics, studies."""

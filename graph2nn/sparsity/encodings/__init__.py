@@ -1,0 +1,1 @@
+"""Graphs of pruned networks."""
