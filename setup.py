@@ -25,6 +25,8 @@ CORE = [
 ]
 EXTRAS = {
     "fast": ["numba"],
+    "graphs": ["igraph"],
+    "explain": ["shap"],
     "boost": ["xgboost", "lightgbm"],
     "vision": ["torchvision"],
     "zoo": ["torchvision", "timm"],
