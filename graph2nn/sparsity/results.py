@@ -1,0 +1,331 @@
+"""`SparseTable`: one row per pruned and trained network, with its layers, ours and published."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+__all__ = ["KEY", "LAYER_COLUMNS", "METRICS", "SparseTable", "accuracy_drop", "read_sparse_table"]
+
+KEY = ("model", "dataset", "pruning", "sparsity", "seed")
+"""What names a network in the table of networks and in the table of layers."""
+
+METRICS = (
+    "nodes",
+    "edges",
+    "sink_nodes",
+    "source_nodes",
+    "disc_nodes",
+    "r-out",
+    "r-in",
+    "1-hop_nei",
+    "2-hop_nei",
+    "motif",
+    "avg_node_strength",
+    "k-core",
+    "cut-edges",
+    "cut-nodes",
+    "no_connected_components",
+    "mean_connected_components",
+    "spectral_gap",
+    "spectral_radius",
+)
+"""Topometrics by their published names: counts of nodes and edges, then the sixteen."""
+
+LAYER_COLUMNS = ("layer_id", "layer_name", "nnz", "numel", "delta_r", "imdb", "imsg")
+"""What a table of layers holds besides `KEY`."""
+
+_REQUIRED = (*KEY, "accuracy")
+_TEXT = ("model", "dataset", "pruning", "layer_name")
+_WHOLE = ("seed", "layer_id")
+
+
+class SparseTable(Mapping[str, np.ndarray]):
+    """Accuracies and metrics of pruned networks: a mapping from column to array, one row a network.
+
+    `model`, `dataset` and `pruning` are str, `seed` int64, everything that is a number float64 with
+    NaN where missing. Columns beyond the published ones are kept.
+
+    Args:
+        columns: the arrays; at least those of `KEY` and `accuracy`, a fraction.
+        layers: columns of a table of layers: `KEY` and `LAYER_COLUMNS`, one row a layer. Rows of
+            networks that the table has not are left out.
+        where: what the messages call the table, such as its path.
+        repeated: rows that were left out because they repeat another one exactly.
+
+    Attributes:
+        layers: the columns of `LAYER_COLUMNS`, and `row`, the network of each layer; sorted by
+            network, and within it as given. None without a table of layers.
+
+    Raises:
+        ValueError: a missing column, unequal lengths, an accuracy outside [0, 1] or a sparsity
+            outside [0, 1), a network given twice with different values.
+
+    Example:
+        >>> table = SparseTable(dict(model=["A"], dataset=["d"], pruning=["snip"], sparsity=[.9],
+        ...                          seed=[0], accuracy=[.5]))
+        >>> table["accuracy"]
+        array([0.5])
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Any],
+        layers: Mapping[str, Any] | None = None,
+        *,
+        where: str = "table",
+        repeated: int = 0,
+    ) -> None:
+        _has(columns, _REQUIRED, where)
+        self.where = where
+        self._columns = _arrays(columns, where)
+        self.repeated = repeated
+        self._drop_repeated()
+        self._check()
+        self.layers: dict[str, np.ndarray] | None = None
+        if layers is not None:
+            self.layers = self._joined(layers)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._columns:
+            raise KeyError(f"{self.where} has no column {name}; it has {', '.join(self)}")
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __len__(self) -> int:
+        """Number of columns, as of any mapping; `num_rows` counts the networks."""
+        return len(self._columns)
+
+    __eq__ = object.__eq__  # a mapping would compare arrays as if they were single values
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        layers = "no layers" if self.layers is None else f"{len(self.layers['row'])} layers"
+        return f"SparseTable({self.where}: {self.num_rows} networks, {layers})"
+
+    @property
+    def num_rows(self) -> int:
+        return len(self._columns["model"])
+
+    def keys_of_rows(self) -> list[tuple[Any, ...]]:
+        """(model, dataset, pruning, sparsity, seed) of each network."""
+        return list(zip(*(self[name].tolist() for name in KEY)))
+
+    def incomplete(self, names: Sequence[str] = METRICS) -> np.ndarray:
+        """The rows where any of these columns is missing. Shapes: (rows,) bool."""
+        found = np.zeros(self.num_rows, dtype=bool)
+        for name in names:
+            if name in self:
+                found |= np.isnan(self[name].astype(float))
+        return found
+
+    def with_column(self, name: str, values: np.ndarray) -> SparseTable:
+        """The table with one more column."""
+        return self._like({**self._columns, name: values}, self.layers)
+
+    def take(self, keep: np.ndarray) -> SparseTable:
+        """The networks that a mask or an index array picks, with their layers."""
+        rows = np.arange(self.num_rows)[keep]
+        columns = {name: column[rows] for name, column in self._columns.items()}
+        if self.layers is None:
+            return self._like(columns, None)
+        starts = np.searchsorted(self.layers["row"], np.arange(self.num_rows + 1))
+        parts = [np.arange(starts[row], starts[row + 1]) for row in rows]
+        picked = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+        layers = {name: column[picked] for name, column in self.layers.items()}
+        layers["row"] = np.repeat(np.arange(len(rows)), [len(part) for part in parts])
+        return self._like(columns, layers)
+
+    def select(self, **values: Any) -> SparseTable:
+        """The networks that agree with every column given; a sequence means any of its values.
+
+        Raises:
+            ValueError: no network has one of these values.
+
+        Example:
+            >>> table.select(model="CONV-6", pruning=("snip", "erk"))     # doctest: +SKIP
+        """
+        keep = np.ones(self.num_rows, dtype=bool)
+        for name, value in values.items():
+            wanted = [value] if isinstance(value, (str, int, float)) else list(value)
+            for one in wanted:
+                if one not in self[name]:
+                    have = ", ".join(map(str, np.unique(self[name])))
+                    raise ValueError(f"{self.where}: no network with {name} {one}; it has {have}")
+            keep &= np.isin(self[name], wanted)
+        return self.take(keep)
+
+    def _like(
+        self, columns: Mapping[str, np.ndarray], layers: dict[str, np.ndarray] | None
+    ) -> SparseTable:
+        made = SparseTable(columns, where=self.where, repeated=self.repeated)
+        made.layers = layers
+        return made
+
+    def _drop_repeated(self) -> None:
+        """Rows that are equal in every column count once; the same network twice is an error."""
+        first: dict[tuple[Any, ...], int] = {}
+        text = [[repr(value) for value in column.tolist()] for column in self._columns.values()]
+        rows = list(zip(*text))
+        keep = []
+        for row, key in enumerate(self.keys_of_rows()):
+            known = first.setdefault(key, row)
+            if known == row:
+                keep.append(row)
+            elif rows[known] != rows[row]:
+                raise ValueError(
+                    f"{self.where}: rows {known} and {row} are the same network "
+                    f"({', '.join(map(str, key))}) with different values: remove one of them"
+                )
+        self.repeated += self.num_rows - len(keep)
+        self._columns = {name: column[keep] for name, column in self._columns.items()}
+
+    def _check(self) -> None:
+        accuracy, sparsity = self["accuracy"], self["sparsity"]
+        for name, values, bad in (
+            ("accuracy: expected a fraction in [0, 1]", accuracy, ~(abs(accuracy - 0.5) <= 0.5)),
+            (
+                "sparsity: expected a fraction in [0, 1)",
+                sparsity,
+                ~((sparsity >= 0) & (sparsity < 1)),
+            ),
+        ):
+            if bad.any():
+                row = int(bad.argmax())
+                raise ValueError(f"{self.where}: row {row}: {name}, got {values[row]}")
+
+    def _joined(self, layers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        where = f"layers of {self.where}"
+        _has(layers, (*KEY, *LAYER_COLUMNS), where)
+        arrays = _arrays(layers, where)
+        row_of = {key: row for row, key in enumerate(self.keys_of_rows())}
+        keys = zip(*(arrays[name].tolist() for name in KEY))
+        rows = np.array([row_of.get(key, -1) for key in keys], dtype=np.int64)
+        order = np.argsort(rows, kind="stable")[(rows < 0).sum() :]
+        joined = {name: arrays[name][order] for name in LAYER_COLUMNS}
+        joined["row"] = rows[order]
+        bad = ~((joined["nnz"] >= 0) & (joined["nnz"] <= joined["numel"]))
+        if bad.any():
+            at = int(bad.argmax())
+            raise ValueError(
+                f"{where}: {joined['layer_name'][at]}: expected 0 to numel weights, got "
+                f"{joined['nnz'][at]} of {joined['numel'][at]}"
+            )
+        return joined
+
+
+def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> SparseTable:
+    """A table of networks from a `.csv` or `.csv.gz` file.
+
+    Args:
+        path: the table of networks.
+        layers: the table of their layers. None looks for NAME_layers.csv or .csv.gz beside it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as `SparseTable`, or a damaged file.
+    """
+    path = Path(path)
+    if layers is None:
+        stem = path.name.removesuffix(".gz").removesuffix(".csv")
+        places = [path.with_name(f"{stem}_layers.csv{end}") for end in ("", ".gz")]
+        layers = next((place for place in places if place.is_file()), None)
+    found = None if layers is None else _read(Path(layers))
+    return SparseTable(_read(path), found, where=str(path))
+
+
+def accuracy_drop(table: SparseTable) -> np.ndarray:
+    """Part of the accuracy that pruning costs: 1 - accuracy / accuracy of the dense network.
+
+    The dense accuracy is that of the column `dense_accuracy`, or the mean of the rows of the same
+    model and data set whose pruning is `dense`. Without either, as in the published table, the
+    best accuracy among all pruned networks of the model and data set stands for it; call this
+    before leaving out networks.
+
+    Shapes: (rows,), at most 1; negative where the sparse network is better.
+    """
+    accuracy = table["accuracy"]
+    if "dense_accuracy" in table:
+        dense = table["dense_accuracy"]
+    else:
+        dense = np.empty(table.num_rows)
+        pairs = np.char.add(np.char.add(table["model"], "|"), table["dataset"])
+        for pair in np.unique(pairs):
+            here = pairs == pair
+            whole = here & (table["pruning"] == "dense")
+            dense[here] = accuracy[whole].mean() if whole.any() else accuracy[here].max()
+    if not (dense > 0).all():
+        row = int((~(dense > 0)).argmax())
+        raise ValueError(
+            f"{table.where}: row {row}: the dense accuracy of {table['model'][row]} on "
+            f"{table['dataset'][row]} is {dense[row]}; it must be above 0 and known"
+        )
+    return 1 - accuracy / dense
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    opener: Callable[..., IO[str]] = gzip.open if path.name.endswith(".gz") else open
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected a table of sparse networks")
+    try:
+        with opener(path, "rt", newline="", encoding="utf-8") as file:
+            lines = csv.reader(file)
+            header = next(lines)
+            rows = list(lines)
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError, StopIteration) as error:
+        raise ValueError(f"{path} is empty or damaged ({error!r}): copy the file again") from None
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ValueError(
+                f"{path}, line {number + 2}: expected {len(header)} values, got {len(row)}; the "
+                "file is half-written: remove the line or write the file again"
+            )
+    return {name: [row[at] for row in rows] for at, name in enumerate(header)}
+
+
+def _has(columns: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    absent = [name for name in names if name not in columns]
+    if absent:
+        raise ValueError(
+            f"{where}: expected the columns {', '.join(names)}, missing {', '.join(absent)}; it "
+            f"has {', '.join(columns) or 'none'}"
+        )
+
+
+def _arrays(columns: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
+    arrays = {name: _array(name, values, where) for name, values in columns.items()}
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{where}: columns of unequal lengths, {lengths}")
+    return arrays
+
+
+def _array(name: str, values: Any, where: str) -> np.ndarray:
+    """Text for names, int64 for seeds, else numbers where all values are, else text."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub" and name not in _TEXT:
+        return values.astype(np.int64 if name in _WHOLE else np.float64, copy=False)
+    values = list(values)
+    if name in _TEXT:
+        return np.array([str(value) for value in values], dtype=str)
+    try:
+        numbers = np.array([np.nan if v in ("", None) else float(v) for v in values], dtype=float)
+    except ValueError as error:
+        if name in (*_REQUIRED, *METRICS, *LAYER_COLUMNS):
+            raise ValueError(f"{where}: column {name} must hold numbers: {error}") from None
+        return np.array([str(value) for value in values], dtype=str)
+    if name not in _WHOLE:
+        return numbers
+    if not (numbers == np.floor(numbers)).all():
+        raise ValueError(f"{where}: column {name} must hold whole numbers")
+    return numbers.astype(np.int64)
