@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
+from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.draft import Draft, Node, count_cells
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.published import output_classes, union
@@ -33,12 +36,14 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     """
     draft = Draft()
     used: set[int] = set()
+    entries: list[int] = []
     exits: list[int] = []
     for op in trace.ops:
         preds = union([(exits[i],) for i in op.inputs])
+        entries.append(len(draft.nodes))
         exits.append(draft.chain(_nodes(op, trace, used), preds))
     draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
-    return draft.finish(
+    graph = draft.finish(
         name=type(model).__name__,
         param_shapes={p.name: p.shape for p in trace.params},
         ops=None,
@@ -46,6 +51,12 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
         num_classes=output_classes(trace),
         note=trace.note,
     )
+    if trace.calls is None:
+        return graph
+    calls: list[Call | None] = [None] * len(draft.nodes)
+    for entry, call in zip(entries, trace.calls):  # no node has moved: ops run in order
+        calls[entry] = call.renumbered(entries)
+    return replace(graph, calls=tuple(calls), _cache={})
 
 
 def _nodes(op: Op, trace: Trace, used: set[int]) -> list[Node]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.primitives import PRIMITIVES
 
 __all__ = ["ArchGraph", "shape4d"]
@@ -54,6 +55,8 @@ class ArchGraph:
         outputs: the nodes in which the network's outputs end; empty stands for the last node.
         note: how the graph was made, where that was out of the ordinary (traced on real values,
             say).
+        calls: how each node's operation was called; None at a parameter's own node. Empty where it
+            was not recorded (`trace(..., calls=True)` does).
         attributes: numbers known of the network without training it (FLOPs, zero-cost proxies);
             predictors may use them beside the graph.
 
@@ -72,6 +75,7 @@ class ArchGraph:
     num_classes: int | None = None
     outputs: tuple[int, ...] = ()
     note: str = ""
+    calls: tuple[Call | None, ...] = ()
     attributes: Mapping[str, float] = field(default_factory=dict)
     _cache: dict = field(default_factory=dict, repr=False)
 
@@ -80,6 +84,7 @@ class ArchGraph:
         assert self.shape.shape == (n, 4), self.shape.shape
         assert self.edges.ndim == 2 and self.edges.shape[0] == 2, self.edges.shape
         assert len(self.params) == n and self.cell.shape == (n,)
+        assert len(self.calls) in (0, n), len(self.calls)
         if self.edges.size:
             assert (self.edges[0] < self.edges[1]).all(), "edges must follow the node order"
             assert self.edges.max() < n

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from graph2nn.archgraph.calls import Call, CallLog
 from graph2nn.archgraph.fastshapes import SHAPE_RULES, Rule
 
 __all__ = ["Op", "ParamInfo", "Recorder", "Trace", "tensors_in"]
@@ -65,13 +66,15 @@ class ParamInfo(NamedTuple):
 class Trace(NamedTuple):
     """The record of one forward pass: ops in order of execution, parameters, output ops in order.
 
-    `note` says how it was made when not on meta tensors in train mode.
+    `note` says how it was made when not on meta tensors in the mode asked for; `calls` holds how
+    each op was called, where that was asked for.
     """
 
     ops: list[Op]
     params: list[ParamInfo]
     outputs: list[int]
     note: str = ""
+    calls: list[Call] | None = None
 
 
 class _Entry(NamedTuple):
@@ -145,14 +148,15 @@ class Recorder(TorchFunctionMode):
 
     Args:
         fast: take output shapes of common functions from `SHAPE_RULES`; otherwise run every meta
-            kernel (the plain
-            twin: the record is the same).
+            kernel (the plain twin: the record is the same).
+        log: also takes down the arguments of every op.
     """
 
-    def __init__(self, *, fast: bool = True):
+    def __init__(self, *, fast: bool = True, log: CallLog | None = None):
         super().__init__()
         self.ops: list[Op] = []
         self.fast = fast
+        self.log = log
         self.last_call = ""
         self._producer: dict[int, int] = {}
         self._buffers: set[int] = set()
@@ -160,8 +164,14 @@ class Recorder(TorchFunctionMode):
         self._alive: list[Any] = []
         self._entries: dict[Any, _Entry] = {}
 
-    def watch_params(self, tensors: list[Tensor]) -> None:
-        """Declare the tensors that stand for parameters 0, 1, ..."""
+    def calls(self) -> list[Call] | None:
+        """How each op was called, if that was logged."""
+        return None if self.log is None else self.log.calls
+
+    def watch_params(self, tensors: list[Tensor], names: list[str]) -> None:
+        """Declare the tensors that stand for parameters 0, 1, ... and what these are called."""
+        if self.log is not None:
+            self.log.watch_params(names)
         for j, t in enumerate(tensors):
             self._producer[id(t)] = ~j
         self._alive.append(tensors)
@@ -175,6 +185,8 @@ class Recorder(TorchFunctionMode):
         """Declare an input of the network: one op named "input"."""
         self._producer[id(tensor)] = len(self.ops)
         self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS))
+        if self.log is not None:
+            self.log.add("input", (), {}, tensor.shape, self._producer)
         self._alive.append(tensor)
 
     def producers(self, value: Any) -> list[int]:
@@ -262,6 +274,8 @@ class Recorder(TorchFunctionMode):
             return
         index = len(self.ops)
         attrs = entry.attrs(args, kwargs) if entry.attrs is not None else _NO_ATTRS
+        if self.log is not None:
+            self.log.add(entry.name, args, kwargs, shown.shape, self._producer)
         base = target._base if isinstance(target, Tensor) else None
         if base is not None:
             # The tensor a changed view belongs to holds old content and new: both lead here.
@@ -273,9 +287,12 @@ class Recorder(TorchFunctionMode):
         if isinstance(target, Tensor):
             self._producer[id(target)] = index
             self._alive.append(target)
-        for t in (out,) if isinstance(out, Tensor) else tensors_in(out):
+        outputs = (out,) if isinstance(out, Tensor) else tensors_in(out)
+        for t in outputs:
             self._producer[id(t)] = index
             self._alive.append(t)
+        if self.log is not None:
+            self.log.place(base, outputs or (target,))
 
 
 def _move_meta(args: tuple, kwargs: dict) -> Tensor:

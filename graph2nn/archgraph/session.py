@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graph2nn.archgraph.calls import CallLog
 from graph2nn.archgraph.recorder import ParamInfo, Recorder, Trace, tensors_in
 
 __all__ = ["default_input_size", "record"]
@@ -29,8 +30,15 @@ def default_input_size(model: nn.Module) -> tuple[int, ...]:
     return (3, size, size) if isinstance(size, int) else tuple(size)
 
 
-def record(model: nn.Module, input: Any = None, *, fast: bool = True) -> Trace:
-    """Records one forward pass of `model` in train mode on meta tensors (nothing is computed).
+def record(
+    model: nn.Module,
+    input: Any = None,
+    *,
+    fast: bool = True,
+    training: bool = True,
+    calls: bool = False,
+) -> Trace:
+    """Records one forward pass of `model` on meta tensors (nothing is computed).
 
     A model that needs values, not only shapes (detectors, `.item()` in the forward pass), is run on
     real tensors instead, batch 1 in eval mode; `Trace.note` then says so.
@@ -39,6 +47,8 @@ def record(model: nn.Module, input: Any = None, *, fast: bool = True) -> Trace:
         input: a tensor, a tuple of positional arguments, or a dict of keyword arguments; random
             images by default.
         fast: see `Recorder`.
+        training: run in train mode (with auxiliary heads, say) or in eval mode.
+        calls: also record how each operation was called.
 
     Raises:
         ValueError: the model cannot run; names the operation and the module.
@@ -54,20 +64,23 @@ def record(model: nn.Module, input: Any = None, *, fast: bool = True) -> Trace:
             "run the model on one batch first"
         )
     with _unchanged(model) as names:
+        paths = {module: entry[0] for module, entry in names.items()}
+
+        def log() -> CallLog | None:
+            return CallLog(paths) if calls else None
+
         try:
-            return _record_meta(model, names, input, fast)
+            return _record_meta(model.train(training), names, input, Recorder(fast=fast, log=log()))
         except Exception as error:
             reason = _describe_failure(model, error)
         _restore_attributes(names)
         try:
-            return _record_real(model, names, input, reason)
+            return _record_real(model.eval(), names, input, Recorder(fast=False, log=log()), reason)
         except Exception as error:
             raise ValueError(_message(model, input, error)) from error
 
 
-def _record_meta(model: nn.Module, names: dict, input: Any, fast: bool) -> Trace:
-    model.train()
-    recorder = Recorder(fast=fast)
+def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) -> Trace:
     params: list[ParamInfo] = []
     copies: dict[int, Tensor] = {}
     buffers: list[Tensor] = []
@@ -84,18 +97,18 @@ def _record_meta(model: nn.Module, names: dict, input: Any, fast: bool) -> Trace
             if b is not None:
                 module._buffers[key] = torch.empty(b.shape, dtype=b.dtype, device="meta")
                 buffers.append(module._buffers[key])  # type: ignore[arg-type]
-    recorder.watch_params(list(copies.values()))
+    recorder.watch_params(list(copies.values()), [p.name for p in params])
     recorder.watch_buffers(buffers)
     if input is None:
         input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
     args, kwargs = _arguments(_to_meta(input))
     outputs = _run(model, recorder, args, kwargs)
-    return Trace(recorder.ops, params, outputs)
+    return Trace(recorder.ops, params, outputs, calls=recorder.calls())
 
 
-def _record_real(model: nn.Module, names: dict, input: Any, reason: str) -> Trace:
-    model.eval()
-    recorder = Recorder(fast=False)
+def _record_real(
+    model: nn.Module, names: dict, input: Any, recorder: Recorder, reason: str
+) -> Trace:
     params: dict[int, tuple[ParamInfo, Tensor]] = {}
     for module, (path, _, own, others) in names.items():
         prefix = path + "." if path else ""
@@ -105,7 +118,7 @@ def _record_real(model: nn.Module, names: dict, input: Any, reason: str) -> Trac
         for key, b in others.items():
             if b is not None:  # a copy, so that no update survives
                 module._buffers[key] = b.clone()
-    recorder.watch_params([p for _, p in params.values()])
+    recorder.watch_params([p for _, p in params.values()], [p.name for p, _ in params.values()])
     if input is None:
         device = next((p.device for _, p in params.values()), torch.device("cpu"))
         generator = torch.Generator().manual_seed(0)
@@ -114,7 +127,8 @@ def _record_real(model: nn.Module, names: dict, input: Any, reason: str) -> Trac
     args, kwargs = _arguments(input)
     outputs = _run(model, recorder, args, kwargs)
     note = f"run on real values in eval mode, because on meta tensors: {reason}"
-    return Trace(recorder.ops, [info for info, _ in params.values()], outputs, note)
+    infos = [info for info, _ in params.values()]
+    return Trace(recorder.ops, infos, outputs, note, recorder.calls())
 
 
 def _run(model: nn.Module, recorder: Recorder, args: tuple, kwargs: dict) -> list[int]:

@@ -17,11 +17,17 @@ __all__ = ["View", "trace"]
 View = Literal["full", "ghn2", "ghn3", "primitives"]
 
 
-def trace(model: nn.Module, input: Any = None, *, view: View = "full") -> ArchGraph:
+def trace(
+    model: nn.Module,
+    input: Any = None,
+    *,
+    view: View = "full",
+    calls: bool = False,
+    training: bool = True,
+) -> ArchGraph:
     """The computational graph of `model`, from one forward pass that computes nothing.
 
-    The module is run in train mode on meta tensors and left as it was: parameters, buffers, flags
-    and caches.
+    The module is run on meta tensors and left as it was: parameters, buffers, flags and caches.
 
     Args:
         input: a tensor, a tuple of positional arguments or a dict of keyword arguments, on any
@@ -31,10 +37,13 @@ def trace(model: nn.Module, input: Any = None, *, view: View = "full") -> ArchGr
             full graph reduced to the 15 `PRIMITIVES`, with a node for every parameter; "ghn2" and
             "ghn3", exactly the graphs of the published hypernetworks, without the parameters
             these have no node for.
+        calls: also record how each operation was called (`ArchGraph.calls`); full view only.
+        training: run the model in train mode, as the published graphs do (auxiliary heads are then
+            part of it), or in eval mode.
 
     Raises:
-        ValueError: the model cannot run on the input (names the operation and the module), or
-            `view` is unknown.
+        ValueError: the model cannot run on the input (names the operation and the module), `view`
+            is unknown, or `calls` is asked of another view than the full one.
 
     Example:
         >>> graph = trace(torchvision.models.resnet50(), view="ghn2")
@@ -43,7 +52,9 @@ def trace(model: nn.Module, input: Any = None, *, view: View = "full") -> ArchGr
     """
     if view not in ("full", "ghn2", "ghn3", "primitives"):
         raise ValueError(f"unknown view {view!r}: expected 'full', 'ghn2', 'ghn3' or 'primitives'")
-    recorded = record(model, input)
+    if calls and view != "full":
+        raise ValueError(f"calls are recorded in the full view only: expected 'full', got {view!r}")
+    recorded = record(model, input, training=training, calls=calls)
     if view in ("ghn2", "ghn3"):
         return published_view(model, recorded, version=int(view[-1]))
     return (full_view if view == "full" else primitives_view)(model, recorded)
