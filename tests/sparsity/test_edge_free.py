@@ -1,0 +1,69 @@
+"""Products by convolution equal products over the edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from random_graphs import KINDS, random_graph
+
+from graph2nn.sparsity.topometrics.edge_free import adjacency_operator, laplacian_operator
+from graph2nn.sparsity.topometrics.edges import edge_list, edge_list_reference
+from graph2nn.sparsity.topometrics.spectra import largest_eigenvalue, spectral_gap
+
+
+def dense(graph) -> np.ndarray:
+    matrix = np.zeros((graph.num_nodes, graph.num_nodes))
+    for source, target, weight in edge_list_reference(graph):
+        matrix[source, target] += weight
+        matrix[target, source] += weight
+    return matrix
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_products_are_those_of_the_dense_matrix(kind, seed):
+    graph = random_graph(seed, **KINDS[kind])
+    matrix = dense(graph)
+    for precision, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        operator = adjacency_operator(graph, precision=precision)
+        assert operator.shape == matrix.shape
+        np.testing.assert_allclose(
+            operator @ np.eye(graph.num_nodes), matrix, rtol=tolerance, atol=tolerance
+        )
+    exact = adjacency_operator(graph, precision=torch.float64)
+    np.testing.assert_allclose(
+        laplacian_operator(graph, exact) @ np.eye(graph.num_nodes),
+        np.diag(matrix.sum(1)) - matrix,
+        atol=1e-12,
+    )
+
+
+def test_spectra_are_those_of_the_listed_edges():
+    graph = random_graph(5, width=20, size=(12, 11))
+    edges = edge_list(graph)
+    shape = (graph.num_nodes, graph.num_nodes)
+    assert graph.num_nodes > 1000
+    matrix = sp.coo_matrix((edges.weight.astype(float), (edges.source, edges.target)), shape)
+    matrix = (matrix + matrix.T).tocsr()
+    laplacian = sp.diags(matrix.sum(1).A1) - matrix
+    assert spectral_gap(adjacency_operator(graph)) == pytest.approx(spectral_gap(matrix), rel=1e-6)
+    assert largest_eigenvalue(laplacian_operator(graph)) == pytest.approx(
+        largest_eigenvalue(laplacian), rel=1e-6
+    )
+
+
+def test_memory_does_not_grow_with_the_edges():
+    thin, thick = random_graph(0, density=0.05), random_graph(0, density=0.9)
+    sizes = []
+    for graph in (thin, thick):
+        operator = adjacency_operator(graph)
+        tensors = [
+            tensor
+            for block in operator._blocks
+            for tensor in (block.kernel, *vars(block.source).values(), *vars(block.target).values())
+            if isinstance(tensor, torch.Tensor)
+        ]
+        sizes.append(sum(tensor.nbytes for tensor in tensors))
+    assert sizes[0] == sizes[1] > 0
