@@ -1,0 +1,76 @@
+"""How many weights each layer keeps: Erdős-Rényi densities, rounded to an exact total."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+__all__ = ["erdos_renyi", "erdos_renyi_densities", "largest_remainder"]
+
+
+def erdos_renyi(shape: Sequence[int], kernel: bool) -> float:
+    """Relative density of a layer: sum of the sizes of its weight over their product.
+
+    Args:
+        shape: of the weight (outputs, inputs a group, kernel sizes...).
+        kernel: whether the sizes of the kernel count (ERK), or only inputs and outputs (ER).
+    """
+    sizes = shape if kernel else shape[:2]
+    return sum(sizes) / prod(sizes)
+
+
+def erdos_renyi_densities(
+    shapes: Mapping[str, Sequence[int]], keep: float, *, kernel: bool = True, cap: bool = True
+) -> dict[str, float]:
+    """Density of each layer in proportion to `erdos_renyi`, so that `keep` weights are kept.
+
+    Erdős-Rényi: sparse evolutionary training, arXiv:1707.04780, section 2; with kernels: RigL,
+    arXiv:1911.11134, section 3. Layers that would be more than full are dense and the others get
+    what is left over.
+
+    Args:
+        shapes: of the weights.
+        keep: expected number of weights kept.
+        kernel: ERK rather than ER.
+        cap: False leaves densities above 1 as they are, as the published ER does, which then keeps
+            fewer than `keep`.
+
+    Example:
+        >>> erdos_renyi_densities({"a": (2, 1), "b": (10, 10)}, 26)
+        {'a': 1.0, 'b': 0.24}
+    """
+    sizes = {name: prod(shape) for name, shape in shapes.items()}
+    ratios = {name: erdos_renyi(shape, kernel) for name, shape in shapes.items()}
+    dense: set[str] = set()
+    while True:
+        rest = [name for name in shapes if name not in dense]
+        free = keep - sum(sizes[name] for name in dense)
+        share = free / sum(ratios[name] * sizes[name] for name in rest) if rest else 0.0
+        full = {name for name in rest if share * ratios[name] > 1} if cap else set()
+        if not full:
+            return {n: 1.0 if n in dense else share * ratios[n] for n in shapes}
+        dense |= full  # the others then get more, so a layer never leaves this set
+
+
+def largest_remainder(shares: Sequence[float], sizes: Sequence[int], total: int) -> list[int]:
+    """Whole numbers near `shares`, none above its size, with the sum `total`.
+
+    Rounded down; what is missing goes to the largest fractions, the first of equal ones.
+
+    Args:
+        shares: with the sum `total`, up to rounding errors.
+        sizes: of the layers; `total` is at most their sum.
+
+    Example:
+        >>> largest_remainder([1.6, 1.2, 1.2], [2, 2, 2], 4)
+        [2, 1, 1]
+    """
+    counts = [min(int(share), size) for share, size in zip(shares, sizes)]
+    by_fraction = sorted(range(len(counts)), key=lambda i: counts[i] - shares[i])
+    while missing := total - sum(counts):
+        assert 0 < missing <= sum(sizes), (shares, sizes, total)
+        for i in by_fraction:
+            if counts[i] < sizes[i] and missing:
+                counts[i] += 1
+                missing -= 1
+    return counts
