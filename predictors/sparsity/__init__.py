@@ -1,0 +1,1 @@
+"""What metrics of sparse networks say about the accuracy that pruning costs."""
