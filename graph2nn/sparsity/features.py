@@ -14,7 +14,7 @@ __all__ = ["DENSITY_FLOOR", "FEATURE_SETS", "FeatureTable", "features"]
 DENSITY_FLOOR = 1e-5
 """Density of a layer without any weight, where its logarithm is taken."""
 
-_METRIC_FLOOR = 1e-12
+_METRIC_FLOOR = 1e-9  # below one edge of the largest dense network
 _PROFILE = 8  # points in depth
 _MGE = METRICS[2:]
 _WEIGHTED = ("avg_node_strength", "spectral_gap", "spectral_radius")
@@ -88,7 +88,7 @@ def _columns(*names: str) -> Callable[[SparseTable], FeatureTable]:
 
 
 def _logarithms(table: SparseTable) -> FeatureTable:
-    """log |x| of the sixteen topometrics, zeros as 1e-12; counts below zero are biased zeros."""
+    """log |x| of the sixteen topometrics, zeros as 1e-9; counts below zero are biased zeros."""
     raw = _columns(*_MGE)(table)
     logs = np.log(np.maximum(np.abs(raw.values), _METRIC_FLOOR))
     return FeatureTable(values=logs, names=tuple(f"log {name}" for name in raw.names))
