@@ -1,0 +1,85 @@
+"""`encode`: a pruned network as the graph that the topometrics measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from graph2nn.sparsity.masks import prunable
+from graph2nn.sparsity.multipartite import MultipartiteGraph
+
+__all__ = ["ENCODINGS", "Encoding", "encode"]
+
+Encoding = Literal["rolled", "rolled-channel", "unrolled"]
+ENCODINGS: tuple[Encoding, ...] = ("rolled", "rolled-channel", "unrolled")
+
+
+def encode(
+    model: nn.Module,
+    masks: Mapping[str, Tensor] | None = None,
+    encoding: Encoding = "unrolled",
+    input_shape: Sequence[int] | None = None,
+    *,
+    compat: bool = False,
+    identity_skips: bool = True,
+) -> MultipartiteGraph | dict[str, MultipartiteGraph]:
+    """The graph of a pruned network, or one graph for each of its layers.
+
+    Sparse networks as multipartite graphs, arXiv:2305.16886, section 3.
+
+    Args:
+        model: any network with convolutions or linear layers, on any device; left as it was.
+        masks: which weights are kept, by name (`prune`); None keeps what is not exactly zero.
+        encoding: "unrolled", one graph whose nodes are the activations for an input of
+            `input_shape`; "rolled", one bipartite graph a layer between its inputs (kernel
+            positions told apart) and its output channels; "rolled-channel", between its channels.
+        input_shape: of one image, (C, H, W); "unrolled" needs it.
+        compat: as the published code makes it, deviations included (the unrolled form then takes
+            the published models only).
+        identity_skips: "unrolled" without `compat`: with the identity skip connections as edges
+            of weight 1. The published graphs have none.
+
+    Returns:
+        The graph, or with "rolled" and "rolled-channel" a dict of graphs by layer.
+
+    Raises:
+        ValueError: unknown encoding; masks that do not fit the network; an input shape that is
+            missing or does not fit; an operation that cannot be unrolled.
+
+    Example:
+        >>> model = build("Resnet-20")
+        >>> masks = prune(model, "synflow", sparsity=0.98)
+        >>> graph = encode(model, masks, "unrolled", (3, 32, 32))
+        >>> graph.num_nodes, len(graph.blocks)
+        (191498, 29)
+    """
+    if encoding not in ENCODINGS:
+        raise ValueError(f"unknown encoding {encoding!r}: expected one of {', '.join(ENCODINGS)}")
+    if not prunable(model):
+        raise ValueError(
+            f"{type(model).__name__} has no convolution or linear weights, so there is nothing to "
+            "encode"
+        )
+    if any(weight.is_meta for weight in prunable(model).values()):
+        raise ValueError(
+            f"the weights of {type(model).__name__} are on the meta device and have no values; "
+            "load them first"
+        )
+    if encoding != "unrolled":
+        from graph2nn.sparsity.encodings.rolled import rolled
+
+        return rolled(model, masks, channel=encoding == "rolled-channel", compat=compat)
+    if input_shape is None:
+        raise ValueError(
+            "the unrolled encoding depends on the size of the input: pass input_shape=(C, H, W), "
+            "(3, 32, 32) for CIFAR, or encode as 'rolled'"
+        )
+    if compat:
+        from graph2nn.sparsity.encodings.published import published_unrolled
+
+        return published_unrolled(model, masks, tuple(input_shape))
+    from graph2nn.sparsity.encodings.unrolled import unrolled
+
+    return unrolled(model, masks, tuple(input_shape), identity_skips=identity_skips)
