@@ -33,7 +33,7 @@ class Conv6(nn.Module):
             for _ in range(2):
                 layers += [nn.Conv2d(width, wider, 3, padding=1), nn.BatchNorm2d(wider), nn.ReLU()]
                 width = wider
-            layers.append(nn.MaxPool2d(2))
+            layers.append(nn.MaxPool2d((2, 2)))
         self.convs1 = nn.Sequential(*layers)
         self.linear = nn.Sequential(
             *(nn.Linear(width * (image_size // 8) ** 2, 256), nn.BatchNorm1d(256), nn.ReLU()),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from math import isqrt, prod
+from math import prod
 
 import numpy as np
 from torch import Tensor, nn
 
+from graph2nn.sparsity.encodings.published_chain import Part, chain_of
 from graph2nn.sparsity.encodings.published_steps import (
     Step,
     list_steps,
-    pool_windows,
     shortcut_reach,
 )
 from graph2nn.sparsity.encodings.weights import KeptWeight, kept_weights
@@ -41,14 +40,14 @@ def published_unrolled(
       to what its last convolution writes, wherever counting layers finds these;
     * a linear layer after more values than it takes reads square windows of them (functional
       pooling); one that takes all values of a convolution is left out, and so is a first layer
-      that is neither followed by its like nor by pooling and a convolution;
+      that is not followed by its like;
     * dilation, ceiling and padding of pooling, and everything without weights but pooling, do not
       exist; a shortcut whose edges would end outside the graph is lost;
     * weights are rounded to half precision.
 
-    Where the published code stops with an error but these rules say what is meant (pooling written
-    `MaxPool2d(2)`, a strided convolution after the last pooling, global pooling as a module), the
-    rules are followed.
+    Where the published code stops with an error but the rules say what is meant (pooling written
+    `MaxPool2d(2)`, pooling after the first convolution, a stride after the last pooling), they are
+    followed, and then no layer is left out.
 
     Args:
         model: the network; not run.
@@ -65,13 +64,14 @@ def published_unrolled(
     """
     kept = kept_weights(model, masks, compat=True)
     steps = list_steps(model, _side(input_shape))
-    parts, shortcuts = _chain(steps, shortcut_reach(model))
-    _check_input(steps[0], tuple(input_shape))
+    reach = shortcut_reach(model)
+    _check_input(steps, tuple(input_shape))
+    parts, shortcuts, complete = chain_of(steps, reach)
     layers = _layers(parts)
     sizes = [layer.size for layer in layers]
-    blocks = _chained(parts, sizes, kept)
+    blocks = _chained(parts, sizes, kept, complete)
     for step, place in shortcuts:
-        block = _shortcut(step, place, sizes, shortcut_reach(model), kept)
+        block = _shortcut(step, place, sizes, reach, kept)
         blocks += [] if block is None else [block]
     _check_parallel(blocks)
     return MultipartiteGraph(
@@ -84,24 +84,6 @@ def published_unrolled(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """A layer with weights, its padding taken off, and the pooling before it if there is any."""
-
-    step: Step
-    first: bool = False
-    windows: np.ndarray | None = None
-
-    @property
-    def read(self) -> tuple[int, int, int]:
-        side = self.step.reads - (0 if self.first else 2 * self.step.padding)
-        return self.step.channels, side, side
-
-    @property
-    def padding(self) -> int:
-        return 0 if self.first else self.step.padding
-
-
 def _side(input_shape: Sequence[int]) -> int:
     if len(input_shape) != 3 or min(input_shape) < 1 or input_shape[1] != input_shape[2]:
         raise ValueError(
@@ -111,7 +93,15 @@ def _side(input_shape: Sequence[int]) -> int:
     return input_shape[1]
 
 
-def _check_input(first: Step, input_shape: tuple[int, ...]) -> None:
+def _check_input(steps: list[Step], input_shape: tuple[int, ...]) -> None:
+    if not any(step.kind in _WEIGHTED for step in steps):
+        raise ValueError("the network has no Conv2d or Linear layer, so there is nothing to encode")
+    first = steps[0]
+    if first.kind not in _WEIGHTED:
+        raise ValueError(
+            f"{first.name}: the published encoding fails on a network that starts with "
+            f"{type(first.module).__name__}; use compat=False"
+        )
     values = prod(input_shape) if first.kind == "linear" else input_shape[0]
     if first.channels != values:
         raise ValueError(
@@ -121,70 +111,7 @@ def _check_input(first: Step, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def _chain(steps: list[Step], reach: int) -> tuple[list[_Part], list[tuple[Step, int]]]:
-    """The layers that become parts of the graph, and its shortcuts with their places."""
-    parts: list[_Part] = []
-    shortcuts: list[tuple[Step, int]] = []
-    windows: np.ndarray | None = None
-    counted = 0
-    for at, (step, after) in enumerate(zip(steps, steps[1:])):
-        pair = step.kind, after.kind
-        if pair in {(kind, kind) for kind in _WEIGHTED} or (
-            step.kind == "shortcut" and after.kind in _WEIGHTED
-        ):
-            parts += [_Part(step, first=True)] if at == 0 else []
-            parts.append(_Part(after))
-            counted += 1
-            end = at + 1 + reach
-            if end < len(steps) and steps[end].kind == "shortcut":
-                shortcuts.append((steps[end], counted + 1))
-        elif pair == ("conv", "pool"):
-            windows = pool_windows(step.shape, after.kernel, after.stride, after.name)
-        elif step.kind == "pool" and after.kind in _WEIGHTED:
-            parts += _pooled(after, windows, steps[0] if not parts else None)
-        elif pair == ("conv", "linear") and prod(step.shape) != after.channels:
-            windows = _functional(step.shape, after)
-            parts.append(_Part(after, windows=windows))
-    if len(parts) == 1 and steps[0].kind == "conv":
-        parts.insert(0, _Part(steps[0], first=True))
-    if len(parts) < 2:
-        raise ValueError(
-            "the published encoding needs two layers with weights that follow each other, got "
-            f"{[step.name for step in steps]}; use compat=False"
-        )
-    return parts, shortcuts
-
-
-def _pooled(step: Step, windows: np.ndarray | None, opening: Step | None) -> list[_Part]:
-    """A layer after pooling; with the first convolution, which is else still missing."""
-    part = _Part(step, windows=windows)
-    if windows is None:
-        raise ValueError(
-            f"{step.name}: the published encoding fails on pooling without a "
-            "convolution right before it; use compat=False"
-        )
-    if step.kind == "conv" and prod(part.read) != len(windows):
-        raise ValueError(
-            f"{step.name} reads {part.read} values, but the pooling before it writes "
-            f"{len(windows)}; the published encoding fails here, use compat=False"
-        )
-    if opening is not None and opening.kind == "conv" and step.kind == "conv":
-        return [_Part(opening, first=True), part]
-    return [part]
-
-
-def _functional(shape: tuple[int, int, int], step: Step) -> np.ndarray:
-    """Windows of the pooling that must stand between a map and a linear layer."""
-    side = isqrt(prod(shape) // step.channels)
-    if side < 1:
-        raise ValueError(
-            f"{step.name} takes {step.channels} features, but the layer before writes "
-            f"{prod(shape)} values; does the input_shape fit?"
-        )
-    return pool_windows(shape, side, side, step.name)
-
-
-def _layers(parts: list[_Part]) -> list[Layer]:
+def _layers(parts: list[Part]) -> list[Layer]:
     names = ["input", *(part.step.name for part in parts)]
     shapes = [parts[0].read, *(part.step.shape for part in parts)]
     layers, start = [], 0
@@ -194,18 +121,19 @@ def _layers(parts: list[_Part]) -> list[Layer]:
     return layers
 
 
-def _chained(parts: list[_Part], sizes: list[int], kept: Mapping[str, KeptWeight]) -> list[Block]:
+def _chained(
+    parts: list[Part], sizes: list[int], kept: Mapping[str, KeptWeight], complete: bool
+) -> list[Block]:
     """The edges of the parts, each attached to the one before."""
     pooled = [place for place, part in enumerate(parts) if part.windows is not None]
     blocks: list[Block] = []
     for place, part in enumerate(parts):
         start, windows = sum(sizes[:place]), None
         if place and prod(part.read) != sizes[place]:
-            if pooled and pooled[0] == place:
+            # The published code counts pools as it uses them, and stays behind where it skips one.
+            if complete or (pooled and pooled[0] == place):
                 windows = part.windows
-                pooled.pop(0)
-            elif not pooled and part.step.kind == "linear":
-                windows = _functional(parts[place - 1].step.shape, part.step)
+                pooled = pooled[1:]
         if windows is None:
             windows = np.arange(prod(part.read))[:, None]
         if windows.size and windows.max() >= sizes[place] or len(windows) < prod(part.read):
@@ -253,7 +181,8 @@ def _block(
     depthwise = isinstance(step.module, nn.Conv2d) and step.module.groups > 1
     targets = np.arange(after, after + prod(shape)).reshape(shape)
     if depthwise:  # one output a channel, even where the layer has several
-        weight, mask, targets = (some[: step.channels] for some in (weight, mask, targets))
+        weight, mask = weight[: step.channels], mask[: step.channels]
+        targets = targets[: step.channels]
     if weight.dim() == 2:
         weight, mask = weight[:, :, None, None], mask[:, :, None, None]
     return Block(
@@ -274,8 +203,7 @@ def _check_parallel(blocks: list[Block]) -> None:
     for one, other in combinations(range(len(blocks)), 2):
         if any(a[1] < b[0] or b[1] < a[0] for a, b in zip(ranges[one], ranges[other])):
             continue
-        pairs = [_keys(blocks[place]) for place in (one, other)]
-        if len(np.intersect1d(*pairs)):
+        if len(np.intersect1d(_keys(blocks[one]), _keys(blocks[other]))):
             raise ValueError(
                 f"{blocks[one].name} and {blocks[other].name}: the published encoding makes edges "
                 "between the same nodes of both; use compat=False"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -129,7 +129,7 @@ def _size_before_block(steps: list[Step], reach: int, name: str) -> int:
     return step.module.out_features if isinstance(step.module, nn.Linear) else step.writes
 
 
-def _sized(kind: str, name: str, module: nn.Module, size: int) -> Step:
+def _sized(kind: str, name: str, module: Any, size: int) -> Step:
     """The step with its sizes, for a map of `size` rows and columns."""
     if isinstance(module, nn.AdaptiveAvgPool2d):
         kernel, stride, padding = _adaptive(name, module, size)
@@ -161,7 +161,7 @@ def _sized(kind: str, name: str, module: nn.Module, size: int) -> Step:
 def _adaptive(name: str, module: nn.AdaptiveAvgPool2d, size: int) -> tuple[int, int, int]:
     out = module.output_size
     target = _square(name, "output_size", out if isinstance(out, tuple) else (out, out))
-    if target is None or target < 1 or size % target:
+    if target < 1 or size % target:
         raise ValueError(
             f"{name}: the published encoding has windows of one size, but a map of {size} x {size} "
             f"does not divide into {target} x {target}; use compat=False"
@@ -169,7 +169,7 @@ def _adaptive(name: str, module: nn.AdaptiveAvgPool2d, size: int) -> tuple[int, 
     return size // target, size // target, 0
 
 
-def _square(name: str, option: str, value: int | str | Sequence[int] | None) -> int:
+def _square(name: str, option: str, value: Any) -> int:
     """The one number, where rows and columns have the same."""
     values = (value,) if isinstance(value, (int, str)) or value is None else tuple(value)
     if len(set(values)) != 1 or not isinstance(values[0], int):
