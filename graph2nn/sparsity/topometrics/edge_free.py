@@ -6,6 +6,7 @@ Time and memory depend on the sizes of the layers, not on how many weights are k
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graph2nn.sparsity.multipartite import Block, MultipartiteGraph
-from graph2nn.sparsity.topometrics.counting import strengths
 
-__all__ = ["AdjacencyOperator", "adjacency_operator", "laplacian_operator"]
+__all__ = ["AdjacencyOperator", "adjacency_operator"]
 
 
 class AdjacencyOperator(LinearOperator):
@@ -79,7 +79,7 @@ class _BlockOperator:
         self.target = _Nodes(block.target[..., None], device)
         self.kernel = kernel.detach().to(device, precision)
         self.padding = block.padding
-        self.options = {
+        self.options: dict[str, Any] = {
             "stride": block.stride,
             "dilation": block.dilation,
             "groups": block.groups,
@@ -136,22 +136,3 @@ def adjacency_operator(
         0.4299996
     """
     return AdjacencyOperator(graph, device=device, precision=precision)
-
-
-def laplacian_operator(
-    graph: MultipartiteGraph, adjacency: LinearOperator | None = None
-) -> LinearOperator:
-    """The Laplacian D - A, with D the sum of |w| over the edges of each node.
-
-    Args:
-        adjacency: of the graph; by convolution when not given.
-    """
-    operator = adjacency_operator(graph) if adjacency is None else adjacency
-    incoming, outgoing = strengths(graph)
-    total = incoming + outgoing
-
-    def matvec(x: np.ndarray) -> np.ndarray:
-        x = x.reshape(-1)
-        return total * x - operator.matvec(x)
-
-    return LinearOperator(operator.shape, matvec=matvec, rmatvec=matvec, dtype=np.float64)

@@ -1,0 +1,199 @@
+"""`topometrics(graph)`: the sixteen metrics of a multipartite graph, by either engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from tqdm import tqdm
+
+from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.topometrics.counting import count_edges
+from graph2nn.sparsity.topometrics.explicit import EXPLICIT_METRICS, predicted_bytes
+from graph2nn.sparsity.topometrics.measures import Measures
+from graph2nn.sparsity.topometrics.memory import check_memory
+from graph2nn.sparsity.topometrics.motifs import MOTIFS
+
+__all__ = ["ENGINES", "TOPOMETRICS", "Topometric", "topometrics"]
+
+ENGINES = ("auto", "explicit", "edge-free")
+"""`auto` lists the edges for the metrics that need them, and convolves for the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topometric:
+    """One metric.
+
+    Args:
+        group: of the paper, or `size`.
+        divisor: what published figures are divided by: `nodes`, `edges`, or empty.
+        meaning: of the raw figure.
+    """
+
+    group: str
+    divisor: str
+    meaning: str
+
+
+def _metrics(group: str, divisor: str, **meanings: str) -> dict[str, Topometric]:
+    return {
+        name: Topometric(group=group, divisor=divisor, meaning=meaning)
+        for name, meaning in meanings.items()
+    }
+
+
+TOPOMETRICS: dict[str, Topometric] = {
+    **_metrics("size", "", nodes="nodes", edges="edges"),
+    **_metrics(
+        "local",
+        "nodes",
+        sink_nodes="nodes with edges in and none out, outputs aside",
+        source_nodes="nodes with edges out and none in, inputs aside",
+        disc_nodes="nodes without edges",
+    ),
+    **_metrics("local", "edges", **{"r-out": "edges into sinks", "r-in": "edges out of sources"}),
+    **_metrics(
+        "neighbourhood",
+        "edges",
+        **{
+            "1-hop_nei": "mean number of nodes within one step, the node included",
+            "2-hop_nei": "mean number of nodes within two steps, the node included",
+            "motif": "connected sets of four nodes",
+        },
+    ),
+    **_metrics(
+        "strength",
+        "edges",
+        **{
+            "avg_node_strength": "mean over nodes of the sum of |w| over their edges",
+            "k-core": "mean over nodes of the largest k whose k-core holds them",
+        },
+    ),
+    **_metrics(
+        "global",
+        "edges",
+        **{
+            "cut-edges": "bridges",
+            "cut-nodes": "articulation points",
+        },
+    ),
+    **_metrics("global", "", no_connected_components="connected components"),
+    **_metrics("global", "nodes", mean_connected_components="mean nodes of a component"),
+    **_metrics(
+        "expansion",
+        "",
+        spectral_gap="first less third largest absolute eigenvalue of the |w| adjacency",
+        spectral_radius="largest eigenvalue of the |w| Laplacian",
+    ),
+}
+"""All metrics in the order of the published table, by their names in it."""
+
+NEED_EDGES = frozenset({*EXPLICIT_METRICS, "mean_connected_components"})
+
+
+def topometrics(
+    graph: MultipartiteGraph,
+    *,
+    engine: str = "auto",
+    metrics: Collection[str] | None = None,
+    motif: str = "exact",
+    normalise: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    max_memory: int | None = None,
+) -> dict[str, float]:
+    """Topological metrics of a sparse network (arXiv:2305.16886, section 3.2).
+
+    Two engines with equal results. `explicit` lists all edges; `edge-free` convolves the masks, so
+    that its memory does not grow with the number of edges, and leaves out what needs them
+    (neighbours within two steps, motifs, cores, bridges, articulation points, components). `auto`
+    takes for each metric the engine that suits it. A graph of `compat` is counted with the
+    published code's deviations (`counting.local_metrics`). Unlike the published figures, these are
+    the same on every run, and motifs are counted exactly unless `motif` is `sampled`.
+
+    Args:
+        graph: of any encoding; a rolled one is measured layer by layer.
+        engine: one of `ENGINES`.
+        metrics: names among `TOPOMETRICS`; all that the engine can do when not given.
+        motif: `exact`, `sampled` or `degrees`, see `motifs.motifs`.
+        normalise: divide by the number of nodes or edges as the published table does.
+        seed: of the start vectors of Lanczos and of the motif sample.
+        progress: show a bar.
+        max_memory: bytes that listed edges may take; what is available when not given.
+
+    Returns:
+        Counts as int, the others as float, in the order of `TOPOMETRICS`.
+
+    Raises:
+        ValueError: an unknown engine, metric or motif count; a metric that the engine cannot do;
+            weights that are not finite; a graph whose edges would not fit into memory; a division
+            by no edges.
+
+    Example:
+        >>> graph = encode(model, masks, "unrolled", (3, 32, 32))
+        >>> topometrics(graph, engine="edge-free", metrics=["edges", "spectral_gap"])
+        {'edges': 761575, 'spectral_gap': 0.0701}
+    """
+    _check(graph, engine, motif)
+    wanted = _wanted(engine, metrics)
+    if normalise and not count_edges(graph):
+        raise ValueError("the graph has no edges to divide by: measure it with normalise=False")
+    listed = set(wanted) if engine == "explicit" else set(wanted) & NEED_EDGES
+    if listed:
+        check_memory(_bytes(graph, listed), count_edges(graph), max_memory)
+    measures = Measures(graph, listed=engine == "explicit", motif=motif, seed=seed)
+    bar = tqdm(wanted, desc="topometrics", unit="metric", disable=not progress)
+    values = {name: measures[name] for name in bar}
+    if normalise:
+        sizes = {"nodes": graph.num_nodes, "edges": count_edges(graph), "": 1}
+        for name in values:
+            values[name] = values[name] / sizes[TOPOMETRICS[name].divisor]
+    return values
+
+
+def _check(graph: MultipartiteGraph, engine: str, motif: str) -> None:
+    if isinstance(graph, Mapping):
+        raise ValueError(
+            "expected one graph, got one for each layer: a rolled encoding is measured layer by "
+            "layer, {name: topometrics(layer) for name, layer in graphs.items()}"
+        )
+    if engine not in ENGINES:
+        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    if motif not in MOTIFS:
+        raise ValueError(f"unknown motif count {motif!r}; choose one of {', '.join(MOTIFS)}")
+    for block in graph.blocks:
+        if not torch.isfinite(block.weight).all():
+            raise ValueError(
+                f"{block.name}: expected finite weights, got "
+                f"{int((~torch.isfinite(block.weight)).sum())} that are not; did training diverge?"
+            )
+
+
+def _wanted(engine: str, metrics: Collection[str] | None) -> list[str]:
+    """Names in the order of `TOPOMETRICS`."""
+    if metrics is None:
+        return [name for name in TOPOMETRICS if engine != "edge-free" or name not in NEED_EDGES]
+    asked = {metrics} if isinstance(metrics, str) else set(metrics)
+    unknown = sorted(asked - set(TOPOMETRICS))
+    if unknown:
+        known = ", ".join(TOPOMETRICS)
+        raise ValueError(f"unknown metrics {', '.join(unknown)}; choose among {known}")
+    if engine == "edge-free" and asked & NEED_EDGES:
+        raise ValueError(
+            f'engine="edge-free" cannot measure {", ".join(sorted(asked & NEED_EDGES))}, which '
+            'need the edges; use engine="auto"'
+        )
+    return [name for name in TOPOMETRICS if name in asked]
+
+
+def _bytes(graph: MultipartiteGraph, listed: set[str]) -> int:
+    """Memory that listing the edges takes, and measuring these metrics on them."""
+    num_edges, structure = count_edges(graph), listed & set(EXPLICIT_METRICS)
+    if "mean_connected_components" in listed:
+        structure.add("no_connected_components")
+    most = predicted_bytes(graph.num_nodes, num_edges, structure)
+    if any(name.startswith("spectral") for name in listed):
+        # A sparse matrix of 8 bytes an edge, and as much in passing, beside 12 bytes an edge.
+        most = max(most, 28 * num_edges)
+    return most
