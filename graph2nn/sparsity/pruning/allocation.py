@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
-__all__ = ["erdos_renyi", "erdos_renyi_densities", "largest_remainder"]
+__all__ = ["erdos_renyi", "erdos_renyi_densities", "largest_remainder", "published_er_densities"]
 
 
 def erdos_renyi(shape: Sequence[int], kernel: bool) -> float:
@@ -20,7 +20,7 @@ def erdos_renyi(shape: Sequence[int], kernel: bool) -> float:
 
 
 def erdos_renyi_densities(
-    shapes: Mapping[str, Sequence[int]], keep: float, *, kernel: bool = True, cap: bool = True
+    shapes: Mapping[str, Sequence[int]], keep: float, *, kernel: bool = True
 ) -> dict[str, float]:
     """Density of each layer in proportion to `erdos_renyi`, so that `keep` weights are kept.
 
@@ -32,8 +32,6 @@ def erdos_renyi_densities(
         shapes: of the weights.
         keep: expected number of weights kept.
         kernel: ERK rather than ER.
-        cap: False leaves densities above 1 as they are, as the published ER does, which then keeps
-            fewer than `keep`.
 
     Example:
         >>> erdos_renyi_densities({"a": (2, 1), "b": (10, 10)}, 26)
@@ -46,10 +44,34 @@ def erdos_renyi_densities(
         rest = [name for name in shapes if name not in dense]
         free = keep - sum(sizes[name] for name in dense)
         share = free / sum(ratios[name] * sizes[name] for name in rest) if rest else 0.0
-        full = {name for name in rest if share * ratios[name] > 1} if cap else set()
+        full = {name for name in rest if share * ratios[name] > 1}
         if not full:
             return {n: 1.0 if n in dense else share * ratios[n] for n in shapes}
         dense |= full  # the others then get more, so a layer never leaves this set
+
+
+def published_er_densities(shapes: Mapping[str, Sequence[int]], keep: float) -> dict[str, float]:
+    """Densities that the code published with arXiv:2305.16886 draws its ER masks by.
+
+    Kernel sizes count, and nothing makes up for what layers of density above 1 cannot take. The
+    scale is searched for in steps that get smaller, until 5 weights from `keep`, and then moved by
+    one step more; so the density is off also where no layer is full.
+
+    Raises:
+        ValueError: the search does not end.
+    """
+    sums = [sum(shape) for shape in shapes.values()]
+    scale, step, found = 10.0, 0.5, 0.0
+    while not abs(found - keep) < 5:
+        found = sum(scale * total for total in sums)
+        scale *= 1 - step if found > keep else 1 + step
+        step *= 0.95
+        if step < 1e-12:
+            raise ValueError(
+                f"the published search for ER densities does not end for {keep:.0f} weights of "
+                "this network; leave compat out"
+            )
+    return {name: scale * sum(shape) / prod(shape) for name, shape in shapes.items()}
 
 
 def largest_remainder(shares: Sequence[float], sizes: Sequence[int], total: int) -> list[int]:

@@ -7,7 +7,11 @@ from math import prod
 import torch
 from torch import Tensor
 
-from graph2nn.sparsity.pruning.allocation import erdos_renyi_densities, largest_remainder
+from graph2nn.sparsity.pruning.allocation import (
+    erdos_renyi_densities,
+    largest_remainder,
+    published_er_densities,
+)
 from graph2nn.sparsity.pruning.probe import Probe
 from graph2nn.sparsity.pruning.registry import PRUNERS, Pruner, Target, pruner
 from graph2nn.sparsity.pruning.selection import best
@@ -51,10 +55,12 @@ def er(probe: Probe, target: Target) -> dict[str, Tensor]:
 
     Sparse evolutionary training, arXiv:1707.04780; for convolutions channels count, as in
     arXiv:1911.11134. Layers that would be more than full are dense, and the number of weights of
-    each layer is exact. `compat`: kernel sizes count too, nothing makes up for what full layers
-    cannot take (the density ends below the target), and weights are drawn one by one.
+    each layer is exact. `compat`: densities of `published_er_densities`, which are off the target,
+    and weights drawn one by one.
     """
-    return _erdos_renyi(probe, target, kernel=probe.compat, cap=not probe.compat)
+    if probe.compat:
+        return _draw(probe, target, published_er_densities(target.shapes, _expected(target)))
+    return _exact(probe, target, kernel=False)
 
 
 def erk(probe: Probe, target: Target) -> dict[str, Tensor]:
@@ -62,25 +68,32 @@ def erk(probe: Probe, target: Target) -> dict[str, Tensor]:
 
     `compat`: weights are drawn one by one, so the density is right on average only.
     """
-    return _erdos_renyi(probe, target, kernel=True, cap=True)
+    if probe.compat:
+        return _draw(probe, target, erdos_renyi_densities(target.shapes, _expected(target)))
+    return _exact(probe, target, kernel=True)
 
 
-def _erdos_renyi(probe: Probe, target: Target, kernel: bool, cap: bool) -> dict[str, Tensor]:
+def _exact(probe: Probe, target: Target, kernel: bool) -> dict[str, Tensor]:
     generator = probe.generator()
     shapes = target.shapes
     sizes = [prod(shape) for shape in shapes.values()]
-    keep = (1 - target.sparsity) * sum(sizes) if probe.compat else target.keep
-    densities = erdos_renyi_densities(shapes, keep, kernel=kernel, cap=cap)
-    if probe.compat:
-        return {n: torch.rand(shapes[n], generator=generator) < d for n, d in densities.items()}
+    densities = erdos_renyi_densities(shapes, target.keep, kernel=kernel)
     shares = [density * size for density, size in zip(densities.values(), sizes)]
-    counts = largest_remainder(shares, sizes, target.keep)
-    return {
-        name: best(
-            torch.rand(size, generator=generator, dtype=torch.float64), count, generator
-        ).view(shapes[name])
-        for name, size, count in zip(shapes, sizes, counts)
-    }
+    masks = {}
+    for name, count in zip(shapes, largest_remainder(shares, sizes, target.keep)):
+        draws = torch.rand(prod(shapes[name]), generator=generator, dtype=torch.float64)
+        masks[name] = best(draws, count, generator).view(shapes[name])
+    return masks
+
+
+def _draw(probe: Probe, target: Target, densities: dict[str, float]) -> dict[str, Tensor]:
+    generator = probe.generator()
+    shapes = target.shapes.items()
+    return {n: torch.rand(shape, generator=generator) < densities[n] for n, shape in shapes}
+
+
+def _expected(target: Target) -> float:
+    return (1 - target.sparsity) * sum(prod(shape) for shape in target.shapes.values())
 
 
 PRUNERS["er"] = Pruner(name="er", source="SET, arXiv:1707.04780", masks=er)
