@@ -135,7 +135,7 @@ def topometrics(
         >>> topometrics(graph, engine="edge-free", metrics=["edges", "spectral_gap"])
         {'edges': 761575, 'spectral_gap': 0.0701}
     """
-    _check(graph, engine, motif)
+    _check(graph, engine, motif, max_memory)
     wanted = _wanted(engine, metrics)
     if normalise and not count_edges(graph):
         raise ValueError("the graph has no edges to divide by: measure it with normalise=False")
@@ -152,7 +152,7 @@ def topometrics(
     return values
 
 
-def _check(graph: MultipartiteGraph, engine: str, motif: str) -> None:
+def _check(graph: MultipartiteGraph, engine: str, motif: str, max_memory: int | None) -> None:
     if isinstance(graph, Mapping):
         raise ValueError(
             "expected one graph, got one for each layer: a rolled encoding is measured layer by "
@@ -162,6 +162,8 @@ def _check(graph: MultipartiteGraph, engine: str, motif: str) -> None:
         raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
     if motif not in MOTIFS:
         raise ValueError(f"unknown motif count {motif!r}; choose one of {', '.join(MOTIFS)}")
+    if max_memory is not None and not max_memory > 0:
+        raise ValueError(f"max_memory: expected bytes above 0, got {max_memory}")
     for block in graph.blocks:
         if not torch.isfinite(block.weight).all():
             raise ValueError(
