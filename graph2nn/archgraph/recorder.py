@@ -292,7 +292,7 @@ class Recorder(TorchFunctionMode):
             self._producer[id(t)] = index
             self._alive.append(t)
         if self.log is not None:
-            self.log.place(base, outputs or (target,))
+            self.log.place(base, outputs or (shown,))
 
 
 def _move_meta(args: tuple, kwargs: dict) -> Tensor:

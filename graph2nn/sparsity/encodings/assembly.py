@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from graph2nn.sparsity.encodings.values import distinct, expanded, nodes_of, overlap, repeats
 from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
@@ -87,6 +88,7 @@ class Assembly:
         self.size = 0
         self._drafts: list[_Draft] = []
         self._merged: list[tuple[Tensor, Tensor]] = []
+        self._is_read = torch.zeros(0, dtype=torch.bool)  # by node, as far as blocks go
 
     def layer(self, name: str, shape: tuple[int, int, int]) -> Nodes:
         """A new layer of nodes behind all others."""
@@ -112,6 +114,9 @@ class Assembly:
         mask = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
         nodes.sources.append(source)
         self._drafts.append(_Draft(name, source, target, weight, mask, geometry))
+        if len(self._is_read) < self.size:
+            self._is_read = F.pad(self._is_read, (0, 2 * self.size - len(self._is_read)))
+        self._is_read[nodes_of(source)] = True
 
     def _identity(self, name: str, nodes: Nodes, source: Tensor, target: Tensor) -> None:
         """Edges of weight 1, position by position; both indices have one shape."""
@@ -162,8 +167,8 @@ class Assembly:
         for value in values:
             if value is not base and not (value.is_open and self._merge(value, base)):
                 joins.append(value)
-        for value in joins:
-            skip = added and ready != [] and not value.is_open
+        for value in joins:  # a skip runs beside something: its nodes are read there
+            skip = added and ready != [] and bool(self._is_read[nodes_of(value.index)].any())
             if not skip or self.identity_skips:
                 self._join(_beside(name, "skip") if skip else name, value, base)
         self.layers.remove(base.nodes)  # behind everything that it reads

@@ -57,7 +57,7 @@ def encode(
     """
     if encoding not in ENCODINGS:
         raise ValueError(f"unknown encoding {encoding!r}: expected one of {', '.join(ENCODINGS)}")
-    if not prunable(model):
+    if encoding != "unrolled" and not prunable(model):
         raise ValueError(
             f"{type(model).__name__} has no convolution or linear weights, so there is nothing to "
             "encode"

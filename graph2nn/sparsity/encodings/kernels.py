@@ -191,8 +191,10 @@ def pool(walk: Walk, call: Call) -> Value:
     source = index.reshape(-1, *index.shape[-3:])
     weight = torch.ones(len(source), 1, *kernel)
     nodes = walk.assembly.layer(walk.label(call), (len(source), out[0], out[1]))
-    geometry = {"stride": stride, "dilation": dilation, "groups": len(source)}
-    walk.assembly.kernel(walk.label(call), nodes, source, weight, padding=tuple(ends), **geometry)
+    walk.assembly.kernel(
+        walk.label(call), nodes, source, weight,
+        stride=stride, dilation=dilation, padding=tuple(ends), groups=len(source),
+    )  # fmt: skip
     return Value(nodes.numbers().reshape(*call.shape, 1), nodes)
 
 

@@ -10,18 +10,23 @@ from torch import Tensor
 
 from graph2nn.archgraph.calls import Call
 
-__all__ = ["MOVES", "filled", "mover"]
+__all__ = ["MOVES", "REARRANGEMENTS", "filled", "mover"]
 
-_METHODS = (
+_SHUFFLES = "pixel_shuffle pixel_unshuffle channel_shuffle"
+_ORDERS = (
     "view reshape flatten unflatten permute transpose swapaxes swapdims movedim moveaxis squeeze "
-    "unsqueeze chunk split split_with_sizes tensor_split hsplit vsplit unbind narrow select roll "
-    "flip fliplr flipud rot90 repeat repeat_interleave tile expand broadcast_to t ravel diagonal "
-    "unfold getitem view_as reshape_as expand_as T mT H mH"
+    "unsqueeze roll flip fliplr flipud rot90 t ravel view_as reshape_as T mT H mH"
 )
-_FUNCTIONS = "cat stack hstack vstack dstack column_stack pixel_shuffle pixel_unshuffle"
-_FUNCTIONS += " channel_shuffle setitem"
+_CHOICES = (
+    "chunk split split_with_sizes tensor_split hsplit vsplit unbind narrow select repeat "
+    "repeat_interleave tile expand expand_as broadcast_to diagonal unfold getitem"
+)
+_FUNCTIONS = f"{_SHUFFLES} cat stack hstack vstack dstack column_stack setitem".split()
 
-MOVES = frozenset((_METHODS + " " + _FUNCTIONS).split())
+REARRANGEMENTS = frozenset(f"{_ORDERS} {_SHUFFLES}".split())
+"""Names of the operations after which every position is there once, as before."""
+
+MOVES = REARRANGEMENTS.union(_CHOICES.split(), _FUNCTIONS)
 """Names of the operations that `mover` replays."""
 
 
@@ -30,7 +35,7 @@ def mover(call: Call) -> Callable[..., Any]:
     name = {"view": "reshape", "view_as": "reshape_as", "getitem": "__getitem__"}
     if call.name == "setitem":
         act: Callable[..., Any] = _set_item
-    elif call.name in _FUNCTIONS.split():
+    elif call.name in _FUNCTIONS:
         act = getattr(torch, call.name)
     elif call.name in ("T", "mT", "H", "mH"):
         return lambda tensor: getattr(tensor, call.name)

@@ -13,7 +13,7 @@ from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.calls import Call, Constant, Operand, Weight, operands
 from graph2nn.sparsity.encodings import kernels
 from graph2nn.sparsity.encodings.assembly import Assembly, Value
-from graph2nn.sparsity.encodings.moves import MOVES, mover
+from graph2nn.sparsity.encodings.moves import MOVES, REARRANGEMENTS, mover
 from graph2nn.sparsity.encodings.values import replay
 from graph2nn.sparsity.encodings.weights import kept_weights
 from graph2nn.sparsity.masks import prunable
@@ -185,6 +185,8 @@ class Walk:
                     value.nodes.pending -= 1
         if call.name in _POINTWISE or (call.name in ("max", "min") and len(read) > 1):
             return [self._pointwise(call, read)]
+        if call.name in REARRANGEMENTS:
+            return [Value(self._moved(call)[0].index, read[0].nodes)]
         for value in read:
             if value.nodes is not None:
                 value.nodes.used = True
