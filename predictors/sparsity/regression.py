@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from graph2nn.training.jobs import parallel_map
+from predictors.sparsity.contests import relative_drops, relative_features
 from predictors.sparsity.regressors import RANDOM_REGRESSORS, DropRegressor
 from predictors.sparsity.scoring import adjusted_r2, bootstrap_error, contest_taus, r_squared
 from predictors.sparsity.task import PROTOCOLS, DropTask, splits
@@ -40,6 +41,8 @@ class Trial:
         regressor: a key of `DROP_REGRESSORS`.
         protocol: a key of `PROTOCOLS`, or `IN_SAMPLE`.
         repeats: seeds 0, 1, ... of folds and regressor; 1 where neither is random.
+        relative: learn and predict differences within contests only (`contests`), which order
+            pruning algorithms and say nothing of the level of accuracy.
     """
 
     task: str
@@ -47,6 +50,7 @@ class Trial:
     regressor: str = "extra trees"
     protocol: str = "grouped 5-fold"
     repeats: int = 1
+    relative: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,7 +60,7 @@ class TrialScore:
     Args:
         trial: the question.
         r2s: one a seed. Predictions of all folds together are compared with all drops; adjusted R²
-            in sample.
+            in sample; NaN for relative ones.
         taus: mean over contests of Kendall's tau, one a seed.
         by_contest: tau of each contest, mean over seeds.
     """
@@ -86,7 +90,13 @@ class TrialScore:
 
 
 def held_out_predictions(
-    task: DropTask, table: np.ndarray, regressor: str, protocol: str, *, seed: int = 0
+    task: DropTask,
+    table: np.ndarray,
+    regressor: str,
+    protocol: str,
+    *,
+    relative: bool = False,
+    seed: int = 0,
 ) -> np.ndarray:
     """The drop of every network, predicted without it.
 
@@ -94,16 +104,20 @@ def held_out_predictions(
         task: the networks.
         table: their features.
         regressor, protocol: names.
+        relative: see `Trial`.
         seed: of folds and regressor.
 
     Shapes:
         table (networks, features) -> (networks,).
     """
-    if protocol == IN_SAMPLE:
-        return DropRegressor(regressor, seed=seed).fit(table, task.drop).predict(table)
+    if relative:
+        table = relative_features(task, table)
+    rows = np.arange(len(table))
+    parts = [(rows, rows)] if protocol == IN_SAMPLE else splits(task, protocol, seed=seed)
     predicted = np.empty(len(table))
-    for learn, test in splits(task, protocol, seed=seed):
-        model = DropRegressor(regressor, seed=seed).fit(table[learn], task.drop[learn])
+    for learn, test in parts:
+        drop = relative_drops(task, learn) if relative else task.drop[learn]
+        model = DropRegressor(regressor, seed=seed).fit(table[learn], drop)
         predicted[test] = model.predict(table[test])
     return predicted
 
@@ -115,6 +129,7 @@ def plan_trials(
     protocols: Sequence[str],
     *,
     repeats: int = 1,
+    relative: bool = False,
 ) -> list[Trial]:
     """Every combination; repeated where the folds or the regressor are random.
 
@@ -141,6 +156,7 @@ def plan_trials(
                 regressor=regressor,
                 protocol=protocol,
                 repeats=repeats if random else 1,
+                relative=relative,
             )
         )
     return trials
@@ -195,8 +211,12 @@ def _run(tasks: dict[str, DropTask], item: tuple[Trial, int]) -> tuple[float, np
     trial, seed = item
     task = tasks[trial.task]
     table = task.features(trial.features).values
-    predicted = held_out_predictions(task, table, trial.regressor, trial.protocol, seed=seed)
-    if trial.protocol == IN_SAMPLE:
+    predicted = held_out_predictions(
+        task, table, trial.regressor, trial.protocol, relative=trial.relative, seed=seed
+    )
+    if trial.relative:
+        r2 = float("nan")
+    elif trial.protocol == IN_SAMPLE:
         r2 = adjusted_r2(task.drop, predicted, table.shape[1])
     else:
         r2 = r_squared(task.drop, predicted)

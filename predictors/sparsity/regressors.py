@@ -22,6 +22,7 @@ __all__ = ["DROP_REGRESSORS", "RANDOM_REGRESSORS", "DropRegressor", "available_r
 DROP_REGRESSORS: dict[str, Callable[[int], Any]] = {
     "ols": lambda seed: LinearRegression(),
     "ridge": lambda seed: Ridge(alpha=1.0),
+    "strong ridge": lambda seed: Ridge(alpha=30.0),
     "lasso": lambda seed: Lasso(alpha=0.003, max_iter=20_000),
     "elastic net": lambda seed: ElasticNet(alpha=0.003, max_iter=20_000),
     "huber": lambda seed: HuberRegressor(max_iter=2_000),

@@ -43,7 +43,7 @@ class DropTask:
 
     @cached_property
     def contest(self) -> np.ndarray:
-        """Number of each network's (model, data set, sparsity): pruning algorithms compete in it."""
+        """Number of each network's (model, data set, sparsity): algorithms compete within it."""
         return _numbered(self.table, "model", "dataset", "sparsity")
 
     def features(self, sets: str) -> FeatureTable:
@@ -160,4 +160,3 @@ PROTOCOLS: dict[str, Callable[[DropTask, np.random.Generator], np.ndarray]] = {
 """Which networks are predicted together, from all others. In random folds, other seeds of the same
 configuration are learnt from, and their accuracies differ by noise only; grouped folds hold a
 configuration out as a whole."""
-

@@ -1,0 +1,43 @@
+"""Networks seen beside their rivals: differences within a contest of pruning algorithms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from predictors.sparsity.task import DropTask
+
+__all__ = ["relative_drops", "relative_features"]
+
+
+def relative_features(task: DropTask, table: np.ndarray) -> np.ndarray:
+    """Features less their mean over the contest (all networks of the model at that sparsity).
+
+    To rank algorithms, only how they differ counts; features of all of them are at hand, whether
+    their networks were trained or not.
+
+    Shapes:
+        table (networks, features) -> the same.
+    """
+    count = np.bincount(task.contest)
+    means = np.stack([np.bincount(task.contest, column) / count for column in table.T], axis=1)
+    return table - means[task.contest]
+
+
+def relative_drops(task: DropTask, learn: np.ndarray) -> np.ndarray:
+    """Drops of the networks that are learnt from, standardised within each contest.
+
+    Mean and deviation are over the learnt networks alone. Over the whole contest, the drops learnt
+    from would add up to minus the one held out, and a linear model would read it off.
+
+    Args:
+        task: the networks.
+        learn: rows that are learnt from.
+
+    Shapes:
+        learn (n,) -> (n,).
+    """
+    contest, drop = task.contest[learn], task.drop[learn]
+    count = np.maximum(np.bincount(contest), 1)
+    centred = drop - (np.bincount(contest, drop) / count)[contest]
+    spread = np.sqrt(np.bincount(contest, centred**2) / count)
+    return centred / np.maximum(spread, 1e-9)[contest]
