@@ -12,9 +12,9 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-BESIDE_PPUDA = ("predict", "deepnets", "train_step", "leak")
+BESIDE_ORIGINAL = ("predict", "deepnets", "train_step", "leak", "sparse_topometrics")
 SCRIPTS = (
-    *BESIDE_PPUDA,
+    *BESIDE_ORIGINAL,
     *("graph_measures", "width_matching", "relational_training", "graph_tokens"),
 )
 
@@ -41,7 +41,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stop:
         load(name).main(["--help"])
     assert stop.value.code == 0
-    assert ("--reference" in capsys.readouterr().out) == (name in BESIDE_PPUDA)
+    assert ("--reference" in capsys.readouterr().out) == (name in BESIDE_ORIGINAL)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("width_matching", "networks built"),
         ("relational_training", "networks x epochs a minute"),
         ("graph_tokens", "s for 1 000 networks"),
+        ("sparse_topometrics", "Edge-free, Wide-Resnet-28-2, 60% uniform"),
     ],
 )
 def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -62,7 +63,7 @@ def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.Captu
     load(name).main(["--quick", "--out", str(out)])
     text = capsys.readouterr().out
     assert found in text
-    assert ("Without --reference" in text) == (name in BESIDE_PPUDA)
+    assert ("Without --reference" in text) == (name in BESIDE_ORIGINAL)
     assert json.loads(out.read_text())["hardware"]["threads"] == 1
     assert list(tmp_path.iterdir()) == [out]
 
@@ -78,6 +79,20 @@ def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.Captu
 def test_bad_arguments(arguments: list[str], message: str, load) -> None:
     with pytest.raises(SystemExit, match=message):
         load("deepnets").main(arguments)
+
+
+def test_another_folder_is_no_mge_snn(load, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="is no unpacked mge-snn: it lacks main.py"):
+        load("sparse_topometrics").main(["--reference", str(tmp_path)])
+
+
+def test_figures_that_differ_end_the_benchmark(load) -> None:
+    compare = load("sparse_topometrics").compare
+    theirs = {"edges": 5.0, "spectral_gap": 0.002, "spectral_radius": 2.0}
+    compare({"edges": 5, "spectral_gap": 0.002003, "spectral_radius": 2.00001}, theirs, "case")
+    for name, value in (("edges", 6), ("spectral_gap", 0.0021)):
+        with pytest.raises(SystemExit, match=f"case: {name} is {value} here and"):
+            compare({**theirs, name: value}, theirs, "case")
 
 
 def test_failed_child_process_is_reported(load, tmp_path: Path) -> None:
