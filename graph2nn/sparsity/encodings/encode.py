@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, overload
 
 from torch import Tensor, nn
 
 from graph2nn.sparsity.masks import prunable
 from graph2nn.sparsity.multipartite import MultipartiteGraph
 
-__all__ = ["ENCODINGS", "Encoding", "encode"]
+__all__ = ["ENCODINGS", "encode"]
 
-Encoding = Literal["rolled", "rolled-channel", "unrolled"]
-ENCODINGS: tuple[Encoding, ...] = ("rolled", "rolled-channel", "unrolled")
+ENCODINGS = ("rolled", "rolled-channel", "unrolled")
+
+
+@overload
+def encode(
+    model: nn.Module,
+    masks: Mapping[str, Tensor] | None = None,
+    encoding: Literal["unrolled"] = "unrolled",
+    input_shape: Sequence[int] | None = None,
+    *,
+    compat: bool = False,
+    identity_skips: bool = True,
+) -> MultipartiteGraph: ...
+
+
+@overload
+def encode(
+    model: nn.Module,
+    masks: Mapping[str, Tensor] | None,
+    encoding: Literal["rolled", "rolled-channel"],
+    input_shape: Sequence[int] | None = None,
+    *,
+    compat: bool = False,
+    identity_skips: bool = True,
+) -> dict[str, MultipartiteGraph]: ...
+
+
+@overload
+def encode(
+    model: nn.Module,
+    masks: Mapping[str, Tensor] | None = None,
+    encoding: str = "unrolled",
+    input_shape: Sequence[int] | None = None,
+    *,
+    compat: bool = False,
+    identity_skips: bool = True,
+) -> MultipartiteGraph | dict[str, MultipartiteGraph]: ...
 
 
 def encode(
     model: nn.Module,
     masks: Mapping[str, Tensor] | None = None,
-    encoding: Encoding = "unrolled",
+    encoding: str = "unrolled",
     input_shape: Sequence[int] | None = None,
     *,
     compat: bool = False,
@@ -55,18 +90,7 @@ def encode(
         >>> graph.num_nodes, len(graph.blocks)
         (191498, 29)
     """
-    if encoding not in ENCODINGS:
-        raise ValueError(f"unknown encoding {encoding!r}: expected one of {', '.join(ENCODINGS)}")
-    if encoding != "unrolled" and not prunable(model):
-        raise ValueError(
-            f"{type(model).__name__} has no convolution or linear weights, so there is nothing to "
-            "encode"
-        )
-    if any(weight.is_meta for weight in prunable(model).values()):
-        raise ValueError(
-            f"the weights of {type(model).__name__} are on the meta device and have no values; "
-            "load them first"
-        )
+    _check(model, encoding)
     if encoding != "unrolled":
         from graph2nn.sparsity.encodings.rolled import rolled
 
@@ -83,3 +107,19 @@ def encode(
     from graph2nn.sparsity.encodings.unrolled import unrolled
 
     return unrolled(model, masks, tuple(input_shape), identity_skips=identity_skips)
+
+
+def _check(model: nn.Module, encoding: str) -> None:
+    if encoding not in ENCODINGS:
+        raise ValueError(f"unknown encoding {encoding!r}: expected one of {', '.join(ENCODINGS)}")
+    weights = prunable(model)
+    if not weights:
+        raise ValueError(
+            f"{type(model).__name__} has no convolution or linear weights, so there is nothing to "
+            "encode"
+        )
+    if any(weight.is_meta for weight in weights.values()):
+        raise ValueError(
+            f"the weights of {type(model).__name__} are on the meta device and have no values; "
+            "load them first"
+        )
