@@ -46,6 +46,7 @@ def images_per_class(probe: Probe, count: int) -> Batch:
         raise ValueError(f"samples_per_class must be at least 1, got {count}")
     counts: Counter[int] = Counter()
     images, labels, ranks = [], [], []
+    classes = probe.data.num_classes if isinstance(probe.data, ImageData) else None
     for batch_images, batch_labels in _stream(probe, 128):
         rows = []
         for row, label in enumerate(batch_labels.tolist()):
@@ -55,13 +56,15 @@ def images_per_class(probe: Probe, count: int) -> Batch:
                 counts[label] += 1
         images.append(batch_images[rows])
         labels.append(batch_labels[rows])
-        if _all_full(probe, batch_images, counts, count):
-            break
+        if not _is_pair(probe.data) and min(counts.values()) == count:
+            classes = classes or _outputs(probe, batch_images)
+            if len(counts) >= classes:
+                break
     _check_counts(counts, count)
     all_labels = torch.cat(labels).cpu()
     rank = torch.tensor(ranks)
-    classes = int(all_labels.max()) + 1
-    key = all_labels * count + rank if probe.compat else rank * classes + all_labels
+    top = int(all_labels.max()) + 1
+    key = all_labels * count + rank if probe.compat else rank * top + all_labels
     order = key.argsort(stable=True).to(probe.device)
     return torch.cat(images)[order], torch.cat(labels)[order]
 
@@ -88,13 +91,16 @@ def _stream(probe: Probe, batch_size: int, endless: bool = False) -> Iterator[Ba
         batches = Batches(
             data, batch_size, train=True, seed=probe.seed, device=probe.device, drop_last=whole
         )
-        yield from batches.endless() if endless else batches
+        stream = batches.endless() if endless else iter(batches)
+        yield from ((images.to(probe.dtype), labels) for images, labels in stream)
         return
     if data is None:
         raise ValueError("the method looks at labelled images: pass data=")
     for batch in [data] if _is_pair(data) else _iterate(data):
         images, labels = _checked(batch)
-        yield images.to(probe.device, torch.float32), labels.to(probe.device, torch.int64)
+        if images.is_inference():  # autograd keeps none of those
+            images, labels = images.clone(), labels.clone()
+        yield images.to(probe.device, probe.dtype), labels.to(probe.device, torch.int64)
 
 
 def _iterate(data: Any) -> Iterable[Any]:
@@ -134,14 +140,11 @@ def _checked(batch: Any) -> Batch:
     return images, labels
 
 
-def _all_full(probe: Probe, images: Tensor, counts: Counter[int], count: int) -> bool:
-    """Whether every class has its images, so that nothing more need be read."""
-    if _is_pair(probe.data) or min(counts.values()) < count:
-        return False
-    if isinstance(probe.data, ImageData):
-        return len(counts) >= probe.data.num_classes
+def _outputs(probe: Probe, images: Tensor) -> int:
+    """How many classes the network tells apart."""
+    probe.train(False)
     with torch.no_grad():
-        return len(counts) >= probe.forward(probe.parameters(), images).shape[1]
+        return probe.forward(probe.parameters(), images).shape[-1]
 
 
 def _check_counts(counts: Counter[int], count: int) -> None:

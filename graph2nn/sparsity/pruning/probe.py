@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,14 @@ class Probe:
                 f"{type(model).__name__} has no convolution or linear layer: nothing to prune"
             )
         self.device = torch.device(device or next(iter(self.weights.values())).device)
+        if self.device.type == "cuda" and self.device.index is None:
+            self.device = torch.device("cuda", torch.cuda.current_device())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the copied weights, and of images."""
+        dtype = next(iter(self.weights.values())).dtype
+        return torch.float32 if dtype in _HALF else dtype
 
     def generator(self) -> torch.Generator:
         """A new generator from the seed, on the CPU so that draws are the same on any device."""
@@ -64,17 +72,13 @@ class Probe:
     def running(self) -> Iterator[None]:
         """Inside, gradients are on and global random generators seeded; everything is undone."""
         modes = [(module, module.training) for module in self.model.modules()]
-        kind = self.device.type
-        devices = [] if kind == "cpu" else [self.device]
-        rng = {} if kind == "cpu" else {"device_type": kind}
         try:
             with (
-                torch.random.fork_rng(devices=devices, **rng),
+                _seeded(self.seed, self.device),
                 torch.inference_mode(False),
                 torch.enable_grad(),
                 sdpa_kernel(SDPBackend.MATH),  # fused attention has no second derivative
             ):
-                torch.manual_seed(self.seed)
                 yield
         finally:
             for module, training in modes:
@@ -117,7 +121,7 @@ class Probe:
         """Logits with other parameters (and buffers, where named).
 
         Raises:
-            ValueError: images that the network does not take, or an output other than logits.
+            ValueError: images that the network does not take, or an output that is no tensor.
         """
         given = {**self._buffers, **values}
         if self.model.training:  # running statistics are written to
@@ -131,11 +135,8 @@ class Probe:
                 f"the network does not take images of shape {tuple(images.shape)}: {error}"
             ) from error
         out = out[0] if isinstance(out, tuple | list) else out
-        if not isinstance(out, Tensor) or out.dim() != 2:
-            what = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
-            raise ValueError(
-                f"expected logits of shape (images, classes) of the network, got {what}"
-            )
+        if not isinstance(out, Tensor):
+            raise ValueError(f"expected a tensor from the network, got {type(out).__name__}")
         return out
 
     def loss(
@@ -144,9 +145,14 @@ class Probe:
         """Cross-entropy of a batch, the logits divided by `temperature`.
 
         Raises:
-            ValueError: labels that the network has no logit for.
+            ValueError: labels that the network has no logit for, or an output that is no logits.
         """
         logits = self.forward(values, images)
+        if logits.dim() != 2 or len(logits) != len(labels):
+            raise ValueError(
+                f"expected logits of shape ({len(labels)}, classes) from the network, got "
+                f"{tuple(logits.shape)}"
+            )
         if int(labels.max()) >= logits.shape[1]:
             raise ValueError(
                 f"labels run to {int(labels.max())}, but the network has {logits.shape[1]} "
@@ -168,3 +174,16 @@ class Probe:
         elif dtype is None and value.dtype in _HALF:
             dtype = torch.float32
         return value.detach().to(self.device, dtype, copy=True)
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds the global generators of the CPU and of one device, and puts their states back."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        if device.type not in ("cpu", "meta"):
+            stack.enter_context(torch.random.fork_rng([device], device_type=device.type))
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
+        if device.type == "cuda":
+            torch.cuda.default_generators[device.index].manual_seed(seed)
+        yield

@@ -29,9 +29,9 @@ def prospr(
 
     The gradient through training (section 3, equation 5-8) is computed backwards step by step, a
     Hessian-vector product each: v' = μ v + g(w), w' = w - η v'. Only the weights of each step are
-    kept, so the memory is that of one step. Every step and the final loss see a batch of
-    their own. The published code cuts the gradient through the first step's momentum;
-    `compat` does too.
+    kept, so the memory is that of one step. Every step and the final loss see a batch of their
+    own; parameters that ask for no gradient are not trained. The published code cuts the gradient
+    through the first step's momentum; `compat` does too.
 
     Args:
         probe: the network and its data.
@@ -51,17 +51,17 @@ def prospr(
     probe.train()
     values = {n: p for n, p in probe.parameters().items() if p.is_floating_point()}
     trained = probe.model.named_parameters()
-    moving = {n for n, p in trained if n in values and (probe.compat or p.requires_grad)}
+    moving = [n for n, p in trained if n in values and (probe.compat or p.requires_grad)]
     initial, path = values, []
     velocity = {name: torch.zeros_like(values[name]) for name in moving}
     for batch in batches[:-1]:
         path.append(values)
         grads = _gradient(probe, values, batch)
         velocity = {name: v * momentum + grads[name] for name, v in velocity.items()}
-        values = {n: w - lr * velocity[n] if n in moving else w for n, w in values.items()}
+        values = {n: w - lr * velocity[n] if n in velocity else w for n, w in values.items()}
 
     found = _gradient(probe, values, batches[-1])
-    if not first_order:
+    if moving and not first_order:
         pull = {name: torch.zeros_like(v) for name, v in velocity.items()}
         for step in reversed(range(1 if probe.compat and momentum else 0, steps)):
             pull = {name: p - lr * found[name] for name, p in pull.items()}
