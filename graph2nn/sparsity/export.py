@@ -11,6 +11,7 @@ from torch import nn
 
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracing import View
+from graph2nn.sparsity.features import DENSITY_FLOOR
 from graph2nn.sparsity.masks import Masks
 
 __all__ = ["DENSITY_NAMES", "density_summary", "layer_means", "sparse_archgraph"]
@@ -33,7 +34,7 @@ def density_summary(kept: np.ndarray, weights: np.ndarray) -> dict[str, float]:
         The entries of `DENSITY_NAMES`: arithmetic, geometric and harmonic mean and minimum of the
         layers' densities, the standard deviation of their natural logarithms, densities of the
         first and the last layer, and the natural logarithm of the number of weights kept. A layer
-        with nothing left counts as if half a weight were, where a logarithm or a reciprocal is
+        with nothing left has the density `DENSITY_FLOOR` where a logarithm or a reciprocal is
         taken.
 
     Shapes:
@@ -49,7 +50,7 @@ def density_summary(kept: np.ndarray, weights: np.ndarray) -> dict[str, float]:
             f"{len(weights)}"
         )
     density = np.asarray(kept, dtype=np.float64) / weights
-    floored = np.maximum(kept, 0.5) / weights
+    floored = np.maximum(density, DENSITY_FLOOR)
     logs = np.log(floored)
     values = (
         density.mean(),
@@ -59,7 +60,7 @@ def density_summary(kept: np.ndarray, weights: np.ndarray) -> dict[str, float]:
         logs.std(),
         density[0],
         density[-1],
-        np.log(max(float(np.sum(kept)), 0.5)),
+        np.log(max(float(np.sum(kept)), 1.0)),
     )
     return dict(zip(DENSITY_NAMES, map(float, values)))
 

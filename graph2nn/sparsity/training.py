@@ -40,8 +40,8 @@ _SHORT = replace(
     _PUBLISHED, schedule="cosine", milestones=(), lr_per_step=True, warmup_epochs=1, eval_every=100
 )
 SHORT_RECIPES: dict[str, Recipe] = {
-    "digits": replace(_SHORT, epochs=15, batch_size=64, lr=0.05, test_batch_size=500),
-    "cifar10": replace(_SHORT, epochs=8, batch_size=64, lr=0.05, test_batch_size=500),
+    "digits": replace(_SHORT, epochs=10, batch_size=64, lr=0.05, test_batch_size=500),
+    "cifar10": replace(_SHORT, epochs=4, batch_size=64, lr=0.05, test_batch_size=500),
 }
 """Recipes that a CPU trains many networks with, by data set: of our own tables, not published."""
 

@@ -144,7 +144,7 @@ def test_recipes() -> None:
     assert published_recipe("Wide-Resnet-28-2", "cifar100").weight_decay == 5e-4
     assert published_recipe("CONV-6", "tiny_imagenet").milestones == (20, 60, 80)
     assert find_recipe("published", "Resnet-32", "tiny_imagenet").milestones == (30, 60, 80)
-    assert find_recipe("short", "Resnet-20", "digits").epochs == 15
+    assert find_recipe("short", "Resnet-20", "digits").epochs == 10
 
 
 def test_bad_input(digits) -> None:

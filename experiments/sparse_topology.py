@@ -1,0 +1,196 @@
+"""Sparse networks as multipartite graphs: prune, train if asked, encode, measure.
+
+    python experiments/sparse_topology.py --model Resnet-20 --dataset CIFAR-10 --pruning snip \\
+        --sparsity 0.98 --encoding unrolled --graph_metrics topometrics
+    python experiments/sparse_topology.py --dataset digits --encoding rolled \\
+        --graph_metrics ramanujan --training
+    python experiments/sparse_topology.py --grid small --dataset digits --jobs 2 --training
+
+One network, or with `--grid` all combinations of models, pruners, sparsities and seeds in one
+table; the same command goes on with a run that was stopped. "Sparse networks as multipartite
+graphs", arXiv:2305.16886. Images are read only where a pruner or the training needs them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.figures import plot_grid, plot_network
+from graph2nn.sparsity.grid import (
+    GRIDS,
+    Cell,
+    SparseGrid,
+    SparseImages,
+    dataset_label,
+    dataset_name,
+    find_grid,
+    find_model,
+)
+from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.pipeline import (
+    build_cell,
+    layer_rows,
+    measure_layers,
+    prune_cell,
+    train_cell,
+)
+from graph2nn.sparsity.results import read_sparse_table
+from graph2nn.sparsity.running import run_grid
+from graph2nn.sparsity.tables import accuracy_rows, format_rows, write_rows
+from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.sparsity.training import SHORT_RECIPES, find_recipe
+from graph2nn.training import RunFolder, option, parse_config, to_dict
+
+ENCODINGS = ("unrolled", "rolled", "rolled-channel")
+METRICS = ("topometrics", "ramanujan", "ramanunjan")
+AXES = ("models", "pruners", "sparsities", "seeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopologyConfig:
+    """Settings of one network, or of a grid."""
+
+    model: str = option("Resnet-20", "-m", help="CONV-6, Resnet-20, Resnet-32, Wide-Resnet-28-2")
+    dataset: str = option("CIFAR-10", "-d", help="CIFAR-10, CIFAR-100, tinyimagenet, digits, ...")
+    pruning: str = option("snip", "-p", help="snip, grasp, synflow, prospr, uniform, er, erk, ...")
+    sparsity: float = option(0.98, "-s", help="part of the weights that is removed")
+    seed: int = option(0, help="of weights, masks and training")
+    encoding: str = option("unrolled", help="of the network as a graph", choices=ENCODINGS)
+    graph_metrics: str = option("topometrics", help="what is measured", choices=METRICS)
+    training: bool = option(False, help="train before measuring")
+    recipe: str | None = option(None, help="short or published; none: short where there is one")
+    epochs: int | None = option(None, "-e", help="none: the recipe's")
+    imsize: int | None = option(None, help="side of images in pixels; none: native, at most 32")
+    train_images: int | None = option(None, help="none for all, or for the grid's")
+    test_images: int | None = option(None, help="none for all, or for the grid's")
+    device: str = option("cpu", help="of pruning and training")
+    compat: bool = option(False, help="as the published code, its deviations included")
+    engine: str = option("auto", help="auto, explicit, edge-free")
+    motif: str = option("exact", help="exact or sampled", choices=("exact", "sampled"))
+    normalise: bool = option(False, help="divide as in the published tables (grids always do)")
+    grid: str | None = option(None, "-g", help=f"one of {', '.join(GRIDS)}; none for one network")
+    models: tuple[str, ...] = option((), help="of the grid; none: its own")
+    pruners: tuple[str, ...] = option((), help="of the grid; none: its own")
+    sparsities: tuple[float, ...] = option((), help="of the grid; none: its own")
+    seeds: tuple[int, ...] = option((), help="of the grid; none: its own")
+    jobs: int = option(1, "-j", help="processes of a grid, -1 for one a core")
+    backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
+    checkpoints: float | None = option(None, help="seconds between a job's; none for no checkpoint")
+    data_dir: str | None = option(None, "-D", help="folder of the images")
+    out: str | None = option(None, "-o", help="run folder; none for runs/sparse_...")
+
+    def __post_init__(self) -> None:
+        dataset_name(self.dataset)
+        find_model(self.model)
+        if self.graph_metrics != "topometrics" and self.encoding == "unrolled":
+            raise ValueError(
+                "--graph_metrics ramanujan is defined for the bipartite graph of each layer, not "
+                "for --encoding unrolled; use --encoding rolled or rolled-channel"
+            )
+
+
+def settings(config: TopologyConfig) -> SparseGrid:
+    """The grid that the command line describes; of a single network one with one value an axis."""
+    if config.grid is not None:
+        base = find_grid(config.grid, config.dataset)
+        own = {axis: getattr(config, axis) for axis in AXES if getattr(config, axis)}
+    else:
+        name = dataset_name(config.dataset)
+        kind = config.recipe or ("short" if name in SHORT_RECIPES else "published")
+        base = SparseGrid(
+            models=(find_model(config.model),),
+            images=SparseImages(dataset=name),
+            recipe=find_recipe(kind, find_model(config.model), name),
+        )
+        own = {"pruners": (config.pruning,), "sparsities": (config.sparsity,)}
+        own |= {"seeds": (config.seed,)}
+    given = {"imsize": config.imsize, "train": config.train_images, "test": config.test_images}
+    images = replace(base.images, **{k: v for k, v in given.items() if v is not None})
+    recipe = base.recipe
+    if config.epochs is not None:
+        recipe = replace(recipe or base.recipe_of(base.models[0]), epochs=config.epochs)
+    how = {name: getattr(config, name) for name in ("training", "compat", "engine", "motif")}
+    return replace(base, images=images, recipe=recipe, **own, **how)
+
+
+def network(config: TopologyConfig) -> None:
+    """One network: prunes, trains, measures; writes masks, a table and a figure."""
+    grid = settings(config)
+    label = dataset_label(config.dataset)
+    cell = Cell(
+        model=grid.models[0],
+        dataset=label,
+        pruning=config.pruning,
+        sparsity=config.sparsity,
+        seed=config.seed,
+    )
+    out = Path(config.out or f"runs/sparse_{cell.name}{'_trained' if config.training else ''}")
+    how: dict[str, Any] = {"data_dir": config.data_dir, "device": config.device, "progress": True}
+    RunFolder(out, to_dict(grid), resume=True)
+    model = build_cell(cell, grid)
+    masks = prune_cell(model, cell, grid, **how)
+    masks.save(out / "masks.pt")
+    masks.apply_(model)
+    row: dict[str, Any] = {**to_dict(cell), "density": masks.density}
+    if config.training:
+        row |= train_cell(model, masks, cell, grid, **how, folder=out / "training")
+    print(f"{cell.name}: {masks.num_kept} of {masks.num_weights} weights, {masks.density:.4%}")
+    if config.training:
+        print(f"test accuracy {row['accuracy']:.4f}")
+    graph = encode(model, masks, config.encoding, grid.images.shape, compat=config.compat)
+    layers = layer_rows(model, masks, replace(grid, ramanujan=False))
+    metric = "topometrics" if config.graph_metrics == "topometrics" else "ramanujan"
+    how = {"engine": config.engine, "motif": config.motif, "normalise": config.normalise}
+    if isinstance(graph, MultipartiteGraph):
+        metrics = topometrics(graph, **how, progress=True)
+        print(format_rows([{"metric": name, "value": v} for name, v in metrics.items()]))
+        figure = plot_network(layers, out / "unrolled.png", graph=graph, title=cell.name)
+        table = write_rows(out / "topometrics_unrolled.csv", [{**row, **metrics}])
+    else:
+        how = how if metric == "topometrics" else {"compat": config.compat}
+        found = measure_layers(graph, metric, **how)
+        names = ("layer_id", "layer_name", "nnz", "numel")
+        rows = [{**{n: r[n] for n in names}, **found[r["layer_name"]]} for r in layers]
+        print(format_rows(rows))
+        figure = plot_network(layers, out / "layers.png", title=cell.name)
+        lines = [{**row, **one} for one in rows]
+        table = write_rows(out / f"{metric}_{config.encoding}.csv", lines)
+    print(f"wrote {table} and {figure}")
+
+
+def whole_grid(config: TopologyConfig) -> None:
+    """All networks of a grid, and one table."""
+    grid = settings(config)
+    out = Path(config.out or f"runs/sparse_{config.grid}_{dataset_name(config.dataset)}")
+    path = run_grid(
+        grid,
+        out,
+        data_dir=config.data_dir,
+        jobs=config.jobs,
+        backend=config.backend,
+        device=config.device,
+        save_seconds=config.checkpoints,
+    )
+    if config.training:
+        table = read_sparse_table(path)
+        print(format_rows(accuracy_rows(table)))
+        print(f"wrote {plot_grid(table, out / 'accuracy.png')}")
+    print(f"wrote {path}, {path.stem}_layers.csv and {path.stem}.json beside it")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs what the command line describes."""
+    config = parse_config(TopologyConfig, argv, description=__doc__)
+    (network if config.grid is None else whole_grid)(config)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"sparse_topology: {error}")

@@ -1,0 +1,267 @@
+"""One sparse network from its name to its rows in the tables: build, prune, train, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from graph2nn.deepnets.ground_truth.measure import one_thread
+from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.export import density_summary, layer_means
+from graph2nn.sparsity.grid import Cell, SparseGrid, load_sets
+from graph2nn.sparsity.masks import Masks, prunable
+from graph2nn.sparsity.models import build, init_weights
+from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.pruning.prune import PRUNERS, prune
+from graph2nn.sparsity.ramanujan import ramanujan
+from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.sparsity.training import train_sparse
+
+__all__ = [
+    "INITIAL",
+    "build_cell",
+    "layer_positions",
+    "layer_rows",
+    "measure_layers",
+    "prune_cell",
+    "run_cell",
+    "train_cell",
+]
+
+INITIAL = ("avg_node_strength", "spectral_gap", "spectral_radius")
+"""Metrics that depend on the weights; also taken before training, as `NAME_init`."""
+
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+
+Row = dict[str, Any]
+
+
+def build_cell(cell: Cell, grid: SparseGrid) -> nn.Module:
+    """The network of a cell at initialisation, which depends on model, data set and seed."""
+    images = grid.images
+    model = build(cell.model, images.num_classes, images.shape[0], images.side)
+    init_weights(model, cell.seed)
+    return model
+
+
+def prune_cell(
+    model: nn.Module,
+    cell: Cell,
+    grid: SparseGrid,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Masks:
+    """The masks of a cell; the model is not changed. Loads images only where the pruner looks."""
+    if cell.pruning == "dense":
+        return Masks.dense(model)
+    # What looks at no images is told their shape by a blank one.
+    data: Any = (torch.zeros(1, *grid.images.shape), torch.zeros(1, dtype=torch.int64))
+    if PRUNERS[cell.pruning].needs_data:
+        data = load_sets(grid.images, data_dir)[0]
+    return prune(
+        model,
+        cell.pruning,
+        sparsity=cell.sparsity,
+        data=data,
+        seed=cell.seed,
+        compat=grid.compat,
+        device=device,
+        progress=progress,
+    )
+
+
+def train_cell(
+    model: nn.Module,
+    masks: Masks,
+    cell: Cell,
+    grid: SparseGrid,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    save_seconds: float = 60.0,
+    progress: bool = False,
+) -> Row:
+    """Trains the network in place: `accuracy` (fraction), losses and `seconds`; None where it
+    diverged."""
+    train, test = load_sets(grid.images, data_dir)
+    last = train_sparse(
+        model,
+        masks,
+        train,
+        test,
+        grid.recipe_of(cell.model),
+        seed=cell.seed,
+        freeze_bias=grid.freeze_bias,
+        device=device,
+        folder=folder,
+        save_seconds=save_seconds,
+        progress=progress,
+    )
+    model.cpu()
+    error = last[-1]["top1_error"]
+    return {
+        "accuracy": None if error is None else round((100 - error) * len(test) / 100) / len(test),
+        "test_loss": last[-1]["test_loss"],
+        "train_loss": last[-1]["train_loss"],
+        "seconds": sum(record["seconds"] for record in last),
+    }
+
+
+def run_cell(
+    cell: Cell,
+    grid: SparseGrid,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    save_seconds: float = 60.0,
+    progress: bool = False,
+) -> tuple[Row, list[Row]]:
+    """Everything about one network, on one thread, so that it comes out the same on any number of
+    cores.
+
+    Args:
+        cell: which; a dense one is trained but not measured.
+        grid: the settings.
+        data_dir: folder of the images.
+        device: of pruning and training; graphs are measured on the CPU.
+        folder: of checkpoints of the training; None keeps none.
+        save_seconds: between checkpoints.
+        progress: show bars.
+
+    Returns:
+        The row of the table of networks, and the rows of the table of layers. Values that are not
+        known are None.
+    """
+    how: dict[str, Any] = {"data_dir": data_dir, "device": device, "progress": progress}
+    with one_thread():
+        model = build_cell(cell, grid)
+        masks = prune_cell(model, cell, grid, **how)
+        row: Row = {**_key(cell), "density": masks.density, "collapsed": len(masks.collapsed())}
+        measured = cell.pruning != "dense"
+        masks.apply_(model)
+        if measured and grid.training:
+            row |= {f"{k}_init": v for k, v in _metrics(model, masks, grid, INITIAL).items()}
+        if grid.training:
+            row |= train_cell(
+                model, masks, cell, grid, **how, folder=folder, save_seconds=save_seconds
+            )
+        if not measured:
+            return row, []
+        model.eval()
+        row |= _metrics(model, masks, grid)
+        layers = layer_rows(model, masks, grid)
+    row |= {f"density_{k}": v for k, v in _densities(masks).items()}
+    row |= layer_means({r["layer_name"]: {k: _nan(r[k]) for k in _RAMANUJAN} for r in layers})
+    key = {**_key(cell), "accuracy": row.get("accuracy")}
+    return _plain(row), [_plain({**key, **layer}) for layer in layers]
+
+
+_RAMANUJAN = ("delta_r", "imdb", "imsg")
+
+
+def layer_rows(model: nn.Module, masks: Masks, grid: SparseGrid) -> list[Row]:
+    """Position, name, weights kept and Ramanujan properties of every layer (rolled encoding)."""
+    found: Mapping[str, Mapping[str, Any]] = {}
+    if grid.ramanujan:
+        graphs = encode(model, masks, "rolled", compat=grid.compat)
+        assert isinstance(graphs, dict)
+        found = measure_layers(graphs, "ramanujan", compat=grid.compat)
+    positions = layer_positions(model)
+    rows = []
+    for name, mask in masks.items():
+        layer = name.removesuffix(".weight")
+        values = found.get(layer, {})
+        rows.append(
+            {
+                "layer_id": positions[layer],
+                "layer_name": layer,
+                "nnz": int(mask.sum()),
+                "numel": mask.numel(),
+                **{key: values.get(key) for key in _RAMANUJAN},
+            }
+        )
+    return rows
+
+
+def measure_layers(
+    graphs: Mapping[str, MultipartiteGraph], metric: str, *, compat: bool = False, **how: Any
+) -> dict[str, dict[str, float]]:
+    """Metrics of each layer's graph, by name of the layer.
+
+    Args:
+        graphs: of a rolled encoding, by name of the weight.
+        metric: `topometrics` or `ramanujan`.
+        compat: of `ramanujan`.
+        how: further arguments of `topometrics`.
+    """
+    named = {name.removesuffix(".weight"): graph for name, graph in graphs.items()}
+    if metric == "ramanujan":
+        return {name: dict(ramanujan(graph, compat=compat)) for name, graph in named.items()}
+    return {name: topometrics(graph, **how) for name, graph in named.items()}
+
+
+def layer_positions(model: nn.Module) -> dict[str, int]:
+    """Number of each layer with weights as in the published table: pooling layers count."""
+    weighted = {name.removesuffix(".weight") for name in prunable(model)}
+    order = [
+        name
+        for name, module in model.named_modules()
+        if name in weighted or isinstance(module, _POOLS)
+    ]
+    return {name: place for place, name in enumerate(order) if name in weighted}
+
+
+def _metrics(
+    model: nn.Module, masks: Masks, grid: SparseGrid, names: tuple[str, ...] | None = None
+) -> dict[str, float]:
+    graph = encode(
+        model,
+        masks,
+        "unrolled",
+        grid.images.shape,
+        compat=grid.compat,
+        identity_skips=grid.identity_skips,
+    )
+    assert isinstance(graph, MultipartiteGraph)
+    return topometrics(
+        graph, engine=grid.engine, metrics=names, motif=grid.motif, normalise=True, seed=0
+    )
+
+
+def _densities(masks: Masks) -> dict[str, float]:
+    kept = np.array([int(mask.sum()) for mask in masks.values()])
+    return density_summary(kept, np.array([mask.numel() for mask in masks.values()]))
+
+
+def _key(cell: Cell) -> Row:
+    return {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "pruning": cell.pruning,
+        "sparsity": cell.sparsity,
+        "seed": cell.seed,
+    }
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _plain(row: Mapping[str, Any]) -> Row:
+    """Values that JSON has: numpy's become Python's, what is not finite its name or None."""
+    plain: Row = {}
+    for name, value in row.items():
+        value = value.item() if isinstance(value, (np.generic, torch.Tensor)) else value
+        if isinstance(value, float) and not np.isfinite(value):
+            value = None if np.isnan(value) else str(value)  # -inf is a value of delta_r
+        plain[name] = value
+    return plain

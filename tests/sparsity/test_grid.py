@@ -1,0 +1,251 @@
+"""Grids of sparse networks: cells, tables, a killed run, damaged files, rows made again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from graph2nn.sparsity import running
+from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.figures import plot_grid
+from graph2nn.sparsity.grid import (
+    GRIDS,
+    Cell,
+    SparseGrid,
+    SparseImages,
+    dataset_label,
+    dataset_name,
+    find_grid,
+    find_model,
+    load_sets,
+)
+from graph2nn.sparsity.pipeline import build_cell, layer_positions, prune_cell, run_cell
+from graph2nn.sparsity.results import METRICS, accuracy_drop, read_sparse_table
+from graph2nn.sparsity.running import TABLE_COLUMNS, regenerate, run_grid, write_tables
+from graph2nn.sparsity.tables import accuracy_rows, cell_text, format_rows
+from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.training import from_dict, to_dict
+
+GRID = replace(
+    find_grid("tiny", "digits"),
+    images=SparseImages(dataset="digits", train=128, test=100),
+    sparsities=(0.95,),
+    recipe=replace(GRIDS["tiny"]["digits"].recipe, epochs=1, test_batch_size=100),
+)
+ROW = Cell(model="Resnet-20", dataset="digits", pruning="uniform", sparsity=0.95, seed=0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    return run_grid(GRID, tmp_path_factory.mktemp("grid") / "run", progress=False)
+
+
+def test_tables_of_a_run(made) -> None:
+    table = read_sparse_table(made)
+    assert table.keys_of_rows() == [
+        ("Resnet-20", "digits", "snip", 0.95, 0),
+        ("Resnet-20", "digits", "uniform", 0.95, 0),
+    ]
+    assert tuple(table) == TABLE_COLUMNS
+    assert not table.incomplete().any() and set(METRICS) <= set(table)
+    assert len(table.layers["row"]) == 44 and table.layers["layer_id"].max() == 21
+    kept = np.bincount(table.layers["row"], table.layers["nnz"])
+    assert (kept == round(0.05 * 270896)).all()
+    assert np.allclose(table["density_log_nnz"], np.log(kept))
+    assert (table["density"] == kept / 270896).all()
+    assert len(np.unique(table["dense_accuracy"])) == 1
+    assert np.isfinite(accuracy_drop(table)).all()
+    assert (table["spectral_radius_init"] != table["spectral_radius"]).all()  # trained meanwhile
+    delta = table.layers["delta_r"][table.layers["row"] == 0]
+    assert table["delta_r"][0] == pytest.approx(delta[np.isfinite(delta)].mean())
+    about = json.loads(made.with_suffix(".json").read_text())
+    assert (about["rows"], about["planned"]) == (2, 2)
+    assert from_dict(SparseGrid, about["grid"]) == GRID
+
+
+def test_a_row_is_made_again_bit_for_bit(made, tmp_path) -> None:
+    assert regenerate(made, 1) == {}
+    altered = tmp_path / "t.csv"
+    with made.open(newline="") as file:
+        lines = list(csv.reader(file))
+    at = lines[0].index("edges")
+    lines[2][at] = "7.0"
+    altered.write_text("".join(",".join(line) + "\n" for line in lines))
+    altered.with_suffix(".json").write_text(made.with_suffix(".json").read_text())
+    difference = regenerate(altered, 1)
+    assert list(difference) == ["edges"] and difference["edges"][0] == "7.0"
+    with pytest.raises(ValueError, match="has the rows 0 to 1, not 2"):
+        regenerate(made, 2)
+
+
+def test_a_killed_run_goes_on(made, tmp_path, monkeypatch) -> None:
+    calls: list[str] = []
+    real = running.run_cell
+
+    def dying(cell, grid, **how):
+        calls.append(cell.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(cell, grid, **how)
+
+    monkeypatch.setattr(running, "run_cell", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid(GRID, tmp_path, progress=False, save_seconds=None)
+    assert [path.stem for path in (tmp_path / "results").iterdir()] == [ROW.dense.name]
+    again = run_grid(GRID, tmp_path, progress=False, save_seconds=None)
+    assert len(calls) == 4 and len(set(calls)) == 3  # the killed one twice, the finished one once
+    assert again.read_bytes() == made.read_bytes()
+    layers = again.with_name("table_layers.csv").read_bytes()
+    assert layers == made.with_name("table_layers.csv").read_bytes()
+    more = replace(GRID, pruners=(*GRID.pruners, "erk"))
+    table = run_grid(more, tmp_path, progress=False, keep_checkpoints=True)
+    assert read_sparse_table(table).num_rows == 3 and len(calls) == 5
+    assert [path.name for path in (tmp_path / "jobs").glob("*/last.pt")]
+    with pytest.raises(ValueError, match="holds a run with other settings"):
+        run_grid(replace(GRID, freeze_bias=False), tmp_path, progress=False)
+
+
+def test_failures_and_damaged_files(made, tmp_path, monkeypatch) -> None:
+    real = running.run_cell
+
+    def failing(cell, grid, **how):
+        if cell.pruning == "snip":
+            raise ValueError("no luck")
+        return real(cell, grid, **how)
+
+    monkeypatch.setattr(running, "run_cell", failing)
+    with pytest.raises(RuntimeError, match=r"1 of 3 networks failed.*no luck"):
+        run_grid(GRID, tmp_path, progress=False)
+    assert read_sparse_table(tmp_path / "table.csv").num_rows == 1  # the others are kept
+    monkeypatch.undo()
+    damaged = tmp_path / "results" / f"{ROW.name}.jsonl"
+    damaged.write_text(damaged.read_text()[:-20])
+    with pytest.warns(RuntimeWarning, match="uniform_0.95_s0 is made again"):
+        path = run_grid(GRID, tmp_path, progress=False)
+    assert path.read_bytes() == made.read_bytes()
+
+
+def test_partial_tables_and_networks_that_diverged(made, tmp_path) -> None:
+    part = write_tables(replace(GRID, pruners=("uniform", "er")), made.parent, tmp_path / "p.csv")
+    assert read_sparse_table(part)["pruning"].tolist() == ["uniform"]
+    about = json.loads(part.with_suffix(".json").read_text())
+    assert (about["rows"], about["planned"]) == (1, 2)
+    folder = tmp_path / "run"
+    results = folder / "results"
+    results.mkdir(parents=True)
+    for cell in (ROW, ROW.dense, replace(ROW, pruning="snip")):
+        row, *layers = running.read_job(made.parent / "results" / f"{cell.name}.jsonl")
+        row["accuracy"] = None if cell.pruning == "snip" else row["accuracy"]
+        running.write_job(results / f"{cell.name}.jsonl", cell.name, [row, *layers])
+    with pytest.warns(RuntimeWarning, match="1 networks diverged.*snip_0.95_s0"):
+        path = write_tables(GRID, folder, folder / "t.csv")
+    assert read_sparse_table(path)["pruning"].tolist() == ["uniform"]
+    with pytest.raises(ValueError, match=r"written as \.csv, got t\.txt"):
+        write_tables(GRID, folder, folder / "t.txt")
+
+
+def test_without_training_weights_are_the_initial_ones() -> None:
+    grid = replace(GRID, training=False, ramanujan=False)
+    row, layers = run_cell(ROW, grid)
+    assert "accuracy" not in row and row["delta_r"] is None and len(layers) == 22
+    model = build_cell(ROW, grid)
+    masks = prune_cell(model, ROW, grid)
+    graph = encode(model, masks, "unrolled", (3, 8, 8))
+    metrics = topometrics(graph, normalise=True)
+    assert {name: row[name] for name in metrics} == metrics
+    assert row == run_cell(ROW, grid)[0]
+
+
+def test_random_pruners_need_no_images(monkeypatch, tmp_path) -> None:
+    grid = replace(
+        GRID, training=False, images=SparseImages(dataset="CIFAR-10"), pruners=("uniform",)
+    )
+    cell = replace(ROW, dataset="CIFAR-10")
+    masks = prune_cell(build_cell(cell, grid), cell, grid, data_dir=tmp_path)
+    assert masks.num_kept == round(0.05 * masks.num_weights)
+    with pytest.raises(FileNotFoundError, match=r"graph2nn\.vision\.download cifar10"):
+        prune_cell(build_cell(cell, grid), replace(cell, pruning="snip"), grid, data_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match="cifar10"):
+        run_grid(replace(grid, pruners=("snip",)), tmp_path / "run", data_dir=str(tmp_path))
+
+
+def test_synflow_is_told_the_shape_of_images(tmp_path) -> None:
+    cell = replace(ROW, pruning="synflow")
+    masks = prune_cell(build_cell(cell, GRID), cell, GRID, data_dir=tmp_path)
+    assert masks.num_kept == round(0.05 * masks.num_weights) and not masks.collapsed()
+
+
+def test_positions_of_layers_are_those_of_the_published_table() -> None:
+    grid = replace(GRID, models=("CONV-6",))
+    conv = layer_positions(build_cell(replace(ROW, model="CONV-6"), grid))
+    assert list(conv.values()) == [0, 1, 3, 4, 6, 7, 9, 10, 11]
+    assert list(conv)[:3] == ["convs1.0", "convs1.3", "convs1.7"]
+    residual = layer_positions(build_cell(ROW, GRID))
+    assert list(residual.values()) == list(range(22))
+
+
+def test_names_and_presets() -> None:
+    assert dataset_name("cifar-100") == "cifar100" and dataset_label("cifar10") == "CIFAR-10"
+    assert find_model("wide-resnet-28-2") == "Wide-Resnet-28-2"
+    assert ROW.name == "Resnet-20_digits_uniform_0.95_s0"
+    published = find_grid("published", "tinyimagenet")
+    assert len(published.cells()) == 420 and published.images.shape == (3, 32, 32)
+    assert published.recipe_of("Wide-Resnet-28-2").weight_decay == 5e-4
+    assert len(find_grid("small", "digits").cells()) == 210
+    for name, grids in GRIDS.items():
+        for dataset, grid in grids.items():
+            assert from_dict(SparseGrid, json.loads(json.dumps(to_dict(grid)))) == grid, name
+            assert dataset_name(grid.images.dataset) == dataset
+
+
+def test_images_are_drawn_once_and_for_all() -> None:
+    train, test = load_sets(GRID.images)
+    assert (len(train), len(test), train.split) == (128, 100, "train")
+    assert torch.equal(train.labels, load_sets(replace(GRID.images, test=50))[0].labels)
+
+
+def test_text_and_figure_of_a_table(made, tmp_path) -> None:
+    table = read_sparse_table(made)
+    lines = format_rows(accuracy_rows(table)).splitlines()
+    assert lines[0].split() == ["model", "dataset", "pruning", "0", "0.95"] and len(lines) == 4
+    assert plot_grid(table, tmp_path / "new" / "a.png").stat().st_size > 10_000
+    assert cell_text(0.1 + 0.2) == "0.30000000000000004" and cell_text(float("nan")) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": ("VGG",)}, "unknown 'VGG'; choose from CONV-6"),
+        ({"pruners": ("snip", "snip")}, "one or more different values"),
+        ({"pruners": ("lottery",)}, "unknown 'lottery'; choose from"),
+        ({"pruners": ("dense",)}, "dense networks come along with training"),
+        ({"sparsities": ()}, "one or more different values"),
+        ({"sparsities": (0.5, 1.0)}, r"the fraction removed is in \[0, 1\), got 1.0"),
+        ({"sparsities": (float("nan"),)}, "got nan"),
+        ({"seeds": (-1,)}, "must not be negative"),
+    ],
+)
+def test_wrong_settings(change, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(GRID, **change)
+
+
+def test_wrong_names_and_images() -> None:
+    with pytest.raises(ValueError, match="unknown data set 'mnist'; choose one of CIFAR-10"):
+        SparseImages(dataset="mnist")
+    with pytest.raises(ValueError, match=r"SparseImages\.imsize: expected at least 1, got 0"):
+        SparseImages(imsize=0)
+    with pytest.raises(ValueError, match="4000 images asked for, 1297 there"):
+        load_sets(SparseImages(train=4000))
+    with pytest.raises(ValueError, match="unknown 'huge'; choose one of tiny, small, published"):
+        find_grid("huge", "digits")
+    with pytest.raises(ValueError, match="small is not there for imagenet, only for digits"):
+        find_grid("small", "imagenet")
+    with pytest.raises(ValueError, match="unknown network 'VGG'"):
+        find_model("VGG")
