@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from graph2nn.sparsity.multipartite import Block, MultipartiteGraph
+from graph2nn.sparsity.topometrics.counting import degrees
 
-__all__ = ["AdjacencyOperator", "adjacency_operator"]
+__all__ = ["AdjacencyOperator", "adjacency_operator", "motifs_by_degrees"]
 
 
 class AdjacencyOperator(LinearOperator):
@@ -52,7 +53,7 @@ class AdjacencyOperator(LinearOperator):
     def _matvec(self, x: np.ndarray) -> np.ndarray:
         values = torch.from_numpy(np.ascontiguousarray(x, np.float64).reshape(-1))
         # One more than the nodes: a block reads 0 there, and writes there what nobody reads.
-        read = F.pad(values.to(self.device, self.precision), (0, 1))
+        read = F.pad(values.to(self.precision).to(self.device), (0, 1))
         with torch.no_grad():
             written = torch.zeros_like(read)
             for block in self._blocks:
@@ -136,3 +137,15 @@ def adjacency_operator(
         0.4299996
     """
     return AdjacencyOperator(graph, device=device, precision=precision)
+
+
+def motifs_by_degrees(graph: MultipartiteGraph) -> int:
+    """Stars and paths of four nodes, `motifs.motifs_by_degrees` without the edges.
+
+    One product with the adjacency of 0 and 1, in float64 on the processor: exact below 2^53.
+    """
+    degree = np.add(*degrees(graph))
+    adjacency = AdjacencyOperator(graph, precision=torch.float64, kernel=lambda block: block.mask)
+    stars = int((degree * (degree - 1) * (degree - 2) // 6).sum())
+    further = (degree - 1).astype(np.float64)
+    return stars + round(float(further @ adjacency.matvec(further))) // 2

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from graph2nn.sparsity.multipartite import MultipartiteGraph
@@ -15,7 +16,7 @@ from graph2nn.sparsity.topometrics.counting import (
     local_metrics,
     strengths,
 )
-from graph2nn.sparsity.topometrics.edge_free import adjacency_operator
+from graph2nn.sparsity.topometrics.edge_free import adjacency_operator, motifs_by_degrees
 from graph2nn.sparsity.topometrics.edges import EdgeList, edge_list
 from graph2nn.sparsity.topometrics.explicit import ExplicitGraph
 from graph2nn.sparsity.topometrics.explicit import degrees as listed_degrees
@@ -32,12 +33,20 @@ class Measures:
 
     Args:
         listed: take degrees, strengths and spectra from listed edges too, not from the masks.
-        motif, seed: as those of `topometrics`.
+        motif, seed, device: as those of `topometrics`.
     """
 
-    def __init__(self, graph: MultipartiteGraph, *, listed: bool, motif: str, seed: int) -> None:
+    def __init__(
+        self,
+        graph: MultipartiteGraph,
+        *,
+        listed: bool = False,
+        motif: str = "exact",
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.graph, self.listed, self.motif, self.seed = graph, listed, motif, seed
-        self.num_nodes = graph.num_nodes
+        self.num_nodes, self.device = graph.num_nodes, device
 
     def __getitem__(self, name: str) -> float:
         if name in _LOCAL:
@@ -66,7 +75,7 @@ class Measures:
     def _adjacency(self) -> LinearOperator:
         self.__dict__.pop("_explicit", None)
         if not self.listed:
-            return adjacency_operator(self.graph)
+            return adjacency_operator(self.graph, device=self.device)
         edges, shape = self._edges, (self.num_nodes, self.num_nodes)
         matrix = sp.csr_matrix((edges.weight, (edges.source, edges.target)), shape)
         return aslinearoperator(matrix) + aslinearoperator(matrix.T)  # the transpose is a view
@@ -91,6 +100,8 @@ class Measures:
         return self._explicit.two_hop
 
     def motifs(self) -> float:
+        if self.motif == "degrees" and not self.listed:
+            return motifs_by_degrees(self.graph)
         found = self._explicit.motifs(self.motif, seed=self.seed)
         return found if self.motif == "sampled" else int(found)
 
