@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from graph2nn.relational.kernels import has_numba
+from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.models import build
+from graph2nn.sparsity.pruning.prune import prune
 from graph2nn.sparsity.topometrics import compiled
-from graph2nn.sparsity.topometrics.edges import EdgeList
+from graph2nn.sparsity.topometrics.edges import EdgeList, edge_list
 from graph2nn.sparsity.topometrics.explicit import (
     EXPLICIT_METRICS,
     ExplicitGraph,
@@ -114,6 +117,22 @@ def test_equals_igraph(n: int, pairs: list[tuple[int, int]]) -> None:
     assert list(ours) == list(EXPLICIT_METRICS)
     assert ours == pytest.approx(theirs, rel=1e-14)
     graph = igraph.Graph(n, pairs)
+    assert ours["motif"] == graph.motifs_randesu_no(size=4)
+
+
+@needs_numba
+def test_an_unrolled_network_equals_igraph() -> None:
+    igraph = pytest.importorskip("igraph")
+    model = build("Resnet-20", seed=3)  # its shortcuts and skips close triangles
+    masks = prune(model, "uniform", sparsity=0.95, seed=3)
+    encoded = encode(model, masks, "unrolled", (3, 8, 8))
+    edges, n = edge_list(encoded), encoded.num_nodes
+    names = [name for name in EXPLICIT_METRICS if name != "motif"]
+    ours = explicit_metrics(edges, n, engine="numba")
+    theirs = explicit_metrics(edges, n, names, engine="igraph")
+    assert {name: ours[name] for name in names} == pytest.approx(theirs, rel=1e-14)
+    graph = igraph.Graph(n, np.stack([edges.source, edges.target], axis=1))
+    assert not graph.is_bipartite()
     assert ours["motif"] == graph.motifs_randesu_no(size=4)
 
 

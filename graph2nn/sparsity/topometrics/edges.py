@@ -46,9 +46,11 @@ def edge_list(graph: MultipartiteGraph) -> EdgeList:
     numbers. 12 bytes an edge where the node numbers fit into 32 bits.
 
     Example:
-        >>> edges = edge_list(graph)
+        >>> model = build("Resnet-20")
+        >>> masks = prune(model, "uniform", sparsity=0.98)
+        >>> edges = edge_list(encode(model, masks, "unrolled", (3, 32, 32)))
         >>> len(edges), edges.source[:2], edges.target[:2]
-        (761575, array([35, 36], dtype=int32), array([3468, 3469], dtype=int32))
+        (830248, array([1024, 1025], dtype=int32), array([5153, 5154], dtype=int32))
     """
     ids = np.int32 if graph.num_nodes <= np.iinfo(np.int32).max else np.int64
     taps = [list(_taps(block)) for block in graph.blocks]

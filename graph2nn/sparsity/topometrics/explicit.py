@@ -50,9 +50,12 @@ class ExplicitGraph:
             engine that is not installed.
 
     Example:
+        >>> model = build("Resnet-20")
+        >>> masks = prune(model, "uniform", sparsity=0.98)
+        >>> encoded = encode(model, masks, "unrolled", (3, 32, 32))
         >>> graph = ExplicitGraph(edge_list(encoded), encoded.num_nodes)
-        >>> graph.bridges, graph.cut_nodes, graph.components
-        (5104, 4421, 22689)
+        >>> graph.bridges, graph.cut_nodes, graph.components, graph.motifs()
+        (1332, 1326, 172, 171776994.0)
     """
 
     def __init__(self, edges: EdgeList, num_nodes: int, *, engine: str = "auto") -> None:

@@ -41,8 +41,8 @@ def motifs_by_degrees(rows: UndirectedRows, *, engine: str = "auto") -> int:
     """Stars and paths of four nodes, as the degrees give them: Σ C(d, 3) + Σ (d - 1)(d' - 1).
 
     The nodes of the second sum are the two ends of an edge. Nearly free. Where there are few
-    triangles it exceeds `motifs_exact` by about three times the cycles of four nodes: by 0.4 %
-    for ResNet-20 pruned to 2 % at random, by more in dense layers.
+    triangles it exceeds `motifs_exact` by about three times the cycles of four nodes: by half a
+    per cent for ResNet-20 pruned to 2 % at random, by more in dense layers.
     """
     degree = rows.degree
     stars = int((degree * (degree - 1) * (degree - 2) // 6).sum())
