@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -67,3 +71,29 @@ def test_memory_does_not_grow_with_the_edges():
         ]
         sizes.append(sum(tensor.nbytes for tensor in tensors))
     assert sizes[0] == sizes[1] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in KiB on Linux only")
+def test_a_wide_network_at_60_percent_takes_less_than_a_gigabyte():
+    code = """
+import json, resource
+from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.models import build, init_weights
+from graph2nn.sparsity.pruning.prune import prune
+from graph2nn.sparsity.topometrics.topometrics import topometrics
+
+model = build("Wide-Resnet-28-2")
+init_weights(model, 0)
+masks = prune(model, "uniform", sparsity=0.6)
+graph = encode(model, masks, "unrolled", (3, 32, 32), compat=True)
+found = topometrics(graph, engine="edge-free")
+found["bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["nodes"] == 478_614
+    assert found["edges"] == pytest.approx(0.4 * 194_435_072, rel=0.002)
+    assert (found["source_nodes"], found["sink_nodes"]) == (4000, 3008)
+    assert found["bytes"] < 1e9
