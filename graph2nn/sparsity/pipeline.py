@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,10 @@ def run_cell(
         known are None.
     """
     how: dict[str, Any] = {"data_dir": data_dir, "device": device, "progress": progress}
-    with one_thread():
+    with one_thread(), warnings.catch_warnings():
+        # Both are in the table: layers without weights in `collapsed`, no accuracy.
+        warnings.filterwarnings("ignore", ".* removes every weight of", UserWarning)
+        warnings.filterwarnings("ignore", "network .* the loss is not finite", RuntimeWarning)
         model = build_cell(cell, grid)
         masks = prune_cell(model, cell, grid, **how)
         row: Row = {**_key(cell), "density": masks.density, "collapsed": len(masks.collapsed())}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +71,6 @@ def test_tables_of_a_run(made) -> None:
 
 
 def test_a_row_is_made_again_bit_for_bit(made, tmp_path) -> None:
-    assert regenerate(made, 1) == {}
     altered = tmp_path / "t.csv"
     with made.open(newline="") as file:
         lines = list(csv.reader(file))
@@ -78,52 +78,79 @@ def test_a_row_is_made_again_bit_for_bit(made, tmp_path) -> None:
     lines[2][at] = "7.0"
     altered.write_text("".join(",".join(line) + "\n" for line in lines))
     altered.with_suffix(".json").write_text(made.with_suffix(".json").read_text())
-    difference = regenerate(altered, 1)
-    assert list(difference) == ["edges"] and difference["edges"][0] == "7.0"
+    (name, (stored, now)), *others = regenerate(altered, 1).items()
+    assert not others  # all that was not altered is the same
+    assert (name, stored, now) == ("edges", "7.0", str(read_sparse_table(made)["edges"][1]))
     with pytest.raises(ValueError, match="has the rows 0 to 1, not 2"):
         regenerate(made, 2)
 
 
-def test_a_killed_run_goes_on(made, tmp_path, monkeypatch) -> None:
-    calls: list[str] = []
-    real = running.run_cell
+@pytest.fixture
+def remembered(made, monkeypatch) -> list[str]:
+    """Networks are looked up in the run of `made` instead of computed; the names of those asked."""
+    asked: list[str] = []
 
-    def dying(cell, grid, **how):
-        calls.append(cell.name)
-        if len(calls) == 2:
+    def look_up(cell, grid, **how):
+        asked.append(cell.name)
+        row, *layers = running.read_job(made.parent / "results" / f"{cell.name}.jsonl")
+        return row, layers
+
+    monkeypatch.setattr(running, "run_cell", look_up)
+    return asked
+
+
+def test_a_network_killed_in_training_goes_on(made, tmp_path, monkeypatch) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    (tmp_path / "config.json").write_text(made.with_name("config.json").read_text())
+    for name in ("Resnet-20_digits_dense_0_s0", "Resnet-20_digits_snip_0.95_s0"):
+        shutil.copy(made.parent / "results" / f"{name}.jsonl", results)
+    steps: list[int] = []
+    step = torch.optim.SGD.step
+
+    def dying(self, *args, **how):
+        steps.append(1)
+        if len(steps) == 2:
             raise KeyboardInterrupt
-        return real(cell, grid, **how)
+        return step(self, *args, **how)
 
-    monkeypatch.setattr(running, "run_cell", dying)
+    monkeypatch.setattr(torch.optim.SGD, "step", dying)
     with pytest.raises(KeyboardInterrupt):
-        run_grid(GRID, tmp_path, progress=False, save_seconds=None)
-    assert [path.stem for path in (tmp_path / "results").iterdir()] == [ROW.dense.name]
-    again = run_grid(GRID, tmp_path, progress=False, save_seconds=None)
-    assert len(calls) == 4 and len(set(calls)) == 3  # the killed one twice, the finished one once
+        run_grid(GRID, tmp_path, progress=False, save_seconds=0.0)
+    assert len(list(results.iterdir())) == 2
+    again = run_grid(GRID, tmp_path, progress=False, save_seconds=0.0, keep_checkpoints=True)
+    assert len(steps) == 3  # the step that was interrupted is the only one made twice
     assert again.read_bytes() == made.read_bytes()
     layers = again.with_name("table_layers.csv").read_bytes()
     assert layers == made.with_name("table_layers.csv").read_bytes()
-    more = replace(GRID, pruners=(*GRID.pruners, "erk"))
-    table = run_grid(more, tmp_path, progress=False, keep_checkpoints=True)
-    assert read_sparse_table(table).num_rows == 3 and len(calls) == 5
-    assert [path.name for path in (tmp_path / "jobs").glob("*/last.pt")]
+    assert (tmp_path / "jobs" / ROW.name / "last.pt").is_file()
+
+
+def test_finished_networks_are_not_made_again(made, tmp_path, remembered) -> None:
+    run_grid(replace(GRID, pruners=("uniform",)), tmp_path, progress=False, save_seconds=None)
+    assert remembered == [ROW.dense.name, ROW.name]
+    again = run_grid(GRID, tmp_path, progress=False, save_seconds=None)  # a larger grid
+    assert remembered[2:] == [replace(ROW, pruning="snip").name]
+    assert again.read_bytes() == made.read_bytes()
     with pytest.raises(ValueError, match="holds a run with other settings"):
         run_grid(replace(GRID, freeze_bias=False), tmp_path, progress=False)
+    with pytest.raises(ValueError, match="keep_checkpoints needs checkpoints"):
+        run_grid(GRID, tmp_path, progress=False, save_seconds=None, keep_checkpoints=True)
 
 
-def test_failures_and_damaged_files(made, tmp_path, monkeypatch) -> None:
-    real = running.run_cell
+def test_failures_and_damaged_files(made, tmp_path, remembered, monkeypatch) -> None:
+    look_up = running.run_cell
 
     def failing(cell, grid, **how):
         if cell.pruning == "snip":
             raise ValueError("no luck")
-        return real(cell, grid, **how)
+        return look_up(cell, grid, **how)
 
-    monkeypatch.setattr(running, "run_cell", failing)
-    with pytest.raises(RuntimeError, match=r"1 of 3 networks failed.*no luck"):
-        run_grid(GRID, tmp_path, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "run_cell", failing)
+        with pytest.raises(RuntimeError, match=r"1 of 3 networks failed.*no luck"):
+            run_grid(GRID, tmp_path, progress=False)
     assert read_sparse_table(tmp_path / "table.csv").num_rows == 1  # the others are kept
-    monkeypatch.undo()
     damaged = tmp_path / "results" / f"{ROW.name}.jsonl"
     damaged.write_text(damaged.read_text()[:-20])
     with pytest.warns(RuntimeWarning, match="uniform_0.95_s0 is made again"):
@@ -160,6 +187,17 @@ def test_without_training_weights_are_the_initial_ones() -> None:
     metrics = topometrics(graph, normalise=True)
     assert {name: row[name] for name in metrics} == metrics
     assert row == run_cell(ROW, grid)[0]
+
+
+def test_layers_without_weights_are_counted() -> None:
+    cell = replace(ROW, pruning="snip", sparsity=0.995)
+    row, layers = run_cell(
+        cell, replace(GRID, training=False)
+    )  # no warning: tests make it an error
+    empty = [layer for layer in layers if layer["nnz"] == 0]
+    assert row["collapsed"] == len(empty) > 0
+    assert row["density_min"] == 0 and row["density_harmonic_mean"] < 1e-4
+    assert {layer["delta_r"] for layer in empty} == {None}
 
 
 def test_random_pruners_need_no_images(monkeypatch, tmp_path) -> None:
