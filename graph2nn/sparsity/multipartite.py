@@ -113,7 +113,7 @@ class MultipartiteGraph:
     encoding: str = "unrolled"
     compat: bool = False
     name: str = ""
-    _cache: dict = field(default_factory=dict, repr=False)
+    _cache: dict = field(default_factory=dict, init=False, repr=False)
 
     @property
     def num_nodes(self) -> int:
