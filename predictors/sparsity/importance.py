@@ -117,20 +117,24 @@ def permutation_importance(
     *,
     regressor: str = "extra trees",
     protocol: str = "grouped 5-fold",
+    within_contests: bool = False,
     repeats: int = 10,
     seed: int = 0,
     progress: bool = True,
 ) -> Importance:
     """Losses in R² and tau, on held-out networks, when features are replaced at random.
 
-    A network gets the group's values of another network, drawn from the whole table; the fitted
-    regressors stay. Breiman (Machine Learning 45, 2001), there on out-of-bag samples.
+    A network gets the group's values of another network; the fitted regressors stay. Breiman
+    (Machine Learning 45, 2001), there on out-of-bag samples.
 
     Args:
         task: the networks.
         sets: names of feature sets.
         groups: features that are replaced together; None takes each alone.
         regressor, protocol: names; `IN_SAMPLE` tells what the fit uses, not what generalises.
+        within_contests: take values of networks of the same model, data set and sparsity, which
+            shows what pruning algorithms are ordered by. Otherwise of any network, which shows
+            what accuracy is predicted from, the sparsity foremost.
         repeats: random replacements of each group.
         seed: of regressor, folds and replacements.
         progress: show a bar.
@@ -150,7 +154,7 @@ def permutation_importance(
         guesses = []
         for _ in range(repeats):
             changed = table.values.copy()
-            other = rng.permutation(len(changed))
+            other = _shuffled(task, rng, within_contests)
             changed[:, members] = changed[other][:, members]
             guesses.append(_predict(fitted, changed))
         r2s.append([r2 - r_squared(task.drop, guess) for guess in guesses])
@@ -203,6 +207,17 @@ def shap_importance(
         scaled = model.scaler_.transform(table[test])
         values[test] = explainer.shap_values(scaled) * model.scale_
     return values
+
+
+def _shuffled(task: DropTask, rng: np.random.Generator, within_contests: bool) -> np.ndarray:
+    """Rows in random order, of all networks or of those of each contest."""
+    rows = rng.permutation(len(task.contest))
+    if within_contests:
+        order = np.argsort(task.contest, kind="stable")
+        shuffled = rows[np.argsort(task.contest[rows], kind="stable")]
+        rows = np.empty_like(order)
+        rows[order] = shuffled
+    return rows
 
 
 def _fitted(

@@ -59,15 +59,17 @@ def metric_taus(tasks: Sequence[DropTask], sets: Sequence[str]) -> list[TauRow]:
 
     Args:
         tasks: one for each data set.
-        sets: names of feature sets; a feature in several appears once. `ramanujan3_inf` gets its
-            name added to its features, since they are called as those of `ramanujan3`.
+        sets: names of feature sets. A feature that a later set has with other values appears again
+            with the name of that set.
     """
     columns: dict[str, list[np.ndarray]] = {}
     for name in sets:
         tables = [task.features(name) for task in tasks]
         for at, feature in enumerate(tables[0].names):
-            label = f"{feature} (-inf last)" if name == "ramanujan3_inf" else feature
-            columns.setdefault(label, [table.values[:, at] for table in tables])
+            values = [table.values[:, at] for table in tables]
+            known = columns.setdefault(feature, values)
+            if any((a != b).any() for a, b in zip(known, values)):
+                columns[f"{feature} ({name})"] = values
     rows = [_row(label, tasks, [-v for v in values]) for label, values in columns.items()]
     return sorted(rows, key=lambda row: -abs(np.nan_to_num(row.tau)))
 
