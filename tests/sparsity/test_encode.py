@@ -165,6 +165,16 @@ def test_what_no_output_reads_is_left_out() -> None:
     assert [layer.name for layer in graph.layers] == ["input", "stem"]
 
 
+class Permuted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(2, 4, 1)
+        self.register_buffer("order", torch.tensor([1, 0, 3, 2]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.stem(x)[:, self.order]
+
+
 def normalised() -> nn.Module:
     return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)))
 
@@ -189,9 +199,30 @@ SMALL = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
         (nn.Linear(2, 2, device="meta"), None, "unrolled", (2,), "meta device"),
         (nn.Conv3d(1, 2, 1), None, "unrolled", (1, 4, 4), "'conv3d' in the top module.*3-d"),
         (Attention(), None, "unrolled", (2, 4, 4), "'bmm' in module 'inner' of Attention"),
+        (Permuted(), None, "unrolled", (2, 4, 4), "'getitem'.*positions chosen by a tensor"),
         (normalised(), None, "unrolled", (4,), "remove the parametrization"),
     ],
 )
 def test_bad_input(model, masks, encoding, shape, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode(model, masks, encoding, shape)
+
+
+def test_published_form_differs_by_the_padding_of_the_first_layer_only() -> None:
+    """In a network without strides and skips, that is."""
+    model = build("CONV-6", image_size=8)
+    init_weights(model, 0)
+    generator = torch.Generator().manual_seed(0)
+    draw = {
+        n: torch.rand(m.shape, generator=generator) < 0.01 for n, m in Masks.dense(model).items()
+    }
+    correct = edge_list(encode(model, Masks(draw), "unrolled", (3, 8, 8)))
+    published = edge_list(encode(model, Masks(draw), "unrolled", (3, 8, 8), compat=True))
+    inside = np.full((3, 10, 10), -1)
+    inside[:, 1:-1, 1:-1] = np.arange(3 * 8 * 8).reshape(3, 8, 8)
+    last = int(published.target.max()) + 1
+    number = np.concatenate([inside.reshape(-1), np.arange(3 * 8 * 8, last - inside.size + 192)])
+    pairs = np.stack([number[published.source], number[published.target]])
+    pairs = pairs[:, pairs[0] >= 0]
+    expected = np.stack([correct.source, correct.target])
+    assert np.array_equal(*(p[:, np.lexsort(p)] for p in (pairs, expected)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph, trace
-from graph2nn.archgraph.calls import Call, Constant, Operand, Weight, operands
+from graph2nn.archgraph.calls import Call, Constant, Operand, Weight
 from graph2nn.sparsity.encodings import kernels
 from graph2nn.sparsity.encodings.assembly import Assembly, Value
 from graph2nn.sparsity.encodings.moves import MOVES, REARRANGEMENTS, mover
@@ -21,6 +21,7 @@ from graph2nn.sparsity.multipartite import MultipartiteGraph
 
 __all__ = ["Walk", "unrolled"]
 
+_NESTED = (tuple, list, Mapping)
 _SUMS = frozenset(["add", "sub"])
 _POINTWISE = frozenset(
     """
@@ -205,7 +206,7 @@ class Walk:
             raise self.unsupported(call, str(error)) from error
 
     def _moved(self, call: Call) -> list[Value]:
-        if call.name in ("getitem", "setitem") and list(operands(call.args[1])):
+        if call.name in ("getitem", "setitem") and _tensors(call.args[1]):
             raise self.unsupported(call, "positions chosen by a tensor")
         indices = [self._index(call, t) for t in _tensors((call.args, dict(call.kwargs)))]
         try:
@@ -265,9 +266,8 @@ class Walk:
 def _tensors(value: Any) -> list[Operand | Weight | Constant]:
     if isinstance(value, (Operand, Weight, Constant)):
         return [value]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    return [t for v in value for t in _tensors(v)] if isinstance(value, (tuple, list)) else []
+    inner = value.values() if isinstance(value, Mapping) else value
+    return [t for v in inner for t in _tensors(v)] if isinstance(value, _NESTED) else []
 
 
 _RULES: dict[str, Callable[[Walk, Call], Value]] = {

@@ -71,7 +71,9 @@ def expanded(index: Tensor, shape: Sequence[int]) -> Tensor:
     return index.reshape(*(1,) * missing, *index.shape).expand(*shape, width)
 
 
-def pool_windows(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int):
+def pool_windows(
+    size: int, out: int, kernel: int, stride: int, padding: int, dilation: int
+) -> Tensor:
     """What each output of a pooling window reads along one axis: (out, kernel), -1 outside."""
     places = torch.arange(out)[:, None] * stride - padding
     places = places + torch.arange(kernel) * dilation
