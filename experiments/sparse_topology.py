@@ -107,8 +107,8 @@ def settings(config: TopologyConfig) -> SparseGrid:
             images=SparseImages(dataset=name),
             recipe=find_recipe(kind, find_model(config.model), name),
         )
-        own = {"pruners": (config.pruning,), "sparsities": (config.sparsity,)}
-        own |= {"seeds": (config.seed,)}
+        own = {"sparsities": (config.sparsity,), "seeds": (config.seed,)}
+        own |= {} if config.pruning == "dense" else {"pruners": (config.pruning,)}
     given = {"imsize": config.imsize, "train": config.train_images, "test": config.test_images}
     images = replace(base.images, **{k: v for k, v in given.items() if v is not None})
     recipe = base.recipe
@@ -126,7 +126,7 @@ def network(config: TopologyConfig) -> None:
         model=grid.models[0],
         dataset=label,
         pruning=config.pruning,
-        sparsity=config.sparsity,
+        sparsity=0.0 if config.pruning == "dense" else config.sparsity,
         seed=config.seed,
     )
     out = Path(config.out or f"runs/sparse_{cell.name}{'_trained' if config.training else ''}")

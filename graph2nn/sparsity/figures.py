@@ -93,6 +93,7 @@ def _draw_sizes(axis: Any, graph: MultipartiteGraph) -> None:
     axis.plot(places[1:], edges[1:], "s-", color="tab:orange", label="edges into the layer")
     axis.set_xticks(places, [layer.name for layer in graph.layers], rotation=90)
     axis.set_yscale("symlog", linthresh=1)
+    axis.set_ylim(bottom=0)
     axis.legend(frameon=False)
 
 

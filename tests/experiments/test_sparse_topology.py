@@ -52,6 +52,13 @@ def test_compat_and_the_edge_free_engine(script, tmp_path) -> None:
     assert 0 < float(row["sink_nodes"]) < 1
 
 
+def test_a_dense_network(script, tmp_path) -> None:
+    flags = ["--dataset", "digits", "--pruning", "dense", "--engine", "edge-free"]
+    script.main([*flags, "--out", str(tmp_path)])
+    (row,) = rows(tmp_path / "topometrics_unrolled.csv")
+    assert (row["sparsity"], row["density"], row["sink_nodes"]) == ("0.0", "1.0", "0")
+
+
 @pytest.mark.parametrize("spelling", ["ramanujan", "ramanunjan"])
 @pytest.mark.parametrize("encoding", ["rolled", "rolled-channel"])
 def test_ramanujan_properties_of_layers(script, tmp_path, capsys, encoding, spelling) -> None:
