@@ -176,6 +176,10 @@ def test_no_layer_is_lost_where_the_published_code_fails(network):
         (chain(2, *PAIR, MAX((2, 2)), conv(6, 6, 3, 1, 0), nn.Linear(6, 3)), "1 x 1 is too small"),
         (chain(8, conv(3, 6), conv(7, 6), nn.Linear(6, 3)), "reads 448 values, but there are 384"),
         (chain(8, *STEM, Block(4, 6, downsample=nn.Sequential(conv(4, 6)))), "`downsample`"),
+        (
+            chain(8, conv(3, 4), down(4, 2, 1), down(2, 4), Block(4, 4), nn.Linear(4, 3)),
+            "2.conv1.weight and 2.shortcut.weight: .* between the same nodes",
+        ),
         (chain(8, nn.ReLU()), "no Conv2d or Linear layer"),
         (chain(8, conv(4, 6), conv(6, 6), nn.Linear(6, 3)), "reads 4 channels, but inputs of"),
         (chain(8, *PAIR, nn.Linear(500, 3)), "takes 500 features, but .* writes 384"),

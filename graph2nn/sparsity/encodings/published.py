@@ -10,11 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from graph2nn.sparsity.encodings.published_chain import Part, chain_of
-from graph2nn.sparsity.encodings.published_steps import (
-    Step,
-    list_steps,
-    shortcut_reach,
-)
+from graph2nn.sparsity.encodings.published_steps import Step, list_steps, shortcut_reach
 from graph2nn.sparsity.encodings.weights import KeptWeight, kept_weights
 from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
 from graph2nn.sparsity.topometrics.edges import edge_list
@@ -55,8 +51,9 @@ def published_unrolled(
         input_shape: (C, H, W) of the images, H = W.
 
     Raises:
-        ValueError: what the published encoding has no rule for (says to use `compat=False`),
-            masks or an input shape that do not fit.
+        ValueError: what the published encoding has no rule for, or where it makes several edges
+            between the same nodes: overlapping pooling, some shortcuts in a row (says to use
+            `compat=False`); masks or an input shape that do not fit.
 
     Example:
         >>> published_unrolled(build("Resnet-20"), None, (3, 32, 32))
