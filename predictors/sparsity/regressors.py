@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import ElasticNet, HuberRegressor, Lasso, LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
@@ -28,10 +30,10 @@ DROP_REGRESSORS: dict[str, Callable[[int], Any]] = {
     "huber": lambda seed: HuberRegressor(max_iter=2_000),
     "svr": lambda seed: SVR(C=10.0, epsilon=0.1),
     "knn": lambda seed: KNeighborsRegressor(n_neighbors=5),
-    "random forest": lambda seed: RandomForestRegressor(n_estimators=200, random_state=seed),
-    "extra trees": lambda seed: ExtraTreesRegressor(n_estimators=200, random_state=seed),
-    "xgboost": lambda seed: _Shared("xgb-deep", seed),
-    "gaussian process": lambda seed: _Shared("gp-matern", seed),
+    "random forest": lambda seed: RandomForestRegressor(random_state=seed),
+    "extra trees": lambda seed: ExtraTreesRegressor(random_state=seed),
+    "xgboost": lambda seed: _Boosting(seed),
+    "gaussian process": lambda seed: _process(),
 }
 """Regressors by name, each made from a seed."""
 
@@ -83,13 +85,18 @@ def available_regressors() -> tuple[str, ...]:
     return tuple(name for name in DROP_REGRESSORS if name not in missing)
 
 
-class _Shared:
-    """A regressor of `predictors.regressors`, for a single target."""
+def _process() -> GaussianProcessRegressor:
+    kernel = ConstantKernel() * Matern(length_scale=3.0, nu=2.5) + WhiteKernel(0.05)
+    return GaussianProcessRegressor(kernel, random_state=0)
 
-    def __init__(self, name: str, seed: int) -> None:
-        self.model = make_regressor(name, seed=seed)
 
-    def fit(self, table: np.ndarray, target: np.ndarray) -> _Shared:
+class _Boosting:
+    """XGBoost as `predictors.regressors` sets it, for a single target."""
+
+    def __init__(self, seed: int) -> None:
+        self.model = make_regressor("xgb-deep", seed=seed)
+
+    def fit(self, table: np.ndarray, target: np.ndarray) -> _Boosting:
         self.model.fit(table, target[:, None])
         return self
 

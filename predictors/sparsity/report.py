@@ -133,7 +133,7 @@ def _figures(found: Study) -> dict[str, Any]:
         "correlated": "Correlated topometrics permuted together",
         "group": "Groups of topometrics permuted together",
         "both": "Topometrics and layer densities in one predictor",
-        "both, within contests": "The same, permuted within contests",
+        "both, within contests": "Topometrics and layer densities, permuted within contests",
     }
     for what, title in titles.items():
         mine = {t: i for (t, w), i in found.importance.items() if w == what}
