@@ -49,6 +49,8 @@ class MadeLinear(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        if name == "norm":
+            return args[0].sum(kwargs["dim"], keepdim=True)
         if name in self.SAME:
             return args[0]
         if name == "tanh":  # of a value that is multiplied by itself
@@ -286,6 +288,10 @@ NETS: dict[str, Callable[[], Net]] = {
     "adaptive": lambda: pooled(lambda x: F.adaptive_avg_pool2d(x, (3, 5)), False),
     "mean of columns": lambda: pooled(lambda x: x.mean(3, keepdim=True), False),
     "maximum of all": lambda: pooled(lambda x: x.amax((2, 3), keepdim=True), False),
+    "norm of channels": lambda: Net(
+        lambda n, x: n.cut(n.c(n.cut(n.a(x)).norm(p=2, dim=1, keepdim=True))), (2, 3, 3),
+        a=conv(2, 3, 1), c=conv(1, 2, 1),
+    ),
     "overlapping": lambda: pooled(lambda x: F.max_pool2d(x, 3, 2, padding=1), True),
     "overlapping average": lambda: pooled(lambda x: F.avg_pool2d(x, 3, 2), True),
     "overlapping, ceil": lambda: pooled(lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True), True),

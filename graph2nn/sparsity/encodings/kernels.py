@@ -237,7 +237,7 @@ def gated(walk: Walk, call: Call) -> Value:
 
 def reduction(walk: Walk, call: Call) -> Value:
     """`mean`, `sum`, `amax`, ... over some axes, or all."""
-    given = bound(call, "input dim")
+    given = bound(call, "input order dim" if "norm" in call.name else "input dim")
     index = walk.value(call, given["input"]).index
     axes = given.get("dim")
     axes = range(index.dim() - 1) if axes is None else [axes] if isinstance(axes, int) else axes

@@ -39,7 +39,7 @@ _POOLS = "max_pool1d max_pool2d avg_pool1d avg_pool2d lp_pool1d lp_pool2d max_po
 _POOLS += " max_pool2d_with_indices"
 _ADAPTIVE = "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d"
 _ADAPTIVE += " adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices"
-_REDUCTIONS = "mean sum amax amin max min std var logsumexp"
+_REDUCTIONS = "mean sum amax amin max min std var logsumexp norm linalg_vector_norm"
 _SUPPORTED = (
     "convolutions (1-d, 2-d, transposed), linear layers and products with a parameter, pooling, "
     "means, sums, element-wise functions, normalisation, resizing and whatever only moves "
