@@ -7,6 +7,9 @@ from typing import Literal, overload
 
 from torch import Tensor, nn
 
+from graph2nn.sparsity.encodings.published import published_unrolled
+from graph2nn.sparsity.encodings.rolled import rolled
+from graph2nn.sparsity.encodings.unrolled import unrolled
 from graph2nn.sparsity.masks import prunable
 from graph2nn.sparsity.multipartite import MultipartiteGraph
 
@@ -92,8 +95,6 @@ def encode(
     """
     _check(model, encoding)
     if encoding != "unrolled":
-        from graph2nn.sparsity.encodings.rolled import rolled
-
         return rolled(model, masks, channel=encoding == "rolled-channel", compat=compat)
     if input_shape is None:
         raise ValueError(
@@ -101,11 +102,7 @@ def encode(
             "(3, 32, 32) for CIFAR, or encode as 'rolled'"
         )
     if compat:
-        from graph2nn.sparsity.encodings.published import published_unrolled
-
         return published_unrolled(model, masks, tuple(input_shape))
-    from graph2nn.sparsity.encodings.unrolled import unrolled
-
     return unrolled(model, masks, tuple(input_shape), identity_skips=identity_skips)
 
 
