@@ -223,6 +223,23 @@ def test_synflow_leaves_out_running_means_and_statistics_of_the_image():
     torch.testing.assert_close(found[0], 2 * wanted[0])
 
 
+def test_synflow_passes_saturating_activations():
+    def network(activation: nn.Module) -> nn.Module:
+        model = nn.Sequential(nn.Linear(4, 4), activation, nn.Linear(4, 2))
+        with torch.no_grad():
+            for i, layer in enumerate((model[0], model[2])):
+                values = torch.linspace(20, 40, layer.weight.numel()) * (-1) ** i
+                layer.weight.copy_(values.view(layer.weight.shape))
+                layer.bias.zero_()
+        return model
+
+    model = network(nn.ReLU6(inplace=True))
+    wanted = scores(network(nn.ReLU()), "synflow", input_shape=(4,))
+    close(scores(model, "synflow", input_shape=(4,)), wanted)
+    outputs = model(torch.ones(1, 4)).detach()
+    assert float(outputs.abs().max()) < 6 * 4 * 40  # the network itself still saturates
+
+
 def test_published_synflow_prunes_biases_first():
     model = nn.Sequential(nn.Linear(40, 100), nn.ReLU(), nn.Linear(100, 20))
     for layer in (model[0], model[2]):

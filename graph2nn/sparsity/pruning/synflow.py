@@ -19,6 +19,7 @@ from graph2nn.sparsity.pruning.selection import best, check_scores
 __all__ = ["synflow", "synflow_scores"]
 
 _BY_IMAGE = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+_SATURATE = (nn.Hardtanh, nn.Tanh, nn.Softsign)  # ReLU6 is a Hardtanh; gates (Sigmoid) stay
 
 
 def synflow_scores(
@@ -49,8 +50,9 @@ def synflow(
 
     Algorithm 1 of arXiv:2006.05467: after step k a fraction (1 - sparsity)^(k / steps) is kept.
     Evaluation mode, absolute values of all parameters. Normalisation acts as the scale that is
-    stored: running means are left out (their absolute values would be taken off the signal), and
-    layers that normalise by the image itself, which would cancel the signal, pass it on.
+    stored: running means are left out (their absolute values would be taken off the signal).
+    Layers that normalise by the image itself or saturate (ReLU6), and would stop the signal, pass
+    it on.
     `compat`: float32; absolute values of running statistics too; the biases of the layers are
     pruned with the weights (a zero bias has score zero and goes first), so that more weights than
     asked for are kept.
@@ -133,12 +135,12 @@ class _Flow:
 
     @contextmanager
     def positive(self) -> Iterator[None]:
-        """Evaluation mode, and layers that would cancel the signal pass it on."""
+        """Evaluation mode, and layers that would stop the signal pass it on."""
         self.probe.train(False)
         with ExitStack() as stack:
             for module in self.probe.model.modules():
-                if not self.probe.compat and _cancels(module):
-                    stack.callback(module.register_forward_hook(_pass_on).remove)
+                if not self.probe.compat and _stops(module):
+                    stack.enter_context(_passing_on(module))
             yield
 
     def _drop_means(self) -> None:
@@ -151,14 +153,27 @@ def _positive(value: Tensor) -> Tensor:
     return value.abs() if value.is_floating_point() else value
 
 
-def _cancels(module: nn.Module) -> bool:
-    """Whether a layer normalises by the image that it sees also in evaluation mode."""
+def _stops(module: nn.Module) -> bool:
+    """Whether a layer saturates, or normalises by the image that it sees in evaluation mode too."""
     batch = isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is None
-    return batch or isinstance(module, _BY_IMAGE)
+    return batch or isinstance(module, (*_BY_IMAGE, *_SATURATE))
 
 
-def _pass_on(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
-    return args[0]
+@contextmanager
+def _passing_on(module: nn.Module) -> Iterator[None]:
+    """The layer returns its input. No hook, for some layers write into their input."""
+    own = module.__dict__.pop("forward", None)
+    module.__dict__["forward"] = _first
+    try:
+        yield
+    finally:
+        del module.__dict__["forward"]
+        if own is not None:
+            module.__dict__["forward"] = own
+
+
+def _first(value: Any, *_: Any, **__: Any) -> Any:
+    return value
 
 
 def _with_biases(probe: Probe, names: list[str]) -> list[str]:
