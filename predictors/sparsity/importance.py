@@ -12,6 +12,7 @@ from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
+from graph2nn.sparsity.topometrics.topometrics import TOPOMETRICS
 from predictors.sparsity.regression import IN_SAMPLE
 from predictors.sparsity.regressors import DropRegressor
 from predictors.sparsity.scoring import mean_tau, r_squared
@@ -27,11 +28,8 @@ __all__ = [
 ]
 
 METRIC_GROUPS: dict[str, tuple[str, ...]] = {
-    "local": ("sink_nodes", "source_nodes", "disc_nodes", "r-out", "r-in"),
-    "neighbourhood": ("1-hop_nei", "2-hop_nei", "motif"),
-    "strength": ("avg_node_strength", "k-core"),
-    "global": ("cut-edges", "cut-nodes", "no_connected_components", "mean_connected_components"),
-    "expansion": ("spectral_gap", "spectral_radius"),
+    group: tuple(name for name, metric in TOPOMETRICS.items() if metric.group == group)
+    for group in ("local", "neighbourhood", "strength", "global", "expansion")
 }
 """The groups of topometrics (arXiv:2305.16886, section 3)."""
 

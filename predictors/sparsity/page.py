@@ -10,6 +10,7 @@ import numpy as np
 from graph2nn.sparsity.features import FEATURE_SETS
 from predictors.sparsity.ranking import TauRow
 from predictors.sparsity.regression import IN_SAMPLE, TrialScore, difference
+from predictors.sparsity.scoring import tail_share
 
 if TYPE_CHECKING:
     from predictors.sparsity.study import Study
@@ -89,9 +90,9 @@ def _ceilings(found: Study) -> list[str]:
         seeds = len(np.unique(task.table["seed"]))
         size = f"{task.table.num_rows}", f"{task.left_out}", f"{seeds}"
         limits = _number(limit.r2, 3), _number(limit.tau), _number(limit.seed_tau)
-        rows.append([task.name, *size, *limits])
+        rows.append([task.name, *size, *limits, f"{tail_share(task):.0%}"])
     head = ["data set", "networks", "left out", "seeds", "R² allowed by noise"]
-    head += ["tau allowed by noise", "tau of one seed"]
+    head += ["tau allowed by noise", "tau of one seed", "variance in the 2 % largest drops"]
     return _table(head, rows)
 
 

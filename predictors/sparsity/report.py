@@ -14,6 +14,7 @@ from graph2nn.training.checkpoint import write_atomic
 from predictors.sparsity import figures
 from predictors.sparsity.page import render_page
 from predictors.sparsity.regression import held_out_predictions
+from predictors.sparsity.scoring import tail_share
 from predictors.sparsity.study import Study
 
 __all__ = ["report_tables", "write_report"]
@@ -65,6 +66,7 @@ def report_tables(found: Study) -> dict[str, Rows]:
                 "r2": found.ceilings[task.name].r2,
                 "tau": found.ceilings[task.name].tau,
                 "seed_tau": found.ceilings[task.name].seed_tau,
+                "tail_share": tail_share(task),
             }
             for task in found.tasks
         ],

@@ -17,6 +17,7 @@ __all__ = [
     "contest_taus",
     "mean_tau",
     "r_squared",
+    "tail_share",
 ]
 
 _BOOTSTRAPS = 1000
@@ -26,6 +27,20 @@ _SIMULATIONS = 50
 def r_squared(truth: np.ndarray, predicted: np.ndarray) -> float:
     """1 - squared error / variance; 0 for the mean, below it for worse. Shapes: (N,), (N,)."""
     return float(1 - ((truth - predicted) ** 2).mean() / truth.var())
+
+
+def tail_share(task: DropTask, part: float = 0.02) -> float:
+    """Share of the drop's variance that the networks with the largest drops hold.
+
+    Where it is near 1, R² tells little but whether these few are found.
+
+    Args:
+        task: the networks.
+        part: of them that counts, at least one network.
+    """
+    squares = (task.drop - task.drop.mean()) ** 2
+    most = np.argsort(task.drop)[-max(1, round(part * len(task.drop))) :]
+    return float(squares[most].sum() / squares.sum())
 
 
 def adjusted_r2(truth: np.ndarray, predicted: np.ndarray, num_features: int) -> float:
