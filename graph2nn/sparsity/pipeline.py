@@ -37,6 +37,7 @@ __all__ = [
 INITIAL = ("avg_node_strength", "spectral_gap", "spectral_radius")
 """Metrics that depend on the weights; also taken before training, as `NAME_init`."""
 
+_COUNTS = ("nodes", "edges", "no_connected_components")  # which are not divided
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 Row = dict[str, Any]
@@ -236,9 +237,10 @@ def _metrics(
         identity_skips=grid.identity_skips,
     )
     assert isinstance(graph, MultipartiteGraph)
-    return topometrics(
+    values = topometrics(
         graph, engine=grid.engine, metrics=names, motif=grid.motif, normalise=True, seed=0
     )
+    return {name: int(v) if name in _COUNTS else v for name, v in values.items()}
 
 
 def _densities(masks: Masks) -> dict[str, float]:
