@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from predictors.sparsity.task import DropTask
 
-__all__ = ["relative_drops", "relative_features"]
+__all__ = ["blend", "relative_drops", "relative_features"]
 
 
 def relative_features(task: DropTask, table: np.ndarray) -> np.ndarray:
@@ -36,8 +38,22 @@ def relative_drops(task: DropTask, learn: np.ndarray) -> np.ndarray:
     Shapes:
         learn (n,) -> (n,).
     """
-    contest, drop = task.contest[learn], task.drop[learn]
+    return _standardised(task.contest[learn], task.drop[learn])
+
+
+def blend(task: DropTask, predictions: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum of several predictions, each standardised within contests first.
+
+    Orders pruning algorithms by what predictors of different kinds agree on; levels are lost.
+
+    Shapes:
+        predictions (networks,) each -> (networks,).
+    """
+    return np.sum([_standardised(task.contest, values) for values in predictions], axis=0)
+
+
+def _standardised(contest: np.ndarray, values: np.ndarray) -> np.ndarray:
     count = np.maximum(np.bincount(contest), 1)
-    centred = drop - (np.bincount(contest, drop) / count)[contest]
+    centred = values - (np.bincount(contest, values) / count)[contest]
     spread = np.sqrt(np.bincount(contest, centred**2) / count)
     return centred / np.maximum(spread, 1e-9)[contest]

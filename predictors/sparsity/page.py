@@ -9,7 +9,7 @@ import numpy as np
 
 from graph2nn.sparsity.features import FEATURE_SETS
 from predictors.sparsity.ranking import TauRow
-from predictors.sparsity.regression import IN_SAMPLE, TrialScore, difference
+from predictors.sparsity.regression import BLEND, IN_SAMPLE, TrialScore, difference
 from predictors.sparsity.scoring import tail_share
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def render_page(
         ("In sample: adjusted R² of ordinary least squares", _in_sample(found, plain)),
         ("Regressors: R² on held-out networks", _regressors(found, plain)),
         ("Extra trees: R² and Kendall tau on held-out networks", _held_out(found, plain)),
-        ("Learnt within contests: Kendall tau of ridge regression", _relative(found)),
+        (
+            "Learnt within contests: Kendall tau of ridge, and blended with trees",
+            _relative(found),
+        ),
         ("Difference in tau from layer densities", _differences(found)),
         ("Single metrics: Kendall tau with accuracy", _taus(found.metrics)),
         ("Rankings copied from elsewhere", _taus(found.baselines)),
@@ -161,7 +164,8 @@ def _differences(found: Study) -> list[str]:
         if regressor == "strong ridge" and not relative:
             continue
         mean, error = difference(scores, base)
-        how = "ridge within contests" if relative else regressor
+        how = "ridge within contests" if regressor == "strong ridge" else regressor
+        how = "extra trees and ridge" if features == BLEND else how
         rows.append([protocol, f"`{features}`", how, f"{mean:+.3f} ± {error:.3f}"])
     rows.sort(key=lambda row: _order(row[0]))
     head = ["protocol", "features", "how", f"tau less that of `{_BASELINE}` with extra trees"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from predictors.sparsity.regression import IN_SAMPLE, Trial, plan_trials
+from predictors.sparsity.regression import BLEND, IN_SAMPLE, Trial, plan_trials
 from predictors.sparsity.regressors import available_regressors
 from predictors.sparsity.task import DropTask
 
@@ -87,6 +87,10 @@ def study_trials(
         ridge = ["strong ridge"]
         sets_ = [n for n in _RELATIVE if n in sets]
         trials += plan_trials(tasks, sets_, ridge, HELD_OUT, repeats=repeats, relative=True)
+        if {"density8", "profile"} <= sets:
+            trials += plan_trials(
+                tasks, [BLEND], ["extra trees"], HELD_OUT, repeats=repeats, relative=True
+            )
     most = {replace(trial, repeats=1): trial for trial in sorted(trials, key=_repeats)}
     return list(dict.fromkeys(most[replace(trial, repeats=1)] for trial in trials))
 

@@ -10,12 +10,13 @@ from itertools import product
 import numpy as np
 
 from graph2nn.training.jobs import parallel_map
-from predictors.sparsity.contests import relative_drops, relative_features
+from predictors.sparsity.contests import blend, relative_drops, relative_features
 from predictors.sparsity.regressors import RANDOM_REGRESSORS, DropRegressor
 from predictors.sparsity.scoring import adjusted_r2, bootstrap_error, contest_taus, r_squared
 from predictors.sparsity.task import PROTOCOLS, DropTask, splits
 
 __all__ = [
+    "BLEND",
     "IN_SAMPLE",
     "Trial",
     "TrialScore",
@@ -27,6 +28,9 @@ __all__ = [
 
 IN_SAMPLE = "in sample"
 """The protocol that predicts the networks it learnt from; its R² is adjusted."""
+
+BLEND = "blend"
+"""Features of a trial that blends extra trees on `density8` with a relative ridge on `profile`."""
 
 _RANDOM_PROTOCOLS = ("random 10-fold", "grouped 5-fold")
 
@@ -210,6 +214,8 @@ def difference(one: Sequence[TrialScore], other: Sequence[TrialScore]) -> tuple[
 def _run(tasks: dict[str, DropTask], item: tuple[Trial, int]) -> tuple[float, np.ndarray]:
     trial, seed = item
     task = tasks[trial.task]
+    if trial.features == BLEND:
+        return float("nan"), contest_taus(task, _blended(task, trial.protocol, seed))
     table = task.features(trial.features).values
     predicted = held_out_predictions(
         task, table, trial.regressor, trial.protocol, relative=trial.relative, seed=seed
@@ -221,6 +227,15 @@ def _run(tasks: dict[str, DropTask], item: tuple[Trial, int]) -> tuple[float, np
     else:
         r2 = r_squared(task.drop, predicted)
     return r2, contest_taus(task, predicted)
+
+
+def _blended(task: DropTask, protocol: str, seed: int) -> np.ndarray:
+    levels, order = (task.features(name).values for name in ("density8", "profile"))
+    members = [
+        held_out_predictions(task, levels, "extra trees", protocol, seed=seed),
+        held_out_predictions(task, order, "strong ridge", protocol, relative=True, seed=seed),
+    ]
+    return blend(task, members)
 
 
 def _score(trial: Trial, results: Sequence[tuple[float, np.ndarray]]) -> TrialScore:

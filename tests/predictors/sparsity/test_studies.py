@@ -9,7 +9,7 @@ import pytest
 from sparse_table import PRUNERS, made_up_table
 
 from graph2nn.sparsity.results import SparseTable
-from predictors.sparsity.contests import relative_drops, relative_features
+from predictors.sparsity.contests import blend, relative_drops, relative_features
 from predictors.sparsity.importance import (
     METRIC_GROUPS,
     correlated_groups,
@@ -111,6 +111,14 @@ def test_relative_numbers_know_nothing_of_the_network_held_out(task):
     table = task.features("density8").values
     centred = relative_features(task, table)
     np.testing.assert_allclose(centred[task.contest == 2].mean(axis=0), 0, atol=1e-12)
+
+
+def test_blends_listen_to_every_member_alike(task):
+    best = np.bincount(task.configuration, task.drop) / np.bincount(task.configuration)
+    good = best[task.configuration]
+    np.testing.assert_allclose(blend(task, [good, 1000 * good]), 2 * blend(task, [good]))
+    np.testing.assert_allclose(blend(task, [good, -1000 * good]), 0, atol=1e-9)
+    assert contest_taus(task, blend(task, [good, good + 5])).mean() == 1
 
 
 @pytest.mark.parametrize("name", DROP_REGRESSORS)
