@@ -96,35 +96,39 @@ class TopologyConfig:
 
 def settings(config: TopologyConfig) -> SparseGrid:
     """The grid that the command line describes; of a single network one with one value an axis."""
+    name = dataset_name(config.dataset)
     if config.grid is not None:
         base = find_grid(config.grid, config.dataset)
         own = {axis: getattr(config, axis) for axis in AXES if getattr(config, axis)}
     else:
-        name = dataset_name(config.dataset)
-        kind = config.recipe or ("short" if name in SHORT_RECIPES else "published")
         base = SparseGrid(
             models=(find_model(config.model),),
             images=SparseImages(dataset=name),
-            recipe=find_recipe(kind, find_model(config.model), name),
+            recipe=SHORT_RECIPES.get(name),
         )
         own = {"sparsities": (config.sparsity,), "seeds": (config.seed,)}
         own |= {} if config.pruning == "dense" else {"pruners": (config.pruning,)}
+    base = replace(base, **own)
     given = {"imsize": config.imsize, "train": config.train_images, "test": config.test_images}
     images = replace(base.images, **{k: v for k, v in given.items() if v is not None})
     recipe = base.recipe
+    if config.recipe is not None:
+        found = find_recipe(config.recipe, base.models[0], name)
+        recipe = None if config.recipe == "published" else found  # one a model, then
     if config.epochs is not None:
+        if recipe is None and len(base.models) > 1:
+            raise ValueError("--epochs: published recipes differ by model; use --recipe short")
         recipe = replace(recipe or base.recipe_of(base.models[0]), epochs=config.epochs)
     how = {name: getattr(config, name) for name in ("training", "compat", "engine", "motif")}
-    return replace(base, images=images, recipe=recipe, **own, **how)
+    return replace(base, images=images, recipe=recipe, **how)
 
 
 def network(config: TopologyConfig) -> None:
     """One network: prunes, trains, measures; writes masks, a table and a figure."""
     grid = settings(config)
-    label = dataset_label(config.dataset)
     cell = Cell(
         model=grid.models[0],
-        dataset=label,
+        dataset=dataset_label(config.dataset),
         pruning=config.pruning,
         sparsity=0.0 if config.pruning == "dense" else config.sparsity,
         seed=config.seed,

@@ -120,6 +120,21 @@ def test_wrong_flags(script, capsys, flags, message) -> None:
     assert message in capsys.readouterr().err
 
 
+def test_recipes(script) -> None:
+    def recipe(*flags: str):
+        return script.settings(script.parse_config(script.TopologyConfig, flags)).recipe
+
+    assert recipe("--dataset", "CIFAR-100") is None  # the published one
+    assert recipe("--dataset", "digits").epochs == 10
+    assert recipe("--dataset", "digits", "--recipe", "published") is None
+    assert recipe("--grid", "small", "--dataset", "digits", "--recipe", "published") is None
+    assert recipe("--grid", "published", "--recipe", "short").epochs == 4
+    published = recipe("--model", "Wide-Resnet-28-2", "--dataset", "CIFAR-100", "-e", "200")
+    assert (published.epochs, published.weight_decay) == (200, 5e-4)
+    with pytest.raises(ValueError, match="published recipes differ by model"):
+        recipe("--grid", "published", "-e", "5")
+
+
 def test_wrong_values_are_said_before_anything_is_written(script, tmp_path) -> None:
     out = tmp_path / "run"
     for flags, message in (
