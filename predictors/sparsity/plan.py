@@ -71,8 +71,9 @@ def study_trials(
 
     trials: list[Trial] = []
     if "regression" in parts:
-        linear = [name for name in _IN_SAMPLE if name in sets]
-        trials += plan_trials(tasks, linear, ["ols"], [IN_SAMPLE])
+        for task in tasks:
+            linear = [n for n in _IN_SAMPLE if n in sets and _fits(task, n)]
+            trials += plan_trials([task], linear, ["ols"], [IN_SAMPLE])
         regressors = ("ols", "ridge", "svr", "knn") if quick else available_regressors()
         folds = ("random 10-fold", "grouped 5-fold")
         few = min(repeats, _FEW)
@@ -93,6 +94,11 @@ def study_trials(
             )
     most = {replace(trial, repeats=1): trial for trial in sorted(trials, key=_repeats)}
     return list(dict.fromkeys(most[replace(trial, repeats=1)] for trial in trials))
+
+
+def _fits(task: DropTask, name: str) -> bool:
+    """Whether least squares has fewer unknowns than networks."""
+    return task.features(name).values.shape[1] + 1 < task.table.num_rows
 
 
 def _repeats(trial: Trial) -> int:

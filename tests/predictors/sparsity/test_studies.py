@@ -17,7 +17,7 @@ from predictors.sparsity.importance import (
     shap_importance,
 )
 from predictors.sparsity.ranking import baseline_taus, metric_taus
-from predictors.sparsity.regression import difference, plan_trials, run_trials
+from predictors.sparsity.regression import IN_SAMPLE, difference, plan_trials, run_trials
 from predictors.sparsity.regressors import DROP_REGRESSORS, DropRegressor
 from predictors.sparsity.report import write_report
 from predictors.sparsity.scoring import adjusted_r2, ceiling, contest_taus, r_squared
@@ -247,6 +247,14 @@ def test_report(tmp_path):
     assert len(rows) == len(found.scores)
     density = [r for r in rows if r["features"] == "density8" and r["protocol"] == "in sample"]
     assert float(density[0]["r2"]) > 0.9
+
+
+def test_a_table_of_one_model_and_one_seed_is_enough(tmp_path):
+    found = study(made_up_table(models=("A",), seeds=1), quick=True, progress=False)
+    text = write_report(found, tmp_path).read_text()
+    assert np.isnan(found.ceilings["d"].r2) and "leave-model-out" not in text
+    fitted = {s.trial.features for s in found.scores if s.trial.protocol == IN_SAMPLE}
+    assert "density8" in fitted and "mge16" not in fitted  # sixteen numbers of twelve networks
 
 
 def test_report_says_what_a_table_lacks(tmp_path):
