@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from graph2nn.sparsity.encodings.encode import encode
 from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.topometrics.edges import edge_list
 
 torchvision = pytest.importorskip("torchvision", reason="the networks are torchvision's")
 
@@ -155,3 +156,12 @@ def test_attention_has_no_unrolled_form(name: str) -> None:
     model = torchvision.models.get_model(name, weights=None)
     with pytest.raises(ValueError, match=f"cannot unroll operation '{ATTENTION[name]}' in module"):
         encode(model, None, "unrolled", (3, 224, 224))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"])
+def test_edges_lead_forward_and_come_once(name: str) -> None:
+    graph = encode(positive(name), None, "unrolled", (3, SIZE, SIZE))
+    edges = edge_list(graph)
+    assert (edges.source < edges.target).all()
+    pairs = np.sort(edges.source.astype(np.int64) * graph.num_nodes + edges.target)
+    assert (pairs[1:] > pairs[:-1]).all()
