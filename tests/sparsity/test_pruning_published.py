@@ -250,6 +250,19 @@ def test_published_synflow_prunes_biases_first():
     assert published.num_kept == pytest.approx(0.4 * 6120, abs=10)  # no bias is left
 
 
+def test_published_synflow_keeps_what_overflows():
+    model = nn.Sequential(nn.Linear(20, 10, bias=False), nn.ReLU(), nn.Linear(10, 10, bias=False))
+    nn.init.constant_(model[0].weight, 3e37)  # 20 of them are beyond float32, but in the head only
+    nn.init.constant_(model[2].weight, 0.1)
+    how = {"sparsity": 0.25, "input_shape": (20,), "steps": 1}
+    published = prune(model, "synflow", compat=True, **how)
+    assert published["2.weight"].all() and int(published["0.weight"].sum()) == 125
+    exact = prune(model, "synflow", **how)
+    assert exact.num_kept == 225 and exact["2.weight"].all()  # fewer weights share the same flow
+    with pytest.raises(ValueError, match="scores of synflow of 2.weight are infinite"):
+        prune(model, "synflow", dtype=torch.float32, **how)
+
+
 def test_published_rules_of_choice():
     values = torch.tensor([5.0, 3.0, 3.0, 3.0, 1.0, 0.0])
     assert keep_ties(values, 0.6).tolist() == [True, True, True, True, False, False]  # int(2.4)

@@ -122,7 +122,9 @@ class _Flow:
             ValueError: scores beyond the range of numbers.
         """
         scores = self.scores()
-        if not scores.isfinite().all():
+        # as published, float32 overflows in the head of Resnet-32 for some steps: it is then kept
+        fine = ~scores.isnan() if self.probe.compat else scores.isfinite()
+        if not fine.all():
             check_scores(dict(zip(self.names, scores.split(self.sizes))), "scores of synflow")
         return scores
 
