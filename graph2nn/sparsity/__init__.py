@@ -8,7 +8,7 @@ from graph2nn.sparsity.layer_table import layer_table
 from graph2nn.sparsity.masks import Masks, prunable
 from graph2nn.sparsity.models import MODELS, build, init_weights
 from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
-from graph2nn.sparsity.pruning import PRUNERS, masks_from_scores, prune, scores
+from graph2nn.sparsity.pruning import PRUNERS, masks_from_scores, prune
 from graph2nn.sparsity.published import published_table
 from graph2nn.sparsity.ramanujan import ramanujan
 from graph2nn.sparsity.results import SparseTable, accuracy_drop, read_sparse_table
@@ -49,7 +49,6 @@ __all__ = [
     "read_sparse_table",
     "regenerate",
     "run_grid",
-    "scores",
     "sparse_archgraph",
     "topometrics",
     "train_sparse",
