@@ -112,9 +112,9 @@ def settings(config: TopologyConfig) -> SparseGrid:
     given = {"imsize": config.imsize, "train": config.train_images, "test": config.test_images}
     images = replace(base.images, **{k: v for k, v in given.items() if v is not None})
     recipe = base.recipe
-    if config.recipe is not None:
-        found = find_recipe(config.recipe, base.models[0], name)
-        recipe = None if config.recipe == "published" else found  # one a model, then
+    if config.recipe is not None:  # the published one differs by model, so None stands for it
+        recipe = find_recipe(config.recipe, base.models[0], name)
+        recipe = None if config.recipe == "published" else recipe
     if config.epochs is not None:
         if recipe is None and len(base.models) > 1:
             raise ValueError("--epochs: published recipes differ by model; use --recipe short")
@@ -143,9 +143,10 @@ def network(config: TopologyConfig) -> None:
     row: dict[str, Any] = {**to_dict(cell), "density": masks.density}
     if config.training:
         row |= train_cell(model, masks, cell, grid, **how, folder=out / "training")
-    print(f"{cell.name}: {masks.num_kept} of {masks.num_weights} weights, {masks.density:.4%}")
-    if config.training:
+        if row["accuracy"] is None:
+            raise ValueError("training diverged: nothing to measure; take another recipe")
         print(f"test accuracy {row['accuracy']:.4f}")
+    print(f"{cell.name}: {masks.num_kept} of {masks.num_weights} weights, {masks.density:.4%}")
     graph = encode(model, masks, config.encoding, grid.images.shape, compat=config.compat)
     layers = layer_rows(model, masks, replace(grid, ramanujan=False))
     metric = "topometrics" if config.graph_metrics == "topometrics" else "ramanujan"
@@ -162,8 +163,7 @@ def network(config: TopologyConfig) -> None:
         rows = [{**{n: r[n] for n in names}, **found[r["layer_name"]]} for r in layers]
         print(format_rows(rows))
         figure = plot_network(layers, out / "layers.png", title=cell.name)
-        lines = [{**row, **one} for one in rows]
-        table = write_rows(out / f"{metric}_{config.encoding}.csv", lines)
+        table = write_rows(out / f"{metric}_{config.encoding}.csv", [row | one for one in rows])
     print(f"wrote {table} and {figure}")
 
 

@@ -131,7 +131,7 @@ def run_cell(
     cores.
 
     Args:
-        cell: which; a dense one is trained but not measured.
+        cell: which; a dense one is trained but not measured, nor is one that diverges.
         grid: the settings.
         data_dir: folder of the images.
         device: of pruning and training; graphs are measured on the CPU.
@@ -159,8 +159,8 @@ def run_cell(
             row |= train_cell(
                 model, masks, cell, grid, **how, folder=folder, save_seconds=save_seconds
             )
-        if not measured:
-            return row, []
+        if not measured or (grid.training and row["accuracy"] is None):
+            return _plain(row), []
         model.eval()
         row |= _metrics(model, masks, grid)
         layers = layer_rows(model, masks, grid)

@@ -200,6 +200,12 @@ def test_layers_without_weights_are_counted() -> None:
     assert {layer["delta_r"] for layer in empty} == {None}
 
 
+def test_a_network_that_diverges_is_not_measured() -> None:
+    wild = replace(GRID, recipe=replace(GRID.recipe, lr=1e30, warmup_epochs=0))
+    row, layers = run_cell(ROW, wild)
+    assert row["accuracy"] is None and row["collapsed"] == 0 and not layers
+
+
 def test_random_pruners_need_no_images(monkeypatch, tmp_path) -> None:
     grid = replace(
         GRID, training=False, images=SparseImages(dataset="CIFAR-10"), pruners=("uniform",)
