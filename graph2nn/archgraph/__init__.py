@@ -1,6 +1,7 @@
 """Graphs of networks: tracing any module, virtual edges, batching, conversion, drawing."""
 
 from graph2nn.archgraph.batch import GraphBatch
+from graph2nn.archgraph.calls import Call, Constant, Operand, Weight
 from graph2nn.archgraph.canonical import canonical, canonical_key, isomorphic_variants
 from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
@@ -14,8 +15,12 @@ __all__ = [
     "PRIMITIVES",
     "PRIMITIVE_ID",
     "ArchGraph",
+    "Call",
+    "Constant",
     "Coverage",
     "GraphBatch",
+    "Operand",
+    "Weight",
     "canonical",
     "canonical_key",
     "coverage",
