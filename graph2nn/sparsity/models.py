@@ -203,8 +203,8 @@ def build(
         raise ValueError(f"name: no network {name!r}; there are {', '.join(MODELS)}")
     sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     for argument, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{argument}: at least 1, got {size}")
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{argument}: expected a whole number of at least 1, got {size!r}")
     with torch.random.fork_rng(devices=[]):  # the modules' own initial weights are drawn globally
         model = MODELS[names[name.casefold()]](num_classes, in_channels, image_size)
     init_weights(model, seed)

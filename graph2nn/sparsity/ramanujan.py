@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf, nan, sqrt
 
 import numpy as np
@@ -53,10 +54,13 @@ def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) 
         >>> ramanujan(graphs["layer1.0.conv1.weight"])
         {'delta_r': 0.23766, 'imdb': 0.39811, 'imsg': 0.42638}
     """
-    if len(graph.blocks) != 1 or len(graph.layers) != 2:
+    one = isinstance(graph, MultipartiteGraph) and len(graph.blocks) == 1
+    if not one or len(graph.layers) != 2:
+        got = "one for each layer" if isinstance(graph, Mapping) else repr(graph)
         raise ValueError(
             "expected the graph of one layer, with nodes that it reads and nodes that it writes, "
-            f"got {graph!r}; use the encodings rolled or rolled-channel"
+            f"got {got}; take the graphs of the encodings rolled or rolled-channel one by one, or "
+            "layer_table for all"
         )
     weight = _biadjacency(graph)
     ones = _like(weight, np.ones_like(weight.data))

@@ -53,5 +53,5 @@ def test_here(tmp_path):
 
 def test_a_run_that_would_not_fit_is_refused_with_what_to_do():
     check_memory(1000, 10, available=1000)
-    with pytest.raises(ValueError, match=r"77,800,000 edges.* 35\.0 GB .*20\.0 GB.*edge-free"):
+    with pytest.raises(ValueError, match=r"77,800,000 edges.* 35 GB .*20 GB.*edge-free"):
         check_memory(35_000_000_000, 77_800_000, available=20_000_000_000)

@@ -191,9 +191,17 @@ def test_networks_without_a_rule(network, message):
         graph_of(network, density=1)
 
 
-@pytest.mark.parametrize("shape", [(3, 8), (3, 8, 9), (3, 0, 0)])
+@pytest.mark.parametrize("size", [4, 16])
+def test_images_of_another_size_than_the_network_takes(size):
+    with pytest.raises(ValueError, match="l1 takes 20 features, .* 5 maps of (1 x 1|4 x 4)"):
+        published_unrolled(TinyCNN(), None, (3, size, size))
+    pooled = nn.Sequential(*PAIR, MAX((2, 2)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *END)
+    assert published_unrolled(pooled, None, (3, size, size)).layers[0].shape[0] == 3
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 8, 9), (3, 0, 0), (3, 8.5, 8.5), "abc"])
 def test_input_must_be_square(shape):
-    with pytest.raises(ValueError, match=r"\(channels, size, size\), got \(3, "):
+    with pytest.raises(ValueError, match=r"\(channels, size, size\), got \("):
         published_unrolled(TinyCNN(), None, shape)
 
 

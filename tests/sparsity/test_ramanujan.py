@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import networkx as nx
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-import graph2nn.sparsity.ramanujan as module
 from graph2nn.sparsity.encodings.published import published_unrolled
 from graph2nn.sparsity.encodings.rolled import rolled
 from graph2nn.sparsity.layer_table import LAYER_TOPOMETRICS, layer_table
 from graph2nn.sparsity.models import build
 from graph2nn.sparsity.ramanujan import ramanujan
 from graph2nn.sparsity.topometrics.edges import edge_list
+
+module = sys.modules[ramanujan.__module__]  # the package has the function under its name
 
 
 def graph_of(weights: np.ndarray):
@@ -127,6 +129,8 @@ def test_where_properties_are_undefined(weights, delta, published):
 def test_only_graphs_of_one_layer():
     with pytest.raises(ValueError, match="the graph of one layer"):
         ramanujan(published_unrolled(build("Resnet-20", image_size=8), None, (3, 8, 8)))
+    with pytest.raises(ValueError, match="got one for each layer; take the graphs"):
+        ramanujan(rolled(build("Resnet-20")))
 
 
 @pytest.mark.parametrize("encoding", ["rolled", "rolled-channel"])

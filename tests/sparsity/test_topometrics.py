@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 
 import networkx as nx
@@ -11,9 +12,11 @@ import pytest
 import torch
 from random_graphs import KINDS, random_graph
 
-from graph2nn.sparsity.topometrics import topometrics as module
 from graph2nn.sparsity.topometrics.edges import edge_list_reference
+from graph2nn.sparsity.topometrics.measures import Measures
 from graph2nn.sparsity.topometrics.topometrics import TOPOMETRICS, topometrics
+
+module = sys.modules[topometrics.__module__]  # packages have the function under its name
 
 NAMES = (
     "nodes edges sink_nodes source_nodes disc_nodes r-out r-in 1-hop_nei 2-hop_nei motif "
@@ -100,7 +103,7 @@ def test_only_what_is_asked_for_is_computed(monkeypatch):
     def refuse(*_):
         raise AssertionError("edges were listed")
 
-    monkeypatch.setattr("graph2nn.sparsity.topometrics.measures.edge_list", refuse)
+    monkeypatch.setattr(sys.modules[Measures.__module__], "edge_list", refuse)
     graph = random_graph(0)
     found = topometrics(graph, metrics={"spectral_gap", "edges", "r-in"})
     assert list(found) == ["edges", "r-in", "spectral_gap"]
@@ -139,6 +142,7 @@ def test_a_graph_without_edges():
         ({"motif": "guess"}, "unknown motif count 'guess'; choose one of exact"),
         ({"engine": "edge-free", "metrics": ["motif", "edges"]}, "cannot measure motif, which"),
         ({"max_memory": 0}, "max_memory: expected bytes above 0, got 0"),
+        ({"max_memory": "1GB"}, "max_memory: expected bytes above 0, got '1GB'"),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -159,3 +163,8 @@ def test_weights_that_are_no_numbers_are_refused(bad):
 def test_several_graphs_at_once_are_refused():
     with pytest.raises(ValueError, match="rolled encoding is measured layer by layer"):
         topometrics({"conv": random_graph(0)})
+
+
+def test_networks_are_no_graphs():
+    with pytest.raises(ValueError, match=r"got Linear; make one of a network with encode\("):
+        topometrics(torch.nn.Linear(3, 2))

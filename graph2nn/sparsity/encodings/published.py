@@ -7,8 +7,10 @@ from itertools import combinations
 from math import prod
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from graph2nn.archgraph import trace
 from graph2nn.sparsity.encodings.published_chain import Part, chain_of
 from graph2nn.sparsity.encodings.published_steps import Step, list_steps, shortcut_reach
 from graph2nn.sparsity.encodings.weights import KeptWeight, kept_weights
@@ -46,7 +48,8 @@ def published_unrolled(
     followed, and then no layer is left out.
 
     Args:
-        model: the network; not run.
+        model: the network; run on no data, and only where a linear layer does not take what
+            pooling before it writes.
         masks: by name of the weight; None keeps what is not exactly zero.
         input_shape: (C, H, W) of the images, H = W.
 
@@ -63,6 +66,7 @@ def published_unrolled(
     steps = list_steps(model, _side(input_shape))
     reach = shortcut_reach(model)
     _check_input(steps, tuple(input_shape))
+    _check_pooled(model, steps, tuple(input_shape))
     parts, shortcuts, complete = chain_of(steps, reach)
     layers = _layers(parts)
     sizes = [layer.size for layer in layers]
@@ -82,7 +86,8 @@ def published_unrolled(
 
 
 def _side(input_shape: Sequence[int]) -> int:
-    if len(input_shape) != 3 or min(input_shape) < 1 or input_shape[1] != input_shape[2]:
+    whole = all(isinstance(size, int) for size in input_shape)
+    if not whole or len(input_shape) != 3 or min(input_shape) < 1 or len(set(input_shape[1:])) > 1:
         raise ValueError(
             "input_shape: the published encoding takes square images, (channels, size, size), got "
             f"{tuple(input_shape)}; use compat=False for others"
@@ -106,6 +111,27 @@ def _check_input(steps: list[Step], input_shape: tuple[int, ...]) -> None:
             f"{'features' if first.kind == 'linear' else 'channels'}, but inputs of {input_shape} "
             f"have {values}"
         )
+
+
+def _check_pooled(model: nn.Module, steps: list[Step], input_shape: tuple[int, ...]) -> None:
+    """Where values are left over between pooling and a linear layer, the network has to take them.
+
+    The published code drops them without a word.
+    """
+    for place, (step, after) in enumerate(zip(steps, steps[1:])):
+        if step.kind != "pool" or after.kind != "linear":
+            continue
+        maps = next((s.shape[0] for s in steps[place::-1] if s.kind in _WEIGHTED), 0)
+        if maps * step.writes**2 == after.channels:
+            continue
+        try:  # functional pooling may stand between
+            trace(model, torch.zeros((1, *input_shape), device="meta"), training=False)
+        except ValueError as error:
+            raise ValueError(
+                f"input_shape: {after.name} takes {after.channels} features, but for inputs of "
+                f"{input_shape} {step.name} writes {maps} maps of {step.writes} x {step.writes}; "
+                f"pass the shape that the network was built for. {error}"
+            ) from error
 
 
 def _layers(parts: list[Part]) -> list[Layer]:

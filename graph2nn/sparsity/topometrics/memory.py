@@ -52,8 +52,8 @@ def check_memory(needed: int, num_edges: int, available: int | None = None) -> N
     there = available_memory() if available is None else available
     if there is not None and needed > there:
         raise ValueError(
-            f"the graph has {num_edges:,} edges; measuring them needs about {needed / 1e9:.1f} GB "
-            f'of memory and {there / 1e9:.1f} GB are available. Use engine="edge-free", which '
+            f"the graph has {num_edges:,} edges; measuring them needs about {needed / 1e9:.3g} GB "
+            f'of memory and {there / 1e9:.3g} GB are available. Use engine="edge-free", which '
             "lists no edges (it leaves out the metrics that need them), a sparser network, a "
             "smaller input, or raise max_memory"
         )

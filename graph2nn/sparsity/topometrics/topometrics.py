@@ -139,12 +139,18 @@ def _check(graph: MultipartiteGraph, engine: str, motif: str, max_memory: int | 
             "expected one graph, got one for each layer: a rolled encoding is measured layer by "
             "layer, {name: topometrics(layer) for name, layer in graphs.items()}"
         )
+    if not isinstance(graph, MultipartiteGraph):
+        raise ValueError(
+            f"expected a MultipartiteGraph, got {type(graph).__name__}; make one of a network with "
+            "encode(model, masks, 'unrolled', input_shape)"
+        )
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
     if motif not in MOTIFS:
         raise ValueError(f"unknown motif count {motif!r}; choose one of {', '.join(MOTIFS)}")
-    if max_memory is not None and not max_memory > 0:
-        raise ValueError(f"max_memory: expected bytes above 0, got {max_memory}")
+    is_size = max_memory is None or (isinstance(max_memory, int | float) and max_memory > 0)
+    if not is_size:
+        raise ValueError(f"max_memory: expected bytes above 0, got {max_memory!r}")
     for block in graph.blocks:
         if not torch.isfinite(block.weight).all():
             raise ValueError(
