@@ -71,7 +71,7 @@ def render_page(
         ("Difference in tau from layer densities", _differences(found)),
         ("Single metrics: Kendall tau with accuracy", _taus(found.metrics)),
         ("Rankings copied from elsewhere", _taus(found.baselines)),
-        ("Importance: loss of R² under permutation", _importance(found)),
+        ("Importance: loss of R² · tau under permutation", _importance(found)),
     ]
     for name, lines in sections:
         parts += [f"## {name}", "", *lines, ""] if lines else []
@@ -189,10 +189,13 @@ def _importance(found: Study) -> list[str]:
     lines = []
     for what in dict.fromkeys(what for _, what in found.importance):
         mine = [found.importance[task.name, what] for task in found.tasks]
+        losses = [
+            np.mean([i.r2_loss[at].mean() for i in mine]) for at in range(len(mine[0].groups))
+        ]
         rows = []
-        for at, group in enumerate(mine[0].groups):
-            rows.append([group, *(f"{i.r2_loss[at].mean():.3f}" for i in mine)])
-        rows.sort(key=lambda row: -float(np.mean([float(cell) for cell in row[1:]])))
+        for at in np.argsort(losses)[::-1]:
+            cells = [f"{i.r2_loss[at].mean():.3f} · {i.tau_loss[at].mean():.3f}" for i in mine]
+            rows.append([list(mine[0].groups)[at], *cells])
         head = [f"permuted ({what})", *(task.name for task in found.tasks)]
         lines += [*_table(head, rows), ""]
     return lines
