@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import networkx as nx
@@ -12,6 +13,9 @@ import pytest
 import torch
 from random_graphs import KINDS, random_graph
 
+from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.models import build
+from graph2nn.sparsity.pruning.prune import prune
 from graph2nn.sparsity.topometrics.edges import edge_list_reference
 from graph2nn.sparsity.topometrics.measures import Measures
 from graph2nn.sparsity.topometrics.topometrics import TOPOMETRICS, topometrics
@@ -122,6 +126,26 @@ def test_edges_that_do_not_fit_are_refused_before_they_are_listed(monkeypatch):
     monkeypatch.undo()
     assert "motif" not in topometrics(graph, engine="edge-free", max_memory=1000)
     topometrics(graph, metrics=["spectral_gap"], max_memory=1000)
+
+
+@pytest.mark.parametrize("metric", ["2-hop_nei", "motif", "cut-edges", "spectral_radius"])
+def test_no_more_memory_is_taken_than_predicted(metric, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(sys.modules[Measures.__module__], "PIECE", 2**14)
+    model = build("Resnet-20", image_size=8)
+    masks = prune(model, "uniform", sparsity=0.7)
+    graph = encode(model, masks, "unrolled", (3, 8, 8))
+    wanted = ["avg_node_strength", metric]
+    topometrics(graph, engine="explicit", metrics=wanted)  # compiled, and sums over the graph kept
+    tracemalloc.start()
+    topometrics(graph, engine="explicit", metrics=wanted)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    edges = topometrics(graph, metrics=["edges"])["edges"]
+    assert edges > 500_000
+    assert 12 * edges < peak
+    with pytest.raises(ValueError, match="GB are available"):
+        topometrics(graph, engine="explicit", metrics=wanted, max_memory=int(0.93 * peak))
 
 
 def test_a_graph_without_edges():

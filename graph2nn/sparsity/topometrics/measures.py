@@ -24,6 +24,9 @@ from graph2nn.sparsity.topometrics.spectra import laplacian, largest_eigenvalue,
 
 __all__ = ["Measures"]
 
+PIECE = 2**20
+"""Edges whose weights are added up at once."""
+
 
 class Measures:
     """`measures[name]` computes the metric of that name when it is asked for.
@@ -85,9 +88,13 @@ class Measures:
         """Sum of |w| over the edges of each node, in and out."""
         if not self.listed:
             return np.add(*strengths(self.graph))
-        edges = self._edges
-        total = np.bincount(edges.source, edges.weight, self.num_nodes)
-        return total + np.bincount(edges.target, edges.weight, self.num_nodes)
+        total = np.zeros(self.num_nodes)
+        # Piece by piece, for bincount copies what it is given to 16 bytes an edge.
+        for start in range(0, len(self._edges), PIECE):
+            weight = self._edges.weight[start : start + PIECE]
+            for ends in (self._edges.source, self._edges.target):
+                total += np.bincount(ends[start : start + PIECE], weight, self.num_nodes)
+        return total
 
     def num_edges(self) -> int:
         return int(self._degrees.incoming.sum())
