@@ -50,9 +50,11 @@ def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) 
         ValueError: a graph that is not of one layer.
 
     Example:
-        >>> graphs = rolled(model, masks)
+        >>> model = build("Resnet-20", image_size=8)
+        >>> masks = prune(model, "uniform", sparsity=0.9)
+        >>> graphs = encode(model, masks, "rolled")
         >>> ramanujan(graphs["layer1.0.conv1.weight"])
-        {'delta_r': 0.23766, 'imdb': 0.39811, 'imsg': 0.42638}
+        {'delta_r': -0.00598..., 'imdb': 0.11225..., 'imsg': 0.03184...}
     """
     one = isinstance(graph, MultipartiteGraph) and len(graph.blocks) == 1
     if not one or len(graph.layers) != 2:

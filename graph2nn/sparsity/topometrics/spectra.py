@@ -84,9 +84,9 @@ def laplacian(adjacency: Operator, strength: np.ndarray) -> LinearOperator:
         strength (nodes,).
 
     Example:
-        >>> incoming, outgoing = strengths(graph)
-        >>> largest_eigenvalue(laplacian(adjacency_operator(graph), incoming + outgoing))
-        55.509
+        >>> adjacency = np.array([[0.0, 2.0], [2.0, 0.0]])
+        >>> largest_eigenvalue(laplacian(adjacency, adjacency.sum(1)))
+        4.0
     """
     product = _in_float64(aslinearoperator(adjacency))
     diagonal = np.asarray(strength, np.float64)
