@@ -83,9 +83,14 @@ def summary(found: Study) -> str:
     return "\n".join(lines)
 
 
+def parse(argv: Sequence[str] | None = None) -> RegressionConfig:
+    """The settings that the command line gives."""
+    return parse_config(RegressionConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> Path:
     """Read, study, write; returns the page."""
-    config = parse_config(RegressionConfig, argv, description=__doc__)
+    config = parse(argv)
     name, table = open_source(config.source)
     parts = PARTS if config.study == "all" else (config.study,)
     found = study(

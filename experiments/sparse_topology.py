@@ -19,19 +19,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.figures import plot_grid, plot_network
-from graph2nn.sparsity.grid import (
+from graph2nn.sparsity import (
+    ENCODINGS,
     GRIDS,
     Cell,
+    MultipartiteGraph,
     SparseGrid,
     SparseImages,
-    dataset_label,
-    dataset_name,
+    encode,
     find_grid,
-    find_model,
+    read_sparse_table,
+    run_grid,
+    topometrics,
 )
-from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.figures import plot_grid, plot_network
+from graph2nn.sparsity.grid import dataset_label, dataset_name, find_model
 from graph2nn.sparsity.pipeline import (
     build_cell,
     layer_rows,
@@ -39,14 +41,10 @@ from graph2nn.sparsity.pipeline import (
     prune_cell,
     train_cell,
 )
-from graph2nn.sparsity.results import read_sparse_table
-from graph2nn.sparsity.running import run_grid
 from graph2nn.sparsity.tables import accuracy_rows, format_rows, write_rows
-from graph2nn.sparsity.topometrics.topometrics import topometrics
 from graph2nn.sparsity.training import SHORT_RECIPES, find_recipe
 from graph2nn.training import RunFolder, option, parse_config, to_dict
 
-ENCODINGS = ("unrolled", "rolled", "rolled-channel")
 METRICS = ("topometrics", "ramanujan", "ramanunjan")
 AXES = ("models", "pruners", "sparsities", "seeds")
 
@@ -187,9 +185,14 @@ def whole_grid(config: TopologyConfig) -> None:
     print(f"wrote {path}, {path.stem}_layers.csv and {path.stem}.json beside it")
 
 
+def parse(argv: Sequence[str] | None = None) -> TopologyConfig:
+    """The settings that the command line gives."""
+    return parse_config(TopologyConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs what the command line describes."""
-    config = parse_config(TopologyConfig, argv, description=__doc__)
+    config = parse(argv)
     (network if config.grid is None else whole_grid)(config)
 
 
