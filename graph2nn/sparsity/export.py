@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracing import View
@@ -82,7 +82,7 @@ def layer_means(layers: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 def sparse_archgraph(
     model: nn.Module,
-    masks: Masks | None,
+    masks: Mapping[str, Tensor] | None,
     input_shape: tuple[int, int, int],
     *,
     metrics: Mapping[str, float] | None = None,
@@ -117,6 +117,7 @@ def sparse_archgraph(
         (0.02, 4321.0)
     """
     masks = Masks.of(model) if masks is None else masks
+    masks = masks if isinstance(masks, Masks) else Masks(masks)
     masks.check(model)
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ValueError(

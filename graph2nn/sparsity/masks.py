@@ -60,7 +60,7 @@ class Masks(Mapping[str, Tensor]):
             or numbers 0 and 1, on any device; kept as booleans on the CPU.
 
     Raises:
-        ValueError: values other than 0 and 1.
+        ValueError: no mapping, or values other than 0 and 1.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 1))
@@ -74,6 +74,11 @@ class Masks(Mapping[str, Tensor]):
     """
 
     def __init__(self, masks: Mapping[str, Any]) -> None:
+        if not isinstance(masks, Mapping):
+            raise ValueError(
+                f"masks: expected tensors by name of the weight, got {type(masks).__name__}; a "
+                "list in the order of the layers becomes dict(zip(prunable(model), masks))"
+            )
         self._masks = {name: _boolean(name, mask) for name, mask in masks.items()}
 
     @classmethod

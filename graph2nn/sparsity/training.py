@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -69,7 +69,9 @@ class MaskedGradients:
         self.remove()
 
 
-def mask_gradients(model: nn.Module, masks: Masks, freeze_bias: bool = False) -> MaskedGradients:
+def mask_gradients(
+    model: nn.Module, masks: Mapping[str, Tensor], freeze_bias: bool = False
+) -> MaskedGradients:
     """Keeps the pruned weights of a network at zero in any training by gradients.
 
     Sparse networks as multipartite graphs, arXiv:2305.16886, section 4. A hook on each weight sets
@@ -91,6 +93,7 @@ def mask_gradients(model: nn.Module, masks: Masks, freeze_bias: bool = False) ->
         >>> with mask_gradients(model, masks):              # doctest: +SKIP
         ...     loss(model(images), labels).backward()
     """
+    masks = masks if isinstance(masks, Masks) else Masks(masks)
     masks.check(model)
     weights = prunable(model)
     for name, weight in weights.items():

@@ -190,6 +190,8 @@ SMALL = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
         (SMALL, None, "unrolled", (3, 5, 5), r"\(3, 5, 5\) does not fit .*0.weight has the shape"),
         (SMALL, None, "unrolled", (1, 4, 4), r"\(1, 4, 4\) does not fit Sequential.*module '0'"),
         (SMALL, None, "unrolled", (3, 0, 4), r"expected \(channels, height, width\), got"),
+        (SMALL, None, "unrolled", 5, r"expected \(channels, height, width\), got 5"),
+        (SMALL, [torch.ones(4, 3, 3, 3)], "rolled", None, r"dict\(zip\(prunable\(model\), masks"),
         (SMALL, None, "unrolled", (3, 4.0, 4), "expected .channels, height, width., got"),
         (SMALL, {"0.weight": torch.ones(4, 3, 3, 3)}, "unrolled", (3, 4, 4), "no mask for 2.wei"),
         (SMALL, Masks.dense(Block()), "unrolled", (3, 4, 4), "the masks do not fit the network"),

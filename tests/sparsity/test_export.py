@@ -67,7 +67,7 @@ def test_the_graph_is_that_of_the_dense_network_with_attributes(view) -> None:
 def test_bad_input() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
     with pytest.raises(ValueError, match="masks do not fit"):
-        sparse_archgraph(model, Masks({"0.weight": torch.ones(4, 3, 3, 3)}), (3, 4, 4))
+        sparse_archgraph(model, {"0.weight": torch.ones(4, 3, 3, 3)}, (3, 4, 4))
     with pytest.raises(ValueError, match="expected channels, height and width, got"):
         sparse_archgraph(model, None, (3, 4))
     with pytest.raises(ValueError, match="cannot trace Sequential on the given input"):

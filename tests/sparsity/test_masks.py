@@ -103,6 +103,12 @@ def test_what_is_no_mask(mask, message):
         Masks({"w": mask})
 
 
+@pytest.mark.parametrize("masks", [[torch.ones(2)], torch.ones(2), None])
+def test_masks_have_names(masks):
+    with pytest.raises(ValueError, match="expected tensors by name of the weight, got"):
+        Masks(masks)
+
+
 def test_names_are_text():
     with pytest.raises(ValueError, match="got the name 3"):
         Masks({3: torch.ones(2)})  # type: ignore[dict-item]

@@ -76,7 +76,7 @@ def test_gradients_equal_those_of_the_network_where_kept(generator) -> None:
     for model in (plain, masked):
         masks.apply_(model)
     F.cross_entropy(plain(images), labels).backward()
-    with mask_gradients(masked, masks):
+    with mask_gradients(masked, dict(masks)):
         F.cross_entropy(masked(images), labels).backward()
     for name, weight in prunable(masked).items():
         assert torch.equal(weight.grad, prunable(plain)[name].grad * masks[name])

@@ -74,8 +74,8 @@ def encode(
             `input_shape`; "rolled", one bipartite graph a layer between its inputs (kernel
             positions told apart) and its output channels; "rolled-channel", between its channels.
         input_shape: of one image, (C, H, W); "unrolled" needs it.
-        compat: as the published code makes it, deviations included (the unrolled form then takes
-            the published models only).
+        compat: as the published code makes it, deviations included; the unrolled form then takes
+            chains of layers with convolutional shortcuts, as that code does.
         identity_skips: "unrolled" without `compat`: with the identity skip connections as edges
             of weight 1. The published graphs have none.
 
@@ -88,7 +88,7 @@ def encode(
 
     Example:
         >>> model = build("Resnet-20")
-        >>> masks = prune(model, "synflow", sparsity=0.98)
+        >>> masks = prune(model, "erk", sparsity=0.98)
         >>> graph = encode(model, masks, "unrolled", (3, 32, 32))
         >>> graph.num_nodes, len(graph.blocks)
         (191498, 29)
@@ -101,6 +101,8 @@ def encode(
             "the unrolled encoding depends on the size of the input: pass input_shape=(C, H, W), "
             "(3, 32, 32) for CIFAR, or encode as 'rolled'"
         )
+    if not isinstance(input_shape, Sequence):
+        raise ValueError(f"input_shape: expected (channels, height, width), got {input_shape!r}")
     if compat:
         return published_unrolled(model, masks, tuple(input_shape))
     return unrolled(model, masks, tuple(input_shape), identity_skips=identity_skips)
