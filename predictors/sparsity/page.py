@@ -107,7 +107,9 @@ def _in_sample(found: Study, scores: Sequence[TrialScore]) -> list[str]:
 def _regressors(found: Study, scores: Sequence[TrialScore]) -> list[str]:
     protocols = ("random 10-fold", "grouped 5-fold")
     mine = [s for s in scores if s.trial.protocol in protocols]
-    if len({s.trial.regressor for s in mine}) < 2:
+    random = {s.trial.features for s in mine if s.trial.protocol == protocols[0]}
+    mine = [s for s in mine if s.trial.features in random]  # the others: extra trees only
+    if not mine:
         return []
     name = "regressor, features, protocol"
     return _grid(
