@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from graph2nn.sparsity.models import MODELS
 from graph2nn.sparsity.pruning.prune import PRUNERS
 from graph2nn.sparsity.training import SHORT_RECIPES, published_recipe
@@ -128,18 +125,8 @@ def load_sets(
         data = load_images(
             dataset_name(images.dataset), data_dir=data_dir, split=split, imsize=images.side
         )
-        sets.append(data if count is None else _draw(data, count, images.seed))
+        sets.append(data if count is None else data.draw(count, images.seed))
     return replace(sets[0], split="train"), sets[1]
-
-
-def _draw(data: ImageData, count: int, seed: int) -> ImageData:
-    if count > len(data):
-        raise ValueError(
-            f"{data.name} {data.split}: {count} images asked for, {len(data)} there; use fewer"
-        )
-    # RandomState's stream is frozen by numpy, that of default_rng may change.
-    order = np.random.RandomState(seed).permutation(len(data))[:count]
-    return data.subset(torch.from_numpy(order))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +267,7 @@ GRIDS: dict[str, dict[str, SparseGrid]] = {
         for name in ("cifar10", "cifar100", "tiny_imagenet")
     },
 }
-"""Grids by name and data set; `small` takes about an hour on two cores."""
+"""Grids by name and data set; `small` takes half an hour of processor time."""
 
 
 def find_grid(name: str, dataset: str) -> SparseGrid:
