@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ghn.evaluation import NetResult, summarise
+from graph2nn.plotting import pyplot, save_figure
 
 __all__ = ["plot_distributions", "plot_size_accuracy", "plot_training"]
-
-_FORMAT = {"dpi": 150, "bbox_inches": "tight"}
 
 
 def plot_training(
@@ -24,7 +23,7 @@ def plot_training(
     training images, and on validation images for validation networks with the standard error over
     networks.
     """
-    plt = _pyplot()
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
     steps, loss = _series(metrics, "loss")
     left.plot(steps, loss, color="tab:blue")
@@ -49,7 +48,7 @@ def plot_distributions(
     Args:
         results: method, then split, to accuracies in percent.
     """
-    plt = _pyplot()
+    plt = pyplot()
     splits = list(dict.fromkeys(s for by_split in results.values() for s in by_split))
     figure, axis = plt.subplots(figsize=(1.5 + 1.3 * len(splits) * max(1, len(results) / 2), 4))
     width = 0.8 / len(results)
@@ -76,7 +75,7 @@ def plot_size_accuracy(results: Sequence[NetResult], path: str | Path, *, title:
     """Accuracy against the number of parameters (logarithmic), coloured by the number of graph
     nodes.
     """
-    plt = _pyplot()
+    plt = pyplot()
     figure, axis = plt.subplots(figsize=(5.5, 4))
     points = axis.scatter(
         [r.num_params for r in results],
@@ -100,21 +99,8 @@ def _series(metrics: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], 
 
 
 def _finish(figure: Any, path: str | Path, title: str) -> Path:
-    path = Path(path)
     for axis in figure.axes[:2]:
         axis.spines[["top", "right"]].set_visible(False)
     if title:
         figure.suptitle(title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, **_FORMAT)
-    _pyplot().close(figure)
-    return path
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
+    return save_figure(figure, path)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from graph2nn.relational.job_results import Row, merge_results, read_job, result_files, write_job
+from graph2nn.relational.job_results import merge_results
 from graph2nn.relational.models.padding import padded_template
 from graph2nn.relational.results import ResultTable, write_results
 from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
@@ -25,6 +25,7 @@ from graph2nn.training import (
     to_dict,
     train_networks,
 )
+from graph2nn.training.job_results import Row, read_job, result_files, write_job
 from graph2nn.vision import Augment
 
 __all__ = ["run_jobs"]

@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from graph2nn.relational.graph_sets import GraphEntry, graph_set_index
-from graph2nn.relational.job_results import Row
 from graph2nn.relational.models.registry import build_model
+from graph2nn.training.job_results import Row
 from graph2nn.vision import ImageData, load_images
 
 __all__ = ["DataSource", "NetworkSpec", "build_network"]

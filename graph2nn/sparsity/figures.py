@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from graph2nn.plotting import pyplot, save_figure
 from graph2nn.sparsity.multipartite import MultipartiteGraph
 from graph2nn.sparsity.results import SparseTable
 from graph2nn.sparsity.topometrics.counting import degrees
 
 __all__ = ["plot_grid", "plot_network"]
 
-_FORMAT = {"dpi": 150, "bbox_inches": "tight"}
 _MARKERS = "osv^D<>pX*"
 
 
@@ -33,9 +33,9 @@ def plot_network(
         graph: the unrolled graph; None draws the densities only.
         title: above the figure.
     """
-    pyplot = _pyplot()
+    plt = pyplot()
     count = 1 if graph is None else 2
-    figure, axes = pyplot.subplots(1, count, figsize=(6.5 * count, 4.2), squeeze=False)
+    figure, axes = plt.subplots(1, count, figsize=(6.5 * count, 4.2), squeeze=False)
     places = np.arange(len(layers))
     density = [layer["nnz"] / max(layer["numel"], 1) for layer in layers]
     axes[0, 0].bar(places, density, color="tab:blue")
@@ -47,16 +47,16 @@ def plot_network(
         axis.tick_params(axis="x", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_grid(table: SparseTable, path: str | Path) -> Path:
     """Accuracy against the part of weights that is kept, a panel a model and data set, a line a
     pruner; bars span the seeds. A dashed line is the mean of the dense networks, where known.
     """
-    pyplot = _pyplot()
+    plt = pyplot()
     panels = list(dict.fromkeys(zip(table["model"].tolist(), table["dataset"].tolist())))
-    figure, axes = pyplot.subplots(
+    figure, axes = plt.subplots(
         1, len(panels), figsize=(5 * len(panels), 4), squeeze=False, sharey=False
     )
     for axis, (model, dataset) in zip(axes.flat, panels):
@@ -74,7 +74,7 @@ def plot_grid(table: SparseTable, path: str | Path) -> Path:
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("test accuracy (%)")
     axes[0, -1].legend(frameon=False, fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_pruner(axis: Any, part: SparseTable, label: str, marker: str) -> None:
@@ -95,20 +95,3 @@ def _draw_sizes(axis: Any, graph: MultipartiteGraph) -> None:
     axis.set_yscale("symlog", linthresh=1)
     axis.set_ylim(bottom=0)
     axis.legend(frameon=False)
-
-
-def _save(figure: Any, path: str | Path) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, **_FORMAT)
-    _pyplot().close(figure)
-    return path
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from graph2nn.deepnets.ground_truth.measure import one_thread
 from graph2nn.sparsity.encodings.encode import encode
 from graph2nn.sparsity.export import density_summary, layer_means
 from graph2nn.sparsity.grid import Cell, SparseGrid, load_sets
@@ -22,6 +21,7 @@ from graph2nn.sparsity.pruning.prune import PRUNERS, prune
 from graph2nn.sparsity.ramanujan import ramanujan
 from graph2nn.sparsity.topometrics.topometrics import topometrics
 from graph2nn.sparsity.training import train_sparse
+from graph2nn.training import one_thread
 
 __all__ = [
     "INITIAL",

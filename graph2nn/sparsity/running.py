@@ -12,7 +12,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from graph2nn.relational.job_results import read_job, write_job
 from graph2nn.sparsity.export import DENSITY_NAMES
 from graph2nn.sparsity.grid import Cell, SparseGrid, load_sets
 from graph2nn.sparsity.pipeline import INITIAL, Row, run_cell
@@ -24,8 +23,10 @@ from graph2nn.training import (
     describe_environment,
     from_dict,
     parallel_map,
+    read_job,
     to_dict,
     write_atomic,
+    write_job,
 )
 
 __all__ = ["TABLE_COLUMNS", "regenerate", "run_grid", "write_tables"]

@@ -16,7 +16,8 @@ from graph2nn.training.config import (
     to_dict,
 )
 from graph2nn.training.distributed import Workers
-from graph2nn.training.jobs import parallel_map
+from graph2nn.training.job_results import read_job, result_files, write_job
+from graph2nn.training.jobs import one_thread, parallel_map
 from graph2nn.training.optim import (
     OPTIMIZERS,
     SCHEDULES,
@@ -64,12 +65,15 @@ __all__ = [
     "load_checkpoint",
     "make_optimizer",
     "make_schedule",
+    "one_thread",
     "option",
     "parallel_map",
     "parse_command",
     "parse_config",
     "precise_bn",
+    "read_job",
     "restore_generator",
+    "result_files",
     "save_checkpoint",
     "set_learning_rate",
     "sha256_file",
@@ -77,4 +81,5 @@ __all__ = [
     "to_dict",
     "train_networks",
     "write_atomic",
+    "write_job",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import joblib
+import torch
 from tqdm import tqdm
 
-__all__ = ["parallel_map"]
+__all__ = ["one_thread", "parallel_map"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -100,3 +102,14 @@ def _start_ray(address: str) -> None:
     register_ray()
     if not ray.is_initialized():
         ray.init(address=address or None)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes with a single thread: sums come out the same on any number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,6 +83,20 @@ class ImageData:
         """The images numbered in `index` (int64, any length), in that order."""
         where = index.to(self.labels.device)
         return replace(self, images=self.images[where], labels=self.labels[where])
+
+    def draw(self, count: int, seed: int) -> ImageData:
+        """`count` random images, without repetition; the same for a seed on any machine.
+
+        Raises:
+            ValueError: where there are fewer.
+        """
+        if count > len(self):
+            raise ValueError(
+                f"{self.name} {self.split}: {count} images asked for, {len(self)} there; use fewer"
+            )
+        # RandomState's stream is frozen by numpy, that of default_rng may change.
+        order = np.random.RandomState(seed).permutation(len(self))[:count]
+        return self.subset(torch.from_numpy(order))
 
     def few_shot(self, n_shots: int) -> ImageData:
         """The first `n_shots` images of each class, file order kept.

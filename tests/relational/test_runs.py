@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from graph2nn.relational.graph_sets import GraphEntry, complete_entry
-from graph2nn.relational.job_results import merge_results, read_job, result_files, write_job
+from graph2nn.relational.job_results import merge_results
 from graph2nn.relational.matching import match_width
 from graph2nn.relational.results import COLUMNS, ResultTable, read_results
 from graph2nn.relational.runs import run_jobs
 from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
 from graph2nn.training import Recipe
+from graph2nn.training.job_results import read_job, result_files, write_job
 
 RECIPE = Recipe(epochs=2, batch_size=256, test_batch_size=250, precise_bn=512)
 DATA = DataSource(name="digits", channels=1)

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from graph2nn.deepnets.ground_truth.table import GroundTruth
+from graph2nn.plotting import pyplot, save_figure
 
 __all__ = ["plot_ground_truth", "summarise_ground_truth"]
 
-_FORMAT = {"dpi": 150, "bbox_inches": "tight"}
 _SHOWN = 40  # learning curves drawn, spread over the ranks; more are a blot
 _UNITS = {"inference_time": "ms an image", "convergence_time": "of the epochs"}
 
@@ -63,14 +63,13 @@ def plot_ground_truth(
             axis.spines[["top", "right"]].set_visible(False)
         figure.suptitle(f"{truth.settings.name}: {len(truth)} networks")
         for kind in formats:
-            made.append(folder / f"{truth.settings.name}_{name}.{kind}")
-            figure.savefig(made[-1], **_FORMAT)
-        _pyplot().close(figure)
+            file = folder / f"{truth.settings.name}_{name}.{kind}"
+            made.append(save_figure(figure, file))
     return made
 
 
 def _distributions(truth: GroundTruth) -> Any:
-    figure, (left, right) = _pyplot().subplots(1, 2, figsize=(10, 3.6))
+    figure, (left, right) = pyplot().subplots(1, 2, figsize=(10, 3.6))
     targets = truth.targets
     bins = np.linspace(0, 100, 41)
     for name, label in (("val_acc", "clean"), ("val_acc_noise", "noisy")):
@@ -86,7 +85,7 @@ def _distributions(truth: GroundTruth) -> Any:
 
 
 def _curves(truth: GroundTruth) -> Any:
-    figure, axes = _pyplot().subplots(1, 3, figsize=(13, 3.6))
+    figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6))
     final = np.nan_to_num(truth.targets["val_acc"])
     order = np.argsort(final)
     rows = order[np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).astype(int)]
@@ -95,7 +94,7 @@ def _curves(truth: GroundTruth) -> Any:
         "val_acc_noise": "noisy images (%)",
         "train_loss": "training loss (nats)",
     }
-    colors = _pyplot().get_cmap("viridis")(np.linspace(0, 1, len(rows)))
+    colors = pyplot().get_cmap("viridis")(np.linspace(0, 1, len(rows)))
     for axis, (name, label) in zip(axes, panels.items()):
         for row, color in zip(rows, colors):
             axis.plot(truth.curves[name][0, row], color=color, lw=0.9)
@@ -105,7 +104,7 @@ def _curves(truth: GroundTruth) -> Any:
 
 
 def _cost(truth: GroundTruth) -> Any:
-    figure, axis = _pyplot().subplots(figsize=(5.5, 4))
+    figure, axis = pyplot().subplots(figsize=(5.5, 4))
     targets = truth.targets
     points = axis.scatter(
         truth.facts["params"],
@@ -122,12 +121,3 @@ def _cost(truth: GroundTruth) -> Any:
 def _tau(one: np.ndarray, other: np.ndarray) -> float:
     both = np.isfinite(one) & np.isfinite(other)
     return float(kendalltau(one[both], other[both]).statistic)
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot

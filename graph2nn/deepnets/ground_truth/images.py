@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -102,9 +101,9 @@ def load_sets(settings: ImageSettings, data_dir: str | Path | None = None) -> Im
         settings.dataset, data_dir=data_dir, split="trainval", imsize=settings.imsize
     )
     test = load_images(settings.dataset, data_dir=data_dir, split="test", imsize=settings.imsize)
-    chosen = _draw(rest, settings.train + settings.val, settings.seed)
+    chosen = rest.draw(settings.train + settings.val, settings.seed)
     val = replace(chosen.subset(torch.arange(settings.train, len(chosen))), split="val")
-    test = _draw(test, settings.test, settings.seed)
+    test = test.draw(settings.test, settings.seed)
     how: dict[str, Any] = {"noise": settings.noise, "seed": settings.seed}
     return ImageSets(
         train=replace(chosen.subset(torch.arange(settings.train)), split="train"),
@@ -116,13 +115,3 @@ def load_sets(settings: ImageSettings, data_dir: str | Path | None = None) -> Im
         },
         augment=Augment(crop=settings.crop, flip=settings.crop),
     )
-
-
-def _draw(data: ImageData, count: int, seed: int) -> ImageData:
-    if count > len(data):
-        raise ValueError(
-            f"{data.name} {data.split}: {count} images asked for, {len(data)} there; use fewer"
-        )
-    # RandomState's stream is frozen by numpy, that of default_rng may change.
-    order = np.random.RandomState(seed).permutation(len(data))[:count]
-    return data.subset(torch.from_numpy(order))

@@ -25,8 +25,8 @@ from graph2nn.deepnets.ground_truth.table import (
     read_ground_truth,
     write_ground_truth,
 )
-from graph2nn.relational.job_results import read_job, write_job
 from graph2nn.training import describe_environment
+from graph2nn.training.job_results import read_job, write_job
 
 __all__ = ["Regenerated", "generate", "regenerate"]
 

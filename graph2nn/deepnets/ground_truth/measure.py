@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,19 +12,9 @@ from tqdm import tqdm
 
 from graph2nn.deepnets.config import NetConfig
 from graph2nn.deepnets.network import Network
+from graph2nn.training.jobs import one_thread
 
-__all__ = ["count_flops", "inference_times", "one_thread"]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch computes with a single thread: sums come out the same on any number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+__all__ = ["count_flops", "inference_times"]
 
 
 def count_flops(config: NetConfig) -> int:

@@ -14,12 +14,11 @@ import torch
 from tqdm import tqdm
 
 from graph2nn.deepnets.ground_truth.images import load_sets
-from graph2nn.deepnets.ground_truth.measure import one_thread
 from graph2nn.deepnets.ground_truth.networks import NetEntry, draw_networks
 from graph2nn.deepnets.ground_truth.settings import GroundTruthSettings
 from graph2nn.deepnets.network import Network
-from graph2nn.relational.job_results import read_job, write_job
-from graph2nn.training import Record, RunFolder, parallel_map, to_dict, train_networks
+from graph2nn.training import Record, RunFolder, one_thread, parallel_map, to_dict, train_networks
+from graph2nn.training.job_results import read_job, write_job
 
 __all__ = ["Result", "Run", "read_results", "result_path", "train_all", "train_group"]
 
