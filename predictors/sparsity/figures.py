@@ -50,9 +50,9 @@ def draw_protocols(scores: Sequence[TrialScore], ceilings: Mapping[str, Ceiling]
             if np.isfinite(limit):
                 ax.axhline(limit, color="#444444", linestyle="--", linewidth=1)
             tidy(ax, title=name if row == 0 else "", y=("R²", "Kendall tau")[row])
-            ax.set_ylim(min(0, ax.get_ylim()[0]) if what == "tau" else -0.15, 1.02)
+            ax.set_ylim(max(-0.5, min(0, ax.get_ylim()[0])), 1.02)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(sets), fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * len(names), fontsize=8)
     return figure
 
 
@@ -133,7 +133,7 @@ def draw_predictions(
             ax.plot(ends, ends, color="#444444", linewidth=0.8)
             tidy(ax, title=f"{task.name}, {name}", x="true drop", y="predicted drop")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(pruners), fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3 * len(tasks), fontsize=8)
     return figure
 
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from graph2nn.sparsity.topometrics.topometrics import TOPOMETRICS
+from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS
 from predictors.sparsity.regression import IN_SAMPLE
 from predictors.sparsity.regressors import DropRegressor
 from predictors.sparsity.scoring import mean_tau, r_squared

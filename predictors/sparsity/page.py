@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graph2nn.sparsity.features import FEATURE_SETS
+from graph2nn.sparsity.feature_sets import FEATURE_SETS
 from predictors.sparsity.ranking import TauRow
 from predictors.sparsity.regression import BLEND, IN_SAMPLE, TrialScore, difference
 from predictors.sparsity.scoring import tail_share

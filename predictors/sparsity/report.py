@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.analysis.drawing import check_formats, save_figure
-from graph2nn.sparsity.tables import write_rows
+from graph2nn.sparsity.grids.tables import write_rows
 from graph2nn.training.checkpoint import write_atomic
 from predictors.sparsity import figures
 from predictors.sparsity.page import render_page

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from graph2nn.sparsity.features import FeatureTable, features
+from graph2nn.sparsity.feature_sets import FeatureTable, features
 from graph2nn.sparsity.published import PUBLISHED_MODELS, PUBLISHED_PRUNERS, published_table
 from graph2nn.sparsity.results import SparseTable, accuracy_drop
 
@@ -47,7 +47,7 @@ class DropTask:
         return _numbered(self.table, "model", "dataset", "sparsity")
 
     def features(self, sets: str) -> FeatureTable:
-        """As `graph2nn.sparsity.features.features`."""
+        """As `graph2nn.sparsity.feature_sets.features`."""
         return features(self.table, sets)
 
 
