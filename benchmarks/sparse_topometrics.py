@@ -34,11 +34,11 @@ from torch import nn
 
 from graph2nn.sparsity.encodings.encode import encode
 from graph2nn.sparsity.masks import Masks
+from graph2nn.sparsity.metrics.edges import edge_list
+from graph2nn.sparsity.metrics.measures import Measures
+from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS, topometrics
 from graph2nn.sparsity.models import build
 from graph2nn.sparsity.pruning.prune import prune
-from graph2nn.sparsity.topometrics.edges import edge_list
-from graph2nn.sparsity.topometrics.measures import Measures
-from graph2nn.sparsity.topometrics.topometrics import TOPOMETRICS, topometrics
 
 CASES = (
     *(("Resnet-20", "uniform", 0.98), ("Resnet-20", "snip", 0.98)),

@@ -24,7 +24,7 @@ from pathlib import Path
 from graph2nn.sparsity.results import SparseTable, read_sparse_table
 from graph2nn.training import option, parse_config
 from predictors.sparsity.report import write_report
-from predictors.sparsity.study import PARTS, Study, study
+from predictors.sparsity.studies import PARTS, Study, study
 from predictors.sparsity.task import published_networks
 
 OWN = ("digits", "cifar10")

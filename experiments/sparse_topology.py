@@ -22,26 +22,21 @@ from typing import Any
 from graph2nn.sparsity import (
     ENCODINGS,
     GRIDS,
+    TOPOMETRICS,
     Cell,
-    MultipartiteGraph,
     SparseGrid,
     SparseImages,
     encode,
     find_grid,
+    layer_table,
     read_sparse_table,
     run_grid,
     topometrics,
 )
-from graph2nn.sparsity.figures import plot_grid, plot_network
-from graph2nn.sparsity.grid import dataset_label, dataset_name, find_model
-from graph2nn.sparsity.pipeline import (
-    build_cell,
-    layer_rows,
-    measure_layers,
-    prune_cell,
-    train_cell,
-)
-from graph2nn.sparsity.tables import accuracy_rows, format_rows, write_rows
+from graph2nn.sparsity.grids.figures import plot_grid, plot_network
+from graph2nn.sparsity.grids.grid import dataset_label, dataset_name, find_model
+from graph2nn.sparsity.grids.pipeline import build_cell, prune_cell, train_cell
+from graph2nn.sparsity.grids.tables import accuracy_rows, format_rows, write_rows
 from graph2nn.sparsity.training import SHORT_RECIPES, find_recipe
 from graph2nn.training import RunFolder, option, parse_config, to_dict
 
@@ -145,23 +140,23 @@ def network(config: TopologyConfig) -> None:
             raise ValueError("training diverged: nothing to measure; take another recipe")
         print(f"test accuracy {row['accuracy']:.4f}")
     print(f"{cell.name}: {masks.num_kept} of {masks.num_weights} weights, {masks.density:.4%}")
-    graph = encode(model, masks, config.encoding, grid.images.shape, compat=config.compat)
-    layers = layer_rows(model, masks, replace(grid, ramanujan=False))
-    metric = "topometrics" if config.graph_metrics == "topometrics" else "ramanujan"
+    layers = layer_table(model, masks, metrics=(), properties=False)
     how = {"engine": config.engine, "motif": config.motif, "normalise": config.normalise}
-    if isinstance(graph, MultipartiteGraph):
+    if config.encoding == "unrolled":
+        graph = encode(model, masks, "unrolled", grid.images.shape, compat=config.compat)
         metrics = topometrics(graph, **how, progress=True)
         print(format_rows([{"metric": name, "value": v} for name, v in metrics.items()]))
         figure = plot_network(layers, out / "unrolled.png", graph=graph, title=cell.name)
         table = write_rows(out / "topometrics_unrolled.csv", [{**row, **metrics}])
     else:
-        how = how if metric == "topometrics" else {"compat": config.compat}
-        found = measure_layers(graph, metric, **how)
-        names = ("layer_id", "layer_name", "nnz", "numel")
-        rows = [{**{n: r[n] for n in names}, **found[r["layer_name"]]} for r in layers]
+        topology = config.graph_metrics == "topometrics"
+        what = tuple(TOPOMETRICS) if topology else ()
+        how |= {"compat": config.compat, "properties": not topology, "progress": True}
+        rows = layer_table(model, masks, config.encoding, metrics=what, **how)
         print(format_rows(rows))
         figure = plot_network(layers, out / "layers.png", title=cell.name)
-        table = write_rows(out / f"{metric}_{config.encoding}.csv", [row | one for one in rows])
+        name = f"{'topometrics' if topology else 'ramanujan'}_{config.encoding}.csv"
+        table = write_rows(out / name, [{**row, **one} for one in rows])
     print(f"wrote {table} and {figure}")
 
 

@@ -1,20 +1,24 @@
 """Sparse networks: pruning at initialisation, multipartite graphs, topometrics, tables of them."""
 
-from graph2nn.sparsity.encodings import ENCODINGS, encode
-from graph2nn.sparsity.export import sparse_archgraph
-from graph2nn.sparsity.features import FEATURE_SETS, FeatureTable, features
-from graph2nn.sparsity.grid import GRIDS, Cell, SparseGrid, SparseImages, find_grid
-from graph2nn.sparsity.layer_table import layer_table
+from graph2nn.sparsity.encodings.encode import ENCODINGS, encode
+from graph2nn.sparsity.export import density_summary, sparse_archgraph
+from graph2nn.sparsity.feature_sets import FEATURE_SETS, FeatureTable, features
+from graph2nn.sparsity.grids.grid import GRIDS, Cell, SparseGrid, SparseImages, find_grid
+from graph2nn.sparsity.grids.running import regenerate, run_grid
 from graph2nn.sparsity.masks import Masks, prunable
+from graph2nn.sparsity.metrics.counting import count_edges, degrees, strengths
+from graph2nn.sparsity.metrics.edge_free import adjacency_operator
+from graph2nn.sparsity.metrics.edges import EdgeList, edge_list
+from graph2nn.sparsity.metrics.layer_table import layer_table
+from graph2nn.sparsity.metrics.ramanujan import ramanujan
+from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS, topometrics
 from graph2nn.sparsity.models import MODELS, build, init_weights
 from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
-from graph2nn.sparsity.pruning import PRUNERS, masks_from_scores, prune
+from graph2nn.sparsity.pruning.prune import PRUNERS, prune
+from graph2nn.sparsity.pruning.selection import masks_from_scores
 from graph2nn.sparsity.published import published_table
-from graph2nn.sparsity.ramanujan import ramanujan
 from graph2nn.sparsity.results import SparseTable, accuracy_drop, read_sparse_table
-from graph2nn.sparsity.running import regenerate, run_grid
-from graph2nn.sparsity.topometrics import TOPOMETRICS, edge_list, topometrics
-from graph2nn.sparsity.training import mask_gradients, train_sparse
+from graph2nn.sparsity.training import mask_gradients, published_recipe, train_sparse
 
 __all__ = [
     "ENCODINGS",
@@ -25,6 +29,7 @@ __all__ = [
     "TOPOMETRICS",
     "Block",
     "Cell",
+    "EdgeList",
     "FeatureTable",
     "Layer",
     "Masks",
@@ -33,7 +38,11 @@ __all__ = [
     "SparseImages",
     "SparseTable",
     "accuracy_drop",
+    "adjacency_operator",
     "build",
+    "count_edges",
+    "degrees",
+    "density_summary",
     "edge_list",
     "encode",
     "features",
@@ -44,12 +53,14 @@ __all__ = [
     "masks_from_scores",
     "prunable",
     "prune",
+    "published_recipe",
     "published_table",
     "ramanujan",
     "read_sparse_table",
     "regenerate",
     "run_grid",
     "sparse_archgraph",
+    "strengths",
     "topometrics",
     "train_sparse",
 ]

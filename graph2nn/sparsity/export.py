@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracing import View
-from graph2nn.sparsity.features import DENSITY_FLOOR
+from graph2nn.sparsity.feature_sets import DENSITY_FLOOR
 from graph2nn.sparsity.masks import Masks
 
 __all__ = ["DENSITY_NAMES", "density_summary", "layer_means", "sparse_archgraph"]

@@ -13,7 +13,7 @@ from predictors.sparsity.regression import BLEND, IN_SAMPLE, TrialScore, differe
 from predictors.sparsity.scoring import tail_share
 
 if TYPE_CHECKING:
-    from predictors.sparsity.study import Study
+    from predictors.sparsity.studies import Study
 
 __all__ = ["FIGURES", "TABLES", "render_page"]
 

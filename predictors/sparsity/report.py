@@ -15,7 +15,7 @@ from predictors.sparsity import figures
 from predictors.sparsity.page import render_page
 from predictors.sparsity.regression import held_out_predictions
 from predictors.sparsity.scoring import tail_share
-from predictors.sparsity.study import Study
+from predictors.sparsity.studies import Study
 
 __all__ = ["report_tables", "write_report"]
 

@@ -12,10 +12,10 @@ import scipy.sparse as sp
 import torch
 from random_graphs import KINDS, random_graph
 
-from graph2nn.sparsity.topometrics.counting import strengths
-from graph2nn.sparsity.topometrics.edge_free import adjacency_operator
-from graph2nn.sparsity.topometrics.edges import edge_list, edge_list_reference
-from graph2nn.sparsity.topometrics.spectra import laplacian, largest_eigenvalue, spectral_gap
+from graph2nn.sparsity.metrics.counting import strengths
+from graph2nn.sparsity.metrics.edge_free import adjacency_operator
+from graph2nn.sparsity.metrics.edges import edge_list, edge_list_reference
+from graph2nn.sparsity.metrics.spectra import laplacian, largest_eigenvalue, spectral_gap
 
 
 def dense(graph) -> np.ndarray:
@@ -81,7 +81,7 @@ import json, resource
 from graph2nn.sparsity.encodings.encode import encode
 from graph2nn.sparsity.models import build, init_weights
 from graph2nn.sparsity.pruning.prune import prune
-from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.sparsity.metrics.topometrics import topometrics
 
 model = build("Wide-Resnet-28-2")
 init_weights(model, 0)

@@ -10,13 +10,13 @@ from golden_networks import NAMES, WITH_LAYERS, golden_figures, golden_network
 
 from graph2nn.sparsity.encodings.published import published_unrolled
 from graph2nn.sparsity.encodings.rolled import rolled
-from graph2nn.sparsity.layer_table import layer_table
 from graph2nn.sparsity.masks import prunable
-from graph2nn.sparsity.topometrics.counting import count_edges
-from graph2nn.sparsity.topometrics.edge_free import adjacency_operator
-from graph2nn.sparsity.topometrics.edges import edge_list
-from graph2nn.sparsity.topometrics.spectra import largest_magnitudes
-from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.sparsity.metrics.counting import count_edges
+from graph2nn.sparsity.metrics.edge_free import adjacency_operator
+from graph2nn.sparsity.metrics.edges import edge_list
+from graph2nn.sparsity.metrics.layer_table import layer_table
+from graph2nn.sparsity.metrics.spectra import largest_magnitudes
+from graph2nn.sparsity.metrics.topometrics import topometrics
 
 COUNTS = {
     "nodes": "nodes",

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from graph2nn.sparsity import running
 from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.figures import plot_grid
-from graph2nn.sparsity.grid import (
+from graph2nn.sparsity.grids import running
+from graph2nn.sparsity.grids.figures import plot_grid
+from graph2nn.sparsity.grids.grid import (
     GRIDS,
     Cell,
     SparseGrid,
@@ -26,11 +26,11 @@ from graph2nn.sparsity.grid import (
     find_model,
     load_sets,
 )
-from graph2nn.sparsity.pipeline import build_cell, layer_positions, prune_cell, run_cell
+from graph2nn.sparsity.grids.pipeline import build_cell, prune_cell, run_cell
+from graph2nn.sparsity.grids.running import TABLE_COLUMNS, regenerate, run_grid, write_tables
+from graph2nn.sparsity.grids.tables import accuracy_rows, cell_text, format_rows
+from graph2nn.sparsity.metrics.topometrics import topometrics
 from graph2nn.sparsity.results import METRICS, accuracy_drop, read_sparse_table
-from graph2nn.sparsity.running import TABLE_COLUMNS, regenerate, run_grid, write_tables
-from graph2nn.sparsity.tables import accuracy_rows, cell_text, format_rows
-from graph2nn.sparsity.topometrics.topometrics import topometrics
 from graph2nn.training import from_dict, to_dict
 
 GRID = replace(
@@ -223,15 +223,6 @@ def test_synflow_is_told_the_shape_of_images(tmp_path) -> None:
     cell = replace(ROW, pruning="synflow")
     masks = prune_cell(build_cell(cell, GRID), cell, GRID, data_dir=tmp_path)
     assert masks.num_kept == round(0.05 * masks.num_weights) and not masks.collapsed()
-
-
-def test_positions_of_layers_are_those_of_the_published_table() -> None:
-    grid = replace(GRID, models=("CONV-6",))
-    conv = layer_positions(build_cell(replace(ROW, model="CONV-6"), grid))
-    assert list(conv.values()) == [0, 1, 3, 4, 6, 7, 9, 10, 11]
-    assert list(conv)[:3] == ["convs1.0", "convs1.3", "convs1.7"]
-    residual = layer_positions(build_cell(ROW, GRID))
-    assert list(residual.values()) == list(range(22))
 
 
 def test_names_and_presets() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.sparsity.grid import Cell, SparseGrid, find_grid
-from graph2nn.sparsity.pipeline import INITIAL, run_cell
+from graph2nn.sparsity.grids.grid import Cell, SparseGrid, find_grid
+from graph2nn.sparsity.grids.pipeline import INITIAL, run_cell
 from graph2nn.sparsity.results import accuracy_drop, read_sparse_table
 from graph2nn.training import from_dict
 

@@ -11,10 +11,10 @@ from torch import nn
 
 from graph2nn.sparsity.encodings.published import published_unrolled
 from graph2nn.sparsity.masks import Masks
+from graph2nn.sparsity.metrics.counting import count_edges
+from graph2nn.sparsity.metrics.edges import EdgeList, edge_list
+from graph2nn.sparsity.metrics.topometrics import topometrics
 from graph2nn.sparsity.models import MODELS, build
-from graph2nn.sparsity.topometrics.counting import count_edges
-from graph2nn.sparsity.topometrics.edges import EdgeList, edge_list
-from graph2nn.sparsity.topometrics.topometrics import topometrics
 
 NODES = {"CONV-6": 233366, "Resnet-20": 191894, "Resnet-32": 306582, "Wide-Resnet-28-2": 478614}
 EDGES = {

@@ -13,12 +13,12 @@ from torch import nn
 
 from graph2nn.sparsity.encodings.published import published_unrolled
 from graph2nn.sparsity.encodings.rolled import rolled
-from graph2nn.sparsity.layer_table import LAYER_TOPOMETRICS, layer_table
+from graph2nn.sparsity.metrics.edges import edge_list
+from graph2nn.sparsity.metrics.layer_table import LAYER_TOPOMETRICS, layer_table
+from graph2nn.sparsity.metrics.ramanujan import ramanujan
 from graph2nn.sparsity.models import build
-from graph2nn.sparsity.ramanujan import ramanujan
-from graph2nn.sparsity.topometrics.edges import edge_list
 
-module = sys.modules[ramanujan.__module__]  # the package has the function under its name
+module = sys.modules[ramanujan.__module__]
 
 
 def graph_of(weights: np.ndarray):

@@ -10,8 +10,8 @@ from torch import nn
 
 from graph2nn.sparsity.encodings.rolled import rolled
 from graph2nn.sparsity.masks import Masks
+from graph2nn.sparsity.metrics.edges import edge_list
 from graph2nn.sparsity.models import build
-from graph2nn.sparsity.topometrics.edges import edge_list
 
 
 class Layers(nn.Module):

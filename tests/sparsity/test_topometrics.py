@@ -14,13 +14,13 @@ import torch
 from random_graphs import KINDS, random_graph
 
 from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.metrics.edges import edge_list_reference
+from graph2nn.sparsity.metrics.measures import Measures
+from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS, topometrics
 from graph2nn.sparsity.models import build
 from graph2nn.sparsity.pruning.prune import prune
-from graph2nn.sparsity.topometrics.edges import edge_list_reference
-from graph2nn.sparsity.topometrics.measures import Measures
-from graph2nn.sparsity.topometrics.topometrics import TOPOMETRICS, topometrics
 
-module = sys.modules[topometrics.__module__]  # packages have the function under its name
+module = sys.modules[topometrics.__module__]
 
 NAMES = (
     "nodes edges sink_nodes source_nodes disc_nodes r-out r-in 1-hop_nei 2-hop_nei motif "

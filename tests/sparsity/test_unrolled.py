@@ -20,8 +20,8 @@ from torch.overrides import TorchFunctionMode
 
 from graph2nn.sparsity.encodings.encode import encode
 from graph2nn.sparsity.masks import Masks, prunable
+from graph2nn.sparsity.metrics.edges import edge_list
 from graph2nn.sparsity.multipartite import Block, MultipartiteGraph
-from graph2nn.sparsity.topometrics.edges import edge_list
 
 Edges = dict[tuple[int, int], float]
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from graph2nn.sparsity.encodings.encode import encode
+from graph2nn.sparsity.metrics.edges import edge_list
 from graph2nn.sparsity.multipartite import MultipartiteGraph
-from graph2nn.sparsity.topometrics.edges import edge_list
 
 torchvision = pytest.importorskip("torchvision", reason="the networks are torchvision's")
 

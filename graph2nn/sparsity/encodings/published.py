@@ -14,8 +14,8 @@ from graph2nn.archgraph import trace
 from graph2nn.sparsity.encodings.published_chain import Part, chain_of
 from graph2nn.sparsity.encodings.published_steps import Step, list_steps, shortcut_reach
 from graph2nn.sparsity.encodings.weights import KeptWeight, kept_weights
+from graph2nn.sparsity.metrics.edges import edge_list
 from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
-from graph2nn.sparsity.topometrics.edges import edge_list
 
 __all__ = ["published_unrolled"]
 

@@ -21,7 +21,7 @@ from predictors.sparsity.regression import IN_SAMPLE, difference, plan_trials, r
 from predictors.sparsity.regressors import DROP_REGRESSORS, DropRegressor
 from predictors.sparsity.report import write_report
 from predictors.sparsity.scoring import adjusted_r2, ceiling, contest_taus, r_squared
-from predictors.sparsity.study import study
+from predictors.sparsity.studies import study
 from predictors.sparsity.task import PROTOCOLS, drop_task, drop_tasks, splits
 
 

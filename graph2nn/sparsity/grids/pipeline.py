@@ -13,22 +13,21 @@ from torch import nn
 
 from graph2nn.sparsity.encodings.encode import encode
 from graph2nn.sparsity.export import density_summary, layer_means
-from graph2nn.sparsity.grid import Cell, SparseGrid, load_sets
-from graph2nn.sparsity.masks import Masks, prunable
+from graph2nn.sparsity.grids.grid import Cell, SparseGrid, load_sets
+from graph2nn.sparsity.masks import Masks
+from graph2nn.sparsity.metrics.layer_table import layer_table
+from graph2nn.sparsity.metrics.topometrics import topometrics
 from graph2nn.sparsity.models import build, init_weights
 from graph2nn.sparsity.multipartite import MultipartiteGraph
 from graph2nn.sparsity.pruning.prune import PRUNERS, prune
-from graph2nn.sparsity.ramanujan import ramanujan
-from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.sparsity.results import LAYER_COLUMNS
 from graph2nn.sparsity.training import train_sparse
 from graph2nn.training import one_thread
 
 __all__ = [
     "INITIAL",
     "build_cell",
-    "layer_positions",
     "layer_rows",
-    "measure_layers",
     "prune_cell",
     "run_cell",
     "train_cell",
@@ -38,8 +37,6 @@ INITIAL = ("avg_node_strength", "spectral_gap", "spectral_radius")
 """Metrics that depend on the weights; also taken before training, as `NAME_init`."""
 
 _COUNTS = ("nodes", "edges", "no_connected_components")  # which are not divided
-_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-
 Row = dict[str, Any]
 
 
@@ -174,55 +171,9 @@ _RAMANUJAN = ("delta_r", "imdb", "imsg")
 
 
 def layer_rows(model: nn.Module, masks: Masks, grid: SparseGrid) -> list[Row]:
-    """Position, name, weights kept and Ramanujan properties of every layer (rolled encoding)."""
-    found: Mapping[str, Mapping[str, Any]] = {}
-    if grid.ramanujan:
-        graphs = encode(model, masks, "rolled", compat=grid.compat)
-        assert isinstance(graphs, dict)
-        found = measure_layers(graphs, "ramanujan", compat=grid.compat)
-    positions = layer_positions(model)
-    rows = []
-    for name, mask in masks.items():
-        layer = name.removesuffix(".weight")
-        values = found.get(layer, {})
-        rows.append(
-            {
-                "layer_id": positions[layer],
-                "layer_name": layer,
-                "nnz": int(mask.sum()),
-                "numel": mask.numel(),
-                **{key: values.get(key) for key in _RAMANUJAN},
-            }
-        )
-    return rows
-
-
-def measure_layers(
-    graphs: Mapping[str, MultipartiteGraph], metric: str, *, compat: bool = False, **how: Any
-) -> dict[str, dict[str, float]]:
-    """Metrics of each layer's graph, by name of the layer.
-
-    Args:
-        graphs: of a rolled encoding, by name of the weight.
-        metric: `topometrics` or `ramanujan`.
-        compat: of `ramanujan`.
-        how: further arguments of `topometrics`.
-    """
-    named = {name.removesuffix(".weight"): graph for name, graph in graphs.items()}
-    if metric == "ramanujan":
-        return {name: dict(ramanujan(graph, compat=compat)) for name, graph in named.items()}
-    return {name: topometrics(graph, **how) for name, graph in named.items()}
-
-
-def layer_positions(model: nn.Module) -> dict[str, int]:
-    """Number of each layer with weights as in the published table: pooling layers count."""
-    weighted = {name.removesuffix(".weight") for name in prunable(model)}
-    order = [
-        name
-        for name, module in model.named_modules()
-        if name in weighted or isinstance(module, _POOLS)
-    ]
-    return {name: place for place, name in enumerate(order) if name in weighted}
+    """A row a layer of a grid's table: `LAYER_COLUMNS` of the rolled encoding."""
+    rows = layer_table(model, masks, metrics=(), properties=grid.ramanujan, compat=grid.compat)
+    return [{name: row.get(name) for name in LAYER_COLUMNS} for row in rows]
 
 
 def _metrics(

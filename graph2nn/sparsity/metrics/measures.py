@@ -9,18 +9,18 @@ import scipy.sparse as sp
 import torch
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from graph2nn.sparsity.multipartite import MultipartiteGraph
-from graph2nn.sparsity.topometrics.counting import (
+from graph2nn.sparsity.metrics.counting import (
     NodeSums,
     degrees,
     local_metrics,
     strengths,
 )
-from graph2nn.sparsity.topometrics.edge_free import adjacency_operator, motifs_by_degrees
-from graph2nn.sparsity.topometrics.edges import EdgeList, edge_list
-from graph2nn.sparsity.topometrics.explicit import ExplicitGraph
-from graph2nn.sparsity.topometrics.explicit import degrees as listed_degrees
-from graph2nn.sparsity.topometrics.spectra import laplacian, largest_eigenvalue, spectral_gap
+from graph2nn.sparsity.metrics.edge_free import adjacency_operator, motifs_by_degrees
+from graph2nn.sparsity.metrics.edges import EdgeList, edge_list
+from graph2nn.sparsity.metrics.explicit import ExplicitGraph
+from graph2nn.sparsity.metrics.explicit import degrees as listed_degrees
+from graph2nn.sparsity.metrics.spectra import laplacian, largest_eigenvalue, spectral_gap
+from graph2nn.sparsity.multipartite import MultipartiteGraph
 
 __all__ = ["Measures"]
 

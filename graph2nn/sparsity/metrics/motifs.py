@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from graph2nn.sparsity.topometrics.compiled import chosen_engine, compiled
-from graph2nn.sparsity.topometrics.kernels import is_bipartite, path_sum
-from graph2nn.sparsity.topometrics.motif_kernels import (
+from graph2nn.sparsity.metrics.compiled import chosen_engine, compiled
+from graph2nn.sparsity.metrics.kernels import is_bipartite, path_sum
+from graph2nn.sparsity.metrics.motif_kernels import (
     cliques,
     four_cycles,
     rooted_motifs,
     triangles,
 )
-from graph2nn.sparsity.topometrics.rows import UndirectedRows
+from graph2nn.sparsity.metrics.rows import UndirectedRows
 
 __all__ = ["MOTIFS", "motifs", "motifs_by_degrees", "motifs_exact", "motifs_sampled"]
 

@@ -13,11 +13,11 @@ from typing import Any
 from tqdm import tqdm
 
 from graph2nn.sparsity.export import DENSITY_NAMES
-from graph2nn.sparsity.grid import Cell, SparseGrid, load_sets
-from graph2nn.sparsity.pipeline import INITIAL, Row, run_cell
+from graph2nn.sparsity.grids.grid import Cell, SparseGrid, load_sets
+from graph2nn.sparsity.grids.pipeline import INITIAL, Row, run_cell
+from graph2nn.sparsity.grids.tables import cell_text, write_rows
 from graph2nn.sparsity.pruning.prune import PRUNERS
 from graph2nn.sparsity.results import KEY, LAYER_COLUMNS, METRICS
-from graph2nn.sparsity.tables import cell_text, write_rows
 from graph2nn.training import (
     RunFolder,
     describe_environment,

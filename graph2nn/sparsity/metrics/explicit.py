@@ -13,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from graph2nn.relational.kernels import has_numba
-from graph2nn.sparsity.topometrics.compiled import chosen_engine, compiled, igraph_module
-from graph2nn.sparsity.topometrics.edges import EdgeList
-from graph2nn.sparsity.topometrics.kernels import core_sum, lowpoints, two_hop_sum
-from graph2nn.sparsity.topometrics.motifs import MOTIFS, motifs
-from graph2nn.sparsity.topometrics.rows import (
+from graph2nn.sparsity.metrics.compiled import chosen_engine, compiled, igraph_module
+from graph2nn.sparsity.metrics.edges import EdgeList
+from graph2nn.sparsity.metrics.kernels import core_sum, lowpoints, two_hop_sum
+from graph2nn.sparsity.metrics.motifs import MOTIFS, motifs
+from graph2nn.sparsity.metrics.rows import (
     DirectedRows,
     UndirectedRows,
     count_ends,

@@ -10,9 +10,9 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator
 
+from graph2nn.sparsity.metrics.edges import edge_list
+from graph2nn.sparsity.metrics.spectra import largest_magnitudes
 from graph2nn.sparsity.multipartite import MultipartiteGraph
-from graph2nn.sparsity.topometrics.edges import edge_list
-from graph2nn.sparsity.topometrics.spectra import largest_magnitudes
 
 __all__ = ["ramanujan"]
 

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from graph2nn.sparsity.encodings.rolled import rolled
 from graph2nn.sparsity.masks import prunable
-from graph2nn.sparsity.ramanujan import ramanujan
-from graph2nn.sparsity.topometrics.topometrics import topometrics
+from graph2nn.sparsity.metrics.ramanujan import ramanujan
+from graph2nn.sparsity.metrics.topometrics import topometrics
 
 __all__ = ["LAYER_TOPOMETRICS", "layer_positions", "layer_table"]
 
@@ -40,9 +40,11 @@ def layer_table(
     encoding: str = "rolled",
     *,
     metrics: Collection[str] = LAYER_TOPOMETRICS,
+    properties: bool = True,
     compat: bool = False,
     seed: int = 0,
     progress: bool = False,
+    **how: Any,
 ) -> list[dict[str, Any]]:
     """What the published tables of layers hold, for each layer of a network.
 
@@ -53,9 +55,11 @@ def layer_table(
         masks: by name of the weight; None keeps what is not exactly zero.
         encoding: `rolled` or `rolled-channel`.
         metrics: which topometrics besides; empty for none.
+        properties: compute the Ramanujan properties.
         compat: as published, see `rolled` and `ramanujan`.
         seed: of Lanczos.
         progress: show a bar.
+        how: further arguments of `topometrics`.
 
     Returns:
         Rows with `layer_id` (place of the layer, pooling counted), `layer_name`, `nnz`, `numel`,
@@ -83,9 +87,10 @@ def layer_table(
         nnz, numel = by_weight[name].blocks[0].num_weights, sizes[name].numel()
         row = {"layer_id": positions[graph.name], "layer_name": graph.name, "nnz": nnz}
         row |= {"numel": numel, "density": nnz / numel}
-        row |= ramanujan(graph, compat=compat, seed=seed)
+        if properties:
+            row |= ramanujan(graph, compat=compat, seed=seed)
         if metrics:
-            row |= topometrics(graph, metrics=metrics, seed=seed)
+            row |= topometrics(graph, metrics=metrics, seed=seed, **how)
         rows.append(row)
     return rows
 

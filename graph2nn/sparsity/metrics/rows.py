@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph2nn.sparsity.topometrics.compiled import compiled
-from graph2nn.sparsity.topometrics.edges import EdgeList
-from graph2nn.sparsity.topometrics.kernels import count_rows, fill_rows, fill_undirected
+from graph2nn.sparsity.metrics.compiled import compiled
+from graph2nn.sparsity.metrics.edges import EdgeList
+from graph2nn.sparsity.metrics.kernels import count_rows, fill_rows, fill_undirected
 
 __all__ = ["DirectedRows", "UndirectedRows", "count_ends", "directed_rows", "undirected_rows"]
 

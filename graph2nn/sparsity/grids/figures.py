@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from graph2nn.plotting import pyplot, save_figure
+from graph2nn.sparsity.metrics.counting import degrees
 from graph2nn.sparsity.multipartite import MultipartiteGraph
 from graph2nn.sparsity.results import SparseTable
-from graph2nn.sparsity.topometrics.counting import degrees
 
 __all__ = ["plot_grid", "plot_network"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
+from graph2nn.sparsity.metrics.counting import count_edges
+from graph2nn.sparsity.metrics.explicit import EXPLICIT_METRICS, predicted_bytes
+from graph2nn.sparsity.metrics.measures import Measures
+from graph2nn.sparsity.metrics.memory import check_memory
+from graph2nn.sparsity.metrics.motifs import MOTIFS
 from graph2nn.sparsity.multipartite import MultipartiteGraph
-from graph2nn.sparsity.topometrics.counting import count_edges
-from graph2nn.sparsity.topometrics.explicit import EXPLICIT_METRICS, predicted_bytes
-from graph2nn.sparsity.topometrics.measures import Measures
-from graph2nn.sparsity.topometrics.memory import check_memory
-from graph2nn.sparsity.topometrics.motifs import MOTIFS
 
 __all__ = ["ENGINES", "TOPOMETRICS", "Topometric", "topometrics"]
 

@@ -14,8 +14,8 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn import functional as F
 
+from graph2nn.sparsity.metrics.counting import degrees
 from graph2nn.sparsity.multipartite import Block, MultipartiteGraph
-from graph2nn.sparsity.topometrics.counting import degrees
 
 __all__ = ["AdjacencyOperator", "adjacency_operator", "motifs_by_degrees"]
 

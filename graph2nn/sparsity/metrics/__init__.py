@@ -1,0 +1,1 @@
+"""Measures of multipartite graphs, on listed edges or without making any."""
