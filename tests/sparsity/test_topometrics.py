@@ -192,3 +192,17 @@ def test_several_graphs_at_once_are_refused():
 def test_networks_are_no_graphs():
     with pytest.raises(ValueError, match=r"got Linear; make one of a network with encode\("):
         topometrics(torch.nn.Linear(3, 2))
+
+
+def test_the_same_on_any_number_of_threads_which_are_left_as_they_were() -> None:
+    graph = random_graph(5)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(topometrics(graph, engine="edge-free"))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]

@@ -14,6 +14,7 @@ from graph2nn.sparsity.metrics.measures import Measures
 from graph2nn.sparsity.metrics.memory import check_memory
 from graph2nn.sparsity.metrics.motifs import MOTIFS
 from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.training import one_thread
 
 __all__ = ["ENGINES", "TOPOMETRICS", "Topometric", "topometrics"]
 
@@ -127,7 +128,9 @@ def topometrics(
         check_memory(_bytes(graph, listed), count_edges(graph), max_memory)
     measures = Measures(graph, listed=engine == "explicit", motif=motif, seed=seed, device=device)
     bar = tqdm(wanted, desc="topometrics", unit="metric", disable=not progress)
-    values = {name: measures[name] for name in bar}
+    # Convolutions here are small: threads wait for each other, on a busy machine for minutes.
+    with one_thread():
+        values = {name: measures[name] for name in bar}
     if normalise:
         sizes = {"nodes": graph.num_nodes, "edges": count_edges(graph), "": 1}
         for name in values:
