@@ -36,9 +36,10 @@ from graph2nn.sparsity import (
 from graph2nn.sparsity.grids.figures import plot_grid, plot_network
 from graph2nn.sparsity.grids.grid import dataset_label, dataset_name, find_model
 from graph2nn.sparsity.grids.pipeline import build_cell, prune_cell, train_cell
-from graph2nn.sparsity.grids.tables import accuracy_rows, format_rows, write_rows
+from graph2nn.sparsity.grids.tables import accuracy_rows
 from graph2nn.sparsity.training import SHORT_RECIPES, find_recipe
 from graph2nn.training import RunFolder, option, parse_config, to_dict
+from graph2nn.training.rows import format_rows, write_rows
 
 METRICS = ("topometrics", "ramanujan", "ramanunjan")
 AXES = ("models", "pruners", "sparsities", "seeds")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.analysis.drawing import check_formats, save_figure
-from graph2nn.sparsity.grids.tables import write_rows
 from graph2nn.training.checkpoint import write_atomic
+from graph2nn.training.rows import write_rows
 from predictors.sparsity import figures
 from predictors.sparsity.page import render_page
 from predictors.sparsity.regression import held_out_predictions

@@ -28,10 +28,11 @@ from graph2nn.sparsity.grids.grid import (
 )
 from graph2nn.sparsity.grids.pipeline import build_cell, prune_cell, run_cell
 from graph2nn.sparsity.grids.running import TABLE_COLUMNS, regenerate, run_grid, write_tables
-from graph2nn.sparsity.grids.tables import accuracy_rows, cell_text, format_rows
+from graph2nn.sparsity.grids.tables import accuracy_rows
 from graph2nn.sparsity.metrics.topometrics import topometrics
 from graph2nn.sparsity.results import METRICS, accuracy_drop, read_sparse_table
 from graph2nn.training import from_dict, to_dict
+from graph2nn.training.rows import cell_text, format_rows
 
 GRID = replace(
     find_grid("tiny", "digits"),

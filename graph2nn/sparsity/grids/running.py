@@ -15,7 +15,6 @@ from tqdm import tqdm
 from graph2nn.sparsity.export import DENSITY_NAMES
 from graph2nn.sparsity.grids.grid import Cell, SparseGrid, load_sets
 from graph2nn.sparsity.grids.pipeline import INITIAL, Row, run_cell
-from graph2nn.sparsity.grids.tables import cell_text, write_rows
 from graph2nn.sparsity.pruning.prune import PRUNERS
 from graph2nn.sparsity.results import KEY, LAYER_COLUMNS, METRICS
 from graph2nn.training import (
@@ -28,6 +27,7 @@ from graph2nn.training import (
     write_atomic,
     write_job,
 )
+from graph2nn.training.rows import cell_text, write_rows
 
 __all__ = ["TABLE_COLUMNS", "regenerate", "run_grid", "write_tables"]
 
