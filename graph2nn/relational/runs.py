@@ -22,7 +22,6 @@ from graph2nn.training import (
     RunFolder,
     load_checkpoint,
     parallel_map,
-    to_dict,
     train_networks,
 )
 from graph2nn.training.job_results import Row, read_job, result_files, write_job
@@ -186,7 +185,7 @@ def _config(settings: _Settings) -> dict[str, Any]:
     return {
         "task": settings.task,
         "data": data,
-        "recipe": to_dict(settings.recipe),
+        "recipe": settings.recipe.settings(),
         "augment": dataclasses.asdict(settings.augment),
         "execution": settings.execution,
         "stacked": settings.stacked,

@@ -18,6 +18,7 @@ from graph2nn.training.config import (
 from graph2nn.training.distributed import Workers
 from graph2nn.training.job_results import read_job, result_files, write_job
 from graph2nn.training.jobs import one_thread, parallel_map
+from graph2nn.training.observer import Observer
 from graph2nn.training.optim import (
     OPTIMIZERS,
     SCHEDULES,
@@ -43,6 +44,7 @@ __all__ = [
     "AMP",
     "OPTIMIZERS",
     "SCHEDULES",
+    "Observer",
     "PreciseStatistics",
     "Recipe",
     "Record",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from graph2nn.training.config import option
+from graph2nn.training.config import option, to_dict
 from graph2nn.training.optim import Schedule
 
 __all__ = ["AMP", "Recipe"]
@@ -35,6 +36,8 @@ class Recipe:
         warmup_factor: what that begins with.
         lr_per_step: change the rate every step instead of once an epoch.
         momentum, nesterov, weight_decay: of SGD.
+        label_smoothing: share of the target that is spread over all classes while training
+            (arXiv:1512.00567, section 7); tests measure the plain loss.
         precise_bn: training images that normalisation statistics are computed from after an epoch;
             0 keeps the running averages.
         amp: one of `AMP`; evaluation uses the same. fp16 needs a GPU and scales the loss.
@@ -62,6 +65,7 @@ class Recipe:
     momentum: float = option(0.9, help="of SGD")
     nesterov: bool = option(True, help="momentum of Nesterov's kind")
     weight_decay: float = option(5e-4, help="of every parameter")
+    label_smoothing: float = option(0.0, help="share of the target spread over all classes")
     precise_bn: int = option(1024, help="images for exact normalisation statistics; 0 for none")
     amp: str = option("none", help="precision of the forward pass", choices=AMP)
     drop_last: bool = option(True, help="leave out a smaller last training batch")
@@ -80,6 +84,11 @@ class Recipe:
                     f"Recipe.{name}: expected one of {', '.join(choices)}, "
                     f"got {getattr(self, name)!r}"
                 )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                "Recipe.label_smoothing: expected a share from 0 to below 1, got "
+                f"{self.label_smoothing}"
+            )
         if any(m < 1 for m in self.milestones) or list(self.milestones) != sorted(self.milestones):
             raise ValueError(
                 f"Recipe.milestones: expected increasing epochs from 1 up, got {self.milestones}"
@@ -99,6 +108,16 @@ class Recipe:
             ramp=self.warmup_epochs,
             ramp_start=self.warmup_factor,
         )
+
+    def settings(self) -> dict[str, Any]:
+        """JSON-able, for comparing a run with the one it is to go on from.
+
+        No smoothing is left out, so that runs begun before there was any can be resumed.
+        """
+        values = to_dict(self)
+        if not self.label_smoothing:
+            del values["label_smoothing"]
+        return values
 
     def evaluates(self, epoch: int) -> bool:
         """Whether networks are tested after that many epochs."""

@@ -159,12 +159,11 @@ class RunFolder:
             old = json.loads(stored.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{stored} is damaged ({error}); choose another folder") from None
-        keys = sorted(set(old) | set(self.config))
-        other = [
-            f"{key} was {old.get(key)!r}, is {self.config.get(key)!r}"
-            for key in keys
-            if key not in may_differ and old.get(key) != self.config.get(key)
-        ]
+        before, now = (
+            {key: value for key, value in settings.items() if key not in may_differ}
+            for settings in (old, self.config)
+        )
+        other = _differences(before, now)
         if not any((self.path / name).exists() for name in _RESULTS):
             return
         if other:
@@ -190,6 +189,18 @@ def describe_environment() -> dict[str, Any]:
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "commit": _commit(),
     }
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs, settings within settings named by their path."""
+    found = []
+    for key in sorted({*old, *new}):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            found += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append(f"{prefix}{key} was {before!r}, is {now!r}")
+    return found
 
 
 def _commit() -> str | None:

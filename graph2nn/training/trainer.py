@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from graph2nn.training.checkpoint import load_checkpoint
-from graph2nn.training.config import to_dict
+from graph2nn.training.observer import Observer
 from graph2nn.training.recipe import Recipe
 from graph2nn.training.runs import RunFolder
 from graph2nn.training.stacking import Template, make_units
@@ -53,7 +53,9 @@ def train_networks(
     augment: Augment | None = None,
     more_tests: Mapping[str, ImageData] | None = None,
     final_tests: Mapping[str, ImageData] | None = None,
+    observers: Mapping[str, Observer] | None = None,
     save_seconds: float = 60.0,
+    save_epochs: bool = False,
     progress: bool = True,
 ) -> list[Record]:
     """Trains classifiers in place and tests them before the first and after every epoch.
@@ -82,7 +84,10 @@ def train_networks(
         augment: of training images; None means `Augment()`.
         more_tests: further images, by name, to test on whenever `test` is (corrupted ones, say).
         final_tests: the same, but after the last epoch only.
+        observers: by name of network: what is to happen around its steps and after its epochs.
         save_seconds: between checkpoints.
+        save_epochs: save after every epoch, too, so that a killed run loses the present one at
+            most.
         progress: show a bar with the mean loss of the epoch so far.
 
     Returns:
@@ -91,10 +96,12 @@ def train_networks(
         `train_loss`, `train_error` (percent, while training, with augmentation; None at epoch 0),
         `lr`, `seconds` (since the last evaluation: of the whole call, divided by the number of
         networks), `test_seconds` (a test batch, likewise); `NAME_error` and `NAME_loss` of each
-        of the further tests, None in an epoch without it. What is not finite is None.
+        of the further tests, None in an epoch without it; what the network's observer adds. What is
+        not finite is None.
 
     Raises:
-        ValueError: no network, a seed or folder that cannot be used, images without a whole batch.
+        ValueError: no network, a seed or folder that cannot be used, images without a whole batch,
+            an observer of no network or of one that is stacked.
 
     Example:
         >>> train_networks({"net": net}, train, test, Recipe(epochs=2), seed=1)  # doctest: +SKIP
@@ -111,11 +118,13 @@ def train_networks(
         units = make_units(networks, recipe, place, stacked)
         data = _Data(train, test, recipe, seed, place, augment or Augment())
         data.add_tests(more_tests or {}, final_tests or {})
+        watching = _checked_observers(observers or {}, units)
         run = None
         if folder is not None:
-            config = _describe(networks, data, stacked is not None)
+            config = _describe(networks, data, watching, stacked is not None)
             run = RunFolder(folder, config, resume=resume)
-        return _Training(units, data, run, save_seconds, progress).fit()
+        saving = (save_seconds, save_epochs)
+        return _Training(units, data, run, watching, saving, progress).fit()
 
 
 class _Data:
@@ -178,11 +187,13 @@ class _Training:
         units: list[Unit],
         data: _Data,
         run: RunFolder | None,
-        save_seconds: float,
+        observers: Mapping[str, Observer],
+        saving: tuple[float, bool],
         progress: bool,
     ) -> None:
         self.units, self.data, self.run, self.recipe = units, data, run, data.recipe
-        self.save_seconds, self.progress = save_seconds, progress
+        self.observers, self.progress = observers, progress
+        self.save_seconds, self.save_epochs = saving
         self.names = [name for unit in units for name in unit.names]
         self.done = -1  # epochs evaluated; -1 before the first evaluation
         self.records: list[Record] = []
@@ -220,8 +231,7 @@ class _Training:
         for turn in self._turns(self.data.train, len(active)):
             for unit in active:
                 for at, (images, labels) in enumerate(turn, start=step):
-                    self._seed_draws(self._dropout_seed(at))
-                    unit.train_step(images, labels, self.data.schedule(at))
+                    self._train_step(unit, at, images, labels)
             step += len(turn)
             bar.update(len(turn))
             if self.progress and time.monotonic() - shown > _REFRESH:
@@ -229,6 +239,15 @@ class _Training:
                 bar.set_postfix(epoch=self.done + 1, loss=f"{self._mean_loss():.3f}")
             if self.run is not None and time.monotonic() - self._saved >= self.save_seconds:
                 self._save(self.run)
+
+    def _train_step(self, unit: Unit, step: int, images: Tensor, labels: Tensor) -> None:
+        observer = self.observers.get(unit.names[0])
+        if observer is not None:
+            observer.before_step(step)
+        self._seed_draws(self._dropout_seed(step))
+        unit.train_step(images, labels, self.data.schedule(step))
+        if observer is not None:
+            observer.after_step(step, unit.optimizer)
 
     def _turns(self, batches: Iterable[Batch], units: int) -> Iterator[list[Batch]]:
         """A few batches at a time, on all of which a network is trained or tested before the next
@@ -249,8 +268,8 @@ class _Training:
         for unit in self.units:
             unit.tally = Tally(len(unit.names), self.data.device)
         self.done = epoch
-        last = epoch == self.recipe.epochs
-        if self.run is not None and (last or time.monotonic() - self._saved >= self.save_seconds):
+        due = self.save_epochs or epoch == self.recipe.epochs
+        if self.run is not None and (due or time.monotonic() - self._saved >= self.save_seconds):
             self._save(self.run)
 
     def _precise_statistics(self, epoch: int) -> None:
@@ -327,6 +346,8 @@ class _Training:
                 **_further(more, k, unit.alive[k]),
                 **timing,
             }
+            if unit.alive[k] and name in self.observers:
+                record = _united(record, self.observers[name].after_epoch(epoch))
             self.records.append(record)
             if self.run is not None:
                 self.run.log(epoch, **{key: v for key, v in record.items() if key != "epoch"})
@@ -356,6 +377,7 @@ class _Training:
             "units": [unit.state_dict() for unit in self.units],
             "records": self.records,
             "seconds": self.seconds + now - self._clock,
+            "observers": {name: seen.state_dict() for name, seen in self.observers.items()},
         }
         run.save_last(payload)
         self._saved = time.monotonic()
@@ -373,6 +395,8 @@ class _Training:
             )
         for unit, state in zip(self.units, content["units"]):
             unit.load_state_dict(state)
+        for name, observer in self.observers.items():
+            observer.load_state_dict(content["observers"][name])
         self.data.train.load_state_dict(content["images"])
         self.done, self.records = content["done"], content["records"]
         self.seconds = content["seconds"]
@@ -390,7 +414,32 @@ def _further(more: Mapping[str, list | None], k: int, alive: bool) -> dict[str, 
     return entries
 
 
-def _describe(networks: Mapping[str, nn.Module], data: _Data, stacked: bool) -> dict[str, Any]:
+def _united(record: Record, measured: Mapping[str, Any]) -> Record:
+    twice = sorted(set(record) & set(measured))
+    if twice:
+        raise ValueError(f"the observer of {record['network']}: records have a {twice[0]} already")
+    return {**record, **measured}
+
+
+def _checked_observers(
+    observers: Mapping[str, Observer], units: list[Unit]
+) -> Mapping[str, Observer]:
+    alone = {unit.names[0] for unit in units if len(unit.names) == 1}
+    wrong = sorted(set(observers) - alone)
+    if wrong:
+        raise ValueError(
+            f"observers: {wrong[0]} names no network that is trained on its own; those are "
+            f"{', '.join(sorted(alone)) or 'none, as all are stacked'}"
+        )
+    return observers
+
+
+def _describe(
+    networks: Mapping[str, nn.Module],
+    data: _Data,
+    observers: Mapping[str, Observer],
+    stacked: bool,
+) -> dict[str, Any]:
     """Settings that a resumed run must share, JSON-able."""
     layout = hashlib.sha256()
     for name, network in networks.items():
@@ -400,13 +449,15 @@ def _describe(networks: Mapping[str, nn.Module], data: _Data, stacked: bool) -> 
         name: [part.data.split, len(part.data), name in data.final_only]
         for name, part in data.more_tests.items()
     }
+    watched = {name: dict(observer.settings()) for name, observer in observers.items()}
     return {
         **({"more_tests": tests} if tests else {}),
+        **({"observers": watched} if watched else {}),
         "networks": list(networks),
         "layout": layout.hexdigest()[:16],
         "stacked": stacked,
         "seed": data.seed,
-        "recipe": to_dict(data.recipe),
+        "recipe": data.recipe.settings(),
         "augment": dataclasses.asdict(data.augment),
         "train": [data.train.data.name, data.train.data.split, len(data.train.data)],
         "test": [data.test.data.name, data.test.data.split, len(data.test.data)],

@@ -125,7 +125,7 @@ class Unit(ABC):
     def train_step(self, images: Tensor, labels: Tensor, factor: float) -> None:
         """One step of SGD on one batch, at `factor` times the base learning rate."""
         set_learning_rate(self.optimizer, factor)
-        losses, logits = self._losses(images, labels)
+        losses, logits = self._losses(images, labels, self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         # Networks share no parameter, so each gets the gradient of its own loss from the sum.
         self.scaler.scale(losses.sum()).backward()
@@ -163,12 +163,16 @@ class Unit(ABC):
         self.tally.load_state_dict(state["tally"])
         self.alive = list(state["alive"])
 
-    def _losses(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses(
+        self, images: Tensor, labels: Tensor, smoothing: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy (K,) and logits (K, B, classes) in full precision."""
         logits = self._amp_logits(images)
         logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
         repeated = labels.expand(len(logits), -1)
-        losses = F.cross_entropy(logits.transpose(1, 2), repeated, reduction="none")
+        losses = F.cross_entropy(
+            logits.transpose(1, 2), repeated, reduction="none", label_smoothing=smoothing
+        )
         return losses.mean(1), logits
 
     def _amp_logits(self, images: Tensor) -> Tensor:

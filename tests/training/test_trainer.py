@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 import os
@@ -16,7 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from graph2nn.training import Recipe, precise_bn, train_networks
+from graph2nn.training import (
+    Observer,
+    Recipe,
+    load_checkpoint,
+    precise_bn,
+    train_networks,
+)
 from graph2nn.vision import Augment, Batches, ImageData, load_images
 
 RECIPE = Recipe(epochs=3, batch_size=64, test_batch_size=100, precise_bn=256)
@@ -294,3 +301,104 @@ def test_bad_input(digits, tmp_path: Path) -> None:
 def test_bad_recipe(wrong: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe(**wrong)
+
+
+class Watch(Observer):
+    """Notes what it is called for; its counter is part of the checkpoint."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network, self.calls, self.count = network, [], 0
+
+    def settings(self) -> dict:
+        return {"kind": "watch"}
+
+    def before_step(self, step: int) -> None:
+        self.weight = self.network[1].weight.detach().clone()
+        self.calls.append(step)
+
+    def after_step(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        assert not torch.equal(self.weight, self.network[1].weight)
+        assert optimizer.param_groups[0]["params"][0] is self.network[1].weight
+        self.count += 1
+
+    def after_epoch(self, epoch: int) -> dict:
+        assert not self.network.training
+        return {"count": self.count}
+
+    def state_dict(self) -> dict:
+        return {"count": self.count}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.count = state["count"]
+
+
+def test_observers_are_called_around_steps_and_after_epochs(digits, tmp_path: Path) -> None:
+    networks = {name: perceptron(16) for name in ("seen", "alone")}
+    watch = Watch(networks["seen"])
+    how = {"seed": 1, "progress": False, "save_epochs": True}
+    records = train_networks(
+        networks, *digits, RECIPE, folder=tmp_path, observers={"seen": watch}, **how
+    )
+    assert watch.calls == list(range(18))
+    assert [r["count"] for r in records if r["network"] == "seen"] == [0, 6, 12, 18]
+    assert all("count" not in r for r in records if r["network"] == "alone")
+    assert_equal_weights(networks["seen"], networks["alone"])
+    assert json.loads((tmp_path / "config.json").read_text())["observers"] == {
+        "seen": {"kind": "watch"}
+    }
+    again = {name: perceptron(16) for name in networks}
+    late = Watch(again["seen"])
+    train_networks(again, *digits, RECIPE, folder=tmp_path, observers={"seen": late}, **how)
+    assert (late.calls, late.count) == ([], 18)
+    with pytest.raises(ValueError, match="other settings: observers was"):
+        train_networks(again, *digits, RECIPE, folder=tmp_path, **how)
+
+
+def test_observers_of_nothing_and_entries_that_exist_are_refused(digits) -> None:
+    class Twice(Observer):
+        def after_epoch(self, epoch: int) -> dict:
+            return {"lr": 1.0}
+
+    with pytest.raises(ValueError, match="other names no network that is trained on its own"):
+        train_networks({"net": perceptron(8)}, *digits, RECIPE, seed=0, progress=False,
+                       observers={"other": Observer()})  # fmt: skip
+    with pytest.raises(ValueError, match="records have a lr already"):
+        train_networks({"net": perceptron(8)}, *digits, RECIPE, seed=0, progress=False,
+                       observers={"net": Twice()})  # fmt: skip
+
+
+def test_a_run_can_be_saved_after_every_epoch(digits, tmp_path: Path) -> None:
+    seen = []
+
+    class Look(Observer):
+        def before_step(self, step: int) -> None:
+            seen.append((tmp_path / "last.pt").is_file() and load_checkpoint(tmp_path / "last.pt"))
+
+    train_networks({"net": perceptron(8)}, *digits, RECIPE, seed=0, folder=tmp_path,
+                   progress=False, save_epochs=True, observers={"net": Look()})  # fmt: skip
+    assert [content["done"] for content in seen] == [0] * 6 + [1] * 6 + [2] * 6
+
+
+def test_label_smoothing_is_a_share_of_the_mean_over_classes(digits) -> None:
+    smoothed = dataclasses.replace(RECIPE, lr=0.0, epochs=1, label_smoothing=0.2)
+    plain = dataclasses.replace(smoothed, label_smoothing=0.0)
+    records = {}
+    for name, recipe in (("smooth", smoothed), ("plain", plain)):
+        records[name] = train_networks(
+            {"net": perceptron(16)}, *digits, recipe, seed=2, progress=False
+        )
+    net = perceptron(16).train()
+    batches = Batches(digits[0], 64, train=True, seed=2, drop_last=True)
+    losses = []
+    for images, labels in batches:
+        logs = F.log_softmax(net(images), 1).detach()
+        losses.append(0.8 * F.nll_loss(logs, labels) - 0.2 * logs.mean())
+    assert records["smooth"][1]["train_loss"] == pytest.approx(
+        float(sum(losses)) / len(losses), rel=1e-5
+    )
+    assert records["smooth"][1]["test_loss"] == records["plain"][1]["test_loss"]
+    assert records["smooth"][1]["train_loss"] != records["plain"][1]["train_loss"]
+    with pytest.raises(ValueError, match="label_smoothing"):
+        Recipe(label_smoothing=1.0)
+    assert "label_smoothing" not in plain.settings()  # older runs can be resumed
+    assert smoothed.settings()["label_smoothing"] == 0.2
