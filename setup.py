@@ -32,6 +32,7 @@ EXTRAS = {
     "zoo": ["torchvision", "timm"],
     "hub": ["huggingface_hub", "safetensors"],
     "log": ["tensorboard"],
+    "ode": ["torchdiffeq"],
 }
 TOOLS = ["pytest", "ruff", "mypy", "setuptools>=70.1"]
 

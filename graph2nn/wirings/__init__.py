@@ -1,0 +1,88 @@
+"""Discovered wirings: edges that are learned with the weights, and what they are compared with."""
+
+from graph2nn.wirings.archgraphs import wiring_archgraph
+from graph2nn.wirings.compaction import compact
+from graph2nn.wirings.configs import CONFIGS, WiringConfig, build_network, find_config
+from graph2nn.wirings.continuous import ContinuousTimeWiring
+from graph2nn.wirings.counts import (
+    PublishedProfile,
+    WiringCounts,
+    count_wiring,
+    executed_macs,
+    published_profile,
+)
+from graph2nn.wirings.evaluation import evaluate_wiring
+from graph2nn.wirings.execution import EXECUTIONS, set_execution
+from graph2nn.wirings.given import given_mask
+from graph2nn.wirings.graph_measures import (
+    WiringMeasures,
+    alive_nodes,
+    measure_wiring,
+    swap_rate,
+    wiring_masks,
+)
+from graph2nn.wirings.graphs import WiringGraph, wiring_graph
+from graph2nn.wirings.kinds import KINDS
+from graph2nn.wirings.layers import WiredConv, wired_layers
+from graph2nn.wirings.mobilenet import MobileNetV1, WiredBlock, WiredMobileNetV1
+from graph2nn.wirings.multipartite import wiring_multipartite
+from graph2nn.wirings.ode import Solver
+from graph2nn.wirings.resnet import SparseResNet50
+from graph2nn.wirings.rewiring import Rewiring, RewiringSchedule
+from graph2nn.wirings.selection import edge_budget, select_weight, top_k
+from graph2nn.wirings.slots import Rectangle, Slots
+from graph2nn.wirings.tickets import fine_tune_from, inherit_edges, lottery_from
+from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring, TinyWiring
+from graph2nn.wirings.training import WiringObserver, draw_run, load_wiring, train_wiring
+
+__all__ = [
+    "CONFIGS",
+    "EXECUTIONS",
+    "KINDS",
+    "ContinuousTimeWiring",
+    "DiscreteTimeWiring",
+    "MobileNetV1",
+    "PublishedProfile",
+    "Rectangle",
+    "Rewiring",
+    "RewiringSchedule",
+    "Slots",
+    "Solver",
+    "SparseResNet50",
+    "StaticWiring",
+    "TinyWiring",
+    "WiredBlock",
+    "WiredConv",
+    "WiredMobileNetV1",
+    "WiringConfig",
+    "WiringCounts",
+    "WiringGraph",
+    "WiringMeasures",
+    "WiringObserver",
+    "alive_nodes",
+    "build_network",
+    "compact",
+    "count_wiring",
+    "draw_run",
+    "edge_budget",
+    "evaluate_wiring",
+    "executed_macs",
+    "find_config",
+    "fine_tune_from",
+    "given_mask",
+    "inherit_edges",
+    "load_wiring",
+    "lottery_from",
+    "measure_wiring",
+    "published_profile",
+    "select_weight",
+    "set_execution",
+    "swap_rate",
+    "top_k",
+    "train_wiring",
+    "wired_layers",
+    "wiring_archgraph",
+    "wiring_graph",
+    "wiring_masks",
+    "wiring_multipartite",
+]

@@ -1,0 +1,137 @@
+"""The published configurations: names, settings, legacy spellings, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from graph2nn.training import from_dict, to_dict
+from graph2nn.wirings.configs import CONFIGS, WiringConfig, build_network, find_config
+from graph2nn.wirings.layers import wired_layers
+
+EDGES = {"x15": 70_643, "x225": 158_944, "x3": 282_565, "x49": 753_816}
+
+
+def test_there_are_22():
+    counts = {
+        scale: sum(n.startswith(scale) for n in CONFIGS) for scale in ("small", "medium", "large")
+    }
+    assert len(CONFIGS) == 22 and counts == {"small": 6, "medium": 9, "large": 7}
+    assert all(config.name == name for name, config in CONFIGS.items())
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_settings(name):
+    config = CONFIGS[name]
+    recipe, scale = config.recipe(), name.split("/")[0]
+    assert recipe.batch_size == recipe.test_batch_size == {"medium": 128}.get(scale, 512)
+    assert recipe.lr == (0.01 if "_ft_" in name else 0.1)
+    assert recipe.epochs == (250 if scale == "large" else 160)
+    assert recipe.weight_decay == (5e-5 if scale == "large" else 1e-4)
+    assert recipe.momentum == 0.9 and not recipe.nesterov and not recipe.drop_last
+    factor = recipe.lr_schedule(10)
+    if scale == "small":
+        assert [factor(10 * e) for e in (79, 80, 120)] == pytest.approx([1, 0.1, 0.01])
+    else:
+        assert factor(1) < 1 and factor(10 * recipe.epochs) == 0
+    assert config.dataset == ("imagenet" if scale == "large" else "cifar10")
+    assert config.seed == 1996 and not config.legacy_budget
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_networks(name):
+    if name.startswith("small/continuous"):
+        config = find_config(name, solver="rk4")
+    else:
+        config = find_config(name)
+    model = build_network(config)
+    stored = sum(p.numel() for p in model.parameters())
+    edges = sum(layer.keep for _, layer in wired_layers(model))
+    scale, label = name.split("/")[0], name.rsplit("_", 1)[-1]
+    if scale == "small":
+        assert (stored, edges) == (651_058, 32_000)
+    elif label == "x25":
+        assert (stored, edges) == (215_642, 0)
+    elif config.kind == "complete":
+        assert (stored, edges) == (12_112_010, 6_981_632)
+    elif name == "large/mobilenetv1_random_graph_x49":  # published with a width of .51
+        assert (stored, edges) == (13_126_760, 816_608)
+    elif config.small_head:
+        head = {"x15": 153_600, "x225": 230_400}[label]
+        assert (stored, edges) == (13_125_760, EDGES[label] + head)
+    else:
+        assert stored == (13_126_760 if scale == "large" else 12_112_010)
+        assert edges == EDGES[label]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "small/static_dnw",
+        "small_scale/static_dnw",
+        "apps/small_scale/static_dnw.yml",
+        "app:apps/small_scale/static_dnw.yml",
+        "../dnw/apps/small_scale/static_dnw.yaml",
+    ],
+)
+def test_spellings(spelling):
+    assert find_config(spelling) == CONFIGS["small/static_dnw"]
+
+
+def test_overrides_and_legacy_keys():
+    config = find_config(
+        "small/static_dnw",
+        graph="lottery_one_shot",
+        prune_rate=0.9,
+        num_epochs=3,
+        dim=100,
+        downsample_dim=20,
+        feature_dim=10,
+        nestorov=True,
+        lr_scheduler="multistep",
+        multistep_lr_milestones=[1, 2],
+        data="data.imagenet:ImageNet",
+        model="models.graphs.neuralgraph:DiscreteTimeNeuralGraph",
+        random_seed=4,
+    )
+    assert (config.kind, config.keep, config.epochs, config.seed) == ("lottery", 0.1, 3, 4)
+    assert (config.nodes, config.inputs, config.outputs) == (100, 20, 10)
+    assert config.nesterov and config.schedule == "step" and config.milestones == (1, 2)
+    assert (config.dataset, config.model) == ("imagenet", "discrete_time")
+
+
+def test_every_key_can_be_overridden():
+    for field in dataclasses.fields(WiringConfig):
+        value = getattr(CONFIGS["small/static_dnw"], field.name)
+        assert find_config("small/static_dnw", **{field.name: value}) == CONFIGS["small/static_dnw"]
+
+
+def test_configurations_survive_json():
+    for config in CONFIGS.values():
+        assert from_dict(WiringConfig, to_dict(config)) == config
+
+
+def test_an_unknown_name_lists_all():
+    with pytest.raises(ValueError, match="no configuration 'small/nothing'") as error:
+        find_config("small/nothing")
+    assert all(name in str(error.value) for name in CONFIGS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depth": 3}, "no setting 'depth'; it has name, model"),
+        ({"keep": 0.1, "prune_rate": 0.9}, "given twice"),
+        ({"prune_rate": 1.0}, "keep: expected a share"),
+        ({"kind": "magic"}, "no wiring 'magic'; there are dnw"),
+        ({"model": "vgg"}, "no network 'vgg'; there are static"),
+        ({"dataset": "mnist"}, "there are digits"),
+        ({"epochs": 0}, "epochs"),
+        ({"solver": "magic"}, "there are dopri5"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        find_config("small/static_dnw", **settings)

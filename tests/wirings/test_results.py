@@ -1,0 +1,69 @@
+"""Tables of runs: settings and epochs as stored, comparisons at equal epochs only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graph2nn.training import to_dict
+from graph2nn.wirings import find_config
+from graph2nn.wirings.results import collect_runs, compare_runs
+
+
+def write_run(folder: Path, errors: list[float | None], **settings) -> Path:
+    config = find_config("small/static_dnw", **settings)
+    watched = {config.name: {"wiring": to_dict(config)}}
+    folder.mkdir()
+    text = json.dumps({"networks": [config.name], "observers": watched})
+    (folder / "config.json").write_text(text)
+    lines = [
+        {"step": k, "top1_error": error, "train_error": None if k == 0 else 50.0, "C": 0.1}
+        for k, error in enumerate(errors)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    return [
+        write_run(tmp_path / "a", [90.0, 40.0, 30.0], seed=0),
+        write_run(tmp_path / "b", [90.0, 44.0], seed=1),
+        write_run(tmp_path / "c", [90.0, 50.0, 20.0], seed=0, kind="random"),
+        write_run(tmp_path / "d", [90.0, None, None], seed=1, kind="random"),
+    ]
+
+
+def test_rows_hold_settings_and_what_was_found(runs: list[Path]) -> None:
+    rows = collect_runs(runs)
+    assert len(rows) == 3 + 2 + 3 + 3
+    first, last = rows[0], rows[2]
+    assert (first["train_accuracy"], last["train_accuracy"]) == (None, 50.0)
+    assert (last["epoch"], last["epochs"], last["test_accuracy"]) == (2, 160, 70.0)
+    assert (last["milestones"], last["lr"], last["C"], last["seed"]) == ("80 120", 0.1, 0.1, 0)
+    assert rows[-1]["test_accuracy"] is None
+
+
+def test_runs_are_compared_at_the_last_epoch_that_all_have(runs: list[Path]) -> None:
+    dnw, random = compare_runs(collect_runs(runs))
+    assert (dnw["kind"], dnw["epoch"], dnw["planned"], dnw["runs"]) == ("dnw", 1, 160, 2)
+    assert dnw["accuracy"] == pytest.approx(58.0)
+    assert dnw["deviation"] == pytest.approx(8**0.5)
+    assert (random["accuracy"], random["runs"], random["failed"]) == (50.0, 1, 1)
+    assert random["deviation"] is None
+    with pytest.raises(ValueError, match="a run has reached epoch 1, not 2"):
+        compare_runs(collect_runs(runs), epoch=2)
+    later = compare_runs(collect_runs([runs[0], runs[2]]))
+    assert [row["kind"] for row in later] == ["random", "dnw"]
+
+
+def test_runs_that_cannot_be_compared_are_refused(runs: list[Path], tmp_path: Path) -> None:
+    other = write_run(tmp_path / "e", [90.0], epochs=5)
+    with pytest.raises(ValueError, match="one epochs, got 5, 160"):
+        compare_runs(collect_runs([*runs, other]))
+    with pytest.raises(ValueError, match="got none"):
+        compare_runs([])
+    with pytest.raises(ValueError, match="no run of a wiring"):
+        collect_runs([tmp_path])
