@@ -12,7 +12,7 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-BESIDE_ORIGINAL = ("predict", "deepnets", "train_step", "leak", "sparse_topometrics")
+BESIDE_ORIGINAL = ("predict", "deepnets", "train_step", "leak", "sparse_topometrics", "wirings")
 SCRIPTS = (
     *BESIDE_ORIGINAL,
     *("graph_measures", "width_matching", "relational_training", "graph_tokens"),
@@ -55,6 +55,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("width_matching", "networks built"),
         ("relational_training", "networks x epochs a minute"),
         ("graph_tokens", "s for 1 000 networks"),
+        ("wirings", "tiny static, training step"),
         ("sparse_topometrics", "Edge-free, Wide-Resnet-28-2, 60% uniform"),
     ],
 )
