@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from graph2nn.relational.job_results import merge_results
 from graph2nn.relational.models.padding import padded_template
 from graph2nn.relational.results import ResultTable, write_results
@@ -24,7 +22,8 @@ from graph2nn.training import (
     parallel_map,
     train_networks,
 )
-from graph2nn.training.job_results import Row, read_job, result_files, write_job
+from graph2nn.training.job_reports import Report, follow_jobs, read_or_set_aside
+from graph2nn.training.job_results import Row, result_files, write_job
 from graph2nn.vision import Augment
 
 __all__ = ["run_jobs"]
@@ -147,16 +146,14 @@ def run_jobs(
     run = RunFolder(folder, _config(settings), resume=resume)
     todo, done = _remaining(settings, specs, seeds, group_size)
     reports = parallel_map(_run_job, todo, jobs=jobs, backend=backend, progress=False, batch_size=1)
-    failed = []
-    with tqdm(
-        total=len(specs) * len(seeds), initial=done, unit="network", disable=not progress
-    ) as bar:
-        means = _Means()
-        for report in reports:
-            failed += [report] if report.error else []
-            run.log(len(run.metrics()), **dataclasses.asdict(report))
-            bar.update(0 if report.error else report.networks)
-            bar.set_postfix_str(means.add(report))
+    failed = follow_jobs(
+        run,
+        ((report.networks, dataclasses.asdict(report)) for report in reports),
+        total=len(specs) * len(seeds),
+        done=done,
+        progress=progress,
+        postfix=_Means().add,
+    )
     _raise_failures(failed, len(todo), run.path)
     return _write_tables(run.path)
 
@@ -219,14 +216,9 @@ def _covered(folder: Path) -> set[tuple[str, int]]:
     """Graphs and seeds with results; a damaged file is put aside, so that its job runs again."""
     found: set[tuple[str, int]] = set()
     for path in result_files(folder):
-        try:
-            found |= {(row["graph_id"], row["seed"]) for row in read_job(path)}
-        except ValueError as error:
-            aside = path.with_suffix(".damaged")
-            path.replace(aside)
-            warnings.warn(
-                f"{error}. It is now {aside.name}, and its job runs again", RuntimeWarning
-            )
+        aside = path.with_suffix(".damaged").name
+        rows = read_or_set_aside(path, f"It is now {aside}, and its job runs again")
+        found |= {(row["graph_id"], row["seed"]) for row in rows or ()}
     return found
 
 
@@ -307,21 +299,21 @@ class _Means:
         self.sum = 0.0
         self.networks = self.failed = 0
 
-    def add(self, report: _Report) -> str:
+    def add(self, report: Report) -> str:
         """Takes in a job and returns the line to show."""
-        if report.top1 is not None:
-            self.sum += report.top1 * report.networks
-            self.networks += report.networks
-        self.failed += bool(report.error)
+        if report["top1"] is not None:
+            self.sum += report["top1"] * report["networks"]
+            self.networks += report["networks"]
+        self.failed += bool(report["error"])
         mean = f"top-1 error {self.sum / self.networks:.2f} %" if self.networks else ""
         return mean + (f", {self.failed} jobs failed" if self.failed else "")
 
 
-def _raise_failures(failed: Sequence[_Report], total: int, folder: Path) -> None:
+def _raise_failures(failed: Sequence[Report], total: int, folder: Path) -> None:
     if failed:
         raise RuntimeError(
-            f"{len(failed)} of {total} jobs failed, the first ({failed[0].name}) with "
-            f"{failed[0].error}. The others are done and kept in {folder}; the same command "
+            f"{len(failed)} of {total} jobs failed, the first ({failed[0]['name']}) with "
+            f"{failed[0]['error']}. The others are done and kept in {folder}; the same command "
             "repeats those that failed"
         )
 

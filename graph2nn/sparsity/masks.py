@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from graph2nn.training import load_checkpoint, save_checkpoint
 
-__all__ = ["Masks", "prunable"]
+__all__ = ["LAYERS", "Masks", "prunable"]
 
 _KIND = "sparse_masks"
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+"""Layers whose weights can be pruned."""
 
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -34,7 +35,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     found: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     for module_name, module in model.named_modules():
-        if not isinstance(module, _LAYERS):
+        if not isinstance(module, LAYERS):
             continue
         name = f"{module_name}.weight" if module_name else "weight"
         weight = module._parameters.get("weight")

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from graph2nn.sparsity.masks import Masks, prunable
+from graph2nn.sparsity.masks import LAYERS, Masks, prunable
 from graph2nn.training import Recipe, Record, train_networks
 from graph2nn.vision import ImageData
 
@@ -22,8 +22,6 @@ __all__ = [
     "published_recipe",
     "train_sparse",
 ]
-
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 _PUBLISHED = Recipe(
     epochs=160,
@@ -108,7 +106,7 @@ def mask_gradients(
             undo.append(weight.register_hook(_Zeroed(~masks[name])).remove)
     if freeze_bias:
         for module in model.modules():
-            bias = module.bias if isinstance(module, _LAYERS) else None
+            bias = module.bias if isinstance(module, LAYERS) else None
             if bias is not None and bias.requires_grad:
                 # Without a gradient the optimiser passes it over, decay included.
                 bias.requires_grad_(False)

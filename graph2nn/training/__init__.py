@@ -16,6 +16,7 @@ from graph2nn.training.config import (
     to_dict,
 )
 from graph2nn.training.distributed import Workers
+from graph2nn.training.job_reports import Report, follow_jobs, read_or_set_aside
 from graph2nn.training.job_results import read_job, result_files, write_job
 from graph2nn.training.jobs import one_thread, parallel_map
 from graph2nn.training.observer import Observer
@@ -48,6 +49,7 @@ __all__ = [
     "PreciseStatistics",
     "Recipe",
     "Record",
+    "Report",
     "RunFolder",
     "Schedule",
     "Stacked",
@@ -59,6 +61,7 @@ __all__ = [
     "cosine_warmup_factor",
     "describe_environment",
     "exponential_factor",
+    "follow_jobs",
     "from_args",
     "from_dict",
     "generator_state",
@@ -74,6 +77,7 @@ __all__ = [
     "parse_config",
     "precise_bn",
     "read_job",
+    "read_or_set_aside",
     "restore_generator",
     "result_files",
     "save_checkpoint",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from graph2nn.training.units import topk_correct
 from graph2nn.vision import Batches, ImageData
 
 __all__ = ["evaluate_wiring"]
@@ -56,6 +57,6 @@ def evaluate_wiring(
 
 def _hits(logits: Tensor, labels: Tensor) -> Tensor:
     """Sum of losses, and numbers of right answers among the first one and five. -> (3,)."""
-    hits = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+    top1, top5 = topk_correct(logits[None], labels)
     loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack([loss.double(), hits[:, 0].sum().double(), hits.sum().double()]).cpu()
+    return torch.stack([loss.double(), top1[0].double(), top5[0].double()]).cpu()

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from graph2nn.deepnets.ground_truth.images import load_sets
 from graph2nn.deepnets.ground_truth.networks import NetEntry, draw_networks
 from graph2nn.deepnets.ground_truth.settings import GroundTruthSettings
 from graph2nn.deepnets.network import Network
 from graph2nn.training import Record, RunFolder, one_thread, parallel_map, to_dict, train_networks
+from graph2nn.training.job_reports import follow_jobs, read_or_set_aside
 from graph2nn.training.job_results import read_job, write_job
 
 __all__ = ["Result", "Run", "read_results", "result_path", "train_all", "train_group"]
@@ -97,19 +97,19 @@ def train_all(
     common: dict[str, Any] = {"settings": settings, "folder": run.path, "data_dir": data_dir}
     common |= {"device": device, "save_seconds": save_seconds}
     plan = [_Job(entries=entries, seed=seed, **common) for entries, seed in _grouped(todo, group)]
-    failed: list[str] = []
     reports = parallel_map(_run_job, plan, jobs=jobs, backend=backend, progress=False, batch_size=1)
-    with tqdm(
-        total=len(runs), initial=len(runs) - len(todo), unit="network", disable=not progress
-    ) as bar:
-        for job, report in zip(plan, reports):
-            failed += [f"{job.name}: {report['error']}"] if report["error"] else []
-            run.log(len(run.metrics()), job=job.name, **report)
-            bar.update(0 if report["error"] else len(job.entries))
+    failed = follow_jobs(
+        run,
+        ((len(job.entries), report) for job, report in zip(plan, reports)),
+        total=len(runs),
+        done=len(runs) - len(todo),
+        progress=progress,
+    )
     if failed:
         raise RuntimeError(
-            f"{len(failed)} of {len(plan)} jobs failed, the first ({failed[0]}). The others are "
-            f"done and kept in {run.path}; the same command repeats those that failed"
+            f"{len(failed)} of {len(plan)} jobs failed, the first ({failed[0]['job']}: "
+            f"{failed[0]['error']}). The others are done and kept in {run.path}; the same command "
+            "repeats those that failed"
         )
     return run.path
 
@@ -218,15 +218,10 @@ def _identity(settings: GroundTruthSettings) -> dict[str, Any]:
 def _finished(folder: Path, entry: NetEntry, seed: int) -> bool:
     """Whether a result exists; a damaged one is put aside, so that its network is trained again."""
     path = result_path(folder, entry, seed)
-    if not path.is_file():
+    rows = read_or_set_aside(path, f"{entry.name} is trained again")
+    if rows is None:
         return False
-    try:
-        found = read_job(path)[0]
-    except (ValueError, IndexError) as error:
-        path.replace(path.with_suffix(".damaged"))
-        warnings.warn(f"{error}. {entry.name} is trained again", RuntimeWarning)
-        return False
-    if found["key"] != entry.key:
+    if rows[0]["key"] != entry.key:
         raise ValueError(
             f"{path} is of another network than {entry.name} is now: it was made with other "
             "rules; choose another folder"
@@ -245,10 +240,12 @@ def _run_job(job: _Job) -> dict[str, Any]:
     try:
         results = _train_and_write(job)
     except Exception as error:  # the other jobs go on; all failures are reported at the end
-        return {"error": f"{type(error).__name__}: {error}", "accuracy": None, "seconds": None}
+        reason = f"{type(error).__name__}: {error}"
+        return {"job": job.name, "error": reason, "accuracy": None, "seconds": None}
     accuracies = [result["curves"]["val_acc"][-1] for result in results]
     finite = [value for value in accuracies if value is not None]
     return {
+        "job": job.name,
         "error": "",
         "accuracy": sum(finite) / len(finite) if finite else math.nan,
         "seconds": sum(result["seconds"] for result in results),

@@ -121,10 +121,7 @@ def repeats(index: Tensor) -> bool:
     nodes = nodes_of(index)
     if not len(nodes):
         return False
-    low, high = nodes.aminmax()
-    seen = torch.zeros(int(high - low) + 1, dtype=torch.bool)
-    seen[nodes - low] = True
-    return int(seen.sum()) < len(nodes)
+    return int(_occurring(nodes)[0].sum()) < len(nodes)
 
 
 def distinct(index: Tensor) -> Tensor:
@@ -144,12 +141,18 @@ def overlap(first: Sequence[Tensor], second: Tensor) -> bool:
     nodes = nodes_of(second)
     if not len(nodes):
         return False
-    low, high = nodes.aminmax()
-    seen = torch.zeros(int(high - low) + 1, dtype=torch.bool)
-    seen[nodes - low] = True
+    seen, low, high = _occurring(nodes)
     for index in first:
         others = nodes_of(index)
         others = others[(others >= low) & (others <= high)]
         if len(others) and bool(seen[others - low].any()):
             return True
     return False
+
+
+def _occurring(nodes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which of the nodes from the lowest to the highest there are, and these two."""
+    low, high = nodes.aminmax()
+    seen = torch.zeros(int(high - low) + 1, dtype=torch.bool)
+    seen[nodes - low] = True
+    return seen, low, high

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from graph2nn.sparsity.masks import Masks, prunable
+from graph2nn.sparsity.masks import LAYERS, Masks, prunable
 
 __all__ = ["KeptWeight", "kept_weights"]
-
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ def kept_weights(
         masks.check(model)
     found: dict[str, KeptWeight] = {}
     for layer, module in model.named_modules():
-        if not isinstance(module, _LAYERS) or id(module.weight) not in names:
+        if not isinstance(module, LAYERS) or id(module.weight) not in names:
             continue
         weight = module.weight
         name, value = names[id(weight)], weight.detach().cpu().abs()

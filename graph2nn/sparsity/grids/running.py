@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from graph2nn.sparsity.export import DENSITY_NAMES
 from graph2nn.sparsity.grids.grid import Cell, SparseGrid, load_sets
 from graph2nn.sparsity.grids.pipeline import INITIAL, Row, run_cell
@@ -27,6 +25,7 @@ from graph2nn.training import (
     write_atomic,
     write_job,
 )
+from graph2nn.training.job_reports import follow_jobs, read_or_set_aside
 from graph2nn.training.rows import cell_text, write_rows
 
 __all__ = ["TABLE_COLUMNS", "regenerate", "run_grid", "write_tables"]
@@ -111,19 +110,19 @@ def run_grid(
     common |= {"device": device, "save_seconds": save_seconds, "keep": keep_checkpoints}
     shown = progress and len(todo) == 1 and jobs == 1
     plan = [_Job(cell=cell, progress=shown, **common) for cell in todo]
-    failed: list[str] = []
     reports = parallel_map(_run_job, plan, jobs=jobs, backend=backend, progress=False, batch_size=1)
-    with tqdm(
-        total=len(cells), initial=len(cells) - len(todo), unit="network", disable=not progress
-    ) as bar:
-        for job, report in zip(plan, reports):
-            failed += [f"{job.cell.name}: {report['error']}"] if report["error"] else []
-            run.log(len(run.metrics()), job=job.cell.name, **report)
-            bar.update(not report["error"])
+    failed = follow_jobs(
+        run,
+        ((1, report) for report in reports),
+        total=len(cells),
+        done=len(cells) - len(todo),
+        progress=progress,
+    )
     table = write_tables(grid, run.path, run.path / "table.csv")
     if failed:
         raise RuntimeError(
-            f"{len(failed)} of {len(plan)} networks failed, the first ({failed[0]}). The others "
+            f"{len(failed)} of {len(plan)} networks failed, the first ({failed[0]['job']}: "
+            f"{failed[0]['error']}). The others "
             f"are done and kept in {run.path}; the same command repeats those that failed"
         )
     return table
@@ -226,23 +225,16 @@ def _result_path(folder: Path, cell: Cell) -> Path:
 def _finished(folder: Path, cell: Cell) -> bool:
     """Whether a result exists; a damaged one is put aside, so that its network is made again."""
     path = _result_path(folder, cell)
-    if not path.is_file():
-        return False
-    try:
-        read_job(path)
-    except ValueError as error:
-        path.replace(path.with_suffix(".damaged"))
-        warnings.warn(f"{error}. {cell.name} is made again", RuntimeWarning)
-        return False
-    return True
+    return read_or_set_aside(path, f"{cell.name} is made again") is not None
 
 
 def _run_job(job: _Job) -> dict[str, Any]:
+    report = {"job": job.cell.name, "error": "", "accuracy": None, "seconds": None}
     try:
         row = _run_and_write(job)
     except Exception as error:  # the other jobs go on; all failures are reported at the end
-        return {"error": f"{type(error).__name__}: {error}", "accuracy": None, "seconds": None}
-    return {"error": "", "accuracy": row.get("accuracy"), "seconds": row.get("seconds")}
+        return {**report, "error": f"{type(error).__name__}: {error}"}
+    return {**report, "accuracy": row.get("accuracy"), "seconds": row.get("seconds")}
 
 
 def _run_and_write(job: _Job) -> Row:

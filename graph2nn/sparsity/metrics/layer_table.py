@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from graph2nn.sparsity.encodings.rolled import rolled
+from graph2nn.sparsity.encodings.weights import kept_weights
 from graph2nn.sparsity.masks import prunable
 from graph2nn.sparsity.metrics.ramanujan import ramanujan
 from graph2nn.sparsity.metrics.topometrics import topometrics
@@ -78,13 +79,12 @@ def layer_table(
             f"encoding: layers have graphs of their own in rolled and rolled-channel, not in "
             f"{encoding!r}"
         )
-    channel = encoding == "rolled-channel"
-    graphs = rolled(model, masks, channel=channel, compat=compat)
-    by_weight = graphs if not channel else rolled(model, masks, compat=compat)
+    graphs = rolled(model, masks, channel=encoding == "rolled-channel", compat=compat)
+    kept = kept_weights(model, masks, compat=compat)
     sizes, positions = prunable(model), layer_positions(model)
     rows = []
     for name, graph in tqdm(graphs.items(), desc="layers", unit="layer", disable=not progress):
-        nnz, numel = by_weight[name].blocks[0].num_weights, sizes[name].numel()
+        nnz, numel = int(kept[graph.name].mask.sum()), sizes[name].numel()
         row = {"layer_id": positions[graph.name], "layer_name": graph.name, "nnz": nnz}
         row |= {"numel": numel, "density": nnz / numel}
         if properties:
