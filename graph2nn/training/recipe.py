@@ -14,7 +14,10 @@ __all__ = ["AMP", "Recipe"]
 AMP = ("none", "bf16", "fp16")
 """Precisions of the forward pass: float32, or mixed with one of two halves."""
 
-_SCHEDULES = ("cosine", "step", "exponential", "none")
+_SCHEDULES = ("cosine", "step", "exponential", "none", "cosine-warmup")
+
+_LATER = {"label_smoothing": 0.0, "decay_vectors": True}
+"""Settings that older runs lack, with what they did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +31,15 @@ class Recipe:
         epochs: passes over the training images.
         batch_size, test_batch_size: images a step, and images an evaluation step.
         lr: learning rate at the start.
-        schedule: cosine (to zero), step (times `gamma` at each milestone), exponential (times
-            `gamma` every epoch) or none.
+        schedule: cosine (to zero), cosine-warmup (a cosine that begins where the warm-up ends),
+            step (times `gamma` at each milestone), exponential (times `gamma` every epoch) or none.
         milestones: epochs of a step schedule; a leading 0, as in the original's lists, is left out.
         gamma: factor of step and exponential.
-        warmup_epochs: of linear warm-up, which multiplies any schedule.
+        warmup_epochs: of linear warm-up, which multiplies any schedule but cosine-warmup.
         warmup_factor: what that begins with.
         lr_per_step: change the rate every step instead of once an epoch.
         momentum, nesterov, weight_decay: of SGD.
+        decay_vectors: whether weight decay reaches biases and normalisation, too.
         label_smoothing: share of the target that is spread over all classes while training
             (arXiv:1512.00567, section 7); tests measure the plain loss.
         precise_bn: training images that normalisation statistics are computed from after an epoch;
@@ -65,6 +69,7 @@ class Recipe:
     momentum: float = option(0.9, help="of SGD")
     nesterov: bool = option(True, help="momentum of Nesterov's kind")
     weight_decay: float = option(5e-4, help="of every parameter")
+    decay_vectors: bool = option(True, help="weight decay of biases and normalisation, too")
     label_smoothing: float = option(0.0, help="share of the target spread over all classes")
     precise_bn: int = option(1024, help="images for exact normalisation statistics; 0 for none")
     amp: str = option("none", help="precision of the forward pass", choices=AMP)
@@ -95,9 +100,15 @@ class Recipe:
             )
         if self.schedule == "step" and not self.milestones:
             raise ValueError("Recipe.milestones: a step schedule needs at least one")
+        if self.schedule == "cosine-warmup" and not 1 <= self.warmup_epochs < self.epochs:
+            raise ValueError(
+                "Recipe.warmup_epochs: cosine-warmup needs at least one, and fewer than the "
+                f"{self.epochs} epochs of training, got {self.warmup_epochs}"
+            )
 
     def lr_schedule(self, steps_per_epoch: int) -> Schedule:
         """Factor of the learning rate as a function of the step, counted over all epochs."""
+        joined = self.schedule == "cosine-warmup"
         return Schedule(
             name=self.schedule,
             epochs=self.epochs,
@@ -105,18 +116,22 @@ class Recipe:
             per_step=self.lr_per_step,
             milestones=self.milestones,
             gamma=self.gamma,
-            ramp=self.warmup_epochs,
+            warmup=max(1, self.warmup_epochs),
+            start=self.warmup_factor,
+            ramp=0 if joined else self.warmup_epochs,
             ramp_start=self.warmup_factor,
         )
 
     def settings(self) -> dict[str, Any]:
         """JSON-able, for comparing a run with the one it is to go on from.
 
-        No smoothing is left out, so that runs begun before there was any can be resumed.
+        Later settings are left out where they are at their defaults, so that runs begun before
+        there were any can be resumed.
         """
         values = to_dict(self)
-        if not self.label_smoothing:
-            del values["label_smoothing"]
+        for name, default in _LATER.items():
+            if values[name] == default:
+                del values[name]
         return values
 
     def evaluates(self, epoch: int) -> bool:

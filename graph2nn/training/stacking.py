@@ -40,6 +40,8 @@ class Stacked(Unit):
             network's overflow would hold up the others.
     """
 
+    axes = 1
+
     def __init__(
         self,
         networks: Mapping[str, nn.Module],

@@ -77,6 +77,9 @@ class Unit(ABC):
         device: of the parameters.
     """
 
+    axes = 0
+    """Dimensions of every parameter that count networks."""
+
     def __init__(
         self,
         names: Iterable[str],
@@ -86,7 +89,7 @@ class Unit(ABC):
     ) -> None:
         self.names, self.recipe, self.device = tuple(names), recipe, device
         self.optimizer = make_optimizer(
-            parameters,
+            self._groups(parameters),
             "sgd",
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,
@@ -97,6 +100,16 @@ class Unit(ABC):
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.amp == "fp16")
         self.tally = Tally(len(self.names), device)
         self.alive = [True] * len(self.names)
+
+    def _groups(self, parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+        """Parameters by whether they decay."""
+        if self.recipe.decay_vectors:
+            return [{"params": list(parameters)}]
+        vectors: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for parameter in parameters:
+            (vectors if parameter.dim() - self.axes <= 1 else others).append(parameter)
+        return [{"params": others}, {"params": vectors, "weight_decay": 0.0}]
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:

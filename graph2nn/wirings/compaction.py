@@ -45,7 +45,8 @@ def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") ->
 
     Args:
         model: `WiredMobileNetV1`, `StaticWiring`, `DiscreteTimeWiring`, or a
-            `ContinuousTimeWiring` whose solver takes fixed steps. It is not changed.
+            `ContinuousTimeWiring`; where its solver chooses its steps by the error of all nodes,
+            none may be dead. It is not changed.
         prune: leave nodes out; without it only the execution differs.
         execution: of the products, see `set_execution`.
 
@@ -53,7 +54,7 @@ def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") ->
         a network whose `report` says what went.
 
     Raises:
-        ValueError: another network, an adaptive solver, an unknown execution.
+        ValueError: another network, dead nodes and an adaptive solver, an unknown execution.
 
     Example:
         >>> small = compact(StaticWiring("dnw"))
@@ -79,14 +80,19 @@ def compact_macs(
 ) -> tuple[int, int]:
     """Multiply-adds of a compacted network for one image: with dense products, with the edges.
 
+    Counted on shapes alone; a solver that chooses its steps by values is run on one random image.
+
     Args:
         model: of `compact`.
         input_shape: (C, H, W); None means that of the images it was made for.
     """
-    twin = set_execution(copy.deepcopy(model), "dense").to("meta")
-    image = torch.empty(1, *(input_shape or model.expected_input_sz), device="meta")
+    solver = getattr(model, "solver", None)
+    device = "meta" if solver is None or solver.method in FIXED else "cpu"
+    twin = set_execution(copy.deepcopy(model), "dense").to(device)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(1, *(input_shape or model.expected_input_sz), generator=generator)
     with FlopCounterMode(display=False) as counter:
-        twin(image)
+        twin(image.to(device))
     macs = counter.get_total_flops() // 2
     rounds = max(1, getattr(twin, "rounds", 0), getattr(twin, "nfe", 0))
     spared = sum(p.positions * (p.macs - len(p.values)) for p in twin.products)
@@ -215,11 +221,6 @@ def _static_layers(model: StaticWiring) -> list[NodeLayer]:
 
 def _rounds(model: TinyWiring, prune: bool) -> _Built:
     solver = model.solver if isinstance(model, ContinuousTimeWiring) else None
-    if solver is not None and solver.method not in FIXED:
-        raise ValueError(
-            f"compact: the solver {solver.method} chooses its steps by the error of all nodes, "
-            f"dead or not, so that outputs would differ; use a solver of {' or '.join(FIXED)}"
-        )
     weight, filters = _effective(model.wires), model.depthwise.weight[:, 0]
     reads = torch.zeros(model.nodes, dtype=torch.bool)
     reads[-model.outputs :] = True
@@ -227,6 +228,12 @@ def _rounds(model: TinyWiring, prune: bool) -> _Built:
     if prune:
         reads[-model.outputs :] = (model.fc.weight != 0).any(0)
         hears, kept = find_live_rounds(weight, filters, model.norm_bias, model.inputs, reads)
+    if solver is not None and solver.method not in FIXED and not kept.all():
+        raise ValueError(
+            f"compact: the solver {solver.method} chooses its steps by the error of all nodes, so "
+            f"that without the {int((~kept).sum())} dead ones outputs would differ; keep all nodes "
+            f"(prune=False), or use a solver of {' or '.join(FIXED)}"
+        )
     reads &= hears
     # After a round, or at the end of time, a node that hears nothing is at its shift.
     still = torch.where(hears, 0.0, model.norm_bias.double())[-model.outputs :]

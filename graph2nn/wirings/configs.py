@@ -1,4 +1,4 @@
-"""The 22 published configurations by name, and how one becomes a network and a recipe."""
+"""The published configurations by name, and how one becomes a network and a recipe."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ __all__ = ["CONFIGS", "MODELS", "WiringConfig", "build_network", "find_config"]
 
 MODELS = ("static", "discrete_time", "continuous", "mobilenetv1", "mobilenetv1_dense", "resnet50")
 """Networks of a configuration."""
+
+_SCHEDULES = ("step", "cosine", "cosine-warmup", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,9 @@ class WiringConfig:
             share of the edges exchanged (`RewiringSchedule`).
         solver, tolerance, solver_steps, adjoint: see `Solver`; of the continuous setting.
         epochs, batch_size, test_batch_size, lr, schedule, milestones, gamma, momentum, nesterov,
-        weight_decay, label_smoothing, warmup_epochs, amp: see `Recipe`. A cosine falls every step,
-        a step schedule at its milestones.
+            weight_decay, decay_vectors, label_smoothing, warmup_epochs, warmup_factor, amp: see
+            `Recipe`. A cosine falls every step, with `cosine-warmup` every epoch, a step schedule
+            at its milestones.
         seed: of initial weights, random edges and the order of images.
 
     Raises:
@@ -84,14 +87,16 @@ class WiringConfig:
     batch_size: int = option(512, "-b", help="images a step")
     test_batch_size: int = option(512, help="images an evaluation step")
     lr: float = option(0.1, help="learning rate at the start")
-    schedule: str = option("step", help="of the learning rate", choices=("step", "cosine", "none"))
+    schedule: str = option("step", help="of the learning rate", choices=_SCHEDULES)
     milestones: tuple[int, ...] = option((80, 120), help="epochs of a step schedule")
     gamma: float = option(0.1, help="factor of a step schedule")
     momentum: float = option(0.9, help="of SGD")
     nesterov: bool = option(False, help="momentum of Nesterov's kind")
     weight_decay: float = option(1e-4, help="of every weight, whether an edge or not")
+    decay_vectors: bool = option(True, help="weight decay of biases and normalisation, too")
     label_smoothing: float = option(0.0, help="share of the target spread over all classes")
     warmup_epochs: int = option(0, help="epochs of linear warm-up")
+    warmup_factor: float = option(0.1, help="factor that the warm-up begins with")
     amp: str = option("none", help="precision of the forward pass", choices=AMP)
     seed: int = option(1996, help="of weights, edges and images")
 
@@ -114,7 +119,7 @@ class WiringConfig:
         self.solver_settings()
 
     def recipe(self) -> Recipe:
-        """Of `train_networks`. Weight decay reaches every weight, edges or not."""
+        """Of `train_networks`."""
         return Recipe(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -127,8 +132,10 @@ class WiringConfig:
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
+            decay_vectors=self.decay_vectors,
             label_smoothing=self.label_smoothing,
             warmup_epochs=self.warmup_epochs,
+            warmup_factor=self.warmup_factor,
             amp=self.amp,
             precise_bn=0,
             drop_last=False,
@@ -264,11 +271,24 @@ def _published() -> dict[str, WiringConfig]:
     add(f"{prefix}_random_graph_x225", large, kind="random")
     # Published with a prune rate of .49, so a width of .51: its 170 M FLOPs are those of .51.
     add(f"{prefix}_random_graph_x49", large, kind="random", keep=0.51)
+
+    resnet = replace(
+        large, model="resnet50", keep=1.0, batch_size=256, test_batch_size=128, epochs=100,
+        lr=0.256, schedule="cosine-warmup", warmup_epochs=5, warmup_factor=0.2, momentum=0.875,
+        weight_decay=2**-15, decay_vectors=False, label_smoothing=0.1,
+    )  # fmt: skip
+    add("resnet50/dense", resnet, kind="complete")
+    for name, dense_stem in (("allsparse", False), ("ignorefirst", True)):
+        for percent in range(10, 100, 10):
+            keep = percent / 100
+            add(f"resnet50/{name}{percent}", resnet, keep=keep, dense_stem=dense_stem)
+    add("resnet50/tdsparse10", resnet, kind="td", keep=0.1, rho=0.9)
     return found
 
 
 CONFIGS: dict[str, WiringConfig] = _published()
-"""The published configurations; 6 small (CIFAR-10), 9 medium (CIFAR-10), 7 large (ImageNet)."""
+"""The published configurations: 6 small and 9 medium (CIFAR-10), 7 large (ImageNet), and the 20 of
+the ResNet-50 (ImageNet), whose number is the percentage of weights that each layer keeps."""
 
 _KEYS = {
     "graph": "kind",

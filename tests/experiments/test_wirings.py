@@ -32,7 +32,7 @@ def test_every_configuration_is_listed_and_parsed_as_published(script, capsys) -
     script.main(["--list"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(CONFIGS)
-    assert len(lines) == 22
+    assert sum(not line.startswith("resnet50/") for line in lines) == 22
     for name, config in CONFIGS.items():
         assert script.parse([name, "--data-dir", "data"])[1] == config
 

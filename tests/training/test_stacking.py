@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,8 +61,13 @@ def images(generator: torch.Generator) -> ImageData:
 
 
 @pytest.mark.parametrize("make", [perceptron, convolutional])
-@pytest.mark.parametrize("waste", ["one stack", "several"])
-def test_stacked_equals_one_by_one(make, waste: str, images: ImageData) -> None:
+@pytest.mark.parametrize(
+    ("waste", "decay_vectors"), [("one stack", True), ("several", True), ("several", False)]
+)
+def test_stacked_equals_one_by_one(
+    make, waste: str, decay_vectors: bool, images: ImageData
+) -> None:
+    recipe = dataclasses.replace(RECIPE, weight_decay=0.01, decay_vectors=decay_vectors)
     widths = (9, 12, 8, 12) if waste == "one stack" else (3, 12, 11, 4)
 
     def template(networks: Sequence[nn.Module]) -> nn.Module:
@@ -71,8 +77,8 @@ def test_stacked_equals_one_by_one(make, waste: str, images: ImageData) -> None:
     nets = {f"net{k}": Images(make(width, k)) for k, width in enumerate(widths)}
     ones = copy.deepcopy(nets)
     how = {"seed": 4, "progress": False}
-    found = train_networks(nets, images, images, RECIPE, stacked=template, **how)
-    expected = train_networks(ones, images, images, RECIPE, **how)
+    found = train_networks(nets, images, images, recipe, stacked=template, **how)
+    expected = train_networks(ones, images, images, recipe, **how)
     for name, net in nets.items():
         for (key, a), b in zip(net.state_dict().items(), ones[name].state_dict().values()):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11, msg=f"{name} {key}")

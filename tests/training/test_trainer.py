@@ -402,3 +402,42 @@ def test_label_smoothing_is_a_share_of_the_mean_over_classes(digits) -> None:
         Recipe(label_smoothing=1.0)
     assert "label_smoothing" not in plain.settings()  # older runs can be resumed
     assert smoothed.settings()["label_smoothing"] == 0.2
+
+
+def test_weight_decay_may_leave_out_vectors(digits) -> None:
+    """After one step from the same weights, decayed and plain parameters differ by lr · decay."""
+    few = digits[0].subset(torch.arange(64)), digits[1]
+    plain = dataclasses.replace(
+        RECIPE, epochs=1, schedule="none", nesterov=False, momentum=0.0, precise_bn=0,
+        weight_decay=0.0,
+    )  # fmt: skip
+    recipes = {
+        "none": plain,
+        "matrices": dataclasses.replace(plain, weight_decay=0.5, decay_vectors=False),
+        "all": dataclasses.replace(plain, weight_decay=0.5),
+    }
+    nets = {name: perceptron(16) for name in recipes}
+    before = {key: value.clone() for key, value in nets["none"].named_parameters()}
+    for name, recipe in recipes.items():
+        train_networks({name: nets[name]}, *few, recipe, seed=2, progress=False)
+    found = {name: dict(net.named_parameters()) for name, net in nets.items()}
+    for key, start in before.items():
+        decayed = found["none"][key] - 0.1 * 0.5 * start
+        torch.testing.assert_close(found["all"][key], decayed)
+        expected = decayed if start.dim() > 1 else found["none"][key]
+        torch.testing.assert_close(found["matrices"][key], expected)
+    assert before["2.weight"].min() == 1  # so that decay would show
+    assert "decay_vectors" not in plain.settings()  # older runs can be resumed
+    assert recipes["matrices"].settings()["decay_vectors"] is False
+
+
+def test_cosine_warmup_joins_its_cosine() -> None:
+    recipe = Recipe(epochs=100, schedule="cosine-warmup", warmup_epochs=5, warmup_factor=0.2)
+    factor = recipe.lr_schedule(10)
+    assert [factor(10 * e) for e in range(4)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert [factor(10 * e + 9) for e in (4, 5)] == pytest.approx([1, 1], abs=3e-4)
+    halfway = 0.5 * (1 + math.cos(math.pi * 45 / 95))
+    assert factor(500) == pytest.approx(halfway)
+    for wrong in (0, 100):
+        with pytest.raises(ValueError, match="cosine-warmup needs at least one"):
+            dataclasses.replace(recipe, warmup_epochs=wrong)

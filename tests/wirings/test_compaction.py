@@ -232,8 +232,6 @@ def test_bad_input() -> None:
     for model in (MobileNetV1(), SparseResNet50(num_classes=10)):
         with pytest.raises(ValueError, match="expected one of WiredMobileNetV1, StaticWiring"):
             compact(model)
-    with pytest.raises(ValueError, match="solver dopri5 chooses its steps"):
-        compact(_adaptive())
     with pytest.raises(ValueError, match="unknown execution 'coo'; choose one of dense, csr or"):
         compact(StaticWiring("random", **SMALL), execution="coo")
     found = compact(StaticWiring("random", **SMALL))
@@ -241,7 +239,15 @@ def test_bad_input() -> None:
         found.train()
 
 
-def _adaptive() -> ContinuousTimeWiring:
-    model = ContinuousTimeWiring("random", solver=Solver(method="rk4"), **SMALL)
-    model.solver = Solver()
-    return model
+def test_an_adaptive_solver_keeps_its_nodes() -> None:
+    """It chooses its steps by the error of all nodes, dead ones too."""
+    pytest.importorskip("torchdiffeq")
+    model = ContinuousTimeWiring("random", **SMALL)
+    disturb(model, 1, 0.0)
+    found = agree(model, images(model))
+    assert found.report.nodes == (60, 60) and found.nfe == model.nfe > 6
+    assert found.report.dense_macs[1] > 6 * 60**2 * 4**2
+    disturb(model, 1, 0.5)
+    with pytest.raises(ValueError, match="solver dopri5 chooses its steps.* dead ones"):
+        compact(model)
+    assert agree(model, images(model), prune=False).report.nodes == (60, 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -13,15 +14,19 @@ from graph2nn.wirings.layers import wired_layers
 EDGES = {"x15": 70_643, "x225": 158_944, "x3": 282_565, "x49": 753_816}
 
 
-def test_there_are_22():
+WIRED = [name for name in CONFIGS if not name.startswith("resnet50/")]
+
+
+def test_there_are_22_and_those_of_the_resnet():
     counts = {
-        scale: sum(n.startswith(scale) for n in CONFIGS) for scale in ("small", "medium", "large")
+        scale: sum(n.startswith(scale) for n in WIRED) for scale in ("small", "medium", "large")
     }
-    assert len(CONFIGS) == 22 and counts == {"small": 6, "medium": 9, "large": 7}
+    assert len(WIRED) == 22 and counts == {"small": 6, "medium": 9, "large": 7}
+    assert len(CONFIGS) == 22 + 20
     assert all(config.name == name for name, config in CONFIGS.items())
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", WIRED)
 def test_settings(name):
     config = CONFIGS[name]
     recipe, scale = config.recipe(), name.split("/")[0]
@@ -39,7 +44,33 @@ def test_settings(name):
     assert config.seed == 1996 and not config.legacy_budget
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("dense", 25_502_912),
+        ("allsparse10", 2_550_318),
+        ("allsparse90", None),
+        ("ignorefirst10", 2_558_785),
+        ("tdsparse10", 2_550_318),
+    ],
+)
+def test_the_resnet_as_published(name, kept):
+    config = CONFIGS[f"resnet50/{name}"]
+    recipe = config.recipe()
+    assert (recipe.batch_size, recipe.test_batch_size, recipe.epochs) == (256, 128, 100)
+    assert (recipe.lr, recipe.momentum, recipe.nesterov) == (0.256, 0.875, False)
+    assert (recipe.weight_decay, recipe.decay_vectors) == (3.0517578125e-05, False)
+    assert (recipe.label_smoothing, recipe.drop_last) == (0.1, False)
+    factor = recipe.lr_schedule(10)
+    published = [0.2, 0.4, 0.6, 0.8, 1, 1, 0.5 * (1 + math.cos(math.pi / 95))]
+    assert [factor(10 * e + 3) for e in range(7)] == pytest.approx(published, abs=3e-4)
+    if kept is not None:
+        model = build_network(config)
+        assert sum(layer.keep for _, layer in wired_layers(model)) == kept
+        assert sum(p.numel() for p in model.parameters()) == 25_556_032
+
+
+@pytest.mark.parametrize("name", WIRED)
 def test_networks(name):
     if name.startswith("small/continuous"):
         config = find_config(name, solver="rk4")
