@@ -3,6 +3,7 @@
     python experiments/wirings.py small/static_dnw --data-dir data
     python experiments/wirings.py small/static_dnw -d digits --epochs 5
     python experiments/wirings.py medium/mobilenetv1_ft_x225 --trained runs/COMPLETE
+    python experiments/wirings.py small/static_dnw --kind given --edges runs/FOUND
     python experiments/wirings.py --resume RUN
     python experiments/wirings.py --resume RUN --evaluate --compact --execution csr
     python experiments/wirings.py --collect RUN RUN --out table.csv
@@ -34,8 +35,9 @@ from graph2nn.wirings.counts import count_wiring
 from graph2nn.wirings.evaluation import evaluate_wiring
 from graph2nn.wirings.execution import EXECUTIONS
 from graph2nn.wirings.layers import wired_layers
+from graph2nn.wirings.preparation import load_wiring
 from graph2nn.wirings.results import collect_runs, compare_runs
-from graph2nn.wirings.training import load_wiring, train_wiring
+from graph2nn.wirings.training import train_wiring
 
 
 @dataclass(frozen=True, kw_only=True)

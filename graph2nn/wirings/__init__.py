@@ -13,7 +13,7 @@ from graph2nn.wirings.counts import (
 )
 from graph2nn.wirings.evaluation import evaluate_wiring
 from graph2nn.wirings.execution import EXECUTIONS, set_execution
-from graph2nn.wirings.given import given_mask
+from graph2nn.wirings.given import given_mask, given_masks
 from graph2nn.wirings.graph_measures import (
     WiringMeasures,
     alive_nodes,
@@ -27,13 +27,14 @@ from graph2nn.wirings.layers import WiredConv, wired_layers
 from graph2nn.wirings.mobilenet import MobileNetV1, WiredBlock, WiredMobileNetV1
 from graph2nn.wirings.multipartite import wiring_multipartite
 from graph2nn.wirings.ode import Solver
+from graph2nn.wirings.preparation import load_wiring, read_edges
 from graph2nn.wirings.resnet import SparseResNet50
 from graph2nn.wirings.rewiring import Rewiring, RewiringSchedule
 from graph2nn.wirings.selection import edge_budget, select_weight, top_k
 from graph2nn.wirings.slots import Rectangle, Slots
 from graph2nn.wirings.tickets import fine_tune_from, inherit_edges, lottery_from
 from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring, TinyWiring
-from graph2nn.wirings.training import WiringObserver, draw_run, load_wiring, train_wiring
+from graph2nn.wirings.training import WiringObserver, draw_run, train_wiring
 
 __all__ = [
     "CONFIGS",
@@ -70,11 +71,13 @@ __all__ = [
     "find_config",
     "fine_tune_from",
     "given_mask",
+    "given_masks",
     "inherit_edges",
     "load_wiring",
     "lottery_from",
     "measure_wiring",
     "published_profile",
+    "read_edges",
     "select_weight",
     "set_execution",
     "swap_rate",

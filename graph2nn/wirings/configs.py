@@ -49,6 +49,9 @@ class WiringConfig:
         trained: run folder, or checkpoint in it, of the complete network that `fine_tune` and
             `lottery` take their edges from.
         initial: that network before its training, for `lottery`; None finds it in `trained`.
+        edges: of kind `given`: a run, a file or a family of graphs, see `read_edges`.
+        drop_illegal: leave out given edges that the network cannot use, such as those that run back
+            to an earlier block; otherwise they are an error.
         rewire_every, rewire_fraction: steps between exchanges of edges of `rigl` and `set`, and
             share of the edges exchanged (`RewiringSchedule`).
         solver, tolerance, solver_steps, adjoint: see `Solver`; of the continuous setting.
@@ -77,6 +80,8 @@ class WiringConfig:
     rho: float = option(0.95, help="of targeted dropout")
     trained: str | None = option(None, help="run folder of a complete network")
     initial: str | None = option(None, help="that network before training; none for in `trained`")
+    edges: str | None = option(None, help="of kind given: a run, a file, or ws:n=64,k=8,p=0.1")
+    drop_illegal: bool = option(False, help="leave out given edges that cannot be used")
     rewire_every: int = option(100, help="steps between exchanges of edges, of rigl and set")
     rewire_fraction: float = option(0.3, help="share of the edges that is exchanged")
     solver: str = option("dopri5", help="of the continuous setting", choices=SOLVERS)

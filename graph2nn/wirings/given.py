@@ -6,13 +6,14 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.relational import RelationalGraph, node_sizes, relational_mask
+from graph2nn.wirings.layers import wired_layers
 from graph2nn.wirings.slots import Slots, full_mask
 
-__all__ = ["given_mask"]
+__all__ = ["given_mask", "given_masks"]
 
 
 def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tensor:
@@ -46,13 +47,43 @@ def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tens
         row, column = illegal.nonzero()[0].tolist()[:2]
         raise ValueError(
             f"{int(illegal.sum())} of {int(mask.sum())} edges lie in slots that the network cannot "
-            f"use, the first from input {column} to output {row}; reorder the nodes, or pass "
-            "drop_illegal=True"
+            f"use, the first from input {column} to output {row}; reorder the nodes, or leave such "
+            "edges out (drop_illegal)"
         )
     mask = mask & ~illegal
     if not mask.any():
         raise ValueError("the graph has no edge that the network could use")
     return mask
+
+
+def given_masks(source: Any, model: nn.Module, *, drop_illegal: bool = False) -> tuple[Tensor, ...]:
+    """The masks of all wired layers of a network.
+
+    Args:
+        source: what `given_mask` takes, for every layer; or a list with one for each.
+        model: whose wired layers, in order, get them.
+        drop_illegal: see `given_mask`.
+
+    Shapes:
+        -> for each layer that of its weight, bool.
+
+    Raises:
+        ValueError: not as many as there are layers, or one that does not fit (names the layer).
+    """
+    layers = dict(wired_layers(model))
+    sources = source if isinstance(source, (list, tuple)) else [source] * len(layers)
+    if len(sources) != len(layers):
+        raise ValueError(
+            f"edges: expected one graph or mask for all, or one for each of {len(layers)} wired "
+            f"layers ({', '.join(layers)}), got {len(sources)}"
+        )
+    masks = []
+    for (name, layer), found in zip(layers.items(), sources):
+        try:
+            masks.append(given_mask(found, layer.slots, drop_illegal=drop_illegal))
+        except ValueError as error:
+            raise ValueError(f"edges of {name}: {error}") from None
+    return tuple(masks)
 
 
 def _table(source: Any, outputs: int, inputs: int) -> Any:

@@ -11,23 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graph2nn.training import Observer, Record, from_dict, save_checkpoint, to_dict, train_networks
+from graph2nn.training import Observer, Record, save_checkpoint, to_dict, train_networks
 from graph2nn.vision import Augment, ImageData
-from graph2nn.wirings.checkpoints import FINAL, INITIAL, find_run, read_weights
-from graph2nn.wirings.configs import WiringConfig, build_network
+from graph2nn.wirings.checkpoints import FINAL, INITIAL
+from graph2nn.wirings.configs import WiringConfig
 from graph2nn.wirings.continuous import ContinuousTimeWiring
 from graph2nn.wirings.figures import animate, draw_adjacency, plot_curves
 from graph2nn.wirings.graph_measures import measure_wiring, swap_rate, wiring_masks
 from graph2nn.wirings.graphs import wiring_graph
 from graph2nn.wirings.layers import WiredConv
 from graph2nn.wirings.mobilenet import WiredMobileNetV1
+from graph2nn.wirings.preparation import image_settings, prepare_network
 from graph2nn.wirings.rewiring import Rewiring, RewiringSchedule
-from graph2nn.wirings.tickets import fine_tune_from, lottery_from
 from graph2nn.wirings.tiny import TinyWiring
 
-__all__ = ["WiringObserver", "draw_run", "load_wiring", "prepare_network", "train_wiring"]
+__all__ = ["WiringObserver", "draw_run", "train_wiring"]
 
-_TICKETS = ("fine_tune", "lottery")
 _SOURCES = 256  # of distances in graphs of more nodes than a tiny network has
 _MEASURES = ("C", "L", "alive", "in_entropy", "out_entropy")
 _FIGURES = "figures"
@@ -70,7 +69,7 @@ class WiringObserver(Observer):
         )
         self.model, self.config, self.pictures = model, config, pictures
         self.folder = None if folder is None else Path(folder)
-        self.images = _image_settings(images)
+        self.images = image_settings(images)
         self.rewiring = Rewiring(model, schedule, seed=config.seed)
         self._before: dict[str, Tensor] = {}
 
@@ -128,6 +127,7 @@ def train_wiring(
     resume: bool = True,
     pictures: bool = True,
     augment: Augment | None = None,
+    edges: Any = None,
     **how: Any,
 ) -> tuple[nn.Module, list[Record]]:
     """Trains the network of a configuration as published, and follows its graph.
@@ -143,6 +143,7 @@ def train_wiring(
         resume: go on with what the folder holds; otherwise a used folder is an error.
         pictures: draw curves and adjacency.
         augment: of training images; None means crops and, where the data allow it, flips.
+        edges: of kind `given`: anything that `given_masks` takes; None reads `config.edges`.
         how: further arguments of `train_networks` (`device`, `progress`, `save_seconds`).
 
     Returns:
@@ -151,7 +152,7 @@ def train_wiring(
 
     Raises:
         ValueError: images that the network cannot take, a folder of another run, `fine_tune` or
-            `lottery` without a trained network.
+            `lottery` without a trained network, `given` without edges.
 
     Example:
         >>> config = find_config("small/static_dnw", dataset="digits", epochs=5)
@@ -160,7 +161,7 @@ def train_wiring(
     """
     recipe = config.recipe()
     started = resume and folder is not None and (Path(folder) / FINAL).is_file()
-    model = _fresh(config, train) if started else prepare_network(config, train)
+    model = prepare_network(config, train, edges=edges, started=started)
     steps = recipe.epochs * -(-len(train) // recipe.batch_size)
     observer = WiringObserver(model, config, train, steps, folder=folder, pictures=pictures)
     records = train_networks(
@@ -181,61 +182,6 @@ def train_wiring(
     return model, records
 
 
-def prepare_network(config: WiringConfig, images: ImageData) -> nn.Module:
-    """The network of a configuration as its training begins: for `fine_tune` and `lottery` with
-    edges and weights from the run `config.trained`.
-
-    Raises:
-        ValueError: no such run given, or one of another network; images that do not fit.
-    """
-    if config.kind not in _TICKETS:
-        if config.trained or config.initial:
-            raise ValueError(
-                f"trained, initial: only the kinds {' and '.join(_TICKETS)} start from another "
-                f"network, not {config.kind}"
-            )
-        return _fresh(config, images)
-    if config.trained is None:
-        raise ValueError(
-            f"trained: {config.name} starts from a trained network; train the complete graph first "
-            "(medium/mobilenetv1_complete_graph, or --kind complete --keep 1), then give its run "
-            "folder"
-        )
-    model, trained = _fresh(config, images), read_weights(config.trained)
-    if config.kind == "fine_tune":
-        fine_tune_from(model, trained)
-    else:
-        initial = read_weights(config.initial or config.trained, initial=True)
-        lottery_from(model, trained, initial)
-    return model
-
-
-def load_wiring(
-    path: str | Path, *, initial: bool = False, device: torch.device | str = "cpu"
-) -> tuple[WiringConfig, nn.Module]:
-    """Configuration and network of a run folder, as it was last saved, in evaluation mode.
-
-    Args:
-        path: the folder, or a checkpoint in it.
-        initial: as it was before training.
-        device: of the network.
-
-    Raises:
-        ValueError: no run of `train_wiring`; explains why checkpoints of the original are not read.
-        FileNotFoundError: nothing there, or no checkpoint yet.
-    """
-    folder = find_run(path)
-    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (name,) = stored["networks"]
-    settings = stored["observers"][name]
-    values = {**settings["wiring"], "trained": None, "initial": None}
-    config = from_dict(WiringConfig, values)
-    model = build_network(config, **settings["images"])
-    model.load_state_dict(dict(read_weights(folder, initial=initial)))
-    given = {key: settings["wiring"][key] for key in ("trained", "initial")}
-    return from_dict(WiringConfig, {**values, **given}), model.to(device).eval()
-
-
 def draw_run(folder: str | Path) -> list[Path]:
     """Draws the curves of a run and joins its pictures to a moving one; returns the files."""
     folder = Path(folder)
@@ -248,19 +194,6 @@ def draw_run(folder: str | Path) -> list[Path]:
     if pictures:
         written.append(animate(pictures, folder / _FIGURES / "adjacency.gif"))
     return written
-
-
-def _image_settings(images: ImageData) -> dict[str, int]:
-    """As `build_network` takes them."""
-    return {
-        "num_classes": images.num_classes,
-        "in_channels": len(images.mean),
-        "image_size": images.imsize,
-    }
-
-
-def _fresh(config: WiringConfig, images: ImageData) -> nn.Module:
-    return build_network(config, **_image_settings(images))
 
 
 def _measured(model: nn.Module) -> dict[str, float | int]:

@@ -75,6 +75,17 @@ def test_train_resume_and_evaluate_compacted(script, tmp_path, capsys) -> None:
     assert "\ndense: test accuracy" in capsys.readouterr().out
 
 
+def test_a_graph_by_name_is_trained_and_resumed(script, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    flags = ["small/discrete_time_dnw", *FAST, "--kind", "given", "--edges", "ws:n=20,k=4,p=0.1"]
+    script.main([*flags, "--no-pictures", "--out", str(out)])
+    assert "900 edges of 3,600 slots" in capsys.readouterr().out
+    script.main(["--resume", str(out), "--shots", "12", "--evaluate", "--compact"])
+    text = capsys.readouterr().out
+    found = re.findall(r"test accuracy ([\d.]+) %", text)
+    assert len(found) == 2 and found[0] == found[1]
+
+
 def test_fine_tuning_and_lottery_from_a_run_folder(script, tmp_path, capsys) -> None:
     whole = tmp_path / "complete"
     flags = ["small/static_dnw", *FAST, "--no-pictures", "--epochs", "1"]

@@ -19,13 +19,8 @@ from graph2nn.vision import ImageData, load_images
 from graph2nn.wirings import WiringConfig, swap_rate, wired_layers, wiring_masks
 from graph2nn.wirings.checkpoints import find_run, read_weights
 from graph2nn.wirings.evaluation import evaluate_wiring
-from graph2nn.wirings.training import (
-    WiringObserver,
-    draw_run,
-    load_wiring,
-    prepare_network,
-    train_wiring,
-)
+from graph2nn.wirings.preparation import load_wiring, prepare_network
+from graph2nn.wirings.training import WiringObserver, draw_run, train_wiring
 
 CONFIG = WiringConfig(
     name="test/tiny",
