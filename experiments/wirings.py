@@ -36,7 +36,7 @@ from graph2nn.wirings.evaluation import evaluate_wiring
 from graph2nn.wirings.execution import EXECUTIONS
 from graph2nn.wirings.layers import wired_layers
 from graph2nn.wirings.preparation import load_wiring
-from graph2nn.wirings.results import collect_runs, compare_runs
+from graph2nn.wirings.results import collect_runs, compare_runs, plot_comparison
 from graph2nn.wirings.training import train_wiring
 
 
@@ -168,10 +168,13 @@ def report(label: str, found: dict[str, float]) -> None:
 
 
 def collect(run: RunConfig) -> None:
-    """A table of runs, and what it says at equal epochs."""
+    """A table of runs, and what it says at equal epochs, as numbers and as a picture."""
     rows = collect_runs(run.collect)
     print(format_rows(compare_runs(rows)))
-    print(f"wrote {write_rows(run.out or 'runs/wirings.csv', rows)}")
+    table = write_rows(run.out or "runs/wirings.csv", rows)
+    print(f"wrote {table}")
+    if run.pictures:
+        print(f"wrote {plot_comparison(rows, table.with_suffix('.png'))}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from graph2nn.plotting import pyplot, save_figure
 from graph2nn.training import Record, write_atomic
 from graph2nn.wirings.layers import WiredConv, wired_layers
 
@@ -98,8 +99,7 @@ def plot_curves(records: Sequence[Record], path: str | Path) -> Path:
     """
     if not records:
         raise ValueError("plot_curves: expected records, got none")
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(2, 3, figsize=(13, 6.5), sharex=True)
+    figure, axes = pyplot().subplots(2, 3, figsize=(13, 6.5), sharex=True)
     for axis, (title, lines) in zip(axes.flat, _PANELS.items()):
         for key, label in lines.items():
             _plot(axis, records, key, label)
@@ -110,11 +110,7 @@ def plot_curves(records: Sequence[Record], path: str | Path) -> Path:
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
     figure.suptitle(str(records[0].get("network", "")))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
-    return path
+    return save_figure(figure, path)
 
 
 _PANELS: dict[str, dict[str, str]] = {
@@ -164,12 +160,3 @@ def _shrunk(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     smaller = height <= rows and width <= columns
     how = Image.Resampling.BOX if smaller else Image.Resampling.NEAREST
     return np.asarray(image.resize((width, height), how))
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot

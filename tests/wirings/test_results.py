@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from graph2nn.training import to_dict
 from graph2nn.wirings import find_config
-from graph2nn.wirings.results import collect_runs, compare_runs
+from graph2nn.wirings.results import collect_runs, compare_runs, plot_comparison
 
 
 def write_run(folder: Path, errors: list[float | None], **settings) -> Path:
@@ -50,13 +51,38 @@ def test_runs_are_compared_at_the_last_epoch_that_all_have(runs: list[Path]) -> 
     dnw, random = compare_runs(collect_runs(runs))
     assert (dnw["kind"], dnw["epoch"], dnw["planned"], dnw["runs"]) == ("dnw", 1, 160, 2)
     assert dnw["accuracy"] == pytest.approx(58.0)
-    assert dnw["deviation"] == pytest.approx(8**0.5)
+    assert dnw["error"] == pytest.approx(2.0)
+    assert (dnw["gap"], dnw["gap_error"]) == (10.0, None)  # seed 1 has no finite partner
     assert (random["accuracy"], random["runs"], random["failed"]) == (50.0, 1, 1)
-    assert random["deviation"] is None
+    assert (random["error"], random["gap"]) == (None, 0.0)
+    assert (dnw["C"], dnw["C_error"]) == (pytest.approx(0.1), pytest.approx(0.0))
     with pytest.raises(ValueError, match="a run has reached epoch 1, not 2"):
         compare_runs(collect_runs(runs), epoch=2)
     later = compare_runs(collect_runs([runs[0], runs[2]]))
     assert [row["kind"] for row in later] == ["random", "dnw"]
+
+
+def test_gaps_are_those_of_pairs(tmp_path: Path) -> None:
+    errors = {"dnw": (40.0, 30.0, 45.0), "random": (50.0, 44.0, 60.0)}
+    folders = [
+        write_run(tmp_path / f"{kind}{seed}", [90.0, error], seed=seed, kind=kind)
+        for kind, found in errors.items()
+        for seed, error in enumerate(found)
+    ]
+    rows = collect_runs(folders)
+    best, baseline = compare_runs(rows)
+    assert (best["kind"], baseline["kind"]) == ("dnw", "random")
+    assert best["gap"] == pytest.approx((10 + 14 + 15) / 3)
+    assert best["gap_error"] == pytest.approx(7**0.5 / 3**0.5)
+    assert (baseline["gap"], baseline["gap_error"]) == (0.0, 0.0)
+    assert compare_runs(collect_runs(folders[:3]))[0]["gap"] is None
+
+
+def test_comparisons_are_drawn(runs: list[Path], tmp_path: Path) -> None:
+    for chosen, panels in ((runs, 3), (runs[:2], 2)):
+        path = plot_comparison(collect_runs(chosen), tmp_path / "made" / "figure.png")
+        with Image.open(path) as picture:
+            assert 450 * panels < picture.width < 650 * panels
 
 
 def test_runs_that_cannot_be_compared_are_refused(runs: list[Path], tmp_path: Path) -> None:
