@@ -28,7 +28,14 @@ import torch.nn.functional as F
 from common import fresh_process, parser, ratio, report, side_by_side, start, table
 from torch import Tensor, nn
 
-from graph2nn.wirings import StaticWiring, WiredMobileNetV1, execution
+from graph2nn.wirings import (
+    ContinuousTimeWiring,
+    DiscreteTimeWiring,
+    Solver,
+    StaticWiring,
+    WiredMobileNetV1,
+    execution,
+)
 from graph2nn.wirings.compacted import WiredLayers
 from graph2nn.wirings.compaction import compact
 from graph2nn.wirings.execution import EdgeProduct, set_execution
@@ -53,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps(MEASURES[args.measure](args)))
         return
     found = {what: _measured(what, args) for what in MEASURES}
-    tables = [_compared(found["step"], "tiny static, training step"), _selection(found)]
+    tables = [_compared(found["step"], "tiny static, training step"), _settings(found["settings"])]
+    tables.append(_selection(found))
     tables += [_inference(found["inference"]), _crossing(found["products"])]
     report(args, tables, found)
 
@@ -161,6 +169,32 @@ def _original(path: Path, config: str, module: str, name: str) -> Any:
         sys.argv = before
 
 
+def settings(args: argparse.Namespace) -> list[list[Any]]:
+    """Rows: setting, a training step in float32, in bfloat16."""
+    batch, rows = 4 if args.quick else args.batch, []
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, 32, 32, generator=generator)
+    labels = torch.randint(10, (batch,), generator=generator)
+    solver = Solver(method="rk4", steps=2)
+    for name, model in {
+        "static": StaticWiring("dnw"),
+        "discrete time": DiscreteTimeWiring("dnw"),
+        "continuous time, 8 evaluations": ContinuousTimeWiring("dnw", solver=solver),
+    }.items():
+        optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
+        actions = {
+            str(half): partial(_autocast_step, half, model, optimizer, images, labels)
+            for half in (False, True)
+        }
+        rows.append([name, *side_by_side(actions, args.repeats).values()])
+    return rows
+
+
+def _autocast_step(half: bool, *how: Any) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        _step(*how)
+
+
 def selection(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """The effective weights of all blocks of MobileNetV1 after a step, and of the largest."""
     ours, legal = WiredMobileNetV1("dnw", legacy_budget=True), WiredMobileNetV1("dnw")
@@ -263,6 +297,7 @@ def _without_numba(product: nn.Module, sent: Tensor) -> Tensor:
 
 MEASURES: dict[str, Callable[[argparse.Namespace], Any]] = {
     "step": step,
+    "settings": settings,
     "selection": selection,
     "inference": inference,
     "products": products,
@@ -273,6 +308,11 @@ def _compared(taken: dict[str, float], what: str) -> str:
     against = "theirs" if "theirs" in taken else "twin"
     rows = [[name, s * 1e3, ratio(taken[against], s)] for name, s in taken.items()]
     return table([what, "CPU ms", "ratio"], rows)
+
+
+def _settings(rows: list[list[Any]]) -> str:
+    lines = [[name, full * 1e3, half * 1e3, ratio(full, half)] for name, full, half in rows]
+    return table(["training step, CPU ms", "float32", "bfloat16", "ratio"], lines)
 
 
 def _selection(found: dict[str, Any]) -> str:
