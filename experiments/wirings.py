@@ -35,7 +35,7 @@ from graph2nn.wirings.counts import count_wiring
 from graph2nn.wirings.evaluation import evaluate_wiring
 from graph2nn.wirings.execution import EXECUTIONS
 from graph2nn.wirings.layers import wired_layers
-from graph2nn.wirings.preparation import load_wiring
+from graph2nn.wirings.preparation import load_wiring, read_run
 from graph2nn.wirings.results import collect_runs, compare_runs, plot_comparison
 from graph2nn.wirings.training import train_wiring
 
@@ -85,7 +85,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[RunConfig, WiringConfig]:
         run = from_args(RunConfig, parser.parse_args(argv))
         base = WiringConfig()
         if run.resume is not None:
-            base = load_wiring(run.resume)[0]
+            base = read_run(run.resume)[0]
         elif run.config is not None:
             base = find_config(run.config)
         # Flags that are absent now mean what the configuration says.
@@ -126,7 +126,7 @@ def train(run: RunConfig, config: WiringConfig, device: str) -> None:
     folder = find_run(run.resume) if run.resume else None
     size = run.image_size
     if folder is not None:
-        size = load_wiring(folder)[1].expected_input_sz[1]
+        size = read_run(folder)[1]["image_size"]
     out = folder or Path(run.out or default_folder(config))
     images = [load(run, config, split, size) for split in ("trainval", "test")]
     print(f"{config.name} on {config.dataset}: {out}")

@@ -15,13 +15,13 @@ from torch import nn
 from graph2nn.relational import make_graph
 from graph2nn.training import from_dict
 from graph2nn.vision import ImageData
-from graph2nn.wirings.checkpoints import find_run, read_weights
+from graph2nn.wirings.checkpoints import FINAL, find_run, read_weights
 from graph2nn.wirings.configs import WiringConfig, build_network
 from graph2nn.wirings.given import given_masks
 from graph2nn.wirings.graph_measures import wiring_masks
 from graph2nn.wirings.tickets import fine_tune_from, lottery_from
 
-__all__ = ["image_settings", "load_wiring", "prepare_network", "read_edges"]
+__all__ = ["image_settings", "load_wiring", "prepare_network", "read_edges", "read_run"]
 
 _TICKETS = ("fine_tune", "lottery")
 
@@ -92,17 +92,30 @@ def load_wiring(
         ValueError: no run of `train_wiring`; explains why checkpoints of the original are not read.
         FileNotFoundError: nothing there, or no checkpoint yet.
     """
+    config, images = read_run(path)
     folder = find_run(path)
-    stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (name,) = stored["networks"]
-    settings = stored["observers"][name]
-    values = {**settings["wiring"], "trained": None, "initial": None}
-    config = from_dict(WiringConfig, values)
-    images = settings["images"]
+    if not (folder / FINAL).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no checkpoint yet, as its training was stopped before the first; go on "
+            f"with it: python experiments/wirings.py --resume {folder}"
+        )
     given = config.kind == "given"
     model = _open(config, images) if given else build_network(config, **images)
     model.load_state_dict(dict(read_weights(folder, initial=initial)))
-    return from_dict(WiringConfig, settings["wiring"]), model.to(device).eval()
+    return config, model.to(device).eval()
+
+
+def read_run(path: str | Path) -> tuple[WiringConfig, dict[str, int]]:
+    """Configuration of a run folder, and the images that its network takes (`image_settings`),
+    whether or not it has a checkpoint yet.
+
+    Raises:
+        ValueError, FileNotFoundError: see `load_wiring`.
+    """
+    stored = json.loads((find_run(path) / "config.json").read_text(encoding="utf-8"))
+    (name,) = stored["networks"]
+    settings = stored["observers"][name]
+    return from_dict(WiringConfig, settings["wiring"]), settings["images"]
 
 
 def read_edges(text: str) -> Any:

@@ -75,6 +75,21 @@ def test_train_resume_and_evaluate_compacted(script, tmp_path, capsys) -> None:
     assert "\ndense: test accuracy" in capsys.readouterr().out
 
 
+def test_a_run_killed_before_its_first_checkpoint_goes_on(script, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    script.main(["small/static_dnw", *FAST, "--no-pictures", "--out", str(out)])
+    expected = (out / "metrics.jsonl").read_text().splitlines()
+    for name in ("last.pt", "initial.pt"):
+        (out / name).unlink()
+    (out / "metrics.jsonl").write_text("")
+    with pytest.raises(FileNotFoundError, match="stopped before the first; go on with it"):
+        script.main(["--resume", str(out), "--evaluate"])
+    script.main(["--resume", str(out), "--shots", "12", "--no-pictures"])
+    again = (out / "metrics.jsonl").read_text().splitlines()
+    losses = [[json.loads(line)["test_loss"] for line in lines] for lines in (expected, again)]
+    assert losses[0] == losses[1]
+
+
 def test_a_graph_by_name_is_trained_and_resumed(script, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     flags = ["small/discrete_time_dnw", *FAST, "--kind", "given", "--edges", "ws:n=20,k=4,p=0.1"]
