@@ -16,6 +16,7 @@ from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracing import View
 from graph2nn.deepnets import NetConfig, Network
+from graph2nn.training import seeded
 from graph2nn.vision import Batches
 
 __all__ = [
@@ -99,8 +100,7 @@ def evaluate_initial(
     for index, (config, graph) in enumerate(
         tqdm(nets, desc=title, disable=not progress, leave=False)
     ):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + index)
+        with seeded(seed + index):
             model = Network(config)
         result = evaluate_module(model, batches, index=index, num_nodes=graph.num_nodes)
         results.append(result)

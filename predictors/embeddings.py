@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import PRIMITIVES, ArchGraph
+from graph2nn.training import seeded
 from predictors.base import ArchPredictor
 from predictors.checks import check_folds, check_graphs
 from predictors.targets import TargetTransform
@@ -103,8 +104,7 @@ class GHNEmbedding(TransformerMixin, BaseEstimator):
         else:
             ghn = from_pretrained(str(self.checkpoint))
         if self.initial:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
+            with seeded(self.seed):
                 ghn = GHN(ghn.config)
         self.ghn_ = ghn
         return self

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network
+from graph2nn.training import seeded
 
-__all__ = ["StepResult", "autocast", "joint_step", "meta_step", "seeded"]
+__all__ = ["StepResult", "autocast", "joint_step", "meta_step"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +34,6 @@ class StepResult:
     loss: float
     accuracy: float
     finite: bool = True
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Dropout's randomness from one seed, leaving the global generators as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:

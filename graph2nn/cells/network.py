@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
@@ -20,6 +19,7 @@ from graph2nn.cells.blocks import (
     sources,
 )
 from graph2nn.deepnets.layers import norm_layer
+from graph2nn.training import seeded
 
 __all__ = ["DagNetwork"]
 
@@ -72,8 +72,7 @@ class DagNetwork(nn.Module):
     ) -> None:
         super().__init__()
         live, states = _live_states(graph, channels, widths, strides)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.stem = conv_norm(in_channels, states[0][0], 3, states[0][1])
             self._build(live, states)
             head = self.width if self.sources[-1] else states[0][0]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
@@ -26,6 +25,7 @@ from graph2nn.cells.concat_cell import ConcatCell
 from graph2nn.cells.network import DagNetwork
 from graph2nn.cells.sampling import cell_code
 from graph2nn.deepnets.layers import norm_layer
+from graph2nn.training import seeded
 
 __all__ = ["SKELETONS", "CellNetwork", "Skeleton", "build_cell_network", "space_of"]
 
@@ -197,8 +197,7 @@ class CellNetwork(nn.Module):
                 f"channels, num_cells: expected at least 1, got {channels} and {num_cells}"
             )
         live = _checked(cell, skeleton)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             layers, c = base.build(live, in_channels, width, count)
             self.stem = layers[0]
             self.body = nn.Sequential(*layers[1:])

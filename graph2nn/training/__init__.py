@@ -36,7 +36,7 @@ from graph2nn.training.optim import (
 )
 from graph2nn.training.precise_bn import PreciseStatistics, precise_bn
 from graph2nn.training.recipe import AMP, Recipe
-from graph2nn.training.rng import generator_state, restore_generator
+from graph2nn.training.rng import generator_state, restore_generator, seeded
 from graph2nn.training.runs import RunFolder, describe_environment
 from graph2nn.training.stacking import Stacked, Template, group_by_width
 from graph2nn.training.trainer import Record, train_networks
@@ -79,6 +79,7 @@ __all__ = [
     "read_job",
     "read_or_set_aside",
     "restore_generator",
+    "seeded",
     "result_files",
     "save_checkpoint",
     "set_learning_rate",

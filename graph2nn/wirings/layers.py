@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from graph2nn.wirings.kinds import KINDS, find_kind, make_wiring
 from graph2nn.wirings.selection import edge_budget, select_weight
 from graph2nn.wirings.slots import Rectangle, Slots, full_mask
 
-__all__ = ["WiredConv", "seeded", "wired_layers"]
+__all__ = ["WiredConv", "wired_layers"]
 
 
 class WiredConv(nn.Conv2d):
@@ -150,17 +149,3 @@ def wired_layers(model: nn.Module) -> Iterator[tuple[str, WiredConv]]:
     for name, module in model.named_modules():
         if isinstance(module, WiredConv):
             yield name, module
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Within it torch's own initialisation draws from `seed`; outside nothing has changed.
-
-    Raises:
-        ValueError: a negative seed.
-    """
-    if seed < 0:
-        raise ValueError(f"seed: must not be negative, got {seed}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

@@ -8,7 +8,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph2nn.wirings.layers import WiredConv, seeded
+from graph2nn.training import seeded
+from graph2nn.wirings.layers import WiredConv
 from graph2nn.wirings.selection import edge_budget
 from graph2nn.wirings.slots import Rectangle, Slots
 

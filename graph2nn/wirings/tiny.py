@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graph2nn.wirings.layers import WiredConv, seeded
+from graph2nn.training import seeded
+from graph2nn.wirings.layers import WiredConv
 from graph2nn.wirings.slots import Rectangle, Slots
 
 __all__ = [

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.training import load_checkpoint
+from graph2nn.training import load_checkpoint, seeded
 from predictors.base import ArchPredictor
 from predictors.checks import check_ops
-from predictors.neural.loop import FitSettings, isolated_rng, member_seed, train_module
+from predictors.neural.loop import FitSettings, member_seed, train_module
 from predictors.neural.losses import SCALE_FREE, find_loss
 from predictors.targets import TargetTransform
 
@@ -182,7 +182,7 @@ class NeuralPredictor(ArchPredictor):
         self.scale_: list[tuple[Tensor, Tensor]] = []
         for member in range(settings.ensemble):
             seed = member_seed(self.seed, member)
-            with isolated_rng(seed, torch.device(self.device)):
+            with seeded(seed, self.device):
                 self._fit_member(data, wanted, settings, seed)
 
     def _fit_member(self, data: Any, wanted: Tensor, settings: FitSettings, seed: int) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from graph2nn.training.optim import set_learning_rate
 from predictors.neural.losses import find_loss
 from predictors.targets import TargetTransform
 
-__all__ = ["FitSettings", "isolated_rng", "member_seed", "train_module"]
+__all__ = ["FitSettings", "member_seed", "train_module"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +77,6 @@ class FitSettings:
         TargetTransform(self.target)
 
 
-@contextmanager
-def isolated_rng(seed: int, device: torch.device) -> Iterator[None]:
-    """Initialisation and dropout draw from torch's global generators: seeded inside, put back
-    after."""
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
 def member_seed(seed: int, member: int) -> int:
     """Seed of one module of an ensemble, unrelated to those of its neighbours."""
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
@@ -106,7 +95,7 @@ def train_module(
     """Trains a module in place and leaves it in evaluation mode.
 
     Args:
-        module: what is trained; dropout draws from torch's global generator (`isolated_rng`).
+        module: what is trained; dropout draws from torch's global generator (`seeded`).
         count: number of training networks.
         loss: of the networks of an index, with a generator for augmentation.
         settings: see `FitSettings`; loss, target and ensemble are not read here.

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
-from predictors.proxies.probe import Probe, forked_rng
+from graph2nn.training import seeded
+from predictors.proxies.probe import Probe
 from predictors.proxies.registry import PROXIES
 
 __all__ = ["ProxyValues", "check_names", "compute_proxies"]
@@ -77,7 +78,7 @@ def compute_proxies(
     probe = Probe(model, images, labels, seed=seed, ghn=ghn, graph=graph, test=test)
     values = ProxyValues()
     for name in names:
-        with forked_rng(seed, images.device):  # a value does not depend on what else is asked for
+        with seeded(seed, images.device):  # a value does not depend on what else is asked for
             values[name], reason = _attempt(name, probe)
         if reason:
             values.reasons[name] = reason

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from ghn import GHN
 from graph2nn.archgraph import ArchGraph
 
-__all__ = ["DROPOUTS", "NORMS", "Probe", "forked_rng", "is_weight", "module_modes"]
+__all__ = ["DROPOUTS", "NORMS", "Probe", "is_weight", "module_modes"]
 
 NORMS = (
     nn.modules.batchnorm._NormBase,  # batch and instance normalisation
@@ -166,13 +166,3 @@ def module_modes(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-@contextmanager
-def forked_rng(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seeds torch's global generators inside, for what takes no generator; restores them after."""
-    device = torch.device(device)
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network, build_graph
-from graph2nn.training import parallel_map
+from graph2nn.training import parallel_map, seeded
 from predictors.proxies.compute import ProxyValues, check_names, compute_proxies
-from predictors.proxies.probe import forked_rng
 
 __all__ = ["PREFIX", "proxy_attributes", "with_proxies"]
 
@@ -84,7 +83,7 @@ class _Job:
     test: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, item: Any) -> ProxyValues:
-        with forked_rng(self.seed):
+        with seeded(self.seed):
             model = self.build(item).to(self.images.device)
         # DeepNets networks have exact graphs without tracing
         reads_ghn2 = self.ghn is not None and self.ghn.view == "ghn2"

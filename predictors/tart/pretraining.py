@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from archtokens.batch import NODE, SPECIAL_TOKENS, TokenBatch
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
-from graph2nn.training import load_checkpoint, save_checkpoint
-from predictors.neural.loop import FitSettings, isolated_rng, train_module
+from graph2nn.training import load_checkpoint, save_checkpoint, seeded
+from predictors.neural.loop import FitSettings, train_module
 from predictors.tart.analytic import analytic_targets
 from predictors.tart.forms import in_form, without_repeats
 from predictors.tart.model import ModelSettings, TokenTransformer
@@ -175,7 +175,7 @@ def pretrain(
     tokenizer = (tokenizer or GraphTokenizer.preset("dag-nodes")).fit(everything)
     tokens = tokenizer(everything)
     names, wanted, known = _joined_targets(unique)
-    with isolated_rng(seed, torch.device("cpu")):
+    with seeded(seed):
         encoder = new_model(tokenizer, model or ModelSettings())
         task = _Task(encoder, tokenizer, len(names), settings)
         history = train_module(

@@ -15,6 +15,7 @@ from graph2nn.training import (
     parallel_map,
     restore_generator,
     save_checkpoint,
+    seeded,
 )
 
 DRAWS = {
@@ -100,3 +101,34 @@ def test_ray() -> None:
 def test_unknown_backend() -> None:
     with pytest.raises(ValueError, match="cannot use the backend 'dusk'.*known: loky, threading"):
         list(parallel_map(abs, [1], jobs=2, backend="dusk", progress=False))
+
+
+def test_a_seed_for_a_while_leaves_no_trace() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    with seeded(1):
+        inside = [torch.rand(2), torch.rand(2)]
+    with pytest.raises(RuntimeError), seeded(2):
+        raise RuntimeError
+    first = torch.rand(2)
+    with seeded(1):
+        again = [torch.rand(2), torch.rand(2)]
+    assert torch.equal(torch.cat([first, torch.rand(2)]), expected)
+    assert all(map(torch.equal, inside, again))
+    assert torch.equal(inside[0], torch.rand(2, generator=torch.Generator().manual_seed(1)))
+    with pytest.raises(ValueError, match="seed: must not be negative, got -1"), seeded(-1):
+        pass
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_seeds_of_a_gpu_are_put_back() -> None:
+    device = torch.device("cuda", torch.cuda.current_device())
+    torch.cuda.manual_seed(5)
+    expected = torch.rand(4, device=device)
+    torch.cuda.manual_seed(5)
+    with seeded(1, "cuda"):
+        inside = torch.rand(2, device=device)
+    assert torch.equal(torch.rand(4, device=device), expected)
+    with seeded(1, device):
+        assert torch.equal(torch.rand(2, device=device), inside)

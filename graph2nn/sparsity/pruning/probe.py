@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from graph2nn.sparsity.masks import prunable
+from graph2nn.training import seeded
 
 __all__ = ["Probe"]
 
@@ -74,7 +75,7 @@ class Probe:
         modes = [(module, module.training) for module in self.model.modules()]
         try:
             with (
-                _seeded(self.seed, self.device),
+                seeded(self.seed, self.device),
                 torch.inference_mode(False),
                 torch.enable_grad(),
                 sdpa_kernel(SDPBackend.MATH),  # fused attention has no second derivative
@@ -174,16 +175,3 @@ class Probe:
         elif dtype is None and value.dtype in _HALF:
             dtype = torch.float32
         return value.detach().to(self.device, dtype, copy=True)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds the global generators of the CPU and of one device, and puts their states back."""
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        if device.type not in ("cpu", "meta"):
-            stack.enter_context(torch.random.fork_rng([device], device_type=device.type))
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
-        if device.type == "cuda":
-            torch.cuda.default_generators[device.index].manual_seed(seed)
-        yield
