@@ -41,7 +41,7 @@ def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") ->
     number everywhere, which then is part of the biases of those that heard it. A node that sends a
     constant with another border (filters see zeros around the map) is kept, without what it hears.
     Followed through the whole network, not block by block. Edges, filters, batch normalisation and
-    the classifier shrink with the nodes.
+    the classifier shrink with the nodes. The copy is in float32.
 
     Args:
         model: `WiredMobileNetV1`, `StaticWiring`, `DiscreteTimeWiring`, or a
@@ -66,7 +66,7 @@ def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") ->
         names = ", ".join(kind.__name__ for kind in _BUILDERS)
         raise ValueError(f"compact: expected one of {names}, got {type(model).__name__}")
     device = next(model.parameters()).device
-    source: Any = copy.deepcopy(model).cpu().eval()
+    source: Any = copy.deepcopy(model).cpu().float().eval()
     with torch.no_grad():
         found, nodes, folded = build(source, prune)
     found.expected_input_sz = source.expected_input_sz
@@ -87,7 +87,7 @@ def compact_macs(
         input_shape: (C, H, W); None means that of the images it was made for.
     """
     solver = getattr(model, "solver", None)
-    device = "meta" if solver is None or solver.method in FIXED else "cpu"
+    device = "meta" if solver is None or not solver.needs_torchdiffeq else "cpu"
     twin = set_execution(copy.deepcopy(model), "dense").to(device)
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, *(input_shape or model.expected_input_sz), generator=generator)

@@ -113,6 +113,12 @@ class WiringConfig:
         object.__setattr__(self, "kind", find_kind(self.kind))
         if not 0 < self.keep <= 1:
             raise ValueError(f"keep: expected a share above 0 and at most 1, got {self.keep}")
+        if self.model == "mobilenetv1_dense" and self.kind != "complete":
+            raise ValueError(
+                f"kind: mobilenetv1_dense has no wiring that could be {self.kind}; take mobilenetv1"
+            )
+        if not 0 <= self.rho <= 1:
+            raise ValueError(f"rho: expected a probability from 0 to 1, got {self.rho}")
         if self.seed < 0:
             raise ValueError(f"seed: must not be negative, got {self.seed}")
         if self.rewire_every < 1 or not 0 < self.rewire_fraction < 1:

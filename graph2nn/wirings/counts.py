@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from graph2nn.wirings.continuous import ContinuousTimeWiring
 from graph2nn.wirings.layers import WiredConv, wired_layers
 from graph2nn.wirings.mobilenet import WiredBlock, WiredMobileNetV1
+from graph2nn.wirings.slots import Rectangle
 from graph2nn.wirings.tiny import StaticWiring, TinyWiring
 
 __all__ = [
@@ -23,6 +24,9 @@ __all__ = [
     "published_profile",
 ]
 
+_Applied = tuple[Rectangle, int]
+"""A part of a weight, and at how many positions of an image it is applied."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WiringCounts:
@@ -30,7 +34,8 @@ class WiringCounts:
 
     Args:
         stored: all parameters, whether an edge uses them or not.
-        effective: parameters that outputs may depend on: edges, and everything that is not wired.
+        effective: parameters that outputs may depend on: edges that the network uses, and
+            everything that is not wired.
         edges: the budget of all wired layers.
         used_edges: edges in slots that the network uses; fewer than `edges` only where the
             published budget (`legacy_budget`) spends some on others.
@@ -72,7 +77,7 @@ def count_wiring(model: nn.Module, input_shape: tuple[int, int, int] | None = No
         input_shape: (C, H, W) of an image; None means the one that the network was made for.
 
     Raises:
-        ValueError: no wired layer.
+        ValueError: no wired layer, or nothing says how large an image is.
 
     Example:
         >>> counts = count_wiring(StaticWiring("dnw"))
@@ -85,18 +90,19 @@ def count_wiring(model: nn.Module, input_shape: tuple[int, int, int] | None = No
     stored = sum(p.numel() for p in model.parameters())
     edges = sum(layer.keep for layer in layers.values())
     used = {name: layer.edges(legal=True) for name, layer in layers.items()}
+    used_edges = sum(int(mask.sum()) for mask in used.values())
     slots = sum(layer.weight.numel() for layer in layers.values())
     macs, sizes = _executed(model, input_shape)
     spared = sum(
         size * (layers[name].weight[found.part].numel() - int(used[name][found.part].sum()))
-        for name, areas in sizes.items()
-        for found, size in zip(layers[name].slots.rectangles, areas)
+        for name, applied in sizes.items()
+        for found, size in applied
     )
     return WiringCounts(
         stored=stored,
-        effective=stored - slots + edges,
+        effective=stored - slots + used_edges,
         edges=edges,
-        used_edges=sum(int(mask.sum()) for mask in used.values()),
+        used_edges=used_edges,
         slots=slots,
         legal_slots=sum(layer.slots.count for layer in layers.values()),
         dense_macs=macs,
@@ -119,16 +125,20 @@ def executed_macs(model: nn.Module, input_shape: tuple[int, int, int] | None = N
 
 def _executed(
     model: nn.Module, input_shape: tuple[int, int, int] | None
-) -> tuple[int, dict[str, tuple[int, ...]]]:
-    """Multiply-adds, and at how many positions each rectangle of each wired layer is applied."""
-    shape = input_shape or model.expected_input_sz
-    assert isinstance(shape, tuple)
+) -> tuple[int, dict[str, list[_Applied]]]:
+    """Multiply-adds, and which parts of each wired layer are applied, at how many positions."""
+    shape = input_shape or getattr(model, "expected_input_sz", None)
+    if shape is None:
+        raise ValueError(
+            f"{type(model).__name__} does not say how large its images are: pass input_shape"
+        )
     continuous = isinstance(model, ContinuousTimeWiring)
     device = "cpu" if continuous else "meta"
     twin = copy.deepcopy(model).to(device).eval()
     generator = torch.Generator().manual_seed(0)
-    image = torch.randn(1, *shape, generator=generator).to(device)
-    sizes: dict[str, tuple[int, ...]] = {}
+    dtype = next(model.parameters()).dtype
+    image = torch.randn(1, *shape, generator=generator).to(device, dtype)
+    sizes: dict[str, list[_Applied]] = {}
     handles = [
         module.register_forward_hook(_recorder(name, module, sizes))
         for name, module in twin.named_modules()
@@ -141,20 +151,23 @@ def _executed(
     return counter.get_total_flops() // 2, sizes
 
 
-def _recorder(name: str, module: nn.Module, sizes: dict[str, tuple[int, ...]]):
-    """A hook that notes the positions of the wired layers that a module applies."""
+def _recorder(name: str, module: nn.Module, sizes: dict[str, list[_Applied]]):
+    """A hook that notes what a module applies of wired layers."""
     prefix = f"{name}." if name else ""
 
     def note(found: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
         area = int(torch.Size(output.shape[2:]).numel())
         if isinstance(found, WiredConv):
-            sizes[name] = (area,)
+            whole = Rectangle(0, found.out_channels, 0, found.in_channels)
+            sizes.setdefault(name, []).append((whole, area))
         elif isinstance(found, WiredBlock):
-            sizes[f"{prefix}wires"] = (area,) * found.layers
-        elif isinstance(found, WiredMobileNetV1) and found.small_head:
-            sizes[f"{prefix}head"] = (1,)
+            parts = found.wires.slots.rectangles
+            sizes[f"{prefix}wires"] = [(part, area) for part in parts]
+        elif isinstance(found, WiredMobileNetV1) and isinstance(found.head, WiredConv):
+            sizes[f"{prefix}head"] = [(part, 1) for part in found.head.slots.rectangles]
         elif isinstance(found, TinyWiring):
-            sizes[f"{prefix}wires"] = _tiny_positions(found, inputs[0])
+            parts = found.wires.slots.rectangles
+            sizes[f"{prefix}wires"] = list(zip(parts, _tiny_positions(found, inputs[0])))
 
     return note
 
@@ -173,7 +186,8 @@ def published_profile(
 ) -> PublishedProfile:
     """Parameters and multiply-adds of a wired MobileNetV1 as the published tables count them.
 
-    A block counts the edges of its budget (not rounded up), and a 3x3 filter for each node with an
+    A block counts the edges of its budget (not rounded up; all slots, legal or not, of the kind
+    `complete`, and the edges of `given`), and a 3x3 filter for each node with an
     edge that leaves it, legal or not; in the first block such nodes also pay for their filter of
     the stem. Each output node of the last block with an edge pays for pooling.
 
@@ -202,11 +216,21 @@ def published_profile(
             params, macs = params + filters, macs + filters * size**2
         size = -(-size // block.stride)
         edges = width**2 * (inputs * outputs + (layers - 1) * outputs**2)
-        if block.wires.kind == "complete":
-            edges = block.wires.weight.numel()
+        if block.wires.kind in _BEYOND_BUDGETS:
+            edges = _all_edges(block.wires)
         params += int(edges) + 9 * senders
         macs += (edges + 9 * senders) * size**2
         pooled = int(mask[-outputs:].any(1).sum()) if alive is None else outputs
     assert isinstance(model.head, (nn.Linear, WiredConv))
-    head = int(model.head.weight.numel() * (width if model.small_head else 1))
+    head = model.head.weight.numel()
+    if isinstance(model.head, WiredConv):
+        wide = model.head.kind in _BEYOND_BUDGETS
+        head = _all_edges(model.head) if wide else int(head * width)
     return PublishedProfile(params=params + head, macs=int(macs + pooled * size**2 + head))
+
+
+_BEYOND_BUDGETS = ("complete", "given")
+
+
+def _all_edges(layer: WiredConv) -> int:
+    return layer.weight.numel() if layer.kind == "complete" else layer.keep

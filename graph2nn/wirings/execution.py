@@ -111,9 +111,10 @@ class EdgeProduct(nn.Module):
         if self.dense is not None:
             bias = sent.new_zeros(1, 1) if self.bias is None else self.bias[:, None]
             return torch.addmm(bias, self.dense, sent)
+        sent = sent.to(self.values.dtype)
         if _is_compiled(sent):
             return self._multiply(sent.contiguous())
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.autocast(sent.device.type, enabled=False):
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
             edges = torch.sparse_csr_tensor(
                 self.pointers, self.senders, self.values, self.shape, check_invariants=False

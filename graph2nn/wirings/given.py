@@ -24,7 +24,8 @@ def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tens
 
     Args:
         source: a mask (1 where output v hears input u), a `RelationalGraph` (every node hears
-            itself, too), an `ArchGraph` or a networkx graph (edges run from sender to receiver).
+            itself, too), an `ArchGraph` or a networkx graph (edges run from sender to receiver;
+            nodes called 0, 1, ... are taken in that order, others in that of the graph).
         slots: of the layer (`layer.slots`).
         drop_illegal: leave out edges that the network cannot use, for example those of a relational
             graph that run back to an earlier block; otherwise they are an error.
@@ -94,8 +95,18 @@ def _table(source: Any, outputs: int, inputs: int) -> Any:
         hears[source.edges[1], source.edges[0]] = True
         return _spread(hears, outputs, inputs)
     if isinstance(source, nx.Graph):
-        return _spread(nx.to_numpy_array(source, weight=None).T > 0, outputs, inputs)
+        return _spread(
+            nx.to_numpy_array(source, _numbered(source), weight=None).T > 0, outputs, inputs
+        )
     return source
+
+
+def _numbered(graph: nx.Graph) -> list | None:
+    """Nodes called 0, 1, ... (or so as text, after reading a file) in that order; others as they
+    come."""
+    names = {str(node): node for node in graph}
+    wanted = [str(number) for number in range(len(graph))]
+    return [names[name] for name in wanted] if set(names) == set(wanted) else None
 
 
 def _spread(hears: np.ndarray, outputs: int, inputs: int) -> np.ndarray:

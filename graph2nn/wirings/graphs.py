@@ -38,7 +38,7 @@ class WiringGraph:
         block: number of the block that each node belongs to.
         operation: name and index of each node's 3x3 filter, `None` where it has none.
         rounds: how often the graph is applied (discrete time); 1 where it is applied once, 0 where
-            that depends on a solver.
+            that depends on a solver, or where outputs that are read and written are one node.
         name: for captions.
 
     Shapes:
@@ -153,10 +153,10 @@ def unroll(graph: WiringGraph, rounds: int | None = None) -> WiringGraph:
     if rounds is None and graph.rounds == 1 and graph.is_ordered:
         return graph
     rounds = graph.rounds if rounds is None else rounds
-    if rounds < 1 or (graph.rounds == 1 and not graph.is_ordered):
+    if rounds < 1:
         raise ValueError(
-            f"{graph.name or 'the graph'} has cycles: pass rounds=..., the number of times to "
-            "unroll it, or take the static network with split_outputs=True"
+            f"{graph.name or 'the graph'} has cycles, and nothing says how often it is applied: "
+            "pass rounds=... from 1 up, or take the static network with split_outputs=True"
         )
     n, steps = graph.num_nodes, np.arange(rounds)[:, None]
     role = np.full((rounds + 1, n), HIDDEN)
@@ -205,7 +205,7 @@ def _tiny(model: TinyWiring, split_outputs: bool) -> WiringGraph:
         role = np.concatenate([role, np.full(outputs, OUTPUT)])
         block = np.concatenate([block, np.full(outputs, len(sizes))])
         operation += [None] * outputs
-    rounds = 1 if static else model.layers if model.setting == "discrete_time" else 0
+    rounds = model.layers if model.setting == "discrete_time" else int(static and split_outputs)
     name = f"{model.setting}, {model.wires.kind}"
     return _sorted(source, target, weight, kind, role, block, operation, rounds, name)
 

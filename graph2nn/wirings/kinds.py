@@ -130,8 +130,8 @@ class TargetedDropout(Magnitude):
         kept = self.edges(weight)
         if not self.training:
             return kept
-        stays = torch.rand(weight.shape, device=weight.device) >= self.rho
-        return kept | stays
+        stays = torch.rand(self.slots.count, device=weight.device) >= self.rho
+        return kept | self.slots.unpack(stays)
 
     def choose(self, weight: Tensor) -> Tensor:
         if self._rows is None:

@@ -81,7 +81,10 @@ class WiredConv(nn.Conv2d):
             raise ValueError(f"slots: expected those of a weight {shape}, got {self.slots.shape}")
         if candidates is None:
             candidates = Slots(shape) if legacy_budget else self.slots
+        self._confined = candidates is not self.slots
         count = candidates.count
+        if mask is not None and self.kind != "given":
+            raise ValueError(f"mask: only the kind given takes one, not {self.kind}")
         if self.kind not in ("complete", "given"):
             what = f"{in_channels} -> {out_channels} channels"
             count = edge_budget(keep, candidates.total, most=count, where=what)
@@ -120,7 +123,10 @@ class WiredConv(nn.Conv2d):
         return mask & self.slots.mask(mask.device) if legal else mask
 
     def effective_weight(self) -> Tensor:
-        """The weight of this forward pass, differentiable; see `select_weight`. Its shape."""
+        """The weight of this forward pass, differentiable; see `select_weight`. Its shape.
+
+        Zero in slots that are not legal, whatever competes for the budget.
+        """
         return self.pieces([Rectangle(0, self.out_channels, 0, self.in_channels)])[0]
 
     def pieces(self, rectangles: list[Rectangle] | None = None) -> tuple[Tensor, ...]:
@@ -129,9 +135,13 @@ class WiredConv(nn.Conv2d):
         Shapes:
             for each rectangle (rows, columns, kernel, kernel).
         """
+        mask = None if self.weight.is_meta else self.wiring(self.weight)
+        if self._confined and (rectangles or self.slots.is_masked) and not self.weight.is_meta:
+            legal = self.slots.mask(self.weight.device)
+            mask = legal if mask is None else mask & legal
         return select_weight(
             self.weight,
-            None if self.weight.is_meta else self.wiring(self.weight),
+            mask,
             self.slots.rectangles if rectangles is None else rectangles,
             straight_through=self.wiring.straight_through,
             observer=self.wiring.observer,

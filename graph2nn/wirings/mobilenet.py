@@ -173,6 +173,9 @@ class WiredMobileNetV1(nn.Module):
         super().__init__()
         stride = _stem_stride(image_size)
         _check_sizes(width, num_classes, in_channels)
+        wired = len(BLOCKS) + small_head
+        if masks is not None and len(masks) != wired:
+            raise ValueError(f"masks: expected {wired}, one for each wired layer, got {len(masks)}")
         given = iter(masks or ())
         self.width, self.image_size, self.small_head = width, image_size, small_head
         self.expected_input_sz = (in_channels, image_size, image_size)  # for tracing
@@ -189,7 +192,7 @@ class WiredMobileNetV1(nn.Module):
             if small_head:
                 mask, slots = next(given, None), features * num_classes
                 self.head = WiredConv(
-                    features, num_classes, keep=edge_budget(width, slots), mask=mask, **how
+                    features, num_classes, keep=edge_budget(float(width), slots), mask=mask, **how
                 )
 
     @property

@@ -73,7 +73,7 @@ def prepare_network(
     if config.kind == "fine_tune":
         fine_tune_from(model, trained)
     else:
-        initial = read_weights(config.initial or config.trained, initial=True)
+        initial = read_weights(config.initial or find_run(config.trained), initial=True)
         lottery_from(model, trained, initial)
     return model
 
@@ -81,11 +81,11 @@ def prepare_network(
 def load_wiring(
     path: str | Path, *, initial: bool = False, device: torch.device | str = "cpu"
 ) -> tuple[WiringConfig, nn.Module]:
-    """Configuration and network of a run folder, as it was last saved, in evaluation mode.
+    """Configuration and network of a run, as it was last saved, in evaluation mode.
 
     Args:
-        path: the folder, or a checkpoint in it.
-        initial: as it was before training.
+        path: the folder, or a checkpoint in it, which then is read.
+        initial: of a folder: as it was before training.
         device: of the network.
 
     Raises:
@@ -93,15 +93,15 @@ def load_wiring(
         FileNotFoundError: nothing there, or no checkpoint yet.
     """
     config, images = read_run(path)
-    folder = find_run(path)
-    if not (folder / FINAL).is_file():
+    folder, path = find_run(path), Path(path)
+    if path.is_dir() and not (folder / FINAL).is_file():
         raise FileNotFoundError(
             f"{folder} has no checkpoint yet, as its training was stopped before the first; go on "
             f"with it: python experiments/wirings.py --resume {folder}"
         )
     given = config.kind == "given"
     model = _open(config, images) if given else build_network(config, **images)
-    model.load_state_dict(dict(read_weights(folder, initial=initial)))
+    model.load_state_dict(dict(read_weights(path, initial=initial)))
     return config, model.to(device).eval()
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graph2nn.training import seeded
+from graph2nn.wirings.kinds import KINDS, find_kind
 from graph2nn.wirings.layers import WiredConv
 from graph2nn.wirings.tickets import inherit_edges
 
@@ -63,7 +64,7 @@ class SparseResNet50(nn.Module):
                 f"{image_size}"
             )
         self.image_size = image_size
-        how: dict[str, Any] = {"keep": keep, "kind": kind, "rho": rho}
+        how: dict[str, Any] = {"keep": float(keep), "kind": kind, "rho": rho}
         self.expected_input_sz = (in_channels, image_size, image_size)  # for tracing
         with seeded(seed):
             first: dict[str, Any] = {"kind": "complete"} if dense_stem else how
@@ -80,7 +81,8 @@ class SparseResNet50(nn.Module):
             for module in self.modules():
                 if isinstance(module, WiredConv):
                     nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        inherit_edges(self, self)  # of wirings that were read off torch's own initial weights
+        if not KINDS[find_kind(kind)].drawn:
+            inherit_edges(self, self)  # those read off torch's own initial weights
 
     def forward(self, images: Tensor) -> Tensor:
         state = F.relu_(self.stem_norm(self.stem(images)))

@@ -74,12 +74,13 @@ def compare_runs(rows: Sequence[Mapping[str, Any]], epoch: int | None = None) ->
     Returns:
         rows with `name`, `kind`, `epoch`, `planned` epochs, `runs`, `accuracy` (mean, percent) and
         its standard `error` (None for one run); `gap` and `gap_error`, how much better than random
-        edges, over pairs of runs of the same seed (None without such pairs, no error for one);
+        edges, over pairs of runs of the same seed (None without such pairs, or where several are
+        random; no error for one);
         mean clustering `C` and `C_error`. Runs whose loss was not finite count in `failed` alone.
 
     Raises:
-        ValueError: no rows, several data sets, models or plans, or an epoch that a run has not
-            reached.
+        ValueError: no rows, several data sets, models or plans, two runs of one name, kind and
+            seed, or an epoch that a run has not reached.
     """
     if not rows:
         raise ValueError("compare_runs: expected rows, got none")
@@ -92,7 +93,14 @@ def compare_runs(rows: Sequence[Mapping[str, Any]], epoch: int | None = None) ->
     if epoch > min(reached):
         raise ValueError(f"compare_runs: a run has reached epoch {min(reached)}, not {epoch}")
     at = [row for row in rows if row["epoch"] == epoch]
-    baseline = {row["seed"]: row["test_accuracy"] for row in at if row["kind"] == BASELINE}
+    for part in _grouped(rows, "name", "kind", "seed", "epoch"):
+        if len(part) > 1:
+            raise ValueError(
+                f"compare_runs: {len(part)} runs of {part[0]['name']}, kind {part[0]['kind']}, "
+                f"seed {part[0]['seed']}; give runs of other settings another name (--name)"
+            )
+    random = _grouped([row for row in at if row["kind"] == BASELINE], "seed")
+    baseline = {part[0]["seed"]: part[0]["test_accuracy"] for part in random if len(part) == 1}
     compared = [_summary(part, baseline) for part in _grouped(at, "name", "kind")]
     return sorted(compared, key=lambda row: -(row["accuracy"] or 0.0))
 
@@ -124,7 +132,8 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path
                 r for part in by_epoch for r in part if (r["name"], r["kind"]) == (name, kind)
             ]
             if value != "gap" or kind != BASELINE:
-                _curve(axis, points, value, error, kind)
+                unique = sum(other == kind for _, other in curves) == 1
+                _curve(axis, points, value, error, kind if unique else f"{name}, {kind}")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch")
         axis.spines[["top", "right"]].set_visible(False)

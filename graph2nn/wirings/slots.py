@@ -71,6 +71,11 @@ class Slots:
             _check(self.rectangles, self.shape)
 
     @property
+    def is_masked(self) -> bool:
+        """Whether a mask says what is legal, so that the rectangles hold more than that."""
+        return self._index is not None
+
+    @property
     def kernel(self) -> int:
         """Entries of the weight between two nodes."""
         return int(torch.Size(self.shape[2:]).numel())

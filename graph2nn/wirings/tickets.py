@@ -13,7 +13,7 @@ from graph2nn.wirings.selection import top_k
 
 __all__ = ["fine_tune_from", "inherit_edges", "lottery_from"]
 
-_MASK = ".wiring.mask"
+_MASK = "wiring.mask"
 Weights = Mapping[str, Tensor]
 
 

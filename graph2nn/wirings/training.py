@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,12 @@ class WiringObserver(Observer):
         self.folder = None if folder is None else Path(folder)
         self.images = image_settings(images)
         self.rewiring = Rewiring(model, schedule, seed=config.seed)
+        if self.rewiring.layers and not any(map(schedule.due, range(steps))):
+            warnings.warn(
+                f"{config.kind}: no edge is ever exchanged, with one exchange every "
+                f"{config.rewire_every} of {steps} steps; lower rewire_every",
+                stacklevel=2,
+            )
         self._before: dict[str, Tensor] = {}
 
     def settings(self) -> dict[str, Any]:

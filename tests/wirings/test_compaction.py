@@ -251,3 +251,24 @@ def test_an_adaptive_solver_keeps_its_nodes() -> None:
     with pytest.raises(ValueError, match="solver dopri5 chooses its steps.* dead ones"):
         compact(model)
     assert agree(model, images(model), prune=False).report.nodes == (60, 60)
+
+
+def test_fixed_steps_with_the_adjoint() -> None:
+    pytest.importorskip("torchdiffeq")
+    solver = Solver(method="rk4", steps=2, adjoint=True)
+    model = ContinuousTimeWiring("random", solver=solver, **SMALL)
+    disturb(model, 0, 0.5)
+    assert agree(model, images(model)).report.nodes[1] < 60
+
+
+@pytest.mark.parametrize("execution", ["dense", "csr"])
+def test_half_precision_and_double(execution: str) -> None:
+    model = StaticWiring("random", **SMALL)
+    disturb(model, 2)
+    found = compact(model, execution=execution)
+    expected = found(images(model))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = found(images(model))
+    assert (half - expected).abs().max() < 0.1 * expected.abs().max()
+    double = compact(model.double(), execution=execution)
+    assert (double(images(model)) - expected).abs().max() < 1e-6

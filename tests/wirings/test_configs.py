@@ -161,6 +161,8 @@ def test_an_unknown_name_lists_all():
         ({"epochs": 0}, "epochs"),
         ({"solver": "magic"}, "there are dopri5"),
         ({"seed": -1}, "seed"),
+        ({"rho": 1.5}, "rho: expected a probability"),
+        ({"model": "mobilenetv1_dense"}, "has no wiring that could be dnw"),
     ],
 )
 def test_bad_settings(settings, message):

@@ -9,9 +9,11 @@ from torch import nn
 from graph2nn.wirings.configs import CONFIGS, build_network
 from graph2nn.wirings.continuous import ContinuousTimeWiring
 from graph2nn.wirings.counts import count_wiring, executed_macs, published_profile
+from graph2nn.wirings.layers import WiredConv
 from graph2nn.wirings.mobilenet import WiredMobileNetV1
 from graph2nn.wirings.ode import Solver
 from graph2nn.wirings.resnet import SparseResNet50
+from graph2nn.wirings.slots import Rectangle, Slots
 from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring
 
 ALIVE = {0: 32, 1: 192, 2: 384, 3: 2816, 4: 1536}
@@ -103,6 +105,7 @@ def test_executed_by_resnet():
 def test_legacy_budget_shows():
     counts = count_wiring(StaticWiring("dnw", legacy_budget=True))
     assert counts.edges == 32_000 and counts.used_edges < 14_000
+    assert counts.effective == 11_058 + counts.used_edges
 
 
 def test_counting_leaves_the_model_alone():
@@ -116,3 +119,31 @@ def test_counting_leaves_the_model_alone():
 def test_bad_input():
     with pytest.raises(ValueError, match="found none in Linear"):
         count_wiring(nn.Linear(2, 2))
+
+
+def test_layers_that_are_applied_as_they_are():
+    slots = Slots((4, 4, 1, 1), [Rectangle(0, 2, 0, 2), Rectangle(2, 4, 2, 4)])
+    layer = WiredConv(4, 4, keep=3, slots=slots)
+    counts = count_wiring(layer, (4, 5, 5))
+    assert (counts.dense_macs, counts.sparse_macs) == (16 * 25, 3 * 25)
+    twice = nn.Sequential(layer, nn.ReLU(), layer)
+    counts = count_wiring(twice, [4, 5, 5])
+    assert (counts.dense_macs, counts.sparse_macs) == (2 * 16 * 25, 2 * 3 * 25)
+    with pytest.raises(ValueError, match="WiredConv does not say how large .* pass input_shape"):
+        count_wiring(layer)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(dtype):
+    model = StaticWiring("dnw").to(dtype)
+    assert count_wiring(model).dense_macs == by_hand(model)
+
+
+def test_profile_of_given_edges_and_of_all():
+    few = WiredMobileNetV1("random", width=0.1)
+    masks = tuple(block.wires.edges() for block in few.wired_blocks)
+    given = published_profile(WiredMobileNetV1("given", masks=masks))
+    assert 0 <= given.params - published_profile(few).params <= 5  # budgets are rounded up
+    whole = WiredMobileNetV1("complete", small_head=True)
+    filters = 9 * (32 + 192 + 384 + 2816 + 1536) + 27 * 32
+    assert published_profile(whole).params == 12_044_288 + filters + 10_240

@@ -149,3 +149,26 @@ def test_a_refused_mask_changes_nothing():
 def test_aliases():
     assert find_kind("lottery_one_shot") == "lottery"
     assert all(find_kind(name) in KINDS for name in ALIASES)
+
+
+@pytest.mark.parametrize("slots", [SLOTS, Slots((12, 10, 1, 1), legal=torch.ones(12, 10).tril())])
+@pytest.mark.parametrize("kind", ["td", "reg_td"])
+def test_dropout_leaves_illegal_slots_alone(kind, slots):
+    layer = make(kind, slots=slots, rho=0.3).train()
+    used = layer.effective_weight() != 0
+    assert int(used.sum()) > KEEP and not (used & ~slots.mask()).any()
+
+
+@pytest.mark.parametrize("slots", [SLOTS, Slots((12, 10, 1, 1), legal=torch.ones(12, 10).tril())])
+@pytest.mark.parametrize("kind", ["dnw", "td", "random", "complete"])
+def test_illegal_edges_of_the_legacy_budget_are_not_used(kind, slots):
+    layer = make(kind, slots=slots, legacy_budget=True).eval()
+    legal = layer.edges(legal=True)
+    assert torch.equal(layer.effective_weight() != 0, legal)
+    parts = sum(int((part != 0).sum()) for part in layer.pieces())
+    assert parts == int(legal.sum()) < int(layer.edges().sum())
+
+
+def test_masks_are_for_given_edges_only():
+    with pytest.raises(ValueError, match="mask: only the kind given takes one, not dnw"):
+        make("dnw", mask=SLOTS.mask())

@@ -105,7 +105,7 @@ def test_masks_of_ones_own(generator):
     masks = tuple(random_mask(layer.slots, 30, generator) for layer in layers)
     model = WiredMobileNetV1("given", small_head=True, masks=masks)
     assert [layer.keep for _, layer in wired_layers(model)] == [30] * 6
-    with pytest.raises(ValueError, match="needs the edges"):
+    with pytest.raises(ValueError, match="masks: expected 5, one for each wired layer, got 4"):
         WiredMobileNetV1("given", masks=masks[:4])
 
 
@@ -154,3 +154,17 @@ def test_stride_lies_on_the_three_by_three():
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", ["random", "rigl", "set"])
+def test_drawn_edges_of_resnet_do_not_follow_magnitude(kind):
+    layer = SparseResNet50(kind, keep=0.1, num_classes=10).blocks[3].conv
+    edges, magnitude = layer.edges(), layer.weight.abs()
+    assert 0.9 < magnitude[edges].mean() / magnitude.mean() < 1.1
+
+
+def test_a_share_of_one_is_everything():
+    assert WiredMobileNetV1("dnw", width=0.3, small_head=True).head.keep == 3072
+    assert WiredMobileNetV1("complete", width=1, small_head=True).head.keep == 10_240
+    layer = SparseResNet50("dnw", keep=1, num_classes=10).head
+    assert layer.keep == layer.weight.numel()

@@ -93,3 +93,9 @@ def test_runs_that_cannot_be_compared_are_refused(runs: list[Path], tmp_path: Pa
         compare_runs([])
     with pytest.raises(ValueError, match="no run of a wiring"):
         collect_runs([tmp_path])
+
+
+def test_runs_of_other_settings_need_another_name(runs: list[Path], tmp_path: Path) -> None:
+    other = write_run(tmp_path / "f", [90.0, 35.0], seed=0, legacy_budget=True)
+    with pytest.raises(ValueError, match=r"2 runs of small/static_dnw, kind dnw, seed 0.*--name"):
+        compare_runs(collect_runs([*runs, other]))

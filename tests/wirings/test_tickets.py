@@ -10,6 +10,7 @@ import torch
 from graph2nn.archgraph import from_networkx
 from graph2nn.relational import relational_mask, ws_flex
 from graph2nn.wirings.given import given_mask
+from graph2nn.wirings.layers import WiredConv
 from graph2nn.wirings.slots import Rectangle, Slots
 from graph2nn.wirings.tickets import fine_tune_from, inherit_edges, lottery_from
 from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring
@@ -105,3 +106,26 @@ def test_archgraph_and_networkx():
 def test_bad_graphs(source, message):
     with pytest.raises(ValueError, match=message):
         given_mask(source, Slots((4, 4, 1, 1), [Rectangle(1, 4, 0, 2)]))
+
+
+def test_nodes_with_numbers_are_taken_in_their_order(tmp_path):
+    graph = nx.DiGraph([(3, 1), (0, 2)])
+    nx.write_graphml(graph, tmp_path / "graph.graphml")
+    for source in (graph, nx.read_graphml(tmp_path / "graph.graphml")):
+        mask = given_mask(source, Slots((4, 4, 1, 1)))[:, :, 0, 0]
+        assert mask.nonzero().tolist() == [[1, 3], [2, 0]]
+    named = given_mask(nx.DiGraph([("in", "mid"), ("mid", "out")]), Slots((3, 3, 1, 1)))
+    assert named[:, :, 0, 0].nonzero().tolist() == [[1, 0], [2, 1]]
+
+
+def test_single_layers():
+    trained, initial = (WiredConv(8, 8, kind="complete") for _ in range(2))
+    for kind, start in (("fine_tune", trained), ("lottery", initial)):
+        layer = WiredConv(8, 8, keep=5, kind=kind)
+        if kind == "lottery":
+            lottery_from(layer, trained, initial)
+        else:
+            fine_tune_from(layer, trained)
+        assert torch.equal(layer.weight, start.weight)
+        chosen = trained.weight.abs()[layer.edges()]
+        assert chosen.min() >= trained.weight.abs()[~layer.edges()].max() and len(chosen) == 5

@@ -278,3 +278,18 @@ def test_checkpoints_hold_tensors_and_plain_values_only(digits, tmp_path: Path) 
     packed = content["observers"]["test/tiny"]["before"]["wires"]
     assert packed["shape"] == [60, 60, 1, 1] and packed["bits"].dtype == torch.uint8
     save_checkpoint(tmp_path / "copy.pt", content)
+
+
+def test_a_ticket_from_a_checkpoint_file_finds_the_initial_weights(digits, complete: Path) -> None:
+    first = read_weights(complete, initial=True)
+    config = replace(CONFIG, kind="lottery", trained=str(complete / "last.pt"))
+    assert torch.equal(prepare_network(config, digits[0]).wires.weight, first["wires.weight"])
+    _, model = load_wiring(complete / "initial.pt")
+    assert torch.equal(model.wires.weight, first["wires.weight"])
+
+
+def test_rewiring_that_never_happens_is_said(digits) -> None:
+    with pytest.warns(
+        UserWarning, match="rigl: no edge is ever exchanged, with one exchange every"
+    ):
+        train_wiring(replace(CONFIG, kind="rigl", epochs=1, rewire_every=100), *digits, **QUIET)
