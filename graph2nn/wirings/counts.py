@@ -186,10 +186,10 @@ def published_profile(
 ) -> PublishedProfile:
     """Parameters and multiply-adds of a wired MobileNetV1 as the published tables count them.
 
-    A block counts the edges of its budget (not rounded up; all slots, legal or not, of the kind
-    `complete`, and the edges of `given`), and a 3x3 filter for each node with an
-    edge that leaves it, legal or not; in the first block such nodes also pay for their filter of
-    the stem. Each output node of the last block with an edge pays for pooling.
+    A block counts the edges of its budget (not rounded up; all slots of kind `complete`, legal or
+    not, and the edges of `given`), and a 3x3 filter for each node with an edge that leaves it,
+    legal or not; in the first block such nodes also pay for their filter of the stem. Each output
+    node of the last block with an edge pays for pooling.
 
     Args:
         model: its edges say which nodes are alive.
