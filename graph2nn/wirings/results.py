@@ -136,6 +136,7 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path
                 _curve(axis, points, value, error, kind if unique else f"{name}, {kind}")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.spines[["top", "right"]].set_visible(False)
         if value == "gap":
             axis.axhline(0, color="grey", linewidth=0.8)
