@@ -41,10 +41,17 @@ def prepare_network(
     Raises:
         ValueError: no such run or edges given, or those of another network; images that do not fit.
     """
-    settings = image_settings(images)
-    if config.kind == "given":
-        if started:
-            return _open(config, settings)
+    settings, given = image_settings(images), config.kind == "given"
+    if not given and (edges is not None or config.edges is not None):
+        raise ValueError(f"edges: only the kind given takes them, not {config.kind}")
+    if not given and config.kind not in _TICKETS and (config.trained or config.initial):
+        raise ValueError(
+            f"trained, initial: only the kinds {' and '.join(_TICKETS)} start from another "
+            f"network, not {config.kind}"
+        )
+    if started:
+        return _open(config, settings)
+    if given:
         if edges is None and config.edges is None:
             raise ValueError(
                 "edges: the kind given needs a graph: --edges with another run, a file or a family "
@@ -52,16 +59,7 @@ def prepare_network(
             )
         source = read_edges(config.edges or "") if edges is None else edges
         return _with_edges(config, settings, source, config.drop_illegal)
-    if edges is not None or config.edges is not None:
-        raise ValueError(f"edges: only the kind given takes them, not {config.kind}")
     if config.kind not in _TICKETS:
-        if config.trained or config.initial:
-            raise ValueError(
-                f"trained, initial: only the kinds {' and '.join(_TICKETS)} start from another "
-                f"network, not {config.kind}"
-            )
-        return build_network(config, **settings)
-    if started:
         return build_network(config, **settings)
     if config.trained is None:
         raise ValueError(
@@ -99,8 +97,7 @@ def load_wiring(
             f"{folder} has no checkpoint yet, as its training was stopped before the first; go on "
             f"with it: python experiments/wirings.py --resume {folder}"
         )
-    given = config.kind == "given"
-    model = _open(config, images) if given else build_network(config, **images)
+    model = _open(config, images)
     model.load_state_dict(dict(read_weights(path, initial=initial)))
     return config, model.to(device).eval()
 
@@ -186,7 +183,9 @@ def _with_edges(
 
 
 def _open(config: WiringConfig, settings: dict[str, int]) -> nn.Module:
-    """A network whose given edges a checkpoint is about to say."""
+    """A network whose edges and weights a checkpoint is about to say."""
+    if config.kind != "given":
+        return build_network(config, **settings)
     return _with_edges(config, settings, nx.DiGraph([(0, 0)]), drop_illegal=True)
 
 

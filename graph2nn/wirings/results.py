@@ -75,8 +75,8 @@ def compare_runs(rows: Sequence[Mapping[str, Any]], epoch: int | None = None) ->
         rows with `name`, `kind`, `epoch`, `planned` epochs, `runs`, `accuracy` (mean, percent) and
         its standard `error` (None for one run); `gap` and `gap_error`, how much better than random
         edges, over pairs of runs of the same seed (None without such pairs, or where several are
-        random; no error for one);
-        mean clustering `C` and `C_error`. Runs whose loss was not finite count in `failed` alone.
+        random; no error for one); mean clustering `C` and `C_error`. Runs whose loss was not finite
+        count in `failed` alone.
 
     Raises:
         ValueError: no rows, several data sets, models or plans, two runs of one name, kind and
