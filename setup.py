@@ -71,7 +71,7 @@ setup(
     package_dir=PACKAGE_DIR,
     package_data={
         "": ["py.typed"],
-        "graph2nn.relational": ["graph_sets.npz"],
+        "graph2nn.relational.graphs": ["graph_sets.npz"],
         "archtokens.grammar": ["vocabulary.json"],
     },
     install_requires=CORE,

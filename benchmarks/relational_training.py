@@ -23,17 +23,17 @@ import torch.nn.functional as F
 from common import parser, ratio, report, side_by_side, start, table
 from torch import Tensor, nn
 
-from graph2nn.relational.generators import ws_flex
-from graph2nn.relational.graph import RelationalGraph
-from graph2nn.relational.graph_sets import graph_set
-from graph2nn.relational.layers import (
+from graph2nn.relational.graphs.generators import ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.graph_sets import graph_set
+from graph2nn.relational.networks.layers import (
     RelationalConv2d,
     RelationalLinear,
     choose_execution,
     set_execution,
 )
-from graph2nn.relational.matching import match_width
-from graph2nn.relational.models.registry import build_model
+from graph2nn.relational.networks.matching import match_width
+from graph2nn.relational.networks.registry import build_model
 from graph2nn.training.recipe import Recipe
 from graph2nn.training.trainer import train_networks
 from graph2nn.vision.batches import Batches

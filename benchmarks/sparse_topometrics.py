@@ -32,13 +32,13 @@ import torch
 from common import cpu_seconds, fresh_process, memory, parser, ratio, report, start, table
 from torch import nn
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.masks import Masks
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.metrics.measures import Measures
-from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS, topometrics
-from graph2nn.sparsity.models import build
-from graph2nn.sparsity.pruning.prune import prune
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.metrics.measures import Measures
+from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS, topometrics
+from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.networks.models import build
+from graph2nn.sparsity.networks.pruning.prune import prune
 
 CASES = (
     *(("Resnet-20", "uniform", 0.98), ("Resnet-20", "snip", 0.98)),

@@ -15,12 +15,12 @@ from typing import Any
 
 from common import cpu_seconds, parser, ratio, report, side_by_side, start, table
 
-from graph2nn.relational.architecture import FAMILIES, SMALL_IMAGE
-from graph2nn.relational.counting import count_flops
-from graph2nn.relational.generators import ws_flex
-from graph2nn.relational.graph import RelationalGraph
-from graph2nn.relational.matching import clear_matches, match_width, search_dims
-from graph2nn.relational.models import build_model
+from graph2nn.relational.graphs.generators import ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.networks import build_model
+from graph2nn.relational.networks.architecture import FAMILIES, SMALL_IMAGE
+from graph2nn.relational.networks.counting import count_flops
+from graph2nn.relational.networks.matching import clear_matches, match_width, search_dims
 
 BEST = {  # density k/n without self-edges, rewiring probability and seed
     "mlp": (0.128001, 0.128063, 4),

@@ -34,13 +34,13 @@ from graph2nn.wirings import (
     Solver,
     StaticWiring,
     WiredMobileNetV1,
-    execution,
 )
-from graph2nn.wirings.compacted import WiredLayers
-from graph2nn.wirings.compaction import compact
-from graph2nn.wirings.execution import EdgeProduct, set_execution
-from graph2nn.wirings.layers import WiredConv, wired_layers
-from graph2nn.wirings.selection import top_k_reference
+from graph2nn.wirings.compaction import execution
+from graph2nn.wirings.compaction.compact import compact
+from graph2nn.wirings.compaction.compacted import WiredLayers
+from graph2nn.wirings.compaction.execution import EdgeProduct, set_execution
+from graph2nn.wirings.edges.layers import WiredConv, wired_layers
+from graph2nn.wirings.edges.selection import top_k_reference
 
 TINY, MOBILE = "small_scale/static_dnw", "medium_scale/mobilenetv1_dnw_x225"
 LARGEST = 3  # block of MobileNetV1

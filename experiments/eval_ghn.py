@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 
 from ghn import GHN, from_pretrained
+from ghn.checks import check_trained_on
 from ghn.evaluation import NetResult, evaluate_nets, evaluation_batches, summarise
 from ghn.figures import plot_distributions, plot_size_accuracy
-from ghn.provenance import check_trained_on
 from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
 from ghn.training.networks import evaluation_nets, nets_from_file
 from graph2nn.deepnets import EVAL_SPLITS, SPLITS
-from graph2nn.training import describe_environment, option, parse_config, to_dict, write_atomic
+from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_atomic
 from graph2nn.vision import DATASETS, Batches, load_images
 
 ALL = (*EVAL_SPLITS, "predefined")

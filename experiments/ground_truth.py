@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graph2nn.deepnets.ground_truth import (
+from graph2nn.deepnets.campaign import (
     TABLES,
     GroundTruthSettings,
     find_table,
@@ -28,7 +28,8 @@ from graph2nn.deepnets.ground_truth import (
     regenerate,
     summarise_ground_truth,
 )
-from graph2nn.training import AMP, option, parse_command
+from graph2nn.runs import option, parse_command
+from graph2nn.training import AMP
 
 FOLDER = "data/ground_truth"
 

@@ -34,7 +34,7 @@ from graph2nn.deepnets import (
     write_published,
 )
 from graph2nn.deepnets.dataset import EVAL_CHUNK, eval_chunk
-from graph2nn.training import parallel_map
+from graph2nn.runs import parallel_map
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

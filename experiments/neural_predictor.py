@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.training import option, parse_config
+from graph2nn.runs import option, parse_config
 from predictors import MODELS, TABLES, read_table
 from predictors.benchmark import (
     Suite,

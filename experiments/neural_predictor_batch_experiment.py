@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.training import option, parse_config
+from graph2nn.runs import option, parse_config
 from predictors import MODELS
 from predictors.benchmark import (
     SUITES,

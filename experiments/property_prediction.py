@@ -28,11 +28,12 @@ import torch
 
 from ghn import GHN, from_pretrained
 from graph2nn.deepnets import EndlessNets, build_graph, split_rules
-from graph2nn.deepnets.ground_truth import load_sets
-from graph2nn.training import RunFolder, option, parse_config, to_dict, write_atomic
+from graph2nn.deepnets.campaign import load_sets
+from graph2nn.runs import RunFolder, option, parse_config, to_dict, write_atomic
 from graph2nn.vision import Batches
-from predictors.embeddings import GHNEmbedding
-from predictors.properties import (
+from predictors.models.embeddings import GHNEmbedding
+from predictors.proxies import proxy_attributes
+from predictors.studies.properties import (
     Method,
     PropertyScore,
     PropertyTask,
@@ -46,7 +47,6 @@ from predictors.properties import (
     svr_method,
     with_numbers,
 )
-from predictors.proxies import proxy_attributes
 
 
 @dataclass(frozen=True, kw_only=True)

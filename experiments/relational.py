@@ -33,8 +33,9 @@ from graph2nn.relational import (
     run_jobs,
     sweep_to_file,
 )
-from graph2nn.relational.analysis import analyze
-from graph2nn.training import AMP, Recipe, option, parse_command
+from graph2nn.runs import option, parse_command
+from graph2nn.training import AMP, Recipe
+from predictors.studies.relational import analyze
 
 
 @dataclass(frozen=True, kw_only=True)

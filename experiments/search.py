@@ -25,8 +25,8 @@ from pathlib import Path
 
 from archtokens import ArchGrammar
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets.ground_truth import find_table
-from graph2nn.training import option, parse_config
+from graph2nn.deepnets.campaign import find_table
+from graph2nn.runs import option, parse_config
 from predictors import MODELS, load_table
 from predictors.search import (
     Comparison,

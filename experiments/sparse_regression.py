@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph2nn.sparsity.results import SparseTable, read_sparse_table
-from graph2nn.training import option, parse_config
-from predictors.sparsity.report import write_report
-from predictors.sparsity.studies import PARTS, Study, study
-from predictors.sparsity.task import published_networks
+from graph2nn.runs import option, parse_config
+from graph2nn.sparsity.campaign.results import SparseTable, read_sparse_table
+from predictors.studies.sparsity.report import write_report
+from predictors.studies.sparsity.studies import PARTS, Study, study
+from predictors.studies.sparsity.task import published_networks
 
 OWN = ("digits", "cifar10")
 

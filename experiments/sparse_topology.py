@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from graph2nn.runs import RunFolder, option, parse_config, to_dict
+from graph2nn.runs.tables import format_rows, write_rows
 from graph2nn.sparsity import (
     ENCODINGS,
     GRIDS,
@@ -33,13 +35,11 @@ from graph2nn.sparsity import (
     run_grid,
     topometrics,
 )
-from graph2nn.sparsity.grids.figures import plot_grid, plot_network
-from graph2nn.sparsity.grids.grid import dataset_label, dataset_name, find_model
-from graph2nn.sparsity.grids.pipeline import build_cell, prune_cell, train_cell
-from graph2nn.sparsity.grids.tables import accuracy_rows
-from graph2nn.sparsity.training import SHORT_RECIPES, find_recipe
-from graph2nn.training import RunFolder, option, parse_config, to_dict
-from graph2nn.training.rows import format_rows, write_rows
+from graph2nn.sparsity.campaign.figures import plot_grid, plot_network
+from graph2nn.sparsity.campaign.grid import dataset_label, dataset_name, find_model
+from graph2nn.sparsity.campaign.masked_training import SHORT_RECIPES, find_recipe
+from graph2nn.sparsity.campaign.pipeline import build_cell, prune_cell, train_cell
+from graph2nn.sparsity.campaign.tables import accuracy_rows
 
 METRICS = ("topometrics", "ramanujan", "ramanunjan")
 AXES = ("models", "pruners", "sparsities", "seeds")

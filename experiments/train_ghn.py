@@ -26,7 +26,7 @@ from ghn.model import GHN
 from ghn.training import TrainConfig, Trainer
 from ghn.training.networks import evaluation_nets
 from ghn.training.trainer import MAY_DIFFER
-from graph2nn.training import RunFolder, Workers, parse_config, save_checkpoint, to_dict
+from graph2nn.runs import RunFolder, Workers, parse_config, save_checkpoint, to_dict
 from graph2nn.vision import load_images
 
 

@@ -25,19 +25,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from graph2nn.training import add_arguments, from_args, option
-from graph2nn.training.rows import format_rows, write_rows
+from graph2nn.runs import add_arguments, from_args, option
+from graph2nn.runs.tables import format_rows, write_rows
 from graph2nn.vision import ImageData, load_images
-from graph2nn.wirings.checkpoints import find_run
-from graph2nn.wirings.compaction import compact
-from graph2nn.wirings.configs import CONFIGS, WiringConfig, find_config
-from graph2nn.wirings.counts import count_wiring
-from graph2nn.wirings.evaluation import evaluate_wiring
-from graph2nn.wirings.execution import EXECUTIONS
-from graph2nn.wirings.layers import wired_layers
-from graph2nn.wirings.preparation import load_wiring, read_run
-from graph2nn.wirings.results import collect_runs, compare_runs, plot_comparison
-from graph2nn.wirings.training import train_wiring
+from graph2nn.wirings.campaign.build import load_wiring, read_run
+from graph2nn.wirings.campaign.checkpoints import find_run
+from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, find_config
+from graph2nn.wirings.campaign.evaluation import evaluate_wiring
+from graph2nn.wirings.campaign.results import collect_runs, compare_runs, plot_comparison
+from graph2nn.wirings.campaign.training import train_wiring
+from graph2nn.wirings.compaction.compact import compact
+from graph2nn.wirings.compaction.execution import EXECUTIONS
+from graph2nn.wirings.edges.layers import wired_layers
+from graph2nn.wirings.graphs.counts import count_wiring
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from ghn.adjust import adjust_net
 from ghn.checkpoints import load_ghn, save_ghn
 from ghn.config import GHNConfig
-from ghn.hub import GHN1, GHN2, GHN3, from_pretrained
 from ghn.model import GHN, use_batch_statistics
+from ghn.pretrained import GHN1, GHN2, GHN3, from_pretrained
 
 __all__ = [
     "GHN",

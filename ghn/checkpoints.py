@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ghn.config import GHNConfig
 from ghn.model import GHN
-from graph2nn.training import load_checkpoint, save_checkpoint
+from graph2nn.runs import load_checkpoint, save_checkpoint
 
 __all__ = ["ghn_payload", "infer_config", "load_ghn", "read_ghn", "save_ghn"]
 

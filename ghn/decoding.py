@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ghn.fitting import gain, squash
 from ghn.targets import Target
+from ghn.tiling import gain, squash
 
 if TYPE_CHECKING:
     from ghn.model import GHN
@@ -19,7 +19,7 @@ __all__ = ["decode"]
 
 
 def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
-    """Every target with its decoded block, normalised but not yet tiled (see `ghn.fitting`).
+    """Every target with its decoded block, normalised but not yet tiled (see `ghn.tiling`).
 
     Shapes: x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices,
     never larger than the

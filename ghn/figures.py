@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ghn.evaluation import NetResult, summarise
-from graph2nn.plotting import pyplot, save_figure
+from graph2nn.runs.figures import pyplot, save_figure
 
 __all__ = ["plot_distributions", "plot_size_accuracy", "plot_training"]
 

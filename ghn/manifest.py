@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn.checkpoints import read_ghn
-from graph2nn.training import sha256_file, write_atomic
+from graph2nn.runs import sha256_file, write_atomic
 
 __all__ = ["add_entry"]
 

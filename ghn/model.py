@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from ghn.config import GHNConfig
 from ghn.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
 from ghn.decoding import decode
-from ghn.fitting import fit, fit_into
-from ghn.gated import GatedGNN
-from ghn.graphormer import Graphormer
-from ghn.mlp import NodeMLP
-from ghn.shape_encoder import ShapeEncoder
 from ghn.targets import Target, targets_of
+from ghn.tiling import fit, fit_into
+from ghn.trunks.gated import GatedGNN
+from ghn.trunks.graphormer import Graphormer
+from ghn.trunks.mlp import NodeMLP
+from ghn.trunks.shape_encoder import ShapeEncoder
 from graph2nn.archgraph import PRIMITIVES, ArchGraph, trace
 
 __all__ = ["GHN", "use_batch_statistics"]
@@ -78,8 +78,8 @@ class GHN(nn.Module):
 
     @classmethod
     def from_pretrained(cls, name: str, *, device: str | torch.device = "cpu") -> GHN:
-        """A shipped or published hypernetwork by name or path. See `ghn.hub.from_pretrained`."""
-        from ghn.hub import from_pretrained
+        """A shipped or published hypernetwork by name or path. See `from_pretrained`."""
+        from ghn.pretrained import from_pretrained
 
         return from_pretrained(name, device=device)
 

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from predictors.bananas import BANANASPredictor
 from predictors.base import ArchPredictor
-from predictors.baseline import LinearBaseline
-from predictors.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
-from predictors.curves import CurvePredictor
-from predictors.embeddings import GHNEmbedding, GHNPredictor
 from predictors.features import GraphFeatures
-from predictors.multispace import MultiSpacePredictor
+from predictors.models.bananas import BANANASPredictor
+from predictors.models.baseline import LinearBaseline
+from predictors.models.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
+from predictors.models.curves import CurvePredictor
+from predictors.models.embeddings import GHNEmbedding, GHNPredictor
+from predictors.models.multispace import MultiSpacePredictor
+from predictors.models.stacking import StackedEnsemble, features_and_tokens, standard_members
 from predictors.neural.gcn import GCNPredictor
 from predictors.registry import BASELINE, MODELS, make_predictor
-from predictors.stacking import StackedEnsemble, features_and_tokens, standard_members
 from predictors.tables import TABLES, Table, load_table, read_table
 from predictors.targets import TargetTransform
 from predictors.tart import TART

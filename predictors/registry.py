@@ -34,7 +34,7 @@ class ModelEntry:
 
 def _features(model: str, summary: str, **options: Any) -> ModelEntry:
     return ModelEntry(
-        place="predictors.classical:FeaturePredictor",
+        place="predictors.models.classical:FeaturePredictor",
         summary=f"{summary} on graph features",
         options={"model": model, **options},
         attributes=True,
@@ -43,7 +43,7 @@ def _features(model: str, summary: str, **options: Any) -> ModelEntry:
 
 def _graf(model: str, summary: str, **options: Any) -> ModelEntry:
     return ModelEntry(
-        place="predictors.classical:FeaturePredictor",
+        place="predictors.models.classical:FeaturePredictor",
         summary=f"{summary} on one-hot operations and GRAF's features",
         options={"model": model, "blocks": ("positions", "graf"), **options},
         attributes=True,
@@ -53,11 +53,11 @@ def _graf(model: str, summary: str, **options: Any) -> ModelEntry:
 _TART = "predictors.tart:TART"
 _GCN = "predictors.neural.gcn:GCNPredictor"
 _PYG = "predictors.neural.message_passing:PyGPredictor"
-_BANANAS = "predictors.bananas:BANANASPredictor"
+_BANANAS = "predictors.models.bananas:BANANASPredictor"
 
 MODELS: dict[str, ModelEntry] = {
     "ridge": ModelEntry(
-        place="predictors.baseline:LinearBaseline",
+        place="predictors.models.baseline:LinearBaseline",
         summary="ridge regression on one-hot operations (or counts): the linear baseline",
         attributes=True,
     ),
@@ -68,18 +68,18 @@ MODELS: dict[str, ModelEntry] = {
     "xgb-graph": _features("xgb", "XGBoost (extra boost)"),
     "lgbm-graph": _features("lgbm", "LightGBM (extra boost)"),
     "ensemble": ModelEntry(
-        place="predictors.stacking:StackedEnsemble",
+        place="predictors.models.stacking:StackedEnsemble",
         summary="mean of gp, svr, rf (and xgb, lgbm: extra boost) on graph features",
         options={"combine": "mean"},
         attributes=True,
     ),
     "stack": ModelEntry(
-        place="predictors.stacking:StackedEnsemble",
+        place="predictors.models.stacking:StackedEnsemble",
         summary="the same, weighted by cross-validation",
         attributes=True,
     ),
     "ensemble-tart": ModelEntry(
-        place="predictors.stacking:features_and_tokens",
+        place="predictors.models.stacking:features_and_tokens",
         summary="mean of ensemble and tart",
         attributes=True,
     ),
@@ -138,7 +138,7 @@ MODELS: dict[str, ModelEntry] = {
         attributes=True,
     ),
     "ghn-svr": ModelEntry(
-        place="predictors.embeddings:GHNPredictor",
+        place="predictors.models.embeddings:GHNPredictor",
         summary="SVR on GHN-2 embeddings (DeepNets-1M networks only)",
     ),
 }

@@ -76,4 +76,4 @@ def inside_info(wheel: zipfile.ZipFile) -> list[str]:
 
 
 def test_graph_sets_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
-    assert "graph2nn/relational/graph_sets.npz" in wheel.namelist()
+    assert "graph2nn/relational/graphs/graph_sets.npz" in wheel.namelist()

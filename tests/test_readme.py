@@ -15,7 +15,7 @@ import pytest
 
 from ghn import GHN
 from ghn.training import TrainConfig
-from graph2nn.training import parse_command, parse_config
+from graph2nn.runs import parse_command, parse_config
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
-from graph2nn.training import option
+from graph2nn.runs import option
 from graph2nn.vision import DATASETS
 
 __all__ = ["TrainConfig"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ghn.evaluation import evaluation_batches
 from ghn.training.config import TrainConfig
-from graph2nn.training import Workers
+from graph2nn.runs import Workers
 from graph2nn.vision import Augment, Batches, ImageData, load_images
 
 __all__ = ["ImageSet", "load_image_set"]

@@ -19,7 +19,7 @@ from graph2nn.deepnets import (
     eval_nets,
     split_rules,
 )
-from graph2nn.training import Workers
+from graph2nn.runs import Workers
 
 __all__ = ["evaluation_nets", "nets_from_file", "training_nets"]
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network
-from graph2nn.training import seeded
+from graph2nn.runs import seeded
 
 __all__ = ["StepResult", "autocast", "joint_step", "meta_step"]
 

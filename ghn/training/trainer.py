@@ -25,12 +25,10 @@ from ghn.training.networks import evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import MetaBatch, MetaBatches, NetConfig
+from graph2nn.runs import RunFolder, Workers, load_checkpoint
 from graph2nn.training import (
-    RunFolder,
     Schedule,
-    Workers,
     clip_gradients,
-    load_checkpoint,
     make_optimizer,
     make_schedule,
     set_learning_rate,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.primitives import PRIMITIVES
+from graph2nn.archgraph.tracing.calls import Call
 
 __all__ = ["ArchGraph", "shape4d"]
 

@@ -1,6 +1,6 @@
 """Cells of the NAS benchmarks (101, 201, TransNAS, Macro) as `ArchGraph`s and as networks."""
 
-from graph2nn.cells.encodings import (
+from graph2nn.cells.as_archgraph import (
     cell_graph,
     macro_network,
     nb101_cell,
@@ -8,10 +8,10 @@ from graph2nn.cells.encodings import (
     nb201_string,
     tnb101_cell,
 )
-from graph2nn.cells.network import DagNetwork
-from graph2nn.cells.ops import CELL_OPS
-from graph2nn.cells.sampling import SPACES, enumerate_space, mutate_cell, sample_cells
-from graph2nn.cells.skeletons import SKELETONS, CellNetwork, build_cell_network
+from graph2nn.cells.graphs.ops import CELL_OPS
+from graph2nn.cells.graphs.sampling import SPACES, enumerate_space, mutate_cell, sample_cells
+from graph2nn.cells.networks.network import DagNetwork
+from graph2nn.cells.networks.skeletons import SKELETONS, CellNetwork, build_cell_network
 
 __all__ = [
     "CELL_OPS",

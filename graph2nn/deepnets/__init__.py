@@ -1,16 +1,21 @@
 """DeepNets-1M (arXiv:2110.13100): networks from genotypes, their graphs, sampling and storage."""
 
-from graph2nn.deepnets.builder import build_graph, count_params, is_connected, num_nodes
-from graph2nn.deepnets.config import OPS, Genotype, NetConfig
+from graph2nn.deepnets.as_archgraph import build_graph, count_params, is_connected, num_nodes
 from graph2nn.deepnets.dataset import EndlessNets, MetaBatch, MetaBatches, NetDataset, eval_nets
-from graph2nn.deepnets.genotypes import DARTS, GENOTYPES, PDARTS, ViT
-from graph2nn.deepnets.network import Network
-from graph2nn.deepnets.published import PublishedNets, write_published
-from graph2nn.deepnets.published_graph import published_graph
-from graph2nn.deepnets.sampling import draw_widths, sample_config, sample_genotype, sample_table
-from graph2nn.deepnets.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.deepnets.graphs.config import OPS, Genotype, NetConfig
+from graph2nn.deepnets.graphs.config_table import NetTable
+from graph2nn.deepnets.graphs.genotypes import DARTS, GENOTYPES, PDARTS, ViT
+from graph2nn.deepnets.graphs.published import PublishedNets, write_published
+from graph2nn.deepnets.graphs.published_graph import published_graph
+from graph2nn.deepnets.graphs.sampling import (
+    draw_widths,
+    sample_config,
+    sample_genotype,
+    sample_table,
+)
+from graph2nn.deepnets.graphs.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.deepnets.networks.network import Network
 from graph2nn.deepnets.store import NetStore, load_nets, save_nets
-from graph2nn.deepnets.table import NetTable
 
 __all__ = [
     "DARTS",

@@ -12,12 +12,12 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.deepnets.builder import build_graph, num_nodes
-from graph2nn.deepnets.config import NetConfig
-from graph2nn.deepnets.genotypes import ViT
-from graph2nn.deepnets.sampling import draw_table_widths, sample_table
-from graph2nn.deepnets.splits import SPLITS, SplitRules, WidthRule, split_rules
-from graph2nn.deepnets.table import NetTable
+from graph2nn.deepnets.as_archgraph import build_graph, num_nodes
+from graph2nn.deepnets.graphs.config import NetConfig
+from graph2nn.deepnets.graphs.config_table import NetTable
+from graph2nn.deepnets.graphs.genotypes import ViT
+from graph2nn.deepnets.graphs.sampling import draw_table_widths, sample_table
+from graph2nn.deepnets.graphs.splits import SPLITS, SplitRules, WidthRule, split_rules
 
 __all__ = [
     "EVAL_CHUNK",

@@ -18,10 +18,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from graph2nn.deepnets.config import OPS
 from graph2nn.deepnets.dataset import NetDataset
-from graph2nn.deepnets.splits import WidthRule
-from graph2nn.deepnets.table import NetTable
+from graph2nn.deepnets.graphs.config import OPS
+from graph2nn.deepnets.graphs.config_table import NetTable
+from graph2nn.deepnets.graphs.splits import WidthRule
 
 __all__ = ["NetStore", "load_nets", "replacing", "save_nets"]
 

@@ -1,9 +1,20 @@
 """Relational graphs: generators, measures, masked networks, width matching, sweeps, analysis."""
 
-from graph2nn.relational.connectomes import CONNECTOMES, load_connectome
-from graph2nn.relational.convert import message_graph, relational_archgraph
-from graph2nn.relational.counting import Counts, count_flops, count_module, count_params
-from graph2nn.relational.generators import (
+from graph2nn.relational.as_archgraph import message_graph, relational_archgraph
+from graph2nn.relational.campaign.job_results import merge_results
+from graph2nn.relational.campaign.results import ResultTable, read_results, write_results
+from graph2nn.relational.campaign.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.campaign.tasks import (
+    DIVISIONS,
+    TASKS,
+    Task,
+    division_entries,
+    find_task,
+    network_specs,
+)
+from graph2nn.relational.campaign.training import run_jobs
+from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
+from graph2nn.relational.graphs.generators import (
     GENERATORS,
     barabasi_albert,
     complete,
@@ -16,35 +27,24 @@ from graph2nn.relational.generators import (
     tree,
     ws_flex,
 )
-from graph2nn.relational.graph import RelationalGraph, as_graph
-from graph2nn.relational.graph_sets import GRAPH_SETS, GraphEntry, graph_set
-from graph2nn.relational.job_results import merge_results
-from graph2nn.relational.kernels import ENGINES
-from graph2nn.relational.layers import (
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
+from graph2nn.relational.graphs.graph_sets import GRAPH_SETS, GraphEntry, graph_set
+from graph2nn.relational.graphs.kernels import ENGINES
+from graph2nn.relational.graphs.measures import GraphMeasures, clustering, measure, path_length
+from graph2nn.relational.graphs.rewiring import FoundGraph, RewiredGraph, search_graph
+from graph2nn.relational.graphs.sweep import SweepGrid, run_sweep
+from graph2nn.relational.graphs.sweep_file import SweepFile, read_sweep, sweep_to_file
+from graph2nn.relational.graphs.thinning import ThinningRule, thin
+from graph2nn.relational.networks import MODELS, RelationalNetwork, build_model, relational_mlp
+from graph2nn.relational.networks.counting import Counts, count_flops, count_module, count_params
+from graph2nn.relational.networks.layers import (
     EXECUTIONS,
     RelationalConv2d,
     RelationalLinear,
     set_execution,
 )
-from graph2nn.relational.matching import WidthMatch, match_width
-from graph2nn.relational.measures import GraphMeasures, clustering, measure, path_length
-from graph2nn.relational.models import MODELS, RelationalNetwork, build_model, relational_mlp
-from graph2nn.relational.partition import node_sizes, relational_mask
-from graph2nn.relational.results import ResultTable, read_results, write_results
-from graph2nn.relational.rewiring import FoundGraph, RewiredGraph, search_graph
-from graph2nn.relational.runs import run_jobs
-from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
-from graph2nn.relational.sweep import SweepGrid, run_sweep
-from graph2nn.relational.sweep_file import SweepFile, read_sweep, sweep_to_file
-from graph2nn.relational.tasks import (
-    DIVISIONS,
-    TASKS,
-    Task,
-    division_entries,
-    find_task,
-    network_specs,
-)
-from graph2nn.relational.thinning import ThinningRule, thin
+from graph2nn.relational.networks.matching import WidthMatch, match_width
+from graph2nn.relational.networks.partition import node_sizes, relational_mask
 
 __all__ = [
     "CONNECTOMES",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graph2nn.relational.connectomes import CONNECTOMES
+from graph2nn.relational.graphs.connectomes import CONNECTOMES
 from graph2nn.vision.datasets import default_data_dir
 from graph2nn.vision.sources import SourceError, download
 

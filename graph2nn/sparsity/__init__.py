@@ -1,24 +1,28 @@
 """Sparse networks: pruning at initialisation, multipartite graphs, topometrics, tables of them."""
 
-from graph2nn.sparsity.encodings.encode import ENCODINGS, encode
-from graph2nn.sparsity.export import density_summary, sparse_archgraph
-from graph2nn.sparsity.feature_sets import FEATURE_SETS, FeatureTable, features
-from graph2nn.sparsity.grids.grid import GRIDS, Cell, SparseGrid, SparseImages, find_grid
-from graph2nn.sparsity.grids.running import regenerate, run_grid
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.sparsity.metrics.counting import count_edges, degrees, strengths
-from graph2nn.sparsity.metrics.edge_free import adjacency_operator
-from graph2nn.sparsity.metrics.edges import EdgeList, edge_list
-from graph2nn.sparsity.metrics.layer_table import layer_table
-from graph2nn.sparsity.metrics.ramanujan import ramanujan
-from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS, topometrics
-from graph2nn.sparsity.models import MODELS, build, init_weights
-from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
-from graph2nn.sparsity.pruning.prune import PRUNERS, prune
-from graph2nn.sparsity.pruning.selection import masks_from_scores
-from graph2nn.sparsity.published import published_table
-from graph2nn.sparsity.results import SparseTable, accuracy_drop, read_sparse_table
-from graph2nn.sparsity.training import mask_gradients, published_recipe, train_sparse
+from graph2nn.sparsity.as_archgraph import density_summary, sparse_archgraph
+from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS, FeatureTable, features
+from graph2nn.sparsity.campaign.grid import GRIDS, Cell, SparseGrid, SparseImages, find_grid
+from graph2nn.sparsity.campaign.layer_table import layer_table
+from graph2nn.sparsity.campaign.masked_training import (
+    mask_gradients,
+    published_recipe,
+    train_sparse,
+)
+from graph2nn.sparsity.campaign.published_table import published_table
+from graph2nn.sparsity.campaign.results import SparseTable, accuracy_drop, read_sparse_table
+from graph2nn.sparsity.campaign.training import regenerate, run_grid
+from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
+from graph2nn.sparsity.graphs.encodings.encode import ENCODINGS, encode
+from graph2nn.sparsity.graphs.metrics.counting import count_edges, degrees, strengths
+from graph2nn.sparsity.graphs.metrics.edge_free import adjacency_operator
+from graph2nn.sparsity.graphs.metrics.ramanujan import ramanujan
+from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS, topometrics
+from graph2nn.sparsity.graphs.multipartite import Block, Layer, MultipartiteGraph
+from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.models import MODELS, build, init_weights
+from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune
+from graph2nn.sparsity.networks.pruning.selection import masks_from_scores
 
 __all__ = [
     "ENCODINGS",

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from graph2nn.training.config import option, to_dict
+from graph2nn.runs.config import option, to_dict
 from graph2nn.training.optim import Schedule
 
 __all__ = ["AMP", "Recipe"]

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from graph2nn.training.checkpoint import load_checkpoint
+from graph2nn.runs.checkpoint import load_checkpoint
+from graph2nn.runs.folder import RunFolder
+from graph2nn.training.learner import HALVES, Tally, Unit
 from graph2nn.training.observer import Observer
 from graph2nn.training.recipe import Recipe
-from graph2nn.training.runs import RunFolder
-from graph2nn.training.stacking import Template, make_units
-from graph2nn.training.units import HALVES, Tally, Unit
+from graph2nn.training.stacked import Template, make_units
 from graph2nn.vision.augment import Augment
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.image_data import ImageData

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from graph2nn.training.checkpoint import sha256_file
+from graph2nn.runs.checkpoint import sha256_file
 from graph2nn.vision.readers import read_cifar_python
 
 __all__ = ["FASHION_FILES", "SOURCES", "Source", "SourceError", "download", "unpack_zip"]

@@ -1,40 +1,40 @@
 """Discovered wirings: edges that are learned with the weights, and what they are compared with."""
 
-from graph2nn.wirings.archgraphs import wiring_archgraph
-from graph2nn.wirings.compaction import compact
-from graph2nn.wirings.configs import CONFIGS, WiringConfig, build_network, find_config
-from graph2nn.wirings.continuous import ContinuousTimeWiring
-from graph2nn.wirings.counts import (
+from graph2nn.wirings.as_archgraph import wiring_archgraph
+from graph2nn.wirings.campaign.build import load_wiring, read_edges
+from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, build_network, find_config
+from graph2nn.wirings.campaign.evaluation import evaluate_wiring
+from graph2nn.wirings.campaign.training import WiringObserver, draw_run, train_wiring
+from graph2nn.wirings.compaction.compact import compact
+from graph2nn.wirings.compaction.execution import EXECUTIONS, set_execution
+from graph2nn.wirings.edges.kinds import KINDS
+from graph2nn.wirings.edges.layers import WiredConv, wired_layers
+from graph2nn.wirings.edges.rewiring import Rewiring, RewiringSchedule
+from graph2nn.wirings.edges.selection import edge_budget, select_weight, top_k
+from graph2nn.wirings.edges.slots import Rectangle, Slots
+from graph2nn.wirings.edges.tickets import fine_tune_from, inherit_edges, lottery_from
+from graph2nn.wirings.edges.user_edges import given_mask, given_masks
+from graph2nn.wirings.graphs.counts import (
     PublishedProfile,
     WiringCounts,
     count_wiring,
     executed_macs,
     published_profile,
 )
-from graph2nn.wirings.evaluation import evaluate_wiring
-from graph2nn.wirings.execution import EXECUTIONS, set_execution
-from graph2nn.wirings.given import given_mask, given_masks
-from graph2nn.wirings.graph_measures import (
+from graph2nn.wirings.graphs.graph import WiringGraph, wiring_graph
+from graph2nn.wirings.graphs.measures import (
     WiringMeasures,
     alive_nodes,
     measure_wiring,
     swap_rate,
     wiring_masks,
 )
-from graph2nn.wirings.graphs import WiringGraph, wiring_graph
-from graph2nn.wirings.kinds import KINDS
-from graph2nn.wirings.layers import WiredConv, wired_layers
-from graph2nn.wirings.mobilenet import MobileNetV1, WiredBlock, WiredMobileNetV1
-from graph2nn.wirings.multipartite import wiring_multipartite
-from graph2nn.wirings.ode import Solver
-from graph2nn.wirings.preparation import load_wiring, read_edges
-from graph2nn.wirings.resnet import SparseResNet50
-from graph2nn.wirings.rewiring import Rewiring, RewiringSchedule
-from graph2nn.wirings.selection import edge_budget, select_weight, top_k
-from graph2nn.wirings.slots import Rectangle, Slots
-from graph2nn.wirings.tickets import fine_tune_from, inherit_edges, lottery_from
-from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring, TinyWiring
-from graph2nn.wirings.training import WiringObserver, draw_run, train_wiring
+from graph2nn.wirings.graphs.multipartite import wiring_multipartite
+from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.mobilenet import MobileNetV1, WiredBlock, WiredMobileNetV1
+from graph2nn.wirings.networks.ode import Solver
+from graph2nn.wirings.networks.resnet import SparseResNet50
+from graph2nn.wirings.networks.tiny import DiscreteTimeWiring, StaticWiring, TinyWiring
 
 __all__ = [
     "CONFIGS",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.training import write_atomic
+from graph2nn.runs import write_atomic
 from predictors.tables import read_table
 
 __all__ = ["Setting", "Summary", "markdown", "summarise", "write_leaderboard"]

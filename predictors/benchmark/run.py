@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.training import RunFolder, parallel_map, write_atomic
+from graph2nn.runs import RunFolder, parallel_map, write_atomic
 from predictors.benchmark.protocol import Trial, split_rows
 from predictors.metrics import scores
 from predictors.registry import make_predictor

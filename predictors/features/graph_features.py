@@ -12,13 +12,7 @@ from sklearn.exceptions import NotFittedError
 from graph2nn.archgraph import ArchGraph
 from predictors.checks import check_graphs, check_ops
 from predictors.features.attributes import AttributeScaler
-from predictors.features.given import (
-    adjacency_block,
-    counts_block,
-    graf_block,
-    positions_block,
-)
-from predictors.features.living import (
+from predictors.features.live import (
     depth_block,
     flow_block,
     live_block,
@@ -28,6 +22,12 @@ from predictors.features.living import (
     stages_block,
 )
 from predictors.features.padded import ENDS, Padded, padded_batches
+from predictors.features.raw_features import (
+    adjacency_block,
+    counts_block,
+    graf_block,
+    positions_block,
+)
 from predictors.features.shapes import shapes_columns
 from predictors.features.signal import signal_block
 from predictors.features.space import Columns, Space, space_of

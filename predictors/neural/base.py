@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.training import load_checkpoint, seeded
+from graph2nn.runs import load_checkpoint, seeded
 from predictors.base import ArchPredictor
 from predictors.checks import check_ops
 from predictors.neural.loop import FitSettings, member_seed, train_module

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
-from graph2nn.training import seeded
+from graph2nn.runs import seeded
 from predictors.proxies.probe import Probe
 from predictors.proxies.registry import PROXIES
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network, build_graph
-from graph2nn.training import parallel_map, seeded
+from graph2nn.runs import parallel_map, seeded
 from predictors.proxies.compute import ProxyValues, check_names, compute_proxies
 
 __all__ = ["PREFIX", "proxy_attributes", "with_proxies"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.training import write_atomic
+from graph2nn.runs import write_atomic
 from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
 from predictors.search.loop import Evaluate, best_so_far, run_search
 from predictors.search.spaces import CellSpace, SearchSpace

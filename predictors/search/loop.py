@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from graph2nn.training import RunFolder
+from graph2nn.runs import RunFolder
 from predictors.search.spaces import SearchSpace
 from predictors.search.strategies import Evaluated, Strategy
 

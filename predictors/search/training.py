@@ -12,9 +12,9 @@ from typing import Any
 from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph.hashing import structural_hash
 from graph2nn.deepnets import NetConfig, build_graph
-from graph2nn.deepnets.ground_truth import GroundTruthSettings, NetEntry, train_group
-from graph2nn.training import parallel_map
-from graph2nn.training.job_results import read_job, write_job
+from graph2nn.deepnets.campaign import GroundTruthSettings, NetEntry, train_group
+from graph2nn.runs import parallel_map
+from graph2nn.runs.job_results import read_job, write_job
 
 __all__ = ["TrainedNetworks"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.cells.encodings import macro_network, nb101_cell, nb201_cell, tnb101_cell
+from graph2nn.cells.as_archgraph import macro_network, nb101_cell, nb201_cell, tnb101_cell
 from predictors.metrics import kendall_tau
 from predictors.tables.columns import integers, numbers, read_columns
 from predictors.tables.table import NoiseReference, Table

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.cells.encodings import cell_graph
+from graph2nn.cells.as_archgraph import cell_graph
 from predictors.tables.table import Table
 
 __all__ = ["NLP_OPS", "nb_nlp"]

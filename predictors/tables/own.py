@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.deepnets.ground_truth import GroundTruth, read_ground_truth
+from graph2nn.deepnets.campaign import GroundTruth, read_ground_truth
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = ["PROPERTIES", "ground_truth_folder", "ground_truth_table", "own_table"]

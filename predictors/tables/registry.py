@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.reference import reference_folder
+from graph2nn.runs.reference import reference_folder
 from predictors.tables import deepnets, nasbench, nlp, own, relational
 from predictors.tables.table import Table
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.relational.convert import message_graph
-from graph2nn.relational.generators import ws_flex
-from graph2nn.relational.results import ResultTable, read_results
+from graph2nn.relational.as_archgraph import message_graph
+from graph2nn.relational.campaign.results import ResultTable, read_results
+from graph2nn.relational.graphs.generators import ws_flex
 from predictors.metrics import kendall_tau
 from predictors.tables.table import NoiseReference, Table
 

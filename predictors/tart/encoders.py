@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ghn.hub import resolve
+from ghn.pretrained import resolve
 from graph2nn.archgraph import ArchGraph
 from predictors.tart.pretraining import PretrainedEncoder, PretrainSettings, pretrain
 

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from archtokens.batch import NODE, SPECIAL_TOKENS, TokenBatch
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
-from graph2nn.training import load_checkpoint, save_checkpoint, seeded
+from graph2nn.runs import load_checkpoint, save_checkpoint, seeded
 from predictors.neural.loop import FitSettings, train_module
 from predictors.tart.analytic import analytic_targets
-from predictors.tart.forms import in_form, without_repeats
+from predictors.tart.graph_form import in_form, without_repeats
 from predictors.tart.model import ModelSettings, TokenTransformer
 
 __all__ = ["KIND", "PretrainSettings", "PretrainedEncoder", "pretrain"]

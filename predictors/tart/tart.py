@@ -19,7 +19,7 @@ from predictors.neural.base import NeuralPredictor
 from predictors.neural.loop import FitSettings
 from predictors.targets import TargetTransform
 from predictors.tart.encoders import find_encoder
-from predictors.tart.forms import in_form
+from predictors.tart.graph_form import in_form
 from predictors.tart.heads import EmbeddingHead
 from predictors.tart.model import ModelSettings, TokenTransformer
 from predictors.tart.pretraining import PretrainedEncoder, new_model

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from graph2nn.archgraph import ArchGraph, draw, trace
-from graph2nn.archgraph.layered import layered_layout
+from graph2nn.archgraph.pictures.layered import layered_layout
 from graph2nn.deepnets import build_graph, eval_nets
 
 SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -148,7 +148,7 @@ def test_empty_graph():
 def run(*argv: str) -> None:
     old, sys.argv = sys.argv, ["draw", *argv]
     try:
-        runpy.run_module("graph2nn.archgraph.draw", run_name="__main__", alter_sys=True)
+        runpy.run_module("graph2nn.draw", run_name="__main__", alter_sys=True)
     finally:
         sys.argv = old
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from graph2nn.archgraph import trace
-from graph2nn.archgraph.session import record
+from graph2nn.archgraph.tracing.recording import record
 
 
 class Caches(nn.Module):

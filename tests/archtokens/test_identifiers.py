@@ -15,8 +15,8 @@ from archtokens.identifiers import (
     random_identifiers,
     shortest_path_identifiers,
 )
-from archtokens.stack import GraphStack
 from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.stack import GraphStack
 from graph2nn.cells import cell_graph, nb201_cell
 from graph2nn.deepnets import EndlessNets, build_graph
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graph2nn.cells.encodings import (
+from graph2nn.cells.as_archgraph import (
     cell_graph,
     macro_network,
     nb101_cell,

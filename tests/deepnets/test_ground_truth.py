@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from graph2nn.deepnets import Network, build_graph, eval_nets
-from graph2nn.deepnets.ground_truth import (
+from graph2nn.deepnets.campaign import (
     CORRUPTIONS,
     TABLES,
     GroundTruth,
@@ -35,13 +35,14 @@ from graph2nn.deepnets.ground_truth import (
     plot_ground_truth,
     read_ground_truth,
     regenerate,
-    running,
     summarise_ground_truth,
     train_all,
     train_group,
+    training,
     write_ground_truth,
 )
-from graph2nn.training import Recipe, from_dict, to_dict
+from graph2nn.runs import from_dict, to_dict
+from graph2nn.training import Recipe
 
 SETTINGS = GroundTruthSettings(
     name="tiny",
@@ -214,9 +215,9 @@ def test_nothing_is_trained_twice(made, monkeypatch) -> None:
         seen.extend(entry.name for entry in entries)
         return train_group(entries, settings, seed, **how)
 
-    monkeypatch.setattr(running, "train_group", counted)
+    monkeypatch.setattr(training, "train_group", counted)
     monkeypatch.setattr(
-        "graph2nn.deepnets.ground_truth.making.inference_times",
+        "graph2nn.deepnets.campaign.making.inference_times",
         lambda configs, rounds, **how: np.ones((rounds, len(configs))),
     )
     other = path.with_name("again.h5")
@@ -233,7 +234,7 @@ def test_nothing_is_trained_twice(made, monkeypatch) -> None:
 
 KILLED = """
 import json, os, signal, sys
-from graph2nn.deepnets.ground_truth import GroundTruthSettings, running, train_all, train_group
+from graph2nn.deepnets.campaign import GroundTruthSettings, training, train_all, train_group
 from graph2nn.training import from_dict
 
 settings = from_dict(GroundTruthSettings, json.loads(sys.argv[1]))
@@ -247,7 +248,7 @@ def counted(entries, settings, seed, **how):
     done.append(entries)
     return train_group(entries, settings, seed, **how)
 
-running.train_group = counted
+training.train_group = counted
 train_all(settings, sys.argv[2], progress=False, save_seconds=None)
 """
 
@@ -266,7 +267,7 @@ def test_a_killed_run_loses_nothing(made, tmp_path, monkeypatch) -> None:
     environment = {**os.environ, "PYTHONPATH": here}
     code = subprocess.run(command, env=environment, capture_output=True).returncode
     assert code == -9 and len(list((run / "results").glob("*.jsonl"))) == 2
-    monkeypatch.setattr(running, "train_group", counted)
+    monkeypatch.setattr(training, "train_group", counted)
     resumed = generate(SETTINGS, tmp_path / "t.h5", folder=run, **QUIET)
     begun = log.read_text().split("\n")[:-1]
     assert begun == ["val0 0", "test0 0", "val1 0", "val1 0", "test1 0", "val0 1", "test0 1"]
@@ -305,7 +306,7 @@ def test_a_failing_network_does_not_stop_the_others(tmp_path, monkeypatch) -> No
             raise MemoryError("no room")
         return train_group(entries, settings, seed, **how)
 
-    monkeypatch.setattr(running, "train_group", failing)
+    monkeypatch.setattr(training, "train_group", failing)
     settings = replace(SETTINGS, repeated=0, test_networks=0)
     with pytest.raises(RuntimeError, match="1 of 2 jobs failed.*val0_s0: MemoryError: no room"):
         train_all(settings, tmp_path, **QUIET)

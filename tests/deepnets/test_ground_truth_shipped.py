@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from graph2nn.deepnets.ground_truth import (
+from graph2nn.deepnets.campaign import (
     TABLES,
     GroundTruth,
     draw_networks,

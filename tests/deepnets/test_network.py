@@ -21,7 +21,7 @@ from graph2nn.deepnets import (
     sample_config,
     split_rules,
 )
-from graph2nn.deepnets.layers import PosEnc, drop_path
+from graph2nn.deepnets.networks.layers import PosEnc, drop_path
 
 SAMPLED = [
     sample_config(split_rules(split, imsize=16), np.random.default_rng(seed), imsize=16)

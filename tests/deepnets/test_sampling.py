@@ -27,8 +27,8 @@ from graph2nn.deepnets import (
     sample_table,
     split_rules,
 )
-from graph2nn.deepnets.counts import table_connected, table_params
-from graph2nn.deepnets.sampling import _candidates, acceptable
+from graph2nn.deepnets.graphs.counts import table_connected, table_params
+from graph2nn.deepnets.graphs.sampling import _candidates, acceptable
 
 
 def cell(*ops: str) -> tuple[tuple[str, int], ...]:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ghn import GHN, save_ghn
-from ghn.provenance import check_trained_on
+from ghn.checks import check_trained_on
 from ghn.torchzoo import build_classifier, evaluate_classifiers
 from graph2nn.deepnets import eval_nets, save_nets
 

@@ -24,7 +24,7 @@ SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))
 MODULES = {  # by the name under which the file knows them
     "download": "graph2nn.vision.download",
     "connectomes": "graph2nn.relational.download",
-    "draw": "graph2nn.archgraph.draw",
+    "draw": "graph2nn.draw",
     "tart_shipped": "predictors.tart.shipped",
 }
 

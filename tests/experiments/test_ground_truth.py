@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graph2nn.deepnets.ground_truth import find_table, read_ground_truth
+from graph2nn.deepnets.campaign import find_table, read_ground_truth
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "ground_truth.py"
 SMALL = ["--train-networks", "1", "--test-networks", "1", "--repeated", "1", "--epochs", "1"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from graph2nn.deepnets import build_graph, eval_nets
-from graph2nn.deepnets.ground_truth import (
+from graph2nn.deepnets.campaign import (
     GroundTruth,
     GroundTruthSettings,
     ImageSettings,

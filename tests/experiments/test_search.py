@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graph2nn.deepnets.ground_truth import GroundTruthSettings, ImageSettings
+from graph2nn.deepnets.campaign import GroundTruthSettings, ImageSettings
 from graph2nn.training import Recipe
 from predictors.search import GuidedSearch
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sparse_table import made_up_table
 
-from graph2nn.sparsity.results import KEY, SparseTable
+from graph2nn.sparsity.campaign.results import KEY, SparseTable
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "sparse_regression.py"
 

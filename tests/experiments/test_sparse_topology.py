@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from graph2nn.sparsity.masks import Masks
+from graph2nn.sparsity.networks.masks import Masks
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "sparse_topology.py"
 DIGITS = ["--dataset", "digits", "--sparsity", "0.95"]

@@ -15,7 +15,7 @@ import torch
 
 from ghn import GHN
 from ghn.training import TrainConfig
-from graph2nn.training import load_checkpoint, parse_config
+from graph2nn.runs import load_checkpoint, parse_config
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "train_ghn.py"
 # One step an epoch: 1024 of the 1167 training digits.

@@ -19,7 +19,7 @@ from torch import nn
 
 from ghn import GHN, GHNConfig, save_ghn
 from graph2nn.archgraph import trace
-from graph2nn.training import save_checkpoint
+from graph2nn.runs import save_checkpoint
 
 IMAGES = torch.zeros(2, 3, 8, 8)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ghn.gated import GatedGNN
-from ghn.mlp import NodeMLP
-from ghn.sweep import Schedule, Sweep, topological_levels
+from ghn.trunks.gated import GatedGNN
+from ghn.trunks.gated_pass import Schedule, Sweep, topological_levels
+from ghn.trunks.mlp import NodeMLP
 from graph2nn.archgraph import ArchGraph
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghn.graphormer import MAX_PATH, Graphormer
+from ghn.trunks.graphormer import MAX_PATH, Graphormer
 from graph2nn.archgraph import ArchGraph
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ghn.shape_encoder import ShapeEncoder
+from ghn.trunks.shape_encoder import ShapeEncoder
 
 LAST_CHANNEL, LAST_SPATIAL = 391, 8
 

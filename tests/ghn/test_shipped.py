@@ -13,7 +13,7 @@ from torch import nn
 from ghn import GHN, from_pretrained
 from ghn.evaluation import evaluate_nets, evaluation_batches, summarise
 from ghn.training.networks import evaluation_nets
-from graph2nn.training import load_checkpoint, sha256_file
+from graph2nn.runs import load_checkpoint, sha256_file
 from graph2nn.vision import DATASETS, load_images
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"

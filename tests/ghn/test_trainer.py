@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ghn import GHN
 from ghn.training import StepResult, TrainConfig, Trainer
-from graph2nn.training import RunFolder, load_checkpoint, save_checkpoint, to_dict
+from graph2nn.runs import RunFolder, load_checkpoint, save_checkpoint, to_dict
 
 STEPS_AN_EPOCH = 2
 

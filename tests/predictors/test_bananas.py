@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from graph2nn.cells import nb101_cell, nb201_cell
-from predictors.bananas import ENCODINGS, BANANASPredictor
 from predictors.metrics import kendall_tau
+from predictors.models.bananas import ENCODINGS, BANANASPredictor
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from graph2nn.cells import nb201_cell
-from predictors.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor, informative
 from predictors.metrics import kendall_tau
-from predictors.regressors import REGRESSORS
+from predictors.models.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor, informative
+from predictors.models.regressors import REGRESSORS
 from predictors.tables import load_table
 
 BOOSTED = {"xgb": "xgboost", "xgb-deep": "xgboost", "lgbm": "lightgbm"}

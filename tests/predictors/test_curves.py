@@ -7,9 +7,14 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from predictors.curves import CURVE_KINDS, CurvePredictor, extrapolate
-from predictors.graph_free import CURVE_EPOCHS, GRAPH_FREE, curve_scores, graph_free_scores
 from predictors.metrics import kendall_tau
+from predictors.models.curves import CURVE_KINDS, CurvePredictor, extrapolate
+from predictors.studies.properties.graph_free import (
+    CURVE_EPOCHS,
+    GRAPH_FREE,
+    curve_scores,
+    graph_free_scores,
+)
 from predictors.tables.deepnets import published_records
 
 

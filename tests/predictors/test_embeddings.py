@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline
 
 from ghn import GHN
 from graph2nn.archgraph import ArchGraph
-from graph2nn.cells.encodings import nb201_cell
+from graph2nn.cells.as_archgraph import nb201_cell
 from graph2nn.deepnets import build_graph, eval_nets
-from predictors.embeddings import GHNEmbedding, GHNPredictor
 from predictors.metrics import kendall_tau
+from predictors.models.embeddings import GHNEmbedding, GHNPredictor
 
 
 @pytest.fixture(scope="module")

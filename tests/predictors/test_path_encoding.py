@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from graph2nn.archgraph.canonical import reordered
 from graph2nn.cells import cell_graph, nb201_cell
-from predictors.path_encoding import AdjacencyEncoding, PathEncoding, labelled_paths
+from predictors.features.path_encoding import AdjacencyEncoding, PathEncoding, labelled_paths
 
 
 def _random_cell(rng, n=7):

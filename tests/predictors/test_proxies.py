@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ghn import GHN
 from graph2nn.archgraph import trace
 from graph2nn.deepnets import NetConfig, Network, build_graph
-from graph2nn.deepnets.genotypes import DARTS
+from graph2nn.deepnets.graphs.genotypes import DARTS
 from predictors.proxies import PROXIES, compute_proxies, proxy_attributes, with_proxies
 
 Net = Callable[[], nn.Sequential]

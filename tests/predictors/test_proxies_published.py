@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from graph2nn.cells.skeletons import CellNetwork
+from graph2nn.cells.networks.skeletons import CellNetwork
 from predictors.metrics import kendall_tau
 from predictors.proxies import proxy_attributes
 from predictors.tables import read_table

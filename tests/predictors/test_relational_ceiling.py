@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from graph2nn.relational.results import read_results
+from graph2nn.relational.campaign.results import read_results
 from predictors.metrics import kendall_tau
 
 

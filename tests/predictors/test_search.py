@@ -12,8 +12,8 @@ import pytest
 from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
-from graph2nn.cells.sampling import enumerate_space
-from graph2nn.deepnets.ground_truth import GroundTruthSettings, ImageSettings
+from graph2nn.cells.graphs.sampling import enumerate_space
+from graph2nn.deepnets.campaign import GroundTruthSettings, ImageSettings
 from graph2nn.training import Recipe
 from predictors.base import ArchPredictor
 from predictors.search import (

@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.model_selection import cross_val_predict
 
-from graph2nn.sparsity.export import sparse_archgraph
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.sparsity.models import build
+from graph2nn.sparsity.as_archgraph import sparse_archgraph
+from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.models import build
 from predictors import FeaturePredictor
 from predictors.metrics import kendall_tau
 

@@ -9,9 +9,9 @@ import pytest
 from sklearn.base import clone
 
 from graph2nn.cells import nb201_cell
-from predictors.classical import FeaturePredictor
 from predictors.metrics import kendall_tau
-from predictors.stacking import StackedEnsemble, standard_members
+from predictors.models.classical import FeaturePredictor
+from predictors.models.stacking import StackedEnsemble, standard_members
 from predictors.tables import load_table
 
 MEMBERS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational.results import read_results
+from graph2nn.relational.campaign.results import read_results
 from predictors.tables import TABLES, load_table, read_table
 
 ROWS = {

@@ -16,7 +16,7 @@ from graph2nn.archgraph.canonical import isomorphic_variants
 from graph2nn.cells import cell_graph, nb201_cell
 from graph2nn.deepnets import EndlessNets, build_graph
 from predictors.tart.encoders import find_encoder
-from predictors.tart.forms import in_form, without_repeats
+from predictors.tart.graph_form import in_form, without_repeats
 from predictors.tart.heads import EmbeddingHead
 from predictors.tart.model import READOUTS, ModelSettings
 from predictors.tart.pretraining import PretrainedEncoder, PretrainSettings, new_model, pretrain

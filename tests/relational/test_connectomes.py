@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational import connectomes, download
-from graph2nn.relational.connectomes import CONNECTOMES, load_connectome
+from graph2nn.relational import download
 from graph2nn.relational.download import download_connectomes, main
-from graph2nn.relational.measures import clustering, path_length
-from graph2nn.training import sha256_file
+from graph2nn.relational.graphs import connectomes
+from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
+from graph2nn.relational.graphs.measures import clustering, path_length
+from graph2nn.runs import sha256_file
 
 # name: nodes, directed edges, density with self-edges, C and L undirected
 FACTS = {

@@ -11,11 +11,11 @@ import torch
 
 from ghn import GHN
 from graph2nn.archgraph import GraphBatch, draw, structural_hash, to_networkx, to_pyg, trace
-from graph2nn.relational.architecture import FAMILIES, layers
-from graph2nn.relational.convert import relational_archgraph
-from graph2nn.relational.generators import complete, cycle, ws_flex
-from graph2nn.relational.graph import RelationalGraph, as_graph
-from graph2nn.relational.models import MODELS, build_model
+from graph2nn.relational.as_archgraph import relational_archgraph
+from graph2nn.relational.graphs.generators import complete, cycle, ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
+from graph2nn.relational.networks import MODELS, build_model
+from graph2nn.relational.networks.architecture import FAMILIES, layers
 
 CIFAR: dict[str, Any] = {"num_classes": 10, "imsize": 32}
 DIGITS: dict[str, Any] = {"num_classes": 10, "imsize": 8}

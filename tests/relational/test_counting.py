@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from graph2nn.relational.architecture import FAMILIES, architecture, layers
-from graph2nn.relational.counting import (
+from graph2nn.relational.graphs.generators import cycle, erdos_renyi, ws_flex
+from graph2nn.relational.graphs.graph import as_graph
+from graph2nn.relational.networks import MODELS, build_model
+from graph2nn.relational.networks.architecture import FAMILIES, architecture, layers
+from graph2nn.relational.networks.counting import (
     EntryTable,
     count,
     count_flops,
@@ -16,10 +19,7 @@ from graph2nn.relational.counting import (
     count_module,
     count_params,
 )
-from graph2nn.relational.generators import cycle, erdos_renyi, ws_flex
-from graph2nn.relational.graph import as_graph
-from graph2nn.relational.models import MODELS, build_model
-from graph2nn.relational.partition import relational_mask
+from graph2nn.relational.networks.partition import relational_mask
 
 CIFAR, IMAGENET = {"num_classes": 10, "imsize": 32}, {"num_classes": 1000, "imsize": 224}
 REFERENCES = {  # multiply-adds that the original states for the dense networks

@@ -12,8 +12,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from graph2nn.relational import generators
-from graph2nn.relational.generators import (
+from graph2nn.relational.graphs import generators
+from graph2nn.relational.graphs.generators import (
     GENERATORS,
     barabasi_albert,
     complete,

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational import generators, kernels
-from graph2nn.relational.generators import ws_flex
-from graph2nn.relational.kernels import (
+from graph2nn.relational.graphs import generators, kernels
+from graph2nn.relational.graphs.generators import ws_flex
+from graph2nn.relational.graphs.kernels import (
     compiled_kernels,
     has_numba,
     measure_graphs,
     ws_flex_graphs,
     ws_flex_measures,
 )
-from graph2nn.relational.measures import clustering, path_length
-from graph2nn.relational.published import PUBLISHED_GRAPHS, published_graph, published_graphs
+from graph2nn.relational.graphs.measures import clustering, path_length
+from graph2nn.relational.graphs.published import PUBLISHED_GRAPHS, published_graph, published_graphs
 
 needs_numba = pytest.mark.skipif(not has_numba(), reason="numba is not installed")
 SIZES = [2, 3, 5, 16, 31, 63, 64, 65, 100, 130]
@@ -136,7 +136,7 @@ def test_disconnected_length_is_infinite() -> None:
 
 def test_numba_is_not_imported_by_the_package() -> None:
     code = (
-        "import sys, graph2nn.relational.kernels as k; k.ws_flex_measures(8, 3., .1, 1, "
+        "import sys, graph2nn.relational.graphs.kernels as k; k.ws_flex_measures(8, 3., .1, 1, "
         "engine='plain'); assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -145,7 +145,7 @@ def test_numba_is_not_imported_by_the_package() -> None:
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: None)
     assert compiled_kernels() is None
-    monkeypatch.setitem(sys.modules, "graph2nn.relational.compiled", None)
+    monkeypatch.setitem(sys.modules, "graph2nn.relational.graphs.compiled", None)
     with pytest.raises(ValueError, match='pip install "netwright\\[fast\\]"'):
         ws_flex_measures(8, 3.0, 0.1, 1, engine="numba")
     assert ws_flex_measures(8, 3.0, 0.1, 1)[0] == clustering(ws_flex(8, 3.0, 0.1, 1))

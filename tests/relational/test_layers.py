@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from graph2nn.archgraph import trace
-from graph2nn.relational.graph import RelationalGraph
-from graph2nn.relational.layers import (
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.networks.layers import (
     EXECUTIONS,
     RelationalConv2d,
     RelationalLayer,
@@ -22,7 +22,7 @@ from graph2nn.relational.layers import (
     choose_execution,
     set_execution,
 )
-from graph2nn.relational.partition import relational_mask
+from graph2nn.relational.networks.partition import relational_mask
 
 
 def random_graph(n: int, density: float, directed: bool = False) -> RelationalGraph:

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from graph2nn.relational import matching
-from graph2nn.relational.architecture import FAMILIES
-from graph2nn.relational.connectomes import load_connectome
-from graph2nn.relational.counting import count, count_flops
-from graph2nn.relational.generators import complete, cycle, ws_flex
-from graph2nn.relational.graph import RelationalGraph, as_graph
-from graph2nn.relational.matching import match_width, search_dims
-from graph2nn.relational.models import build_model
+from graph2nn.relational.graphs.connectomes import load_connectome
+from graph2nn.relational.graphs.generators import complete, cycle, ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
+from graph2nn.relational.networks import build_model, matching
+from graph2nn.relational.networks.architecture import FAMILIES
+from graph2nn.relational.networks.counting import count, count_flops
+from graph2nn.relational.networks.matching import match_width, search_dims
 
 CIFAR, IMAGENET = {"num_classes": 10, "imsize": 32}, {"num_classes": 1000, "imsize": 224}
 TASKS = {

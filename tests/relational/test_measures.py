@@ -8,8 +8,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from graph2nn.relational import measures
-from graph2nn.relational.generators import (
+from graph2nn.relational.graphs import measures
+from graph2nn.relational.graphs.generators import (
     barabasi_albert,
     complete,
     cycle,
@@ -20,8 +20,8 @@ from graph2nn.relational.generators import (
     tree,
     ws_flex,
 )
-from graph2nn.relational.graph import RelationalGraph
-from graph2nn.relational.measures import (
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.measures import (
     clustering,
     clustering_reference,
     distance_counts,

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.relational.architecture import FAMILIES
-from graph2nn.relational.counting import count
-from graph2nn.relational.generators import complete, cycle, ws_flex
-from graph2nn.relational.graph import RelationalGraph, as_graph
-from graph2nn.relational.layers import RelationalLayer
-from graph2nn.relational.models import MODELS, RelationalNetwork, build_model, relational_mlp
+from graph2nn.relational.graphs.generators import complete, cycle, ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
+from graph2nn.relational.networks import MODELS, RelationalNetwork, build_model, relational_mlp
+from graph2nn.relational.networks.architecture import FAMILIES
+from graph2nn.relational.networks.counting import count
+from graph2nn.relational.networks.layers import RelationalLayer
 
 SMALL, LARGE = {"num_classes": 10, "imsize": 32}, {"num_classes": 1000, "imsize": 224}
 

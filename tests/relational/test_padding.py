@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from graph2nn.relational.architecture import FAMILIES
-from graph2nn.relational.generators import ws_flex
-from graph2nn.relational.layers import set_execution
-from graph2nn.relational.models import (
+from graph2nn.relational.graphs.generators import ws_flex
+from graph2nn.relational.networks import (
     MODELS,
     RelationalNetwork,
     build_model,
     padded_template,
 )
+from graph2nn.relational.networks.architecture import FAMILIES
+from graph2nn.relational.networks.layers import set_execution
 
 IMAGES: dict[str, Any] = {"num_classes": 10, "imsize": 8}
 

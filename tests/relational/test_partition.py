@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from graph2nn.relational.graph import RelationalGraph, as_graph
-from graph2nn.relational.partition import fitting_graph, node_sizes, relational_mask
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
+from graph2nn.relational.networks.partition import fitting_graph, node_sizes, relational_mask
 
 
 def sizes_by_definition(channels: int, n: int) -> list[int]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational.generators import ws_flex
-from graph2nn.relational.published import (
+from graph2nn.relational.graphs.generators import ws_flex
+from graph2nn.relational.graphs.published import (
     PUBLISHED_GRAPHS,
     published_graph,
     published_graphs,

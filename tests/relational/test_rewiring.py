@@ -8,11 +8,11 @@ import random
 import numpy as np
 import pytest
 
-from graph2nn.relational.generators import complete, cycle, tree, ws_flex
-from graph2nn.relational.graph import RelationalGraph
-from graph2nn.relational.kernels import has_numba
-from graph2nn.relational.measures import clustering, path_length
-from graph2nn.relational.rewiring import RewiredGraph, search_graph
+from graph2nn.relational.graphs.generators import complete, cycle, tree, ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.kernels import has_numba
+from graph2nn.relational.graphs.measures import clustering, path_length
+from graph2nn.relational.graphs.rewiring import RewiredGraph, search_graph
 
 ENGINES = [
     pytest.param(

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from graph2nn.relational.graph_sets import GraphEntry, complete_entry
-from graph2nn.relational.job_results import merge_results
-from graph2nn.relational.matching import match_width
-from graph2nn.relational.results import COLUMNS, ResultTable, read_results
-from graph2nn.relational.runs import run_jobs
-from graph2nn.relational.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.campaign.job_results import merge_results
+from graph2nn.relational.campaign.results import COLUMNS, ResultTable, read_results
+from graph2nn.relational.campaign.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.campaign.training import run_jobs
+from graph2nn.relational.graphs.graph_sets import GraphEntry, complete_entry
+from graph2nn.relational.networks.matching import match_width
+from graph2nn.runs.job_results import read_job, result_files, write_job
 from graph2nn.training import Recipe
-from graph2nn.training.job_results import read_job, result_files, write_job
 
 RECIPE = Recipe(epochs=2, batch_size=256, test_batch_size=250, precise_bn=512)
 DATA = DataSource(name="digits", channels=1)
@@ -139,7 +139,7 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("sweep", {here!r})
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-from graph2nn.training.units import Unit
+from graph2nn.training.learner import Unit
 
 steps, plain = 0, Unit.train_step
 def counted(*args):
@@ -260,7 +260,7 @@ def test_bad_input(whole, tmp_path: Path) -> None:
 
 def test_published_columns(reference: Path) -> None:
     """A row of our table has what the published row of the same graph says of it."""
-    from graph2nn.relational.graph_sets import graph_set
+    from graph2nn.relational.graphs.graph_sets import graph_set
 
     path = reference / "data" / "relational" / "results.csv.gz"
     published = read_results(path).select(task="mlp_cifar10", seed=1)

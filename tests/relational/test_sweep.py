@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
-from graph2nn.relational import sweep as sweep_module
-from graph2nn.relational.kernels import has_numba, ws_flex_measures
-from graph2nn.relational.published import PUBLISHED_GRAPHS, published_graphs
-from graph2nn.relational.sweep import Sweep, SweepGrid, run_sweep
-from graph2nn.relational.sweep_file import draw_sweep, read_sweep, sweep_to_file, write_sweep
-from graph2nn.relational.thinning import ThinningRule, thin
+from graph2nn.relational.graphs import sweep as sweep_module
+from graph2nn.relational.graphs.kernels import has_numba, ws_flex_measures
+from graph2nn.relational.graphs.published import PUBLISHED_GRAPHS, published_graphs
+from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
+from graph2nn.relational.graphs.sweep_file import draw_sweep, read_sweep, sweep_to_file, write_sweep
+from graph2nn.relational.graphs.thinning import ThinningRule, thin
 
 SMALL = SweepGrid(nodes=16, k_min=4, k_max=14, degrees=7, probabilities=11, seeds=3)
 WIDE = ThinningRule(cells=4, longest=2.5, centre_threshold=-1.0)
@@ -110,7 +110,7 @@ def test_goes_on_from_its_parts(tiny_parts, tmp_path: Path, monkeypatch) -> None
 SLOW_SWEEP = """
 import sys, time
 from graph2nn.relational import sweep
-from graph2nn.relational.sweep_file import sweep_to_file
+from graph2nn.relational.graphs.sweep_file import sweep_to_file
 
 measure, sweep._PART = sweep._measure_part, 70
 
@@ -161,7 +161,7 @@ def test_file(tmp_path: Path) -> None:
 def test_finished_file_is_not_measured_again(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "s.h5"
     sweep_to_file(path, 16, grid=SMALL, rule=WIDE, figure=False, progress=False)
-    monkeypatch.setattr("graph2nn.relational.sweep_file.run_sweep", None)
+    monkeypatch.setattr("graph2nn.relational.graphs.sweep_file.run_sweep", None)
     rule = replace(WIDE, cells=2)
     found = sweep_to_file(path, 16, grid=SMALL, rule=rule, figure=False, progress=False)
     assert read_sweep(path).rule == found.rule == rule

@@ -18,9 +18,9 @@ from graph2nn.relational import (
     path_length,
     sweep_to_file,
 )
-from graph2nn.relational.graph_sets import complete_entry, entries_from_rows
-from graph2nn.relational.published import published_graphs, published_results
-from graph2nn.relational.sweep import SweepGrid
+from graph2nn.relational.graphs.graph_sets import complete_entry, entries_from_rows
+from graph2nn.relational.graphs.published import published_graphs, published_results
+from graph2nn.relational.graphs.sweep import SweepGrid
 from graph2nn.vision import load_images
 
 SIZES = {"n64_52": 52, "n64_449": 449, "n64_3942": 3942, "n16_48": 48, "n16_326": 326}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from graph2nn.sparsity.models import build
+from graph2nn.sparsity.networks.models import build
 
 NAMES = (
     "tinycnn|in8|d0.3|seed1",

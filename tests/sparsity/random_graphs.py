@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
+from graph2nn.sparsity.graphs.multipartite import Block, Layer, MultipartiteGraph
 
 __all__ = ["KINDS", "random_graph"]
 

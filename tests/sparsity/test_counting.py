@@ -7,14 +7,14 @@ import pytest
 import torch
 from random_graphs import KINDS, random_graph
 
-from graph2nn.sparsity.metrics.counting import (
+from graph2nn.sparsity.graphs.edges import edge_list_reference
+from graph2nn.sparsity.graphs.metrics.counting import (
     count_edges,
     degrees,
     local_metrics,
     strengths,
 )
-from graph2nn.sparsity.metrics.edges import edge_list_reference
-from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
+from graph2nn.sparsity.graphs.multipartite import Block, Layer, MultipartiteGraph
 
 
 @pytest.mark.parametrize("kind", KINDS)

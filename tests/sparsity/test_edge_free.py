@@ -12,10 +12,10 @@ import scipy.sparse as sp
 import torch
 from random_graphs import KINDS, random_graph
 
-from graph2nn.sparsity.metrics.counting import strengths
-from graph2nn.sparsity.metrics.edge_free import adjacency_operator
-from graph2nn.sparsity.metrics.edges import edge_list, edge_list_reference
-from graph2nn.sparsity.metrics.spectra import laplacian, largest_eigenvalue, spectral_gap
+from graph2nn.sparsity.graphs.edges import edge_list, edge_list_reference
+from graph2nn.sparsity.graphs.metrics.counting import strengths
+from graph2nn.sparsity.graphs.metrics.edge_free import adjacency_operator
+from graph2nn.sparsity.graphs.metrics.spectra import laplacian, largest_eigenvalue, spectral_gap
 
 
 def dense(graph) -> np.ndarray:
@@ -78,10 +78,10 @@ def test_memory_does_not_grow_with_the_edges():
 def test_a_wide_network_at_60_percent_takes_less_than_a_gigabyte():
     code = """
 import json, resource
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.models import build, init_weights
-from graph2nn.sparsity.pruning.prune import prune
-from graph2nn.sparsity.metrics.topometrics import topometrics
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.networks.models import build, init_weights
+from graph2nn.sparsity.networks.pruning.prune import prune
+from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
 
 model = build("Wide-Resnet-28-2")
 init_weights(model, 0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from graph2nn.sparsity.metrics.edges import EdgeList, edge_list, edge_list_reference
-from graph2nn.sparsity.multipartite import Block, Layer, MultipartiteGraph
+from graph2nn.sparsity.graphs.edges import EdgeList, edge_list, edge_list_reference
+from graph2nn.sparsity.graphs.multipartite import Block, Layer, MultipartiteGraph
 
 
 def random_graph(seed: int) -> MultipartiteGraph:

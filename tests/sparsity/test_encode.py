@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.masks import Masks
-from graph2nn.sparsity.metrics.counting import count_edges
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.models import build, init_weights
-from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.metrics.counting import count_edges
+from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
+from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.networks.models import build, init_weights
 
 PADDING = 3 * (34 * 34 - 32 * 32)  # nodes that only the published code has
 NODES = {"CONV-6": 233_366, "Resnet-20": 191_894, "Resnet-32": 306_582, "Wide-Resnet-28-2": 478_614}

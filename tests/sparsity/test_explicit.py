@@ -9,25 +9,25 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from graph2nn.relational.kernels import has_numba
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.metrics import compiled
-from graph2nn.sparsity.metrics.edges import EdgeList, edge_list
-from graph2nn.sparsity.metrics.explicit import (
+from graph2nn.relational.graphs.kernels import has_numba
+from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.metrics import compiled
+from graph2nn.sparsity.graphs.metrics.adjacency import directed_rows, undirected_rows
+from graph2nn.sparsity.graphs.metrics.explicit import (
     EXPLICIT_METRICS,
     ExplicitGraph,
     degrees,
     explicit_metrics,
     predicted_bytes,
 )
-from graph2nn.sparsity.metrics.motifs import (
+from graph2nn.sparsity.graphs.metrics.motifs import (
     motifs_by_degrees,
     motifs_exact,
     motifs_sampled,
 )
-from graph2nn.sparsity.metrics.rows import directed_rows, undirected_rows
-from graph2nn.sparsity.models import build
-from graph2nn.sparsity.pruning.prune import prune
+from graph2nn.sparsity.networks.models import build
+from graph2nn.sparsity.networks.pruning.prune import prune
 
 needs_numba = pytest.mark.skipif(not has_numba(), reason="numba is not installed")
 ENGINES = [pytest.param("numba", marks=needs_numba), "plain"]

@@ -10,9 +10,14 @@ import torch
 from torch import nn
 
 from graph2nn.archgraph import trace
-from graph2nn.sparsity.export import DENSITY_NAMES, density_summary, layer_means, sparse_archgraph
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.sparsity.models import build
+from graph2nn.sparsity.as_archgraph import (
+    DENSITY_NAMES,
+    density_summary,
+    layer_means,
+    sparse_archgraph,
+)
+from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.models import build
 
 
 def test_density_summary_by_hand() -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from golden_networks import NAMES, WITH_LAYERS, golden_figures, golden_network
 
-from graph2nn.sparsity.encodings.published import published_unrolled
-from graph2nn.sparsity.encodings.rolled import rolled
-from graph2nn.sparsity.masks import prunable
-from graph2nn.sparsity.metrics.counting import count_edges
-from graph2nn.sparsity.metrics.edge_free import adjacency_operator
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.metrics.layer_table import layer_table
-from graph2nn.sparsity.metrics.spectra import largest_magnitudes
-from graph2nn.sparsity.metrics.topometrics import topometrics
+from graph2nn.sparsity.campaign.layer_table import layer_table
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.published import published_unrolled
+from graph2nn.sparsity.graphs.encodings.rolled import rolled
+from graph2nn.sparsity.graphs.metrics.counting import count_edges
+from graph2nn.sparsity.graphs.metrics.edge_free import adjacency_operator
+from graph2nn.sparsity.graphs.metrics.spectra import largest_magnitudes
+from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
+from graph2nn.sparsity.networks.masks import prunable
 
 COUNTS = {
     "nodes": "nodes",

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.grids import running
-from graph2nn.sparsity.grids.figures import plot_grid
-from graph2nn.sparsity.grids.grid import (
+from graph2nn.runs import from_dict, to_dict
+from graph2nn.runs.tables import cell_text, format_rows
+from graph2nn.sparsity.campaign import training
+from graph2nn.sparsity.campaign.figures import plot_grid
+from graph2nn.sparsity.campaign.grid import (
     GRIDS,
     Cell,
     SparseGrid,
@@ -26,13 +27,12 @@ from graph2nn.sparsity.grids.grid import (
     find_model,
     load_sets,
 )
-from graph2nn.sparsity.grids.pipeline import build_cell, prune_cell, run_cell
-from graph2nn.sparsity.grids.running import TABLE_COLUMNS, regenerate, run_grid, write_tables
-from graph2nn.sparsity.grids.tables import accuracy_rows
-from graph2nn.sparsity.metrics.topometrics import topometrics
-from graph2nn.sparsity.results import METRICS, accuracy_drop, read_sparse_table
-from graph2nn.training import from_dict, to_dict
-from graph2nn.training.rows import cell_text, format_rows
+from graph2nn.sparsity.campaign.pipeline import build_cell, prune_cell, run_cell
+from graph2nn.sparsity.campaign.results import METRICS, accuracy_drop, read_sparse_table
+from graph2nn.sparsity.campaign.tables import accuracy_rows
+from graph2nn.sparsity.campaign.training import TABLE_COLUMNS, regenerate, run_grid, write_tables
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
 
 GRID = replace(
     find_grid("tiny", "digits"),
@@ -93,10 +93,10 @@ def remembered(made, monkeypatch) -> list[str]:
 
     def look_up(cell, grid, **how):
         asked.append(cell.name)
-        row, *layers = running.read_job(made.parent / "results" / f"{cell.name}.jsonl")
+        row, *layers = training.read_job(made.parent / "results" / f"{cell.name}.jsonl")
         return row, layers
 
-    monkeypatch.setattr(running, "run_cell", look_up)
+    monkeypatch.setattr(training, "run_cell", look_up)
     return asked
 
 
@@ -140,7 +140,7 @@ def test_finished_networks_are_not_made_again(made, tmp_path, remembered) -> Non
 
 
 def test_failures_and_damaged_files(made, tmp_path, remembered, monkeypatch) -> None:
-    look_up = running.run_cell
+    look_up = training.run_cell
 
     def failing(cell, grid, **how):
         if cell.pruning == "snip":
@@ -148,7 +148,7 @@ def test_failures_and_damaged_files(made, tmp_path, remembered, monkeypatch) -> 
         return look_up(cell, grid, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "run_cell", failing)
+        patch.setattr(training, "run_cell", failing)
         with pytest.raises(RuntimeError, match=r"1 of 3 networks failed.*no luck"):
             run_grid(GRID, tmp_path, progress=False)
     assert read_sparse_table(tmp_path / "table.csv").num_rows == 1  # the others are kept
@@ -168,9 +168,9 @@ def test_partial_tables_and_networks_that_diverged(made, tmp_path) -> None:
     results = folder / "results"
     results.mkdir(parents=True)
     for cell in (ROW, ROW.dense, replace(ROW, pruning="snip")):
-        row, *layers = running.read_job(made.parent / "results" / f"{cell.name}.jsonl")
+        row, *layers = training.read_job(made.parent / "results" / f"{cell.name}.jsonl")
         row["accuracy"] = None if cell.pruning == "snip" else row["accuracy"]
-        running.write_job(results / f"{cell.name}.jsonl", cell.name, [row, *layers])
+        training.write_job(results / f"{cell.name}.jsonl", cell.name, [row, *layers])
     with pytest.warns(RuntimeWarning, match="1 networks diverged.*snip_0.95_s0"):
         path = write_tables(GRID, folder, folder / "t.csv")
     assert read_sparse_table(path)["pruning"].tolist() == ["uniform"]

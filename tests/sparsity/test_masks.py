@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.training import save_checkpoint
+from graph2nn.runs import save_checkpoint
+from graph2nn.sparsity.networks.masks import Masks, prunable
 
 
 def small() -> nn.Sequential:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graph2nn.sparsity.metrics.memory import available_memory, check_memory
+from graph2nn.sparsity.graphs.metrics.memory import available_memory, check_memory
 
 
 def write(root, **files):

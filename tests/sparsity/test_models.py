@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.sparsity.models import MODELS, build, init_weights
+from graph2nn.sparsity.networks.models import MODELS, build, init_weights
 
 CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100, "tinyimagenet": 200}
 

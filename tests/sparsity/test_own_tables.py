@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.sparsity.grids.grid import Cell, SparseGrid, find_grid
-from graph2nn.sparsity.grids.pipeline import INITIAL, run_cell
-from graph2nn.sparsity.results import accuracy_drop, read_sparse_table
-from graph2nn.training import from_dict
+from graph2nn.runs import from_dict
+from graph2nn.sparsity.campaign.grid import Cell, SparseGrid, find_grid
+from graph2nn.sparsity.campaign.pipeline import INITIAL, run_cell
+from graph2nn.sparsity.campaign.results import accuracy_drop, read_sparse_table
 
 FOLDER = Path(__file__).parents[2] / "data" / "sparse"
 WEIGHTS = {"digits": (270896, 1278144), "cifar10": (270896,)}

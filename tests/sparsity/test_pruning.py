@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.sparsity.pruning.allocation import erdos_renyi_densities, largest_remainder
-from graph2nn.sparsity.pruning.prune import PRUNERS, prune, scores
-from graph2nn.sparsity.pruning.selection import best, masks_from_scores
+from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.pruning.allocation import erdos_renyi_densities, largest_remainder
+from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune, scores
+from graph2nn.sparsity.networks.pruning.selection import best, masks_from_scores
 from graph2nn.vision import ImageData
 
 METHODS = [name for name in PRUNERS if name != "dense"]

@@ -7,8 +7,17 @@ import gzip
 import numpy as np
 import pytest
 
-from graph2nn.sparsity.published import PUBLISHED_MODELS, PUBLISHED_PRUNERS, published_table
-from graph2nn.sparsity.results import METRICS, SparseTable, accuracy_drop, read_sparse_table
+from graph2nn.sparsity.campaign.published_table import (
+    PUBLISHED_MODELS,
+    PUBLISHED_PRUNERS,
+    published_table,
+)
+from graph2nn.sparsity.campaign.results import (
+    METRICS,
+    SparseTable,
+    accuracy_drop,
+    read_sparse_table,
+)
 
 DIMS = {
     "CONV-6": 233_356,

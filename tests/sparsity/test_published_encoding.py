@@ -9,12 +9,12 @@ from golden_networks import TinyCNN, fill_by_formula
 from published_rules import END, FIGURES, MAX, MEAN, NETWORKS, PAIR, STEM, Block, chain, conv, down
 from torch import nn
 
-from graph2nn.sparsity.encodings.published import published_unrolled
-from graph2nn.sparsity.masks import Masks
-from graph2nn.sparsity.metrics.counting import count_edges
-from graph2nn.sparsity.metrics.edges import EdgeList, edge_list
-from graph2nn.sparsity.metrics.topometrics import topometrics
-from graph2nn.sparsity.models import MODELS, build
+from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
+from graph2nn.sparsity.graphs.encodings.published import published_unrolled
+from graph2nn.sparsity.graphs.metrics.counting import count_edges
+from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
+from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.networks.models import MODELS, build
 
 NODES = {"CONV-6": 233366, "Resnet-20": 191894, "Resnet-32": 306582, "Wide-Resnet-28-2": 478614}
 EDGES = {

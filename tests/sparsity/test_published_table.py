@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from graph2nn.sparsity.encodings.published import published_unrolled
-from graph2nn.sparsity.metrics.counting import count_edges
-from graph2nn.sparsity.metrics.layer_table import layer_positions
-from graph2nn.sparsity.models import MODELS, build
-from graph2nn.sparsity.multipartite import MultipartiteGraph
-from graph2nn.sparsity.published import PUBLISHED_PRUNERS, published_table
+from graph2nn.sparsity.campaign.layer_table import layer_positions
+from graph2nn.sparsity.campaign.published_table import PUBLISHED_PRUNERS, published_table
+from graph2nn.sparsity.graphs.encodings.published import published_unrolled
+from graph2nn.sparsity.graphs.metrics.counting import count_edges
+from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
+from graph2nn.sparsity.networks.models import MODELS, build
 
 CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100, "tinyimagenet": 200}
 

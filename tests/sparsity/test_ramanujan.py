@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.sparsity.encodings.published import published_unrolled
-from graph2nn.sparsity.encodings.rolled import rolled
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.metrics.layer_table import LAYER_TOPOMETRICS, layer_table
-from graph2nn.sparsity.metrics.ramanujan import ramanujan
-from graph2nn.sparsity.models import build
+from graph2nn.sparsity.campaign.layer_table import LAYER_TOPOMETRICS, layer_table
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.published import published_unrolled
+from graph2nn.sparsity.graphs.encodings.rolled import rolled
+from graph2nn.sparsity.graphs.metrics.ramanujan import ramanujan
+from graph2nn.sparsity.networks.models import build
 
 module = sys.modules[ramanujan.__module__]
 

@@ -8,10 +8,10 @@ import torch
 from golden_networks import fill_by_formula
 from torch import nn
 
-from graph2nn.sparsity.encodings.rolled import rolled
-from graph2nn.sparsity.masks import Masks
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.models import build
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.rolled import rolled
+from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.networks.models import build
 
 
 class Layers(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator
 
-from graph2nn.sparsity.metrics.spectra import (
+from graph2nn.sparsity.graphs.metrics.spectra import (
     DENSE_NODES,
     laplacian,
     largest_eigenvalue,

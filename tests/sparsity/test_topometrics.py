@@ -13,12 +13,12 @@ import pytest
 import torch
 from random_graphs import KINDS, random_graph
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.metrics.edges import edge_list_reference
-from graph2nn.sparsity.metrics.measures import Measures
-from graph2nn.sparsity.metrics.topometrics import TOPOMETRICS, topometrics
-from graph2nn.sparsity.models import build
-from graph2nn.sparsity.pruning.prune import prune
+from graph2nn.sparsity.graphs.edges import edge_list_reference
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.metrics.measures import Measures
+from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS, topometrics
+from graph2nn.sparsity.networks.models import build
+from graph2nn.sparsity.networks.pruning.prune import prune
 
 module = sys.modules[topometrics.__module__]
 

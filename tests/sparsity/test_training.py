@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.sparsity.training import (
+from graph2nn.sparsity.campaign.masked_training import (
     find_recipe,
     mask_gradients,
     published_recipe,
     train_sparse,
 )
+from graph2nn.sparsity.networks.masks import Masks, prunable
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageData, load_images
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.masks import Masks, prunable
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.multipartite import Block, MultipartiteGraph
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.multipartite import Block, MultipartiteGraph
+from graph2nn.sparsity.networks.masks import Masks, prunable
 
 Edges = dict[tuple[int, int], float]
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from graph2nn.sparsity.encodings.encode import encode
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.sparsity.multipartite import MultipartiteGraph
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.sparsity.graphs.encodings.encode import encode
+from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
 
 torchvision = pytest.importorskip("torchvision", reason="the networks are torchvision's")
 

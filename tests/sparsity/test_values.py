@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from graph2nn.sparsity.encodings.values import (
+from graph2nn.sparsity.graphs.encodings.values import (
     adaptive_windows,
     distinct,
     expanded,

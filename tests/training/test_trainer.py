@@ -17,13 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from graph2nn.training import (
-    Observer,
-    Recipe,
-    load_checkpoint,
-    precise_bn,
-    train_networks,
-)
+from graph2nn.runs import load_checkpoint
+from graph2nn.training import Observer, Recipe, precise_bn, train_networks
 from graph2nn.vision import Augment, Batches, ImageData, load_images
 
 RECIPE = Recipe(epochs=3, batch_size=64, test_batch_size=100, precise_bn=256)

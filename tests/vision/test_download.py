@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from graph2nn.training import sha256_file
+from graph2nn.runs import sha256_file
 from graph2nn.vision import load_images, sources
 from graph2nn.vision.download import FACTS, Facts, check_facts, download_images, main
 from graph2nn.vision.sources import Source, SourceError

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.wirings.compacted import CompactMobileNetV1, CompactStatic, WiredLayers
-from graph2nn.wirings.compaction import compact, compact_macs
-from graph2nn.wirings.continuous import ContinuousTimeWiring
-from graph2nn.wirings.execution import set_execution
-from graph2nn.wirings.layers import wired_layers
-from graph2nn.wirings.mobilenet import MobileNetV1, WiredMobileNetV1
-from graph2nn.wirings.ode import Solver
-from graph2nn.wirings.resnet import SparseResNet50
-from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring
+from graph2nn.wirings.compaction.compact import compact, compact_macs
+from graph2nn.wirings.compaction.compacted import CompactMobileNetV1, CompactStatic, WiredLayers
+from graph2nn.wirings.compaction.execution import set_execution
+from graph2nn.wirings.edges.layers import wired_layers
+from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.mobilenet import MobileNetV1, WiredMobileNetV1
+from graph2nn.wirings.networks.ode import Solver
+from graph2nn.wirings.networks.resnet import SparseResNet50
+from graph2nn.wirings.networks.tiny import DiscreteTimeWiring, StaticWiring
 
 SMALL = {"nodes": 60, "inputs": 8, "outputs": 12, "layers": 4, "keep": 0.2, "image_size": 16}
 

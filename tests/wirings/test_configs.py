@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-from graph2nn.training import from_dict, to_dict
-from graph2nn.wirings.configs import CONFIGS, WiringConfig, build_network, find_config
-from graph2nn.wirings.layers import wired_layers
+from graph2nn.runs import from_dict, to_dict
+from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, build_network, find_config
+from graph2nn.wirings.edges.layers import wired_layers
 
 EDGES = {"x15": 70_643, "x225": 158_944, "x3": 282_565, "x49": 753_816}
 

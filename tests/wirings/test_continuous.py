@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from graph2nn.wirings.continuous import ContinuousTimeWiring
-from graph2nn.wirings.ode import Solver
+from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.ode import Solver
 
 SMALL = {"nodes": 30, "inputs": 6, "outputs": 5, "keep": 0.2, "seed": 1}
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.wirings.configs import CONFIGS, build_network
-from graph2nn.wirings.continuous import ContinuousTimeWiring
-from graph2nn.wirings.counts import count_wiring, executed_macs, published_profile
-from graph2nn.wirings.layers import WiredConv
-from graph2nn.wirings.mobilenet import WiredMobileNetV1
-from graph2nn.wirings.ode import Solver
-from graph2nn.wirings.resnet import SparseResNet50
-from graph2nn.wirings.slots import Rectangle, Slots
-from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring
+from graph2nn.wirings.campaign.configs import CONFIGS, build_network
+from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.edges.slots import Rectangle, Slots
+from graph2nn.wirings.graphs.counts import count_wiring, executed_macs, published_profile
+from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1
+from graph2nn.wirings.networks.ode import Solver
+from graph2nn.wirings.networks.resnet import SparseResNet50
+from graph2nn.wirings.networks.tiny import DiscreteTimeWiring, StaticWiring
 
 ALIVE = {0: 32, 1: 192, 2: 384, 3: 2816, 4: 1536}
 

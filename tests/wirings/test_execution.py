@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.wirings import execution
-from graph2nn.wirings.execution import EdgeProduct, choose_execution, set_execution
-from graph2nn.wirings.tiny import StaticWiring
+from graph2nn.wirings.compaction import execution
+from graph2nn.wirings.compaction.execution import EdgeProduct, choose_execution, set_execution
+from graph2nn.wirings.networks.tiny import StaticWiring
 
 
 def weights(receivers: int, senders: int, density: float, seed: int = 0) -> torch.Tensor:
@@ -104,5 +104,5 @@ def test_bad_input() -> None:
 def test_numba_is_not_imported_before_it_is_needed() -> None:
     import subprocess
 
-    code = "import sys, graph2nn.wirings.compaction; sys.exit('numba' in sys.modules)"
+    code = "import sys, graph2nn.wirings.compaction.compact; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

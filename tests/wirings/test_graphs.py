@@ -11,21 +11,21 @@ import torch
 from torch import nn
 
 from graph2nn.archgraph import to_networkx
-from graph2nn.sparsity.metrics.edges import edge_list
-from graph2nn.wirings.archgraphs import wiring_archgraph
-from graph2nn.wirings.continuous import ContinuousTimeWiring
-from graph2nn.wirings.graph_measures import (
+from graph2nn.sparsity.graphs.edges import edge_list
+from graph2nn.wirings.as_archgraph import wiring_archgraph
+from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.graphs.graph import CARRY, INPUT, OUTPUT, wiring_graph
+from graph2nn.wirings.graphs.measures import (
     alive_nodes,
     measure_wiring,
     swap_rate,
     wiring_masks,
 )
-from graph2nn.wirings.graphs import CARRY, INPUT, OUTPUT, wiring_graph
-from graph2nn.wirings.layers import WiredConv
-from graph2nn.wirings.mobilenet import WiredMobileNetV1
-from graph2nn.wirings.multipartite import wiring_multipartite
-from graph2nn.wirings.ode import Solver
-from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring
+from graph2nn.wirings.graphs.multipartite import wiring_multipartite
+from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1
+from graph2nn.wirings.networks.ode import Solver
+from graph2nn.wirings.networks.tiny import DiscreteTimeWiring, StaticWiring
 
 SMALL = {"nodes": 40, "inputs": 6, "outputs": 5, "layers": 4, "keep": 90}
 
@@ -71,7 +71,7 @@ def test_output_follows_the_graph(monkeypatch):
     model.depthwise.weight.data.zero_()[:, :, 1, 1] = 1
     model.wires.weight.data.abs_()  # so that ReLU does nothing
     graph = wiring_graph(model)
-    monkeypatch.setattr("graph2nn.wirings.tiny.node_norm", lambda state, *_: state)
+    monkeypatch.setattr("graph2nn.wirings.networks.tiny.node_norm", lambda state, *_: state)
     sent = torch.arange(1.0, 7.0, dtype=torch.float64)
     monkeypatch.setattr(model, "start", lambda images: sent.view(1, 6, 1, 1).repeat(1, 1, 8, 8))
     model.fc = nn.Identity()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graph2nn.wirings.kinds import ALIASES, KINDS, find_kind, random_mask
-from graph2nn.wirings.layers import WiredConv
-from graph2nn.wirings.slots import Rectangle, Slots
+from graph2nn.wirings.edges.kinds import ALIASES, KINDS, find_kind, random_mask
+from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.edges.slots import Rectangle, Slots
 
 SLOTS = Slots((12, 10, 1, 1), [Rectangle(2, 12, 0, 4), Rectangle(6, 12, 4, 10)])
 KEEP = 17

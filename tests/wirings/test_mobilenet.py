@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from graph2nn.archgraph import trace
-from graph2nn.wirings.kinds import KINDS, random_mask
-from graph2nn.wirings.layers import wired_layers
-from graph2nn.wirings.mobilenet import (
+from graph2nn.wirings.edges.kinds import KINDS, random_mask
+from graph2nn.wirings.edges.layers import wired_layers
+from graph2nn.wirings.networks.mobilenet import (
     BLOCKS,
     MobileNetV1,
     WiredBlock,
     WiredMobileNetV1,
     width_budget,
 )
-from graph2nn.wirings.resnet import Bottleneck, SparseResNet50
+from graph2nn.wirings.networks.resnet import Bottleneck, SparseResNet50
 
 
 def stored(model) -> int:

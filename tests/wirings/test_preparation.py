@@ -21,8 +21,8 @@ from graph2nn.wirings import (
     wired_layers,
     wiring_graph,
 )
-from graph2nn.wirings.preparation import load_wiring, prepare_network
-from graph2nn.wirings.training import train_wiring
+from graph2nn.wirings.campaign.build import load_wiring, prepare_network
+from graph2nn.wirings.campaign.training import train_wiring
 
 SIZES = {"nodes": 60, "inputs": 8, "outputs": 10, "layers": 4}
 FOUND = WiringConfig(

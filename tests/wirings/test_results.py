@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from graph2nn.training import to_dict
+from graph2nn.runs import to_dict
 from graph2nn.wirings import find_config
-from graph2nn.wirings.results import collect_runs, compare_runs, plot_comparison
+from graph2nn.wirings.campaign.results import collect_runs, compare_runs, plot_comparison
 
 
 def write_run(folder: Path, errors: list[float | None], **settings) -> Path:

@@ -8,9 +8,9 @@ import math
 import pytest
 import torch
 
-from graph2nn.wirings.layers import WiredConv
-from graph2nn.wirings.rewiring import Rewiring, RewiringSchedule
-from graph2nn.wirings.slots import Rectangle, Slots
+from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.edges.rewiring import Rewiring, RewiringSchedule
+from graph2nn.wirings.edges.slots import Rectangle, Slots
 
 SLOTS = Slots((9, 8, 1, 1), [Rectangle(2, 9, 0, 4), Rectangle(5, 9, 4, 8)])
 

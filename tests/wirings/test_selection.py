@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from graph2nn.wirings.kinds import Magnitude
-from graph2nn.wirings.layers import WiredConv
-from graph2nn.wirings.selection import (
+from graph2nn.wirings.edges.kinds import Magnitude
+from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.edges.selection import (
     edge_budget,
     kth_largest,
     select_weight,
     top_k,
     top_k_reference,
 )
-from graph2nn.wirings.slots import Rectangle, Slots
+from graph2nn.wirings.edges.slots import Rectangle, Slots
 
 
 @pytest.mark.parametrize("size", [1, 2, 17, 1000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graph2nn.wirings.slots import Rectangle, Slots, full_mask
+from graph2nn.wirings.edges.slots import Rectangle, Slots, full_mask
 
 
 def test_everything_is_legal_by_default():

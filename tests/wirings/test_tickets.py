@@ -9,11 +9,11 @@ import torch
 
 from graph2nn.archgraph import from_networkx
 from graph2nn.relational import relational_mask, ws_flex
-from graph2nn.wirings.given import given_mask
-from graph2nn.wirings.layers import WiredConv
-from graph2nn.wirings.slots import Rectangle, Slots
-from graph2nn.wirings.tickets import fine_tune_from, inherit_edges, lottery_from
-from graph2nn.wirings.tiny import DiscreteTimeWiring, StaticWiring
+from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.edges.slots import Rectangle, Slots
+from graph2nn.wirings.edges.tickets import fine_tune_from, inherit_edges, lottery_from
+from graph2nn.wirings.edges.user_edges import given_mask
+from graph2nn.wirings.networks.tiny import DiscreteTimeWiring, StaticWiring
 
 SMALL = {"nodes": 40, "inputs": 6, "outputs": 5, "layers": 4, "keep": 60}
 

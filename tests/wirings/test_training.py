@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-from graph2nn.training import load_checkpoint, save_checkpoint
+from graph2nn.runs import load_checkpoint, save_checkpoint
 from graph2nn.vision import ImageData, load_images
 from graph2nn.wirings import WiringConfig, swap_rate, wired_layers, wiring_masks
-from graph2nn.wirings.checkpoints import find_run, read_weights
-from graph2nn.wirings.evaluation import evaluate_wiring
-from graph2nn.wirings.preparation import load_wiring, prepare_network
-from graph2nn.wirings.training import WiringObserver, draw_run, train_wiring
+from graph2nn.wirings.campaign.build import load_wiring, prepare_network
+from graph2nn.wirings.campaign.checkpoints import find_run, read_weights
+from graph2nn.wirings.campaign.evaluation import evaluate_wiring
+from graph2nn.wirings.campaign.training import WiringObserver, draw_run, train_wiring
 
 CONFIG = WiringConfig(
     name="test/tiny",
@@ -97,7 +97,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 KILLED = """
 import os, signal, torch
 from graph2nn.vision import load_images
-from graph2nn.wirings.training import WiringObserver, train_wiring
+from graph2nn.wirings.campaign.training import WiringObserver, train_wiring
 from tests.wirings.test_training import CONFIG, QUIET
 train = load_images("digits", split="train").subset(torch.arange(300))
 test = load_images("digits", split="test").subset(torch.arange(100))
@@ -127,7 +127,7 @@ def test_records_follow_the_graph(digits) -> None:
             return super().after_epoch(epoch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("graph2nn.wirings.training.WiringObserver", Follow)
+        patch.setattr("graph2nn.wirings.campaign.training.WiringObserver", Follow)
         model, records = train_wiring(CONFIG, *digits, **QUIET)
     rates = [swap_rate(*pair) for pair in zip(snapshots, snapshots[1:])]
     assert [record["swap_rate"] for record in records] == [None, *rates]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graph2nn.sparsity.results import METRICS, SparseTable
+from graph2nn.sparsity.campaign.results import METRICS, SparseTable
 
 PRUNERS = ("snip", "synflow", "uniform", "erk")
 SPARSITIES = (0.6, 0.9, 0.98)

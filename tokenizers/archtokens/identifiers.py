@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import eigh
 
-from archtokens.stack import GraphStack, breadth_first, longest_depth
 from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.stack import GraphStack, breadth_first, longest_depth
 
 __all__ = [
     "IDENTIFIERS",

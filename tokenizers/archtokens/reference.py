@@ -9,10 +9,10 @@ import torch
 
 from archtokens.batch import EDGE, NODE, SPECIAL, SPECIAL_TOKENS, TokenBatch
 from archtokens.identifiers import RANDOM_IDENTIFIERS, identify
-from archtokens.stack import GraphStack
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.paths import path_lengths_reference
+from graph2nn.archgraph.stack import GraphStack
 
 __all__ = ["tokenize_reference"]
 

@@ -12,8 +12,8 @@ import torch
 from archtokens.batch import EDGE, NODE, SPECIAL, SPECIAL_TOKENS, TokenBatch
 from archtokens.identifiers import RANDOM_IDENTIFIERS, identifier_width, identify
 from archtokens.settings import PRESETS, TokenSettings
-from archtokens.stack import GraphStack
 from graph2nn.archgraph import PRIMITIVES, ArchGraph
+from graph2nn.archgraph.stack import GraphStack
 from graph2nn.cells import CELL_OPS
 
 __all__ = ["KNOWN_OPS", "GraphTokenizer"]

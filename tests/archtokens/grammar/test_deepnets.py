@@ -10,7 +10,7 @@ import pytest
 from archtokens.grammar import ArchGrammar
 from archtokens.grammar.liveness import FULL, completable, survives
 from graph2nn.deepnets import DARTS, PDARTS, EndlessNets, NetConfig, ViT, eval_nets, is_connected
-from graph2nn.deepnets.config import Genotype
+from graph2nn.deepnets.graphs.config import Genotype
 
 SPLITS = ("val", "test", "wide", "deep", "dense", "bnfree")
 

@@ -10,7 +10,7 @@ import pytest
 from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph.canonical import canonical_key
 from graph2nn.deepnets import EndlessNets, NetConfig, build_graph
-from graph2nn.deepnets.config import Edges
+from graph2nn.deepnets.graphs.config import Edges
 
 RULES = {"cells": (4, 9), "widths": (8, 16), "fc_dims": (32, 64)}
 

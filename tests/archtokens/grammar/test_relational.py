@@ -10,15 +10,8 @@ import numpy as np
 import pytest
 
 from archtokens.grammar import ArchGrammar
-from graph2nn.relational import (
-    RelationalGraph,
-    as_graph,
-    complete,
-    generators,
-    graph_set,
-    kernels,
-    ws_flex,
-)
+from graph2nn.relational import RelationalGraph, as_graph, complete, graph_set, ws_flex
+from graph2nn.relational.graphs import generators, kernels
 
 
 @pytest.mark.parametrize("name, step", [("n64_52", 1), ("n64_449", 5), ("n16_326", 2)])

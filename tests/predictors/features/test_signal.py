@@ -8,8 +8,8 @@ import pytest
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical, isomorphic_variants
 from graph2nn.cells import cell_graph, nb201_cell
-from graph2nn.relational.convert import message_graph
-from graph2nn.relational.generators import ws_flex
+from graph2nn.relational.as_archgraph import message_graph
+from graph2nn.relational.graphs.generators import ws_flex
 from predictors.features.padded import padded_batches
 from predictors.features.signal import SIGNAL_FEATURES, signal_block
 from predictors.features.space import space_of

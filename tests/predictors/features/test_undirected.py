@@ -8,9 +8,9 @@ import pytest
 
 from graph2nn.archgraph.canonical import reordered
 from graph2nn.cells import nb201_cell
-from graph2nn.relational.convert import message_graph
-from graph2nn.relational.generators import complete, cycle, regular, ws_flex
-from graph2nn.relational.measures import measure
+from graph2nn.relational.as_archgraph import message_graph
+from graph2nn.relational.graphs.generators import complete, cycle, regular, ws_flex
+from graph2nn.relational.graphs.measures import measure
 from predictors.features import GraphFeatures
 from predictors.features.undirected import is_relational
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 
 from graph2nn.cells import cell_graph, nb201_cell
-from graph2nn.training import save_checkpoint
+from graph2nn.runs import save_checkpoint
 from predictors.metrics import kendall_tau
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.losses import LOSSES

@@ -10,8 +10,8 @@ import pytest
 
 from graph2nn.cells import nb201_cell
 from graph2nn.relational import message_graph, ws_flex
-from predictors.bananas import BANANASPredictor
 from predictors.metrics import kendall_tau
+from predictors.models.bananas import BANANASPredictor
 from predictors.neural.gcn import GCNPredictor
 from predictors.neural.message_passing import CONVOLUTIONS, POOLS, PyGPredictor
 

@@ -210,7 +210,7 @@ class DagSpace(Space):
         return x
 
     def network(self, x: ArchGraph, **options: Any) -> nn.Module:
-        from graph2nn.cells.network import DagNetwork
+        from graph2nn.cells.networks.network import DagNetwork
 
         return DagNetwork(x, **options)
 

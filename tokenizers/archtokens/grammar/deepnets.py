@@ -15,7 +15,7 @@ from archtokens.grammar.space import Space, symbols
 from archtokens.grammar.vocabulary import Vocabulary, vocabulary_file
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import Genotype, NetConfig, Network, build_graph
-from graph2nn.deepnets.config import OPS
+from graph2nn.deepnets.graphs.config import OPS
 
 __all__ = ["DeepNetsRules", "DeepNetsSpace", "deepnets_tokens"]
 

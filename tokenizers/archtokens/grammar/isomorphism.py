@@ -8,7 +8,7 @@ from typing import Any
 
 from graph2nn.archgraph.labelling import canonical_order
 from graph2nn.deepnets import Genotype, NetConfig
-from graph2nn.deepnets.layout import layout
+from graph2nn.deepnets.graphs.layout import layout
 
 __all__ = ["canonical_config"]
 

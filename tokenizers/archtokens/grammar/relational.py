@@ -18,8 +18,8 @@ from archtokens.grammar.vocabulary import DIGITS, Vocabulary, vocabulary_file
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
 from graph2nn.relational import RelationalGraph, relational_mlp
-from graph2nn.relational.generators import ws_flex_name
-from graph2nn.relational.kernels import ws_flex_graphs
+from graph2nn.relational.graphs.generators import ws_flex_name
+from graph2nn.relational.graphs.kernels import ws_flex_graphs
 
 __all__ = ["RelationalRules", "RelationalSpace", "relational_tokens"]
 

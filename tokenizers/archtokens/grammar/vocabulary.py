@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from graph2nn.training import write_atomic
+from graph2nn.runs import write_atomic
 
 __all__ = [
     "DIGITS",

@@ -1,0 +1,154 @@
+"""Hypernetworks by name: shipped with the repository, cached, or published elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ghn.model import GHN
+from graph2nn.runs import sha256_file
+
+__all__ = ["GHN1", "GHN2", "GHN3", "available", "from_pretrained", "resolve"]
+
+HUB_VARIABLE = "NETWRIGHT_HUB"  # a Hugging Face repository that holds the files of the manifest
+_PUBLISHED: dict[str, tuple[str | None, str]] = {
+    **{
+        f"{kind}-{data}": (None, f"{kind}_{data}.pt")
+        for kind in ("ghn1", "ghn2", "mlp")
+        for data in ("cifar10", "imagenet")
+    },
+    "ghn3tm8": ("SamsungSAILMontreal/ghn3", "ghn3tm8.pt"),
+    "ghn3sm8": ("SamsungSAILMontreal/ghn3", "ghn3sm8.pt"),
+    "ghn3lm8": ("SamsungSAILMontreal/ghn3", "ghn3lm8.pt"),
+    "ghn3xlm16": ("SamsungSAILMontreal/ghn3", "ghn3xlm16.pt"),
+}
+
+
+def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
+    """A trained hypernetwork in evaluation mode.
+
+    Looks, in this order, for a file of that name, in the repository's `checkpoints/` (or the folder
+    in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if
+    `huggingface_hub` is installed. Files of the manifest are checked against its sha256.
+
+    Args:
+        name: a path, or a name of `available()`.
+        device: where to put it.
+
+    Raises:
+        ValueError: unknown name, or a file that is not what the manifest says.
+        FileNotFoundError: a known name whose file cannot be had; the message says where to put it.
+
+    Example:
+        >>> from_pretrained("ghn2-digits").config.num_classes  # doctest: +SKIP
+        10
+    """
+    return GHN.load(resolve(name), device=device)
+
+
+def resolve(name: str) -> Path:
+    """The checked file that `from_pretrained` would load."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    entry = _manifest().get(name)
+    filename = entry["file"] if entry else _PUBLISHED.get(name, (None, None))[1]
+    if filename is None:
+        raise ValueError(
+            f"no hypernetwork {name!r}: expected a checkpoint file or one of "
+            f"{', '.join(available())}"
+        )
+    for folder in (*_folders(), _cache()):
+        if (folder / filename).is_file():
+            return _checked(folder / filename, entry)
+    return _checked(_download(name, filename), entry)
+
+
+def available() -> list[str]:
+    """Names that `from_pretrained` knows: shipped ones, then ppuda's and GHN-3's published ones."""
+    shipped = [name for name, entry in _manifest().items() if entry.get("kind", "ghn") == "ghn"]
+    return list(dict.fromkeys((*shipped, *_PUBLISHED)))
+
+
+def GHN1(dataset: str = "imagenet") -> GHN:
+    """The published name for `from_pretrained("ghn1-<dataset>")`."""
+    return from_pretrained(f"ghn1-{dataset}")
+
+
+def GHN2(dataset: str = "imagenet") -> GHN:
+    """The published name for `from_pretrained("ghn2-<dataset>")`."""
+    return from_pretrained(f"ghn2-{dataset}")
+
+
+def GHN3(name: str = "ghn3tm8", **fields: Any) -> GHN:
+    """A published GHN-3 by file name or variant, or, given configuration fields, an untrained one.
+
+    Example:
+        >>> GHN3(hid=16, heads=4, layers=1, max_shape=(16, 16, 3, 3)).view
+        'ghn3'
+    """
+    if fields:
+        return GHN(**{"hypernet": "graphormer", **fields})
+    return from_pretrained(name.removesuffix(".pt") if not Path(name).is_file() else name)
+
+
+def _folders() -> list[Path]:
+    own = os.environ.get("NETWRIGHT_CHECKPOINTS")
+    repository = Path(__file__).resolve().parent.parent / "checkpoints"
+    return [Path(own).expanduser()] if own else [repository]
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "netwright"
+
+
+def _manifest() -> dict[str, dict[str, Any]]:
+    for folder in (*_folders(), _cache()):
+        file = folder / "MANIFEST.json"
+        if file.is_file():
+            return _entries(file)
+    return {}
+
+
+def _entries(file: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        if all(isinstance(entry["file"], str) for entry in entries.values()):
+            return entries
+        reason = "an entry's file is not a name"
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(
+        f"{file} is damaged ({reason}): expected names with 'file' and 'sha256'; fetch it again"
+    )
+
+
+def _checked(path: Path, entry: dict[str, Any] | None) -> Path:
+    expected = (entry or {}).get("sha256")
+    if expected is not None and sha256_file(path) != expected:
+        raise ValueError(
+            f"{path} is not the file that the manifest describes (sha256 differs): "
+            "delete it and fetch it again"
+        )
+    return path
+
+
+def _download(name: str, filename: str) -> Path:
+    repository = _PUBLISHED.get(name, (None, ""))[0] or os.environ.get(HUB_VARIABLE)
+    reason = "no hub repository is known for it"
+    if repository:
+        try:
+            from huggingface_hub import hf_hub_download
+
+            return Path(hf_hub_download(repo_id=repository, filename=filename, cache_dir=_cache()))
+        except ImportError:
+            reason = "downloading needs the extra 'hub': pip install netwright[hub]"
+        except Exception as e:  # offline, no such file, refused: all end in the same advice
+            reason = f"{repository} did not deliver it ({type(e).__name__})"
+    places = " or ".join(str(f) for f in (*_folders(), _cache()))
+    raise FileNotFoundError(f"{filename} of {name!r} is not in {places}, and {reason}")

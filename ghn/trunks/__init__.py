@@ -1,0 +1,1 @@
+"""Trunks: from a batch of graphs to a state of each node."""

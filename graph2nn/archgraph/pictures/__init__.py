@@ -1,0 +1,1 @@
+"""Pictures of graphs: layout in layers, colours of operations, drawing."""

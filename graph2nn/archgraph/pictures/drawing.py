@@ -1,0 +1,251 @@
+"""Pictures of graphs of networks, with matplotlib alone."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.pictures.layered import Layout, layered_layout
+from graph2nn.archgraph.pictures.palette import style_of
+from graph2nn.archgraph.primitives import PRIMITIVES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "draw"]
+
+FORMATS = ("png", "pdf", "svg")
+_LABELLED = 80  # most nodes that "auto" labels
+_DOT, _BOX = (0.13, 0.13), (1.12, 0.2)  # nodes without and with a label, in inches
+_EDGE = "#5b6470"
+_SHAPES = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
+
+
+def draw(
+    graph: ArchGraph,
+    path: str | Path | None = None,
+    *,
+    ax: Axes | None = None,
+    virtual_edges: bool | int = False,
+    labels: bool | Literal["auto"] = "auto",
+    title: str | None = None,
+) -> Figure:
+    """Draw a graph, from top to bottom, long ones in several columns from left to right.
+
+    Colours follow the figures of DeepNets-1M (arXiv:2110.13100): blue convolutions, magenta biases,
+    green and yellow normalisation, red sums and concatenations. Graphs in another vocabulary than
+    the 15 primitives get a colour for each family of operations. The edges that leave a node share
+    one line as far as they go the same way.
+
+    Args:
+        graph: what to draw.
+        path: file to write, `.png`, `.pdf` or `.svg`; None writes none.
+        ax: axes to draw into; None makes a figure of a size that suits the graph.
+        virtual_edges: also draw shortest paths of 2 to 50 edges (or up to that number), fainter
+            with their length.
+        labels: write operation, kernel and output size into the nodes; "auto" up to 80 nodes.
+        title: None takes the graph's name and size; "" none.
+
+    Returns:
+        The figure; `figure.axes[0].get_legend()` lists the operations.
+
+    Raises:
+        ValueError: a suffix of another format, or a graph without nodes.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> figure = draw(trace(torchvision.models.resnet18(), view="ghn2"), "resnet18.pdf")
+    """
+    kind = _format(path)
+    if not graph.num_nodes:
+        raise ValueError("the graph has no nodes, so there is nothing to draw")
+    boxed = graph.num_nodes <= _LABELLED if labels == "auto" else bool(labels)
+    node = _BOX if boxed else _DOT
+    gap = (0.12, 0.17) if boxed else (0.07, 0.1)
+    layout = layered_layout(graph.edges, graph.num_nodes, node=node, gap=gap)
+    axes = _axes(layout) if ax is None else ax
+    figure: Any = axes.figure
+    scale = _prepare(axes, layout)
+    if virtual_edges:
+        _draw_virtual(axes, graph, layout, 50 if virtual_edges is True else virtual_edges, scale)
+    _draw_edges(axes, layout, scale)
+    _draw_nodes(axes, graph, layout, node, scale, boxed)
+    _legend(axes, graph)
+    if title is None:
+        name = f"{graph.name}: " if graph.name else ""
+        title = f"{name}{graph.num_nodes} nodes, {graph.num_edges} edges"
+    axes.set_title(title, fontsize=9)
+    if path is not None:
+        _save(figure, Path(path), kind)
+    return figure
+
+
+def _format(path: str | Path | None) -> str:
+    suffix = "png" if path is None else Path(path).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise ValueError(f"cannot draw to {path}: expected a file name that ends in {known}")
+    return suffix
+
+
+def _axes(layout: Layout) -> Axes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shrink = min(1.0, 60 / max(layout.size))  # inches; what viewers and printers still take
+    figure = Figure(figsize=(layout.size[0] * shrink, layout.size[1] * shrink))
+    FigureCanvasAgg(figure)
+    return figure.add_axes((0, 0, 1, 1))
+
+
+def _prepare(ax: Axes, layout: Layout) -> float:
+    """Limits and scale: printed inches for an inch of the layout."""
+    width, height = layout.size
+    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    ax.axis("off")
+    figure: Any = ax.figure
+    place = ax.get_position()
+    inches = figure.get_size_inches()
+    return min(place.width * inches[0] / width, place.height * inches[1] / height)
+
+
+def _draw_edges(ax: Axes, layout: Layout, scale: float) -> None:
+    from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+    from matplotlib.path import Path as Curve
+
+    codes = [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]
+    style: dict[str, Any] = {"linewidths": 0.7 * scale, "zorder": 1}
+    curves = [Curve(points, codes) for points in layout.curves]
+    ax.add_collection(PathCollection(curves, facecolors="none", edgecolors=_EDGE, **style))
+    ax.add_collection(LineCollection(list(layout.lanes), colors="#9aa4b1", **style))
+    tip = np.array([[0, 0], [-0.028, 0.06], [0.028, 0.06]])
+    triangles = layout.heads[:, None, :] + tip
+    ax.add_collection(PolyCollection(list(triangles), facecolors=_EDGE, linewidths=0, zorder=2))
+
+
+def _draw_nodes(
+    ax: Axes,
+    graph: ArchGraph,
+    layout: Layout,
+    node: tuple[float, float],
+    scale: float,
+    boxed: bool,
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    styles = [style_of(op, primitive=graph.ops == PRIMITIVES) for op in graph.op_names()]
+    outlines = [_box(*node) if boxed else _outline(style.shape, node[0]) for style in styles]
+    ax.add_collection(
+        PolyCollection(
+            [p + outline for p, outline in zip(layout.position, outlines)],
+            facecolors=[style.colour for style in styles],
+            edgecolors="#30343a",
+            linewidths=0.5 * scale,
+            zorder=3,
+        )
+    )
+    if not boxed:
+        return
+    for k, (x, y) in enumerate(layout.position):
+        text = _label(graph, k)
+        size = min(6.5, 6.5 * 20 / max(len(text), 1)) * scale
+        ink = "white" if styles[k].dark else "black"
+        ax.text(x, y, text, fontsize=size, color=ink, ha="center", va="center_baseline", zorder=4)
+
+
+def _label(graph: ArchGraph, k: int) -> str:
+    """Operation, kernel or pool size, and size of the output."""
+    out, _, height, width = (int(s) for s in graph.shape[k])
+    text = graph.ops[graph.op[k]]
+    text = text if len(text) <= 24 else f"{text[:23]}…"
+    if max(height, width) > 1 or text in ("conv", "sep_conv", "dil_conv"):
+        text += f" {height}×{width}"
+    return f"{text} · {out}" if graph.params[k] and out > 1 else text
+
+
+def _outline(shape: str, size: float) -> np.ndarray:
+    corners, turn, grow = {
+        "square": (4, 0.25, 1.25),
+        "diamond": (4, 0.0, 1.1),
+        "triangle": (3, 0.25, 1.2),
+    }.get(shape, (24, 0.0, 1.0))
+    if shape == "square":
+        turn = 0.125
+    angle = 2 * np.pi * (np.arange(corners) / corners + turn)
+    return grow * size / 2 * np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
+def _box(width: float, height: float) -> np.ndarray:
+    """A rectangle with rounded corners, around the origin."""
+    r, points = 0.35 * height, []
+    for k, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
+        angle = np.pi / 2 * (k + np.linspace(0, 1, 6))
+        centre = [sx * (width / 2 - r), sy * (height / 2 - r)]
+        points.append(np.stack([np.cos(angle), np.sin(angle)], 1) * r + centre)
+    return np.concatenate(points)
+
+
+def _draw_virtual(ax: Axes, graph: ArchGraph, layout: Layout, cutoff: int, scale: float) -> None:
+    """Shortest paths of more than one edge, as arcs to the right."""
+    from matplotlib.collections import LineCollection
+
+    distance = graph.distances(cutoff)
+    source, target = np.nonzero(distance > 1)
+    if not len(source):
+        return
+    start, stop = layout.position[source], layout.position[target]
+    bulge = 0.15 * np.linalg.norm(stop - start, axis=1)
+    middle = (start + stop) / 2 + np.stack([bulge, 0 * bulge], 1)
+    t = np.linspace(0, 1, 12)[None, :, None]
+    arcs = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * middle[:, None] + t**2 * stop[:, None]
+    alpha = 0.9 / distance[source, target]
+    ax.add_collection(
+        LineCollection(list(arcs), colors="#3b82f6", alpha=alpha, linewidths=0.4 * scale, zorder=0)
+    )
+
+
+def _legend(ax: Axes, graph: ArchGraph) -> None:
+    """One entry a primitive; or one a family, followed by the operations it stands for."""
+    from matplotlib.lines import Line2D
+
+    primitive = graph.ops == PRIMITIVES
+    present = [op for k, op in enumerate(graph.ops) if (graph.op == k).any()]
+    groups: dict[Any, list[str]] = {}
+    for op in present:
+        groups.setdefault(style_of(op, primitive=primitive), []).append(op)
+    entries = []
+    for style in sorted(groups, key=lambda style: style.rank):
+        text = ", ".join(sorted(set(groups[style])))
+        if not primitive:
+            text = textwrap.fill(f"{style.name}: {text}", 58, subsequent_indent="   ")
+        look = {"color": style.colour, "marker": _SHAPES[style.shape], "markersize": 7}
+        entries.append(Line2D([], [], ls="", mec="#30343a", mew=0.5, label=text, **look))
+    figure: Any = ax.figure
+    inches = ax.get_position().width * figure.get_size_inches()[0]
+    columns = max(2, min(len(entries), int(inches / (1.1 if primitive else 3.6))))
+    ax.legend(
+        handles=entries,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+        handletextpad=0.3,
+        columnspacing=1.2,
+    )
+
+
+def _save(figure: Figure, path: Path, kind: str) -> None:
+    """Rendered in memory first: a failure leaves no half file."""
+    from graph2nn.runs.checkpoint import write_atomic
+
+    buffer = io.BytesIO()
+    inches = max(figure.get_size_inches())
+    figure.savefig(buffer, format=kind, dpi=min(200, 12000 / inches), bbox_inches="tight")
+    write_atomic(path, lambda file: file.write(buffer.getvalue()))

@@ -1,0 +1,305 @@
+"""Recording one forward pass: which function ran on the outputs of which others.
+
+A `TorchFunctionMode` sees every call of a torch function with its arguments, so the record knows
+the functions by name (`conv2d`, `multi_head_attention_forward`), frozen parameters and the input,
+none of which an autograd graph shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from graph2nn.archgraph.tracing.calls import Call, CallLog
+from graph2nn.archgraph.tracing.shape_rules import SHAPE_RULES, Rule
+
+__all__ = ["Op", "ParamInfo", "Recorder", "Trace", "tensors_in"]
+
+_ALIASES = {
+    "iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub", "imul": "mul", "rmul": "mul",
+    "multiply": "mul", "subtract": "sub", "truediv": "div", "itruediv": "div", "rtruediv": "div",
+    "divide": "div", "true_divide": "div", "rdiv": "div", "concat": "cat", "concatenate": "cat",
+    "rmatmul": "matmul", "ipow": "pow", "rpow": "pow",
+}  # fmt: skip
+
+
+class Op(NamedTuple):
+    """One recorded function call.
+
+    Args:
+        name: the function, without underscores: `conv2d`, `add`, `getitem`; "input" for an input
+            tensor.
+        refs: what its tensor arguments were, in order: `i >= 0` is the output of op i, `~j` is
+            parameter j. Constants and buffers are left out.
+        shape: of the (first) output.
+        attrs: kernel size, groups, keepdim, ... where a view needs them.
+    """
+
+    name: str
+    refs: tuple[int, ...]
+    shape: tuple[int, ...]
+    attrs: dict[str, Any]
+
+    @property
+    def inputs(self) -> list[int]:
+        """Ops whose outputs this one reads."""
+        return [r for r in self.refs if r >= 0]
+
+    @property
+    def params(self) -> list[int]:
+        """Parameters this op reads directly."""
+        return [~r for r in self.refs if r < 0]
+
+
+class ParamInfo(NamedTuple):
+    """A parameter: qualified name (the first one, if tied), shape, the module that owns it."""
+
+    name: str
+    shape: tuple[int, ...]
+    module: nn.Module
+
+
+class Trace(NamedTuple):
+    """The record of one forward pass: ops in order of execution, parameters, output ops in order.
+
+    `note` says how it was made when not on meta tensors in the mode asked for; `calls` holds how
+    each op was called, where that was asked for.
+    """
+
+    ops: list[Op]
+    params: list[ParamInfo]
+    outputs: list[int]
+    note: str = ""
+    calls: list[Call] | None = None
+
+
+class _Entry(NamedTuple):
+    name: str
+    rule: Rule | None
+    inplace: bool
+    attrs: Callable[[tuple, dict], dict] | None
+
+
+def _pool_attrs(args: tuple, kwargs: dict) -> dict:
+    k = args[1] if len(args) > 1 else kwargs.get("kernel_size", 1)
+    k = tuple(k) if isinstance(k, (tuple, list)) else (k, k)
+    return {"kernel": k * 2 if len(k) == 1 else k}
+
+
+def _pool1d_attrs(args: tuple, kwargs: dict) -> dict:
+    return {"kernel": (1, _pool_attrs(args, kwargs)["kernel"][0])}
+
+
+def _conv_attrs(args: tuple, kwargs: dict) -> dict:
+    d = args[5] if len(args) > 5 else kwargs.get("dilation", 1)
+    g = args[6] if len(args) > 6 else kwargs.get("groups", 1)
+    return {"groups": g, "dilation": d if isinstance(d, int) else min(d)}
+
+
+def _mean_attrs(args: tuple, kwargs: dict) -> dict:
+    keep = bool(args[2] if len(args) > 2 else kwargs.get("keepdim", False))
+    dims = args[1] if len(args) > 1 else kwargs.get("dim")
+    x = args[0] if args else kwargs.get("input")
+    rank = x.dim() if isinstance(x, Tensor) else 0
+    if not isinstance(dims, (tuple, list)):
+        dims = range(rank) if dims is None else (dims,)
+    dims = tuple(sorted(d % rank for d in dims if isinstance(d, int))) if rank else ()
+    return {"keepdim": keep, "rank": rank, "dims": dims}
+
+
+def _mha_attrs(args: tuple, kwargs: dict) -> dict:
+    return {"need_weights": bool(kwargs.get("need_weights", True))}
+
+
+_ATTRS: dict[str, Callable[[tuple, dict], dict]] = {
+    **dict.fromkeys(["max_pool2d", "avg_pool2d", "lp_pool2d"], _pool_attrs),
+    **dict.fromkeys(["max_pool1d", "avg_pool1d"], _pool1d_attrs),
+    **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _conv_attrs),
+    "mean": _mean_attrs,
+    "multi_head_attention_forward": _mha_attrs,
+}
+_NO_ATTRS: dict[str, Any] = {}
+_INPLACE_DUNDERS = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}
+# Only the shape of their argument matters, so what they make is a constant.
+_CONSTANT_MAKERS = ("new_", "zeros_like", "ones_like", "empty_like", "full_like", "rand")
+_MOVES = {"to", "cuda", "cpu", "pin_memory"}
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """Every tensor in nested tuples, lists, dicts, and the attributes of dataclass-like objects, in
+    order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, (tuple, list)):
+        return [t for v in value for t in tensors_in(v)]
+    if isinstance(value, dict):
+        return [t for v in value.values() for t in tensors_in(v)]
+    if hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)):
+        return [t for v in vars(value).values() for t in tensors_in(v)]
+    return []
+
+
+class Recorder(TorchFunctionMode):
+    """Records every torch function called while the mode is on.
+
+    Args:
+        fast: take output shapes of common functions from `SHAPE_RULES`; otherwise run every meta
+            kernel (the plain twin: the record is the same).
+        log: also takes down the arguments of every op.
+    """
+
+    def __init__(self, *, fast: bool = True, log: CallLog | None = None):
+        super().__init__()
+        self.ops: list[Op] = []
+        self.fast = fast
+        self.log = log
+        self.last_call = ""
+        self._producer: dict[int, int] = {}
+        self._buffers: set[int] = set()
+        # Ids identify tensors, so every tensor seen must stay alive until the end.
+        self._alive: list[Any] = []
+        self._entries: dict[Any, _Entry] = {}
+
+    def calls(self) -> list[Call] | None:
+        """How each op was called, if that was logged."""
+        return None if self.log is None else self.log.calls
+
+    def watch_params(self, tensors: list[Tensor], names: list[str]) -> None:
+        """Declare the tensors that stand for parameters 0, 1, ... and what these are called."""
+        if self.log is not None:
+            self.log.watch_params(names)
+        for j, t in enumerate(tensors):
+            self._producer[id(t)] = ~j
+        self._alive.append(tensors)
+
+    def watch_buffers(self, tensors: list[Tensor]) -> None:
+        """Declare buffers, whose own updates (batch counters) are not recorded."""
+        self._buffers.update(map(id, tensors))
+        self._alive.append(tensors)
+
+    def watch_input(self, tensor: Tensor) -> None:
+        """Declare an input of the network: one op named "input"."""
+        self._producer[id(tensor)] = len(self.ops)
+        self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS))
+        if self.log is not None:
+            self.log.add("input", (), {}, tensor.shape, self._producer)
+        self._alive.append(tensor)
+
+    def producers(self, value: Any) -> list[int]:
+        """The ops that made the tensors in `value`; constants are left out."""
+        found = [self._producer.get(id(t)) for t in tensors_in(value)]
+        return list(dict.fromkeys(r for r in found if r is not None and r >= 0))
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        entry = self._entries.get(func)
+        if entry is None:
+            entry = self._entries[func] = self._describe(func)
+        if entry.inplace and args and id(args[0]) in self._buffers and entry.name == "add":
+            return args[0]
+        out = entry.rule(args, kwargs) if entry.rule is not None else None
+        if out is None:
+            out = self._call(func, entry.name, args, kwargs)
+        if isinstance(out, Tensor) or entry.inplace or type(out) in (tuple, list):
+            self._record(entry, args, kwargs, out)
+        elif not isinstance(out, (int, float, bool, str, type(None), torch.Size)):
+            if tensors_in(out):
+                self._record(entry, args, kwargs, out)
+        return out
+
+    def _describe(self, func: Any) -> _Entry:
+        raw = getattr(func, "__name__", "") or str(func)
+        if raw == "__get__":  # a property such as `x.shape` or `x.mT`
+            raw = getattr(getattr(func, "__self__", None), "__name__", raw)
+            return _Entry(raw, None, False, None)
+        inplace = raw in _INPLACE_DUNDERS or (raw.endswith("_") and not raw.endswith("__"))
+        name = raw.strip("_")
+        name = _ALIASES.get(name, name)
+        rule = SHAPE_RULES.get(raw) if self.fast else None
+        return _Entry(name, rule, inplace, _ATTRS.get(name))
+
+    def _call(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
+        """Runs the function; tensors made on another device than meta follow the meta ones."""
+        if name in _MOVES and args and isinstance(args[0], Tensor) and args[0].is_meta:
+            return _move_meta(args, kwargs)
+        try:
+            return func(*args, **kwargs)
+        except (RuntimeError, NotImplementedError):
+            tensors = tensors_in((args, kwargs))
+            if not any(t.is_meta for t in tensors) or all(t.is_meta for t in tensors):
+                self.last_call = name
+                raise
+        self.last_call = name
+        return func(*self._to_meta(args), **self._to_meta(kwargs))
+
+    def _to_meta(self, value: Any) -> Any:
+        if isinstance(value, Tensor) and not value.is_meta:
+            copy = value.to("meta")
+            if id(value) in self._producer:
+                self._producer[id(copy)] = self._producer[id(value)]
+            self._alive.append(copy)
+            return copy
+        if type(value) in (tuple, list):
+            return type(value)(self._to_meta(v) for v in value)
+        if isinstance(value, dict):
+            return {k: self._to_meta(v) for k, v in value.items()}
+        return value
+
+    def _collect(self, values: Any, refs: list[int]) -> None:
+        producer = self._producer
+        for value in values:
+            ref = producer.get(id(value))
+            if ref is not None:
+                refs.append(ref)
+            elif isinstance(value, (tuple, list)):
+                self._collect(value, refs)
+            elif isinstance(value, dict):
+                self._collect(value.values(), refs)
+
+    def _record(self, entry: _Entry, args: tuple, kwargs: dict, out: Any) -> None:
+        refs: list[int] = []
+        self._collect(args, refs)
+        if kwargs:
+            self._collect(kwargs.values(), refs)
+        if not refs or entry.name.startswith(_CONSTANT_MAKERS):
+            return  # a constant: part of no path from the input or a parameter
+        inplace = entry.inplace or kwargs.get("inplace") is True
+        target = args[0] if inplace and args else kwargs.get("out")
+        shown = out if isinstance(out, Tensor) else next(iter(tensors_in(out)), target)
+        if not isinstance(shown, Tensor):
+            return
+        index = len(self.ops)
+        attrs = entry.attrs(args, kwargs) if entry.attrs is not None else _NO_ATTRS
+        if self.log is not None:
+            self.log.add(entry.name, args, kwargs, shown.shape, self._producer)
+        base = target._base if isinstance(target, Tensor) else None
+        if base is not None:
+            # The tensor a changed view belongs to holds old content and new: both lead here.
+            old = self._producer.get(id(base))
+            if old is not None and old not in refs:
+                refs.append(old)
+            self._producer[id(base)] = index
+        self.ops.append(Op(entry.name, tuple(refs), tuple(shown.shape), attrs))
+        if isinstance(target, Tensor):
+            self._producer[id(target)] = index
+            self._alive.append(target)
+        outputs = (out,) if isinstance(out, Tensor) else tensors_in(out)
+        for t in outputs:
+            self._producer[id(t)] = index
+            self._alive.append(t)
+        if self.log is not None:
+            self.log.place(base, outputs or (shown,))
+
+
+def _move_meta(args: tuple, kwargs: dict) -> Tensor:
+    """`x.to(device)` and alike on a meta tensor: it stays where it is, only its type may change."""
+    wanted = [a for a in (*args[1:], *kwargs.values()) if isinstance(a, (torch.dtype, Tensor))]
+    for w in wanted:
+        dtype = w.dtype if isinstance(w, Tensor) else w
+        if dtype != args[0].dtype:
+            return torch.empty_like(args[0], dtype=dtype)
+    return args[0]

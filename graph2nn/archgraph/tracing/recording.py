@@ -1,0 +1,231 @@
+"""Running a module once for the recorder, and leaving it exactly as it was."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graph2nn.archgraph.tracing.calls import CallLog
+from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
+
+__all__ = ["default_input_size", "record"]
+
+_OWN_TABLES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"}
+
+
+def default_input_size(model: nn.Module) -> tuple[int, ...]:
+    """Shape of one input without the batch axis: (3, s, s), or what `model.expected_input_sz` says.
+
+    s = 224; 299 for torchvision's Inception3. `expected_input_sz` is an integer (images of that
+    side) or a full shape.
+    """
+    size = getattr(model, "expected_input_sz", None)
+    if size is None:
+        size = 299 if type(model).__name__ == "Inception3" else 224
+    return (3, size, size) if isinstance(size, int) else tuple(size)
+
+
+def record(
+    model: nn.Module,
+    input: Any = None,
+    *,
+    fast: bool = True,
+    training: bool = True,
+    calls: bool = False,
+) -> Trace:
+    """Records one forward pass of `model` on meta tensors (nothing is computed).
+
+    A model that needs values, not only shapes (detectors, `.item()` in the forward pass), is run on
+    real tensors instead, batch 1 in eval mode; `Trace.note` then says so.
+
+    Args:
+        input: a tensor, a tuple of positional arguments, or a dict of keyword arguments; random
+            images by default.
+        fast: see `Recorder`.
+        training: run in train mode (with auxiliary heads, say) or in eval mode.
+        calls: also record how each operation was called.
+
+    Raises:
+        ValueError: the model cannot run; names the operation and the module.
+    """
+    if any(isinstance(m, torch.jit.ScriptModule) for m in model.modules()):
+        raise ValueError(
+            f"cannot trace {type(model).__name__}: it contains TorchScript modules, whose "
+            "operations cannot be seen from Python; pass the original nn.Module instead"
+        )
+    if any(isinstance(p, nn.UninitializedParameter) for p in model.parameters()):
+        raise ValueError(
+            f"cannot trace {type(model).__name__}: a lazy module has no shapes yet; "
+            "run the model on one batch first"
+        )
+    with _unchanged(model) as names:
+        paths = {module: entry[0] for module, entry in names.items()}
+
+        def log() -> CallLog | None:
+            return CallLog(paths) if calls else None
+
+        try:
+            return _record_meta(model.train(training), names, input, Recorder(fast=fast, log=log()))
+        except Exception as error:
+            reason = _describe_failure(model, error)
+        _restore_attributes(names)
+        try:
+            return _record_real(model.eval(), names, input, Recorder(fast=False, log=log()), reason)
+        except Exception as error:
+            raise ValueError(_message(model, input, error)) from error
+
+
+def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) -> Trace:
+    params: list[ParamInfo] = []
+    copies: dict[int, Tensor] = {}
+    buffers: list[Tensor] = []
+    for module, (path, _, own, others) in names.items():
+        prefix = path + "." if path else ""
+        for key, p in own.items():
+            if p is None:
+                continue
+            if id(p) not in copies:
+                copies[id(p)] = torch.empty(p.shape, dtype=p.dtype, device="meta")
+                params.append(ParamInfo(prefix + key, tuple(p.shape), module))
+            module._parameters[key] = copies[id(p)]  # type: ignore[assignment]
+        for key, b in others.items():
+            if b is not None:
+                module._buffers[key] = torch.empty(b.shape, dtype=b.dtype, device="meta")
+                buffers.append(module._buffers[key])  # type: ignore[arg-type]
+    recorder.watch_params(list(copies.values()), [p.name for p in params])
+    recorder.watch_buffers(buffers)
+    if input is None:
+        input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
+    args, kwargs = _arguments(_to_meta(input))
+    outputs = _run(model, recorder, args, kwargs)
+    return Trace(recorder.ops, params, outputs, calls=recorder.calls())
+
+
+def _record_real(
+    model: nn.Module, names: dict, input: Any, recorder: Recorder, reason: str
+) -> Trace:
+    params: dict[int, tuple[ParamInfo, Tensor]] = {}
+    for module, (path, _, own, others) in names.items():
+        prefix = path + "." if path else ""
+        for key, p in own.items():
+            if p is not None and id(p) not in params:
+                params[id(p)] = (ParamInfo(prefix + key, tuple(p.shape), module), p)
+        for key, b in others.items():
+            if b is not None:  # a copy, so that no update survives
+                module._buffers[key] = b.clone()
+    recorder.watch_params([p for _, p in params.values()], [p.name for p, _ in params.values()])
+    if input is None:
+        device = next((p.device for _, p in params.values()), torch.device("cpu"))
+        generator = torch.Generator().manual_seed(0)
+        input = torch.rand((1, *default_input_size(model)), generator=generator)
+        input = input.to(device, _precision(model))
+    args, kwargs = _arguments(input)
+    outputs = _run(model, recorder, args, kwargs)
+    note = f"run on real values in eval mode, because on meta tensors: {reason}"
+    infos = [info for info, _ in params.values()]
+    return Trace(recorder.ops, infos, outputs, note, recorder.calls())
+
+
+def _run(model: nn.Module, recorder: Recorder, args: tuple, kwargs: dict) -> list[int]:
+    for t in tensors_in((args, kwargs)):
+        recorder.watch_input(t)
+    with torch.no_grad(), recorder:
+        out = model(*args, **kwargs)
+    return recorder.producers(out)
+
+
+def _precision(model: nn.Module) -> torch.dtype:
+    """Of the images that a half-precision model, say, accepts."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _arguments(input: Any) -> tuple[tuple, dict]:
+    if isinstance(input, dict):
+        return (), input
+    return (input if isinstance(input, tuple) else (input,)), {}
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device="meta")
+    if type(value) in (tuple, list):
+        return type(value)(_to_meta(v) for v in value)
+    if isinstance(value, dict):
+        return {k: _to_meta(v) for k, v in value.items()}
+    return value
+
+
+def _copy_container(value: Any) -> Any:
+    return value.copy() if type(value) in (list, dict, set) else None
+
+
+@contextmanager
+def _unchanged(model: nn.Module) -> Iterator[dict]:
+    """Snapshots the attributes of every module and puts them back: flags, caches, parameters,
+    buffers.
+
+    Yields module → (qualified path, attributes, parameters, buffers).
+    """
+    names: dict[nn.Module, tuple] = {}
+    for path, module in model.named_modules():
+        attributes = [(k, v, _copy_container(v)) for k, v in module.__dict__.items()]
+        tables = dict(module._parameters), dict(module._buffers)
+        names[module] = (path, attributes, *tables)
+    try:
+        yield names
+    finally:
+        _restore_attributes(names)
+
+
+def _restore_attributes(names: dict) -> None:
+    for module, (_, attributes, own, buffers) in names.items():
+        state = module.__dict__
+        state.clear()
+        for key, value, content in attributes:
+            state[key] = value
+            if content is not None and key not in _OWN_TABLES:
+                _refill(value, content)
+        module._parameters.clear()
+        module._parameters.update(own)
+        module._buffers.clear()
+        module._buffers.update(buffers)
+
+
+def _refill(container: Any, content: Any) -> None:
+    if isinstance(container, list):
+        container[:] = content
+    else:
+        container.clear()
+        container.update(content)
+
+
+def _describe_failure(model: nn.Module, error: BaseException) -> str:
+    """The innermost module on the error's stack, and the message."""
+    paths = {id(m): name for name, m in model.named_modules()}
+    where = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        path = paths.get(id(frame.f_locals.get("self")))
+        where = path if path else where
+    what = next((line for line in str(error).splitlines() if line.strip()), "")
+    module = f"module '{where}'" if where else "the top module"
+    return f"{module} failed: {type(error).__name__}: {what}"
+
+
+def _message(model: nn.Module, input: Any, error: BaseException) -> str:
+    call = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is Recorder._call.__code__:
+            call = f" in operation '{frame.f_locals.get('name')}'"
+    given = "the given input"
+    if input is None:
+        given = f"an input of shape (1, {', '.join(map(str, default_input_size(model)))})"
+    return (
+        f"cannot trace {type(model).__name__} on {given}{call}: "
+        f"{_describe_failure(model, error)}; pass `input=` with tensors the model accepts, "
+        "or set `model.expected_input_sz`"
+    )

@@ -1,0 +1,60 @@
+"""`trace`: the graph of any module."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import nn
+
+from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.tracing.recording import record
+from graph2nn.archgraph.views.full import full_view
+from graph2nn.archgraph.views.primitives import primitives_view
+from graph2nn.archgraph.views.published import published_view
+
+__all__ = ["View", "trace"]
+
+View = Literal["full", "ghn2", "ghn3", "primitives"]
+
+
+def trace(
+    model: nn.Module,
+    input: Any = None,
+    *,
+    view: View = "full",
+    calls: bool = False,
+    training: bool = True,
+) -> ArchGraph:
+    """The computational graph of `model`, from one forward pass that computes nothing.
+
+    The module is run on meta tensors and left as it was: parameters, buffers, flags and caches.
+
+    Args:
+        input: a tensor, a tuple of positional arguments or a dict of keyword arguments, on any
+            device; by default images (2, 3, s, s) with s = `model.expected_input_sz` if set, else
+            224 (299 for Inception3).
+        view: "full", every operation under its own name and every parameter; "primitives", the
+            full graph reduced to the 15 `PRIMITIVES`, with a node for every parameter; "ghn2" and
+            "ghn3", exactly the graphs of the published hypernetworks, without the parameters
+            these have no node for.
+        calls: also record how each operation was called (`ArchGraph.calls`); full view only.
+        training: run the model in train mode, as the published graphs do (auxiliary heads are then
+            part of it), or in eval mode.
+
+    Raises:
+        ValueError: the model cannot run on the input (names the operation and the module), `view`
+            is unknown, or `calls` is asked of another view than the full one.
+
+    Example:
+        >>> graph = trace(torchvision.models.resnet50(), view="ghn2")
+        >>> graph.num_nodes, graph.num_edges
+        (127, 142)
+    """
+    if view not in ("full", "ghn2", "ghn3", "primitives"):
+        raise ValueError(f"unknown view {view!r}: expected 'full', 'ghn2', 'ghn3' or 'primitives'")
+    if calls and view != "full":
+        raise ValueError(f"calls are recorded in the full view only: expected 'full', got {view!r}")
+    recorded = record(model, input, training=training, calls=calls)
+    if view in ("ghn2", "ghn3"):
+        return published_view(model, recorded, version=int(view[-1]))
+    return (full_view if view == "full" else primitives_view)(model, recorded)

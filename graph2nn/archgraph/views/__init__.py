@@ -1,0 +1,1 @@
+"""Views of a recorded network: every operation, the primitives, the published graphs."""

@@ -1,0 +1,76 @@
+"""The full view: every operation under its own name, every parameter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.tracing.calls import Call
+from graph2nn.archgraph.tracing.recorder import Op, Trace
+from graph2nn.archgraph.views.builder import Draft, Node, count_cells
+from graph2nn.archgraph.views.published import output_classes, union
+
+__all__ = ["NORMS", "full_view"]
+
+NORMS = {
+    "batch_norm": "bn",
+    "instance_norm": "bn",
+    "layer_norm": "ln",
+    "group_norm": "ln",
+    "rms_norm": "ln",
+    "local_response_norm": "ln",
+}
+"""Normalising functions → primitive; their weight and bias share a node."""
+
+
+def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
+    """One node for every recorded operation, named after its function (`conv2d`, `gelu`, `getitem`,
+    ...).
+
+    The node carries the first parameter the operation reads; a normalisation its weight and bias.
+    Further parameters follow as nodes of their own: `bias`, or `<operation>.<parameter>` (a
+    recurrent layer's matrices, the output projection of attention). A parameter read twice (tied,
+    reused) is carried by the first reader only.
+    """
+    draft = Draft()
+    used: set[int] = set()
+    entries: list[int] = []
+    exits: list[int] = []
+    for op in trace.ops:
+        preds = union([(exits[i],) for i in op.inputs])
+        entries.append(len(draft.nodes))
+        exits.append(draft.chain(_nodes(op, trace, used), preds))
+    draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
+    graph = draft.finish(
+        name=type(model).__name__,
+        param_shapes={p.name: p.shape for p in trace.params},
+        ops=None,
+        num_cells=count_cells(model),
+        num_classes=output_classes(trace),
+        note=trace.note,
+    )
+    if trace.calls is None:
+        return graph
+    calls: list[Call | None] = [None] * len(draft.nodes)
+    for entry, call in zip(entries, trace.calls):  # no node has moved: ops run in order
+        calls[entry] = call.renumbered(entries)
+    return replace(graph, calls=tuple(calls), _cache={})
+
+
+def _nodes(op: Op, trace: Trace, used: set[int]) -> list[Node]:
+    nodes = [Node(op.name, (1, 1, *op.attrs["kernel"]) if "kernel" in op.attrs else None)]
+    for k, j in enumerate(op.params):
+        info = trace.params[j]
+        names = () if j in used else (info.name,)
+        used.add(j)
+        if k == 0:
+            nodes[0].shape, nodes[0].params = info.shape, names
+        elif op.name in NORMS:
+            nodes[0].params += names
+        else:
+            local = info.name.rpartition(".")[2]
+            kind = "bias" if local == "bias" else f"{op.name}.{local}"
+            nodes.append(Node(kind, info.shape, names))
+    return nodes

@@ -1,0 +1,1 @@
+"""Cells as labelled graphs: their operations, whole spaces, random ones, neighbours."""

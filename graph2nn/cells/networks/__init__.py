@@ -1,0 +1,1 @@
+"""Cells as modules: layers, skeletons of the benchmarks, networks of any labelled DAG."""

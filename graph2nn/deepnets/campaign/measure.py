@@ -1,0 +1,72 @@
+"""What a network costs: parameters, floating-point operations, time of inference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from graph2nn.deepnets.graphs.config import NetConfig
+from graph2nn.deepnets.networks.network import Network
+from graph2nn.runs.jobs import one_thread
+
+__all__ = ["count_flops", "inference_times"]
+
+
+def count_flops(config: NetConfig) -> int:
+    """Floating-point operations of one image's forward pass: convolutions and matrix products.
+
+    A multiplication and its addition count as two; normalisation, pooling and activations are left
+    out, as is usual (`torch.utils.flop_counter`). Nothing is computed: tensors are on "meta".
+    """
+    network = Network(config, device="meta").eval()
+    batch = 2  # normalisation by batch statistics needs more than one value a channel
+    images = torch.empty(batch, config.in_channels, config.imsize, config.imsize, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(images)
+    return counter.get_total_flops() // batch
+
+
+def inference_times(
+    configs: Sequence[NetConfig], *, batch: int, rounds: int, progress: bool = True
+) -> np.ndarray:
+    """Milliseconds an image of the forward pass on one CPU thread, every network once a round.
+
+    A slow spell of the machine thus falls on one round of many networks instead of on all rounds of
+    one. The minimum over rounds is the estimate that other programs disturb least.
+
+    Args:
+        configs: the networks; weights do not matter and are random.
+        batch: images a forward pass.
+        rounds: measurements of each network, each after one pass to warm up.
+        progress: show a bar.
+
+    Shapes:
+        (rounds, N) float64.
+    """
+    times = np.empty((rounds, len(configs)))
+    with (
+        one_thread(),
+        torch.inference_mode(),
+        tqdm(total=times.size, desc="inference", unit="pass", disable=not progress) as bar,
+    ):
+        for turn in range(rounds):
+            for place, config in enumerate(configs):
+                times[turn, place] = _forward_seconds(config, batch) * 1000 / batch
+                bar.update()
+    return times
+
+
+def _forward_seconds(config: NetConfig, batch: int) -> float:
+    shape = (batch, config.in_channels, config.imsize, config.imsize)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        network = Network(config).eval()
+    network(images)
+    start = time.perf_counter()
+    network(images)
+    return time.perf_counter() - start

@@ -1,0 +1,267 @@
+"""`GroundTruth`: networks with what training gave, in one HDF5 file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.stats import kendalltau
+
+from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.deepnets.as_archgraph import build_graph
+from graph2nn.deepnets.campaign.settings import GroundTruthSettings
+from graph2nn.deepnets.graphs.config import NetConfig
+from graph2nn.runs import from_dict, to_dict, write_atomic
+from graph2nn.vision.datasets import DATASETS
+
+__all__ = ["GroundTruth", "add_attributes", "read_ground_truth", "write_ground_truth"]
+
+_FORMAT, _VERSION = "netwright-ground-truth", 1
+_STATUS = ("missing", "ok", "diverged")
+_NEVER = 2.0  # convergence time of a network that does not get there, as published
+_STORED = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "fletcher32": True}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GroundTruth:
+    """N networks, trained with up to S seeds for E epochs each.
+
+    Args:
+        settings: everything that determines the labels.
+        made: versions, hardware and time of generation.
+        configs: of the networks; `Network(config)` rebuilds one.
+        names: of the networks: DeepNets-1M split and index, such as val17.
+        split: "train" or "test", the half of each.
+        keys: structural hash of the graph of each.
+        facts: known without training: `params`, `flops` (of one image, a multiply-add counts two),
+            `nodes`, `edges`.
+        status: of each run: 0 missing, 1 ok, 2 diverged.
+        curves: by name, a value an epoch from 0 (before training) on; NaN where there is none.
+        final: by name, a value after the last epoch; NaN where there is none.
+        seconds: of training a run.
+        timing: milliseconds an image of inference in each round.
+        attributes: further numbers known without training, by name (`add_attributes`).
+
+    Shapes:
+        split, keys and every fact and attribute (N,); status, seconds and every final value (S, N);
+        every curve (S, N, E + 1); timing (rounds, N).
+    """
+
+    settings: GroundTruthSettings
+    made: Mapping[str, Any]
+    configs: tuple[NetConfig, ...]
+    names: tuple[str, ...]
+    split: np.ndarray
+    keys: np.ndarray
+    facts: Mapping[str, np.ndarray]
+    status: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    final: Mapping[str, np.ndarray]
+    seconds: np.ndarray
+    timing: np.ndarray
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.configs)
+
+    def graphs(self) -> list[ArchGraph]:
+        """The graph of every network, with its facts and attributes as attributes."""
+        known = {**self.facts, **self.attributes}
+        return [
+            replace(
+                build_graph(config, name=self.names[row]),
+                attributes={name: float(values[row]) for name, values in known.items()},
+            )
+            for row, config in enumerate(self.configs)
+        ]
+
+    @property
+    def targets(self) -> dict[str, np.ndarray]:
+        """What predictors learn, from the first seed; NaN where a network has diverged.
+
+        The four published properties (arXiv:2110.13100, section 5.2) are `val_acc`,
+        `val_acc_noise`, `inference_time` and `convergence_time`.
+        """
+        return self.targets_of(0)
+
+    def targets_of(self, repeat: int) -> dict[str, np.ndarray]:
+        """The targets from seed number `repeat`. Shapes: (N,) each.
+
+        Percent: `val_acc`, `val_acc_noise`, `test_acc` and `test_acc_CORRUPTION`. `val_loss`,
+        `train_loss` and `train_acc` are those of the last epoch. `inference_time`, milliseconds an
+        image, is the minimum over rounds. `convergence_time`: see `convergence`.
+        """
+        last = ("val_acc", "val_acc_noise", "val_loss", "train_acc", "train_loss")
+        return {
+            **{name: self.curves[name][repeat, :, -1] for name in last},
+            **{name: values[repeat] for name, values in self.final.items()},
+            "inference_time": self.timing.min(0),
+            "convergence_time": self.convergence(repeat),
+        }
+
+    def convergence(self, repeat: int = 0, *, accuracy: float | None = None) -> np.ndarray:
+        """Part of the epochs after which the training accuracy reaches a threshold.
+
+        Read off the curve of the accuracy while training, linear between epochs, from chance at the
+        beginning. Networks that never get there have 2, as in the published results, whose values
+        are whole epochs over 50.
+
+        Args:
+            repeat: number of the seed.
+            accuracy: threshold in percent; None takes that of the settings.
+
+        Shapes:
+            (N,); NaN for networks that were not trained or have diverged.
+        """
+        threshold = self.settings.converged if accuracy is None else accuracy
+        curves = self.curves["train_acc"][repeat].astype(np.float64)
+        curves[:, 0] = 100 / DATASETS[self.settings.images.dataset].num_classes
+        times = np.array([_first_time(curve, threshold) for curve in curves])
+        return np.where(self.status[repeat] == _STATUS.index("ok"), times, np.nan)
+
+    def noise(self, target: str) -> float:
+        """Kendall tau between two labellings: how well the table agrees with itself.
+
+        Between the first two seeds, over the networks trained with both; for `inference_time`,
+        between the minima over even and odd rounds; NaN where there is no second seed.
+
+        Raises:
+            ValueError: an unknown target.
+        """
+        if target == "inference_time":
+            return _tau(self.timing[::2].min(0), self.timing[1::2].min(0))
+        first = self.targets
+        if target not in first:
+            raise ValueError(f"unknown target {target!r}; expected one of {', '.join(first)}")
+        if len(self.status) < 2:
+            return float("nan")
+        return _tau(first[target], self.targets_of(1)[target])
+
+
+def _first_time(curve: np.ndarray, threshold: float) -> float:
+    epochs = len(curve) - 1
+    reached = np.flatnonzero(curve >= threshold)
+    if not len(reached):
+        return _NEVER
+    at = int(reached[0])
+    if at == 0:
+        return 0.0
+    low, high = curve[at - 1], curve[at]
+    return (at - 1 + (threshold - low) / (high - low)) / epochs
+
+
+def _tau(one: np.ndarray, other: np.ndarray) -> float:
+    both = np.isfinite(one) & np.isfinite(other)
+    return float(kendalltau(one[both], other[both]).statistic) if both.sum() > 1 else float("nan")
+
+
+def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
+    """Writes a table, completely or not at all; returns its size in bytes.
+
+    Raises:
+        OSError: the file cannot be written; says what to do.
+    """
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
+        file.attrs["settings"] = json.dumps(to_dict(truth.settings))
+        file.attrs["made"] = json.dumps(dict(truth.made))
+        texts = {
+            "config": [json.dumps(c.to_json(), separators=(",", ":")) for c in truth.configs],
+            "name": truth.names,
+            "split": truth.split,
+            "key": truth.keys,
+        }
+        for name, values in texts.items():
+            file.create_dataset(f"networks/{name}", data=np.array(values, "S"), **_STORED)
+        for name, array in _arrays(truth).items():
+            file.create_dataset(name, data=array, **_STORED)
+    content = buffer.getvalue()
+    write_atomic(path, lambda out: out.write(content))
+    return len(content)
+
+
+def _arrays(truth: GroundTruth) -> dict[str, np.ndarray]:
+    grouped = {"facts": truth.facts, "curves": truth.curves, "final": truth.final}
+    arrays = {f"{group}/{k}": v for group, values in grouped.items() for k, v in values.items()}
+    arrays |= {f"attributes/{k}": v for k, v in truth.attributes.items()}
+    arrays |= {"status": truth.status, "seconds": truth.seconds, "timing": truth.timing}
+    return arrays
+
+
+def read_ground_truth(path: str | Path) -> GroundTruth:
+    """A table of trained networks.
+
+    Raises:
+        FileNotFoundError: no such file; says how to make it.
+        ValueError: another kind of file, damaged, or written by a newer version.
+
+    Example:
+        >>> truth = read_ground_truth("data/ground_truth/deepnets_digits.h5")  # doctest: +SKIP
+        >>> X, y = truth.graphs(), truth.targets["val_acc"]                    # doctest: +SKIP
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} not found; make it: python experiments/ground_truth.py generate {path.stem}"
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != _FORMAT:
+                raise ValueError(f"{path} is no table of trained networks (format missing)")
+            if file.attrs["version"] > _VERSION:
+                raise ValueError(f"{path} was written by a newer version; update this package")
+            return _read(file)
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path} is damaged or cut off ({error}); copy or generate it again"
+        ) from error
+
+
+def _read(file: h5py.File) -> GroundTruth:
+    text = {name: np.char.decode(values[()]) for name, values in file["networks"].items()}
+    groups = {
+        name: {key: values[()] for key, values in file[name].items()} if name in file else {}
+        for name in ("facts", "curves", "final", "attributes")
+    }
+    return GroundTruth(
+        settings=from_dict(GroundTruthSettings, json.loads(file.attrs["settings"])),
+        made=json.loads(file.attrs["made"]),
+        configs=tuple(NetConfig.from_json(json.loads(line)) for line in text["config"]),
+        names=tuple(text["name"].tolist()),
+        split=text["split"],
+        keys=text["key"],
+        status=file["status"][()],
+        seconds=file["seconds"][()],
+        timing=file["timing"][()],
+        **groups,
+    )
+
+
+def add_attributes(path: str | Path, values: Mapping[str, Sequence[float] | np.ndarray]) -> None:
+    """Adds numbers known without training (zero-cost proxies) to a table, or replaces them.
+
+    Args:
+        path: of the table.
+        values: by name, a number a network; NaN where it could not be computed.
+
+    Raises:
+        ValueError: another number of values than networks, or the name of a fact.
+    """
+    truth = read_ground_truth(path)
+    added = {name: np.asarray(column, np.float64) for name, column in values.items()}
+    for name, column in added.items():
+        if column.shape != (len(truth),):
+            raise ValueError(
+                f"attribute {name}: expected {len(truth)} values, one a network, got an array of "
+                f"shape {column.shape}"
+            )
+        if name in truth.facts:
+            raise ValueError(f"attribute {name}: the table has a fact of this name")
+    write_ground_truth(replace(truth, attributes={**truth.attributes, **added}), path)

@@ -1,0 +1,1 @@
+"""DeepNets-1M networks as modules: stems, cells, operations, heads."""

@@ -1,0 +1,93 @@
+"""Draw the graph of a network: a command line.
+
+python -m graph2nn.draw resnet50 --out resnet50.png
+python -m graph2nn.draw vit_b_16 --view full --out vit.pdf
+python -m graph2nn.draw deepnets:test:3 --out network.svg
+"""
+
+# To be run; from Python, call `graph2nn.archgraph.draw`.
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.pictures.drawing import draw
+from graph2nn.archgraph.tracing.tracer import trace
+from graph2nn.runs import option, parse_config
+
+__all__ = ["DrawConfig", "main"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawConfig:
+    """Arguments of the command."""
+
+    network: str = option(positional=True, help="torchvision name, or deepnets:<split>:<number>")
+    out: str | None = option(None, "-o", help="picture; none for <network>.png")
+    view: Literal["ghn2", "ghn3", "full", "primitives"] = option("ghn2", help="which graph")
+    imsize: int | None = option(None, "-i", help="side of the images; none for 224, deepnets 32")
+    classes: int = option(1000, help="classes")
+    virtual_edges: int = option(1, "-v", help="also draw shortest paths up to this length")
+    labels: Literal["auto", "yes", "no"] = option("auto", help="write into the nodes")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Build the graph, draw it, say where."""
+    config = parse_config(DrawConfig, argv, description=__doc__)
+    out = config.out or f"{config.network.replace(':', '-')}.png"
+    labels: bool | Literal["auto"] = "auto" if config.labels == "auto" else config.labels == "yes"
+    virtual = config.virtual_edges if config.virtual_edges > 1 else False
+    graph = _graph(config)
+    draw(graph, out, labels=labels, virtual_edges=virtual)
+    print(f"{graph!r} drawn to {out}")
+
+
+def _graph(config: DrawConfig) -> ArchGraph:
+    kind, *place = config.network.split(":")
+    if kind == "deepnets":
+        return _deepnets_graph(config, place)
+    try:
+        from torchvision import models
+    except ImportError:
+        raise ValueError(
+            "torchvision's networks need the extra 'vision': pip install netwright[vision]"
+        ) from None
+    if config.network not in models.list_models():
+        raise ValueError(
+            f"no network {config.network!r}: expected a name of torchvision.models.list_models() "
+            "or deepnets:<split>:<number>"
+        )
+    with torch.device("meta"):
+        model = models.get_model(config.network, weights=None, num_classes=config.classes)
+    side = config.imsize
+    example = None if side is None else torch.empty(2, 3, side, side, device="meta")
+    return replace(trace(model, example, view=config.view), name=config.network)
+
+
+def _deepnets_graph(config: DrawConfig, place: list[str]) -> ArchGraph:
+    from graph2nn.deepnets import Network, build_graph, eval_nets
+
+    if len(place) != 2 or not place[1].isdecimal():
+        raise ValueError(f"expected deepnets:<split>:<number>, got {config.network!r}")
+    split, number = place[0], int(place[1])
+    side = config.imsize or 32
+    nets = eval_nets(split, number + 1, imsize=side, num_classes=config.classes)
+    if number >= len(nets):
+        raise ValueError(f"split {split!r} has {len(nets)} network(s), got number {number}")
+    if config.view == "ghn2":
+        return build_graph(nets[number], name=config.network)
+    graph = trace(Network(nets[number], device="meta"), view=config.view)
+    return replace(graph, name=config.network)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        sys.exit(f"draw: {error}")

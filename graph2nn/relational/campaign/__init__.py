@@ -1,0 +1,1 @@
+"""Trainings of many relational networks: tasks, jobs, tables of results."""

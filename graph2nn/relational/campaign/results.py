@@ -1,0 +1,368 @@
+"""`ResultTable`: one row per trained network, ours and the published ones alike."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from graph2nn.relational.campaign.graph_means import GraphMeans
+from graph2nn.runs.checkpoint import write_atomic
+
+__all__ = [
+    "COLUMNS",
+    "REQUIRED",
+    "ResultTable",
+    "read_results",
+    "write_results",
+]
+
+REQUIRED = ("task", "seed", "epoch", "top1_error", "C", "L", "is_baseline", "graph_id")
+"""Columns that every table has; a table by epoch may leave out the others."""
+
+_KINDS: dict[str, type] = {
+    "task": str,
+    "seed": int,
+    "epoch": int,
+    "top1_error": float,
+    "top5_error": float,
+    "n_nodes": int,
+    "k_degree": float,
+    "sparsity": float,
+    "p": float,
+    "graph_seed": int,
+    "C": float,
+    "L": float,
+    "is_baseline": bool,
+    "transform": str,
+    "params_M": float,
+    "gflops": float,
+    "time_avg_s": float,
+    "dim0": int,
+    "idx_in_n64_52": int,
+    "idx_in_n64_449": int,
+    "idx_in_n64_3942": int,
+    "idx_in_n16_48": int,
+    "graph_id": str,
+}
+COLUMNS = tuple(_KINDS)
+"""The published columns in their order."""
+
+_MISSING: dict[type, Any] = {str: "", int: -1, float: np.nan}
+
+
+class ResultTable(Mapping[str, np.ndarray]):
+    """Test errors of trained networks: a mapping from column to array, all of one length.
+
+    Text columns are str arrays, `is_baseline` bool, whole numbers int64 with -1 where missing, the
+    rest float64 with NaN where missing. Columns unknown to the published table are kept.
+
+    Args:
+        columns: the arrays; at least those of `REQUIRED`.
+        where: what the messages call the table, such as its path.
+
+    Raises:
+        ValueError: a missing column, unequal lengths, values of another kind, an error outside
+            [0, 100] percent, or a run (task, seed, epoch, graph) given twice.
+
+    Example:
+        >>> rows = [dict(task="t", seed=1, epoch=1, top1_error=9.0, C=1, L=1, is_baseline=1,
+        ...              graph_id="complete")]
+        >>> ResultTable.from_rows(rows)["top1_error"]
+        array([9.])
+    """
+
+    def __init__(self, columns: Mapping[str, Any], *, where: str = "result table") -> None:
+        absent = [name for name in REQUIRED if name not in columns]
+        if absent:
+            raise ValueError(
+                f"{where}: expected the columns {', '.join(REQUIRED)}, missing "
+                f"{', '.join(absent)}; it has {', '.join(columns) or 'none'}"
+            )
+        self.where = where
+        order = [name for name in COLUMNS if name in columns]
+        order += [name for name in columns if name not in COLUMNS]
+        self._columns = {name: _as_column(name, columns[name], where) for name in order}
+        self._check()
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Mapping[str, Any]], *, where: str = "result table"
+    ) -> ResultTable:
+        """A table from one mapping per run. A key that some rows lack is missing there.
+
+        Raises:
+            ValueError: as the class; a required key lacking in any row.
+        """
+        rows = list(rows)
+        names = list(dict.fromkeys(name for row in rows for name in row)) or list(REQUIRED)
+        for position, row in enumerate(rows):
+            absent = [name for name in REQUIRED if row.get(name) is None]
+            if absent:
+                raise ValueError(f"{where}: row {position} lacks {', '.join(absent)}")
+        return cls({name: [row.get(name) for row in rows] for name in names}, where=where)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._columns:
+            raise KeyError(f"{self.where} has no column {name}; it has {', '.join(self)}")
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self):
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        """Number of columns, as of any mapping; `num_rows` counts the runs."""
+        return len(self._columns)
+
+    __eq__ = object.__eq__  # a mapping would compare arrays as if they were single values
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"ResultTable({self.num_rows} rows, tasks={list(self.tasks)})"
+
+    @property
+    def num_rows(self) -> int:
+        return len(self._columns["task"])
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks in order of first appearance."""
+        return tuple(dict.fromkeys(self["task"].tolist()))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary per run, of plain Python values."""
+        lists = [column.tolist() for column in self._columns.values()]
+        return [dict(zip(self._columns, values)) for values in zip(*lists)]
+
+    def take(self, keep: np.ndarray) -> ResultTable:
+        """The rows that a mask or an index array picks."""
+        return ResultTable({k: v[keep] for k, v in self._columns.items()}, where=self.where)
+
+    def select(
+        self,
+        *,
+        task: str | Sequence[str] | None = None,
+        seed: int | Sequence[int] | None = None,
+        epoch: int | Sequence[int] | None = None,
+        graph_id: str | Sequence[str] | None = None,
+        is_baseline: bool | None = None,
+    ) -> ResultTable:
+        """The rows that agree with every argument given; a sequence means any of them.
+
+        Raises:
+            ValueError: a task that the table has not.
+        """
+        asked: dict[str, Any] = {"task": task, "seed": seed, "epoch": epoch}
+        asked |= {"graph_id": graph_id, "is_baseline": is_baseline}
+        keep = np.ones(self.num_rows, dtype=bool)
+        for name, value in asked.items():
+            if value is None:
+                continue
+            values = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
+            values = [value] if isinstance(value, str) else values
+            if name == "task":
+                self._check_tasks(values)
+            keep &= np.isin(self[name], values)
+        return self.take(keep)
+
+    def final(self) -> ResultTable:
+        """The rows of each task's last epoch; a run that stopped before it is left out."""
+        last = np.zeros(self.num_rows, dtype=np.int64)
+        for task in self.tasks:
+            here = self["task"] == task
+            last[here] = self["epoch"][here].max()
+        return self.take(self["epoch"] == last)
+
+    def joined(self, other: ResultTable) -> ResultTable:
+        """The rows of both, on the columns that both have.
+
+        Raises:
+            ValueError: a run in both.
+        """
+        shared = [name for name in self if name in other]
+        return ResultTable(
+            {name: np.concatenate([self[name], other[name]]) for name in shared},
+            where=f"{self.where} and {other.where}",
+        )
+
+    def graph_means(self, task: str | None = None) -> GraphMeans:
+        """Mean final error of each graph over its training seeds.
+
+        Args:
+            task: which; may be left out where the table has only one.
+
+        Raises:
+            ValueError: no such task, or several and none named.
+        """
+        if task is None:
+            if len(self.tasks) != 1:
+                raise ValueError(f"{self.where}: name one of its tasks, {', '.join(self.tasks)}")
+            task = self.tasks[0]
+        return GraphMeans.from_columns(task, self.select(task=task).final())
+
+    def _check_tasks(self, tasks: Sequence[str]) -> None:
+        unknown = [task for task in tasks if task not in self.tasks]
+        if unknown:
+            raise ValueError(
+                f"{self.where}: no rows of task {', '.join(map(str, unknown))}; "
+                f"its tasks are {', '.join(self.tasks) or '(none)'}"
+            )
+
+    def _check(self) -> None:
+        lengths = {name: len(column) for name, column in self._columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"{self.where}: columns of unequal lengths, {lengths}")
+        error = self["top1_error"]
+        bad = ~((error >= 0) & (error <= 100))
+        if bad.any():
+            row = int(bad.argmax())
+            raise ValueError(
+                f"{self.where}: row {row}: top1_error is a percentage, expected 0 to 100, got "
+                f"{error[row]}"
+            )
+        seen: dict[tuple, int] = {}
+        keys = zip(*(self[name].tolist() for name in ("task", "seed", "epoch", "graph_id")))
+        for row, key in enumerate(keys):
+            if seen.setdefault(key, row) != row:
+                raise ValueError(
+                    f"{self.where}: row {row} repeats row {seen[key]} (task, seed, epoch, graph = "
+                    f"{', '.join(map(str, key))}); a result counts once: remove one of them"
+                )
+
+
+def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
+    """The table of a `.csv` or `.csv.gz` file, or of a run folder.
+
+    Args:
+        path: a file, or a folder with `results.csv` (or `results.csv.gz`).
+        by_epoch: in a folder, read `results_by_epoch.csv` (or `.gz`) instead.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a missing column, a half-written file, a value of another kind; with the line.
+    """
+    path = _find(Path(path), "results_by_epoch" if by_epoch else "results")
+    text = _text(path)
+    if not text:
+        raise ValueError(f"{path} is empty: expected a header line with {', '.join(REQUIRED)}")
+    lines = csv.reader(io.StringIO(text, newline=""))
+    header = next(lines)
+    rows: list[list[str]] = []
+    for row in lines:
+        if len(row) != len(header):
+            raise ValueError(
+                f"{path}, line {lines.line_num}: expected {len(header)} values, got {len(row)}; "
+                "the file is half-written or altered: remove the line or write the file again"
+            )
+        rows.append(row)
+    if not text.endswith("\n"):
+        raise ValueError(
+            f"{path}, line {lines.line_num}: the line has no end, so the file may be half-written; "
+            "remove the line, or end it if it is complete"
+        )
+    columns = list(zip(*rows)) if rows else [()] * len(header)
+    return ResultTable(dict(zip(header, columns)), where=str(path))
+
+
+def write_results(path: str | Path, table: ResultTable) -> Path:
+    """Writes a table as `.csv` or `.csv.gz`; the file appears whole or not at all.
+
+    Floats are written so that reading gives the same ones; missing values are empty.
+
+    Raises:
+        ValueError: another suffix.
+        OSError: as `write_atomic`.
+    """
+    path = Path(path)
+    if not path.name.endswith((".csv", ".csv.gz")):
+        raise ValueError(f"results are written as .csv or .csv.gz, got {path.name}")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(list(table))
+    columns = (_cells(name, column) for name, column in table.items())
+    writer.writerows(zip(*columns))
+    data = text.getvalue().encode()
+    if path.name.endswith(".gz"):
+        data = gzip.compress(data, mtime=0)
+    return write_atomic(path, lambda file: file.write(data))
+
+
+def _cells(name: str, column: np.ndarray) -> list[Any]:
+    """The column as text cells, empty where a value is missing."""
+    if _KINDS.get(name) is int:
+        return ["" if value == _MISSING[int] else value for value in column.tolist()]
+    return [_cell(value) for value in column.tolist()]
+
+
+def _find(path: Path, stem: str) -> Path:
+    if path.is_dir():
+        for name in (f"{stem}.csv", f"{stem}.csv.gz"):
+            if (path / name).is_file():
+                return path / name
+        raise FileNotFoundError(f"{path}: expected {stem}.csv or {stem}.csv.gz in the folder")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected a results file or a run folder")
+    return path
+
+
+def _text(path: Path) -> str:
+    opener: Callable[..., IO[bytes]] = gzip.open if path.name.endswith(".gz") else open  # type: ignore[assignment]
+    try:
+        with opener(path, "rb") as file:
+            return file.read().decode()
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is half-written or altered ({error}): write or copy the file again"
+        ) from None
+
+
+def _as_column(name: str, values: Any, where: str) -> np.ndarray:
+    kind = _KINDS.get(name)
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise ValueError(f"{where}: column {name} must be one-dimensional, got {values.shape}")
+    if kind is None:
+        try:
+            return _as_column("top5_error", values, where)  # an unknown column, of numbers
+        except ValueError:
+            kind = str
+    if isinstance(values, np.ndarray) and values.dtype.kind == np.dtype(kind).kind:
+        return values if kind is str else values.astype(kind, copy=False)
+    column = [_value(kind, value, name, row, where) for row, value in enumerate(list(values))]
+    return np.array(column, dtype=kind)
+
+
+def _value(kind: type, value: Any, name: str, row: int, where: str) -> Any:
+    if kind is str:
+        return "" if value is None else str(value)
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        if name in REQUIRED:
+            raise ValueError(f"{where}, line {row + 2}: {name} is empty")
+        return _MISSING[kind]
+    try:
+        number = float(value)
+        if kind is not float and (number != int(number) or (kind is bool and number not in (0, 1))):
+            raise ValueError
+    except (ValueError, OverflowError):
+        expected = {int: "a whole number", bool: "0 or 1"}.get(kind, "a number")
+        raise ValueError(
+            f"{where}, line {row + 2}: {name} should be {expected}, got {value!r}; the file is "
+            "half-written or altered: remove the line or write the file again"
+        ) from None
+    return kind(number)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return "" if value != value else repr(value)
+    return value

@@ -1,0 +1,121 @@
+"""What a sweep trains: networks of graphs with their columns in tables, and images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from torch import nn
+
+from graph2nn.relational.graphs.graph_sets import GraphEntry, graph_set_index
+from graph2nn.relational.networks.registry import build_model
+from graph2nn.runs.job_results import Row
+from graph2nn.vision import ImageData, load_images
+
+__all__ = ["DataSource", "NetworkSpec", "build_network"]
+
+_INDEXED = ("n64_52", "n64_449", "n64_3942", "n16_48")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource:
+    """Arguments of `load_images` for a sweep; as published there is no validation split."""
+
+    name: str
+    data_dir: str | None = None
+    train_split: str = "trainval"
+    test_split: str = "test"
+    imsize: int | None = None
+    channels: int = 3
+
+    def load(self, split: str) -> ImageData:
+        """The images of a split, kept in memory for the next job of this process."""
+        return _load(self, split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """One relational network and what a table of results says of it.
+
+    Args:
+        entry: the graph; the complete graph stands for the dense baseline.
+        model: a name of `MODELS`.
+        dims: widths of the stages, as matched.
+        options: further arguments of `build_model` (`dim_first`, `depths`).
+        transform: published name of its blocks.
+        params, flops: trainable parameters, and multiply-adds of an image.
+        data_dir: folder with downloaded connectomes.
+    """
+
+    entry: GraphEntry
+    model: str
+    dims: tuple[int, ...]
+    transform: str
+    params: int
+    flops: int
+    options: tuple[tuple[str, Any], ...] = ()
+    data_dir: str | None = None
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.entry.kind == "complete"
+
+    @property
+    def cost(self) -> int:
+        """Grows with the work of a dense computation; orders and groups jobs."""
+        return sum(width * width for width in self.dims)
+
+    def columns(self) -> Row:
+        """The published columns that do not depend on training.
+
+        Parameters and multiply-adds have six decimals, published ones three: small networks need
+        them.
+        """
+        graph = self.entry
+        sparsity, p = round(graph.sparsity, 6), round(graph.p, 6)
+        indices = {f"idx_in_{name}": graph_set_index(name).get(graph.graph_id) for name in _INDEXED}
+        return {
+            "n_nodes": graph.num_nodes,
+            "k_degree": round(graph.num_nodes * graph.sparsity, 6),
+            "sparsity": sparsity,
+            "p": p,
+            "graph_seed": graph.seed,
+            "C": graph.C,
+            "L": graph.L,
+            "is_baseline": int(self.is_baseline),
+            "transform": self.transform,
+            "params_M": round(self.params / 1e6, 6),
+            "gflops": round(self.flops / 1e9, 6),
+            "dim0": self.dims[0],
+            **indices,
+            "graph_id": graph.graph_id,
+        }
+
+
+def build_network(
+    spec: NetworkSpec, data: ImageData, seed: int, *, execution: str = "auto"
+) -> nn.Module:
+    """The network of `spec` for the images of `data`, with initial weights drawn from `seed`."""
+    return build_model(
+        spec.model,
+        None if spec.is_baseline else spec.entry.graph(data_dir=spec.data_dir),
+        dims=spec.dims,
+        num_classes=data.num_classes,
+        imsize=data.imsize,
+        in_channels=data.channels,
+        seed=seed,
+        execution=execution,
+        **dict(spec.options),
+    )
+
+
+@lru_cache(maxsize=2)
+def _load(source: DataSource, split: str) -> ImageData:
+    return load_images(
+        source.name,
+        data_dir=source.data_dir,
+        split=split,
+        imsize=source.imsize,
+        channels=source.channels,
+    )

@@ -1,0 +1,320 @@
+"""`run_jobs`: train the networks of many graphs and seeds as independent, restartable jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graph2nn.relational.campaign.job_results import merge_results
+from graph2nn.relational.campaign.results import ResultTable, write_results
+from graph2nn.relational.campaign.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.networks.padding import padded_template
+from graph2nn.runs import RunFolder, load_checkpoint, parallel_map
+from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
+from graph2nn.runs.job_results import Row, result_files, write_job
+from graph2nn.training import Recipe, train_networks
+from graph2nn.vision import Augment
+
+__all__ = ["run_jobs"]
+
+# Images were normalised before they were padded; colours were not jittered (the published PCA
+# lighting of ImageNet is left out).
+_AS_PUBLISHED = Augment(pad_with="mean", jitter=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """What all jobs of a sweep share."""
+
+    folder: str
+    task: str
+    data: DataSource
+    recipe: Recipe
+    device: str
+    execution: str
+    stacked: bool
+    augment: Augment
+    save_seconds: float
+    keep: bool
+    progress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    name: str
+    seed: int
+    specs: tuple[NetworkSpec, ...]
+    settings: _Settings
+
+    @property
+    def result(self) -> Path:
+        return Path(self.settings.folder) / "results" / f"{self.name}.jsonl"
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.settings.folder) / "jobs" / self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Report:
+    """Of a finished job: mean error of its networks, or what went wrong."""
+
+    name: str
+    networks: int
+    top1: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+
+def run_jobs(
+    folder: str | Path,
+    specs: Sequence[NetworkSpec],
+    seeds: Sequence[int],
+    recipe: Recipe,
+    *,
+    task: str,
+    data: DataSource,
+    group_size: int = 8,
+    jobs: int = 1,
+    backend: str | None = None,
+    device: str = "cpu",
+    execution: str = "auto",
+    stacked: bool | None = None,
+    augment: Augment | None = None,
+    save_seconds: float = 60.0,
+    keep_checkpoints: bool = False,
+    resume: bool = True,
+    progress: bool = True,
+) -> ResultTable:
+    """Trains every network with every seed and returns the table of errors by epoch.
+
+    A job trains `group_size` networks of similar width with one seed on one stream of images. It
+    has a folder `jobs/<job>` with a checkpoint; finished, it leaves `results/<job>.jsonl` in one
+    piece and its checkpoint goes. A sweep that was stopped, killed or partly failed goes on where
+    it was when called again, also with more seeds or graphs: no result is lost or counted twice.
+    At the end `results.csv` (last epoch) and `results_by_epoch.csv` have the published columns.
+
+    Args:
+        folder: of the sweep; where jobs run on several machines, one that all of them reach.
+        specs: the networks.
+        seeds: of training; initial weights, order and augmentation of images depend on it.
+        recipe: of training.
+        task: name in the table.
+        data: where the images come from.
+        group_size: networks a job; with `stacked` also those trained as one.
+        jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
+        device: of every job.
+        execution: of relational layers, see `set_execution`; "masked" where stacked.
+        stacked: train a job's networks as one; None does so for MLPs on a GPU.
+        augment: None means as published: flip, and crop after padding with the mean colour.
+        save_seconds: between a job's checkpoints.
+        keep_checkpoints: leave the last checkpoint of each job in place.
+        resume: go on with what the folder holds; otherwise a used folder is an error.
+        progress: a bar over networks with their mean error; over steps where there is one job.
+
+    Raises:
+        ValueError: nothing to train, or a folder of another sweep.
+        RuntimeError: jobs that failed, after all others are done.
+    """
+    _check(specs, seeds, group_size)
+    if stacked is None:
+        stacked = device.startswith("cuda") and all(spec.model == "mlp" for spec in specs)
+    settings = _Settings(
+        folder=os.path.abspath(folder),
+        task=task,
+        data=data,
+        recipe=recipe,
+        device=device,
+        execution="masked" if stacked else execution,
+        stacked=stacked,
+        augment=augment or _AS_PUBLISHED,
+        save_seconds=save_seconds,
+        keep=keep_checkpoints,
+        progress=progress and jobs == 1 and backend is None,
+    )
+    run = RunFolder(folder, _config(settings), resume=resume)
+    todo, done = _remaining(settings, specs, seeds, group_size)
+    reports = parallel_map(_run_job, todo, jobs=jobs, backend=backend, progress=False, batch_size=1)
+    failed = follow_jobs(
+        run,
+        ((report.networks, dataclasses.asdict(report)) for report in reports),
+        total=len(specs) * len(seeds),
+        done=done,
+        progress=progress,
+        postfix=_Means().add,
+    )
+    _raise_failures(failed, len(todo), run.path)
+    return _write_tables(run.path)
+
+
+def _check(specs: Sequence[NetworkSpec], seeds: Sequence[int], group_size: int) -> None:
+    if not specs or not seeds:
+        raise ValueError(
+            f"expected at least one network and one seed, got {len(specs)} and {len(seeds)}"
+        )
+    if group_size < 1:
+        raise ValueError(f"group_size must be at least 1 network a job, got {group_size}")
+    kinds: tuple[tuple[str, list], ...] = (
+        ("graph", [spec.entry.graph_id for spec in specs]),
+        ("seed", list(seeds)),
+    )
+    for what, values in kinds:
+        twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
+        if twice:
+            raise ValueError(f"{what} {twice[0]} is given twice; each is trained once")
+
+
+def _config(settings: _Settings) -> dict[str, Any]:
+    """What a resumed sweep must share; graphs, seeds and machines may differ."""
+    data = dataclasses.asdict(settings.data)
+    del data["data_dir"]
+    return {
+        "task": settings.task,
+        "data": data,
+        "recipe": settings.recipe.settings(),
+        "augment": dataclasses.asdict(settings.augment),
+        "execution": settings.execution,
+        "stacked": settings.stacked,
+    }
+
+
+def _remaining(
+    settings: _Settings, specs: Sequence[NetworkSpec], seeds: Sequence[int], group_size: int
+) -> tuple[list[_Job], int]:
+    """Jobs still to be done, seed by seed and the widest networks first; and runs already done.
+
+    Groups depend on the whole list, not on what is done, so that a stopped job finds its folder.
+    """
+    covered = _covered(Path(settings.folder))
+    order = sorted(specs, key=lambda spec: (-spec.cost, spec.entry.graph_id))
+    groups = [order[k : k + group_size] for k in range(0, len(order), group_size)]
+    todo = []
+    for seed in seeds:
+        for group in groups:
+            left = tuple(s for s in group if (s.entry.graph_id, seed) not in covered)
+            if left:
+                names = " ".join(spec.entry.graph_id for spec in left)
+                digest = hashlib.sha256(f"{settings.task} {names}".encode()).hexdigest()[:10]
+                todo.append(
+                    _Job(name=f"seed{seed}-{digest}", seed=seed, specs=left, settings=settings)
+                )
+    return todo, len(specs) * len(seeds) - sum(len(job.specs) for job in todo)
+
+
+def _covered(folder: Path) -> set[tuple[str, int]]:
+    """Graphs and seeds with results; a damaged file is put aside, so that its job runs again."""
+    found: set[tuple[str, int]] = set()
+    for path in result_files(folder):
+        aside = path.with_suffix(".damaged").name
+        rows = read_or_set_aside(path, f"It is now {aside}, and its job runs again")
+        found |= {(row["graph_id"], row["seed"]) for row in rows or ()}
+    return found
+
+
+def _run_job(job: _Job) -> _Report:
+    try:
+        return _train(job)
+    except Exception as error:  # the other jobs go on; the sweep reports all failures at its end
+        text = f"{type(error).__name__}: {error}"
+        return _Report(name=job.name, networks=len(job.specs), error=text)
+
+
+def _train(job: _Job) -> _Report:
+    s = job.settings
+    train, test = (s.data.load(split) for split in (s.data.train_split, s.data.test_split))
+    specs = {spec.entry.graph_id: spec for spec in job.specs}
+    networks = {
+        name: build_network(spec, train, job.seed, execution=s.execution)
+        for name, spec in specs.items()
+    }
+    _drop_damaged(job.folder / "last.pt")
+    records = train_networks(
+        networks,
+        train,
+        test,
+        s.recipe,
+        seed=job.seed,
+        device=s.device,
+        folder=job.folder,
+        stacked=padded_template if s.stacked else None,
+        augment=s.augment,
+        save_seconds=s.save_seconds,
+        progress=s.progress,
+    )
+    rows = [_row(job, specs[record["network"]], record) for record in records]
+    write_job(job.result, job.name, rows)
+    if not s.keep:
+        (job.folder / "last.pt").unlink(missing_ok=True)
+    last = [row for row in rows if row["epoch"] == s.recipe.epochs]
+    errors = [row["top1_error"] for row in last if row["top1_error"] is not None]
+    return _Report(
+        name=job.name,
+        networks=len(specs),
+        top1=sum(errors) / len(errors) if errors else None,
+        seconds=sum(row["seconds"] for row in rows),
+    )
+
+
+def _drop_damaged(checkpoint: Path) -> None:
+    """A checkpoint that cannot be read costs the job's epochs so far, not the job."""
+    if checkpoint.is_file():
+        try:
+            load_checkpoint(checkpoint)
+        except ValueError as error:
+            warnings.warn(f"{error}. Its job starts again", RuntimeWarning)
+            checkpoint.unlink()
+
+
+def _row(job: _Job, spec: NetworkSpec, record: Mapping[str, Any]) -> Row:
+    return {
+        "task": job.settings.task,
+        "seed": job.seed,
+        "epoch": record["epoch"],
+        "top1_error": record["top1_error"],
+        "top5_error": record["top5_error"],
+        **spec.columns(),
+        "time_avg_s": record["test_seconds"],
+        "test_loss": record["test_loss"],
+        "train_loss": record["train_loss"],
+        "train_error": record["train_error"],
+        "seconds": record["seconds"],
+    }
+
+
+class _Means:
+    """Running mean error over the networks of finished jobs."""
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+        self.networks = self.failed = 0
+
+    def add(self, report: Report) -> str:
+        """Takes in a job and returns the line to show."""
+        if report["top1"] is not None:
+            self.sum += report["top1"] * report["networks"]
+            self.networks += report["networks"]
+        self.failed += bool(report["error"])
+        mean = f"top-1 error {self.sum / self.networks:.2f} %" if self.networks else ""
+        return mean + (f", {self.failed} jobs failed" if self.failed else "")
+
+
+def _raise_failures(failed: Sequence[Report], total: int, folder: Path) -> None:
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {total} jobs failed, the first ({failed[0]['name']}) with "
+            f"{failed[0]['error']}. The others are done and kept in {folder}; the same command "
+            "repeats those that failed"
+        )
+
+
+def _write_tables(folder: Path) -> ResultTable:
+    table = merge_results(folder)
+    write_results(folder / "results_by_epoch.csv", table)
+    write_results(folder / "results.csv", table.final())
+    return table

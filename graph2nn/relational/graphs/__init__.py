@@ -1,0 +1,1 @@
+"""Relational graphs: generators, measures, sweeps, thinning, published sets."""

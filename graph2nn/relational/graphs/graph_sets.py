@@ -1,0 +1,135 @@
+"""The graphs that tasks train: the thinned sweeps, shipped with the package, and connectomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
+from graph2nn.relational.graphs.generators import complete, ws_flex_name
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.measures import clustering, path_length
+from graph2nn.relational.graphs.published import published_graph
+
+__all__ = [
+    "GRAPH_SETS",
+    "GraphEntry",
+    "complete_entry",
+    "connectome_entries",
+    "entries_from_rows",
+    "graph_set",
+    "graph_set_index",
+]
+
+GRAPH_SETS = ("n64_52", "n64_449", "n64_3942", "n16_48", "n16_326", "n16_2698")
+"""The thinned sweeps by published name: nodes, then number of graphs."""
+_FILE = "graph_sets.npz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphEntry:
+    """What a table says of a graph, and enough to make it again.
+
+    Args:
+        kind: ws, complete or connectome.
+        num_nodes, sparsity, p, seed: arguments of WS-flex, with k = n * sparsity; of the other
+            kinds the measured sparsity, 0 and 1.
+        C, L: average clustering coefficient and path length (of a connectome: with both
+            directions of every edge).
+        name: of a connectome.
+    """
+
+    kind: str
+    num_nodes: int
+    sparsity: float
+    p: float
+    seed: int
+    C: float
+    L: float
+    name: str = ""
+
+    @property
+    def graph_id(self) -> str:
+        """The name in tables: `n64_s0.125_p0.008154_g22`, `complete`, or the connectome's."""
+        if self.kind != "ws":
+            return self.name or self.kind
+        return ws_flex_name(self.num_nodes, self.sparsity, self.p, self.seed)
+
+    def graph(self, *, data_dir: str | Path | None = None) -> RelationalGraph:
+        """The graph itself, with sparsity and p rounded to 6 decimals as in published training."""
+        if self.kind == "complete":
+            return complete(self.num_nodes)
+        if self.kind == "connectome":
+            return load_connectome(self.name, data_dir=data_dir)
+        return published_graph((self.num_nodes, self.sparsity, self.p, self.seed))
+
+
+@cache
+def graph_set(name: str) -> tuple[GraphEntry, ...]:
+    """One of `GRAPH_SETS` in published order, read from the package.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in GRAPH_SETS:
+        raise ValueError(f"unknown set of graphs {name!r}; choose one of {', '.join(GRAPH_SETS)}")
+    with as_file(files("graph2nn.relational.graphs") / _FILE) as path, np.load(path) as stored:
+        return entries_from_rows(stored[name])
+
+
+@cache
+def graph_set_index(name: str) -> dict[str, int]:
+    """Position in the set of every graph, by `graph_id`."""
+    return {entry.graph_id: k for k, entry in enumerate(graph_set(name))}
+
+
+def entries_from_rows(rows: Iterable[Iterable[float]]) -> tuple[GraphEntry, ...]:
+    """Entries of a table with the columns n, sparsity, p, seed, C, L.
+
+    Raises:
+        ValueError: another number of columns, or values that are no graph.
+    """
+    table = np.asarray(rows, dtype=float)
+    if table.ndim != 2 or table.shape[1] != 6:
+        raise ValueError(
+            f"a table of graphs has the columns n, sparsity, p, seed, C, L; got shape {table.shape}"
+        )
+    if not np.isfinite(table).all():
+        raise ValueError("a table of graphs holds finite numbers only, got NaN or infinity")
+    return tuple(
+        GraphEntry(
+            kind="ws", num_nodes=int(n), sparsity=float(sparsity), p=float(p), seed=int(seed),
+            C=float(c), L=float(length),
+        )
+        for n, sparsity, p, seed, c, length in table
+    )  # fmt: skip
+
+
+def complete_entry(num_nodes: int) -> GraphEntry:
+    """The complete graph, which is the dense baseline: C = L = 1, published sparsity 1."""
+    return GraphEntry(
+        kind="complete", num_nodes=num_nodes, sparsity=1.0, p=0.0, seed=1, C=1.0, L=1.0
+    )
+
+
+def connectome_entries(data_dir: str | Path | None = None) -> tuple[GraphEntry, ...]:
+    """The three connectomes, directed as published; C and L of their undirected closure."""
+    found = []
+    for name in CONNECTOMES:
+        graph = load_connectome(name, data_dir=data_dir)
+        both = graph.undirected().adjacency
+        c, length = clustering(both), path_length(both)
+        assert math.isfinite(length)
+        found.append(
+            GraphEntry(
+                kind="connectome", name=name, num_nodes=graph.num_nodes, sparsity=graph.sparsity,
+                p=0.0, seed=1, C=c, L=length,
+            )
+        )  # fmt: skip
+    return tuple(found)

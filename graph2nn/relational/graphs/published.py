@@ -1,0 +1,99 @@
+"""The published graphs and results of "Graph Structure of Neural Networks", from reference data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graph2nn.relational.graphs.generators import ws_flex
+from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.runs.reference import reference_folder
+
+if TYPE_CHECKING:
+    from graph2nn.relational.campaign.results import ResultTable
+
+__all__ = [
+    "GRAPH_COLUMNS",
+    "PUBLISHED_GRAPHS",
+    "published_graph",
+    "published_graphs",
+    "published_results",
+]
+
+GRAPH_COLUMNS = ("n", "sparsity", "p", "seed", "C", "L")
+"""Columns of `published_graphs`; sparsity is mean degree / n, self-edges excluded."""
+
+PUBLISHED_GRAPHS = {
+    "n64_3942": 3942,
+    "n64_449": 449,
+    "n64_52": 52,
+    "n16_2698": 2698,
+    "n16_326": 326,
+    "n16_48": 48,
+}
+"""Names of the published sets of graphs, and how many graphs each has."""
+
+
+def published_graphs(name: str) -> np.ndarray:
+    """One of the six published sets of WS-flex graphs.
+
+    Args:
+        name: a key of `PUBLISHED_GRAPHS`.
+
+    Returns:
+        Columns `GRAPH_COLUMNS`; each row is a graph for `published_graph`.
+
+    Shapes:
+        (N, 6) float64.
+
+    Raises:
+        ValueError: an unknown name, no reference folder, or a damaged file.
+
+    Example:
+        >>> published_graphs("n64_52").shape        # doctest: +SKIP
+        (52, 6)
+    """
+    if name not in PUBLISHED_GRAPHS:
+        raise ValueError(f"unknown graphs {name!r}; choose one of {', '.join(PUBLISHED_GRAPHS)}")
+    path = reference_folder("relational") / f"graphs_{name}.npy"
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
+    expected = (PUBLISHED_GRAPHS[name], len(GRAPH_COLUMNS))
+    if table.shape != expected:
+        raise ValueError(f"{path}: expected shape {expected}, got {table.shape}; copy it again")
+    return table
+
+
+def published_graph(row: Sequence[float] | np.ndarray, *, rounded: bool = True) -> RelationalGraph:
+    """The graph of a row (n, sparsity, p, seed, ...).
+
+    Args:
+        row: of `published_graphs` or of a sweep; what follows the seed is not looked at.
+        rounded: sparsity and p to 6 decimals, as in the published trainings. The measures of the
+            row itself are those of the unrounded graph; only one published graph differs.
+    """
+    n, sparsity, p, seed = (float(value) for value in row[:4])
+    if rounded:
+        sparsity, p = round(sparsity, 6), round(p, 6)
+    return ws_flex(int(n), n * sparsity, p, int(seed))
+
+
+def published_results(*, by_epoch: bool = False) -> ResultTable:
+    """The published errors, one row a task, graph and training seed (and epoch).
+
+    Args:
+        by_epoch: every evaluated epoch; otherwise the last one only.
+
+    Raises:
+        ValueError: no reference folder, or a damaged file.
+    """
+    from graph2nn.relational.campaign.results import read_results
+
+    return read_results(
+        reference_folder("relational")
+        / ("results_by_epoch.csv.gz" if by_epoch else "results.csv.gz")
+    )

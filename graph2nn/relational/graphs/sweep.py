@@ -1,0 +1,218 @@
+"""Sweeps of WS-flex graphs: C and L of a grid over degree, rewiring probability and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from graph2nn.relational.graphs.kernels import compiled_kernels, ws_flex_measures
+from graph2nn.runs import parallel_map, write_atomic
+
+__all__ = ["Sweep", "SweepGrid", "run_sweep"]
+
+_PART = 20_000  # graphs a job, about a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepGrid:
+    """The graphs of a sweep: each degree with each probability with each seed, in this order.
+
+    Degrees and probabilities lie evenly by their square roots, so that the sparse and the regular
+    graphs, which differ most, lie closest.
+
+    Args:
+        nodes: of every graph.
+        k_min, k_max: least and largest degree.
+        degrees, probabilities, seeds: how many of each; seeds are 0, 1, 2, ...
+
+    Raises:
+        ValueError: degrees outside [2, nodes], or an empty axis.
+
+    Example:
+        >>> SweepGrid.published(64).size
+        2700000
+    """
+
+    nodes: int
+    k_min: float
+    k_max: float
+    degrees: int = 300
+    probabilities: int = 300
+    seeds: int = 30
+
+    def __post_init__(self) -> None:
+        if self.nodes < 2:
+            raise ValueError(f"nodes: expected at least 2, got {self.nodes}")
+        if not 2 <= self.k_min <= self.k_max <= self.nodes:
+            raise ValueError(
+                f"expected 2 <= k_min <= k_max <= nodes = {self.nodes}, got k_min {self.k_min} and "
+                f"k_max {self.k_max}"
+            )
+        for name in ("degrees", "probabilities", "seeds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+
+    @classmethod
+    def published(cls, nodes: int) -> SweepGrid:
+        """The grid behind the published sets of 64 or 16 nodes.
+
+        Raises:
+            ValueError: another number of nodes.
+        """
+        if nodes == 64:
+            return cls(nodes=64, k_min=8, k_max=62)
+        if nodes == 16:
+            return cls(nodes=16, k_min=4, k_max=14, degrees=200)
+        raise ValueError(f"published sweeps have 64 or 16 nodes, got {nodes}")
+
+    @classmethod
+    def for_nodes(cls, nodes: int) -> SweepGrid:
+        """The published grid, or one like it for other sizes: k from n / 8 (4 at least) to n - 2.
+
+        Raises:
+            ValueError: fewer than 7 nodes, which leave no choice of degree.
+        """
+        if nodes in (16, 64):
+            return cls.published(nodes)
+        if nodes < 7:
+            raise ValueError(f"a sweep needs at least 7 nodes, got {nodes}")
+        return cls(nodes=nodes, k_min=max(4.0, nodes / 8), k_max=nodes - 2)
+
+    @property
+    def size(self) -> int:
+        """Number of graphs."""
+        return self.degrees * self.probabilities * self.seeds
+
+    @property
+    def k(self) -> np.ndarray:
+        """The degrees. Shapes: (degrees,) float64."""
+        roots = np.linspace(np.sqrt(self.k_min), np.sqrt(self.k_max), self.degrees)
+        return np.clip(roots**2, 2, self.nodes)  # a root squared may miss the end by a rounding
+
+    @property
+    def p(self) -> np.ndarray:
+        """The rewiring probabilities. Shapes: (probabilities,) float64."""
+        return np.linspace(0, 1, self.probabilities) ** 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sweep:
+    """C and L of every graph of a grid, in its order.
+
+    Shapes:
+        C, L (grid.size,) float64.
+    """
+
+    grid: SweepGrid
+    C: np.ndarray
+    L: np.ndarray
+
+    def rows(self, which: np.ndarray | None = None) -> np.ndarray:
+        """Graphs by their number, all by default: n, sparsity = k / n, p, seed, C, L.
+
+        Shapes:
+            which (graphs,) int64; the result (graphs, 6) float64.
+        """
+        grid = self.grid
+        which = np.arange(grid.size) if which is None else np.asarray(which)
+        rest, seed = np.divmod(which, grid.seeds)
+        degree, probability = np.divmod(rest, grid.probabilities)
+        columns = (
+            np.full(len(which), float(grid.nodes)),
+            grid.k[degree] / grid.nodes,
+            grid.p[probability],
+            seed.astype(float),
+            self.C[which],
+            self.L[which],
+        )
+        return np.stack(columns, axis=1)
+
+
+def run_sweep(
+    grid: SweepGrid,
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+    parts: str | Path | None = None,
+    engine: str = "auto",
+    progress: bool = True,
+) -> Sweep:
+    """Measures every graph of a grid.
+
+    Args:
+        grid: the graphs.
+        jobs, backend: of `parallel_map`; numba compiles once, and processes read its cache.
+        parts: folder in which each job leaves its part; a sweep that was stopped goes on from
+            what it holds. The caller deletes it.
+        engine: of the kernels; see `kernels.ENGINES`.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: an unknown engine, or a grid with a graph that WS-flex refuses.
+        OSError: the parts cannot be written.
+
+    Example:
+        >>> grid = SweepGrid(nodes=16, k_min=4, k_max=14, degrees=2, probabilities=2, seeds=1)
+        >>> run_sweep(grid, progress=False).rows().shape
+        (4, 6)
+    """
+    if compiled_kernels(engine) is not None:  # compile here, once, for all processes
+        ws_flex_measures(8, np.array([4.0]), np.array([0.5]), np.array([0]), engine=engine)
+    folder = None if parts is None else Path(parts)
+    step = max(1, _PART // (grid.probabilities * grid.seeds))
+    spans = [(low, min(low + step, grid.degrees)) for low in range(0, grid.degrees, step)]
+    work = partial(_measure_part, grid, folder, engine)
+    found = parallel_map(
+        work, spans, jobs=jobs, backend=backend, description="sweep", progress=progress
+    )
+    table = np.concatenate(list(_loaded(found)), axis=1)
+    return Sweep(grid=grid, C=table[0], L=table[1])
+
+
+def _measure_part(
+    grid: SweepGrid, folder: Path | None, engine: str, span: tuple[int, int]
+) -> np.ndarray | Path:
+    """C and L of the degrees in a span, as an array (2, graphs) or as the file that holds it."""
+    path = None if folder is None else folder / _part_name(grid, span)
+    each = grid.probabilities * grid.seeds
+    if path is not None and _part_is_there(path, (2, (span[1] - span[0]) * each)):
+        return path
+    k = np.repeat(grid.k[span[0] : span[1]], each)
+    p = np.tile(np.repeat(grid.p, grid.seeds), span[1] - span[0])
+    seed = np.tile(np.arange(grid.seeds), len(k) // grid.seeds)
+    found = np.stack(ws_flex_measures(grid.nodes, k, p, seed, engine=engine))
+    if path is None:
+        return found
+    return write_atomic(path, lambda file: file.write(_npy(found)))
+
+
+def _part_name(grid: SweepGrid, span: tuple[int, int]) -> str:
+    """Parts of different grids never meet, as the name tells them apart."""
+    text = json.dumps(asdict(grid), sort_keys=True)
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}_{span[0]:05d}-{span[1]:05d}.npy"
+
+
+def _part_is_there(path: Path, shape: tuple[int, int]) -> bool:
+    try:
+        return np.load(path, allow_pickle=False).shape == shape
+    except (OSError, ValueError, EOFError):
+        return False  # none, or damaged: measured again
+
+
+def _npy(table: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, table)
+    return buffer.getvalue()
+
+
+def _loaded(found: Iterator[np.ndarray | Path]) -> Iterator[np.ndarray]:
+    for part in found:
+        yield np.load(part) if isinstance(part, os.PathLike) else part

@@ -1,0 +1,188 @@
+"""A sweep in an HDF5 file, with its thinned sets and a figure: the command `graphs`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from graph2nn.deepnets.store import replacing
+from graph2nn.relational.graphs.published import GRAPH_COLUMNS
+from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
+from graph2nn.relational.graphs.thinning import Thinned, ThinningRule, thin
+
+__all__ = ["SweepFile", "draw_sweep", "read_sweep", "sweep_to_file", "write_sweep"]
+
+_SETS = ("fine", "medium", "coarse")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SweepFile:
+    """A sweep, its thinned sets and where they are.
+
+    Args:
+        path: the HDF5 file.
+        sweep: all graphs.
+        rule: by which it was thinned.
+        thinned: rows of the sweep.
+    """
+
+    path: Path
+    sweep: Sweep
+    rule: ThinningRule
+    thinned: Thinned
+
+    def graphs(self, name: str = "coarse") -> np.ndarray:
+        """A thinned set: n, sparsity, p, seed, C, L, a row a graph, as published.
+
+        Args:
+            name: fine, medium or coarse.
+
+        Shapes:
+            (graphs, 6) float64.
+
+        Raises:
+            ValueError: another name.
+        """
+        if name not in _SETS:
+            raise ValueError(f"unknown set {name!r}; choose one of {', '.join(_SETS)}")
+        return self.sweep.rows(getattr(self.thinned, name))
+
+
+def sweep_to_file(
+    out: str | Path,
+    nodes: int = 64,
+    *,
+    grid: SweepGrid | None = None,
+    rule: ThinningRule | None = None,
+    jobs: int = 1,
+    backend: str | None = None,
+    engine: str = "auto",
+    figure: bool = True,
+    progress: bool = True,
+) -> SweepFile:
+    """Sweeps, thins, writes `out`, and draws the sweep into a PNG beside it.
+
+    A run that was stopped left its parts in `<out>.parts`; the same call goes on from there. A
+    finished file of the same grid is read, thinned and drawn again, not measured again.
+
+    Args:
+        out: the HDF5 file; its folder must exist.
+        nodes: of every graph; 64 and 16 give the published grids.
+        grid, rule: other than the usual ones for that many nodes.
+        jobs, backend, engine, progress: as in `run_sweep`.
+        figure: draw.
+
+    Raises:
+        ValueError: `out` is a folder, or holds something else; nodes that do not fit the grid.
+        FileNotFoundError: the folder of `out` is missing.
+    """
+    path = Path(out)
+    grid = SweepGrid.for_nodes(nodes) if grid is None else grid
+    if grid.nodes != nodes:
+        raise ValueError(f"the grid has {grid.nodes} nodes and {nodes} were asked for")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist; create it first")
+    parts = path.with_name(path.name + ".parts")
+    if path.exists():
+        sweep = read_sweep(path).sweep
+        if sweep.grid != grid:
+            raise ValueError(f"{path} holds another sweep, {sweep.grid}; choose another file")
+    else:
+        sweep = run_sweep(
+            grid, jobs=jobs, backend=backend, parts=parts, engine=engine, progress=progress
+        )
+    rule = ThinningRule.for_sweep(nodes, float(sweep.L.max())) if rule is None else rule
+    sparsity = np.repeat(grid.k / nodes, grid.probabilities * grid.seeds)
+    thinned = thin(sparsity, sweep.C, sweep.L, rule)
+    found = SweepFile(path=path, sweep=sweep, rule=rule, thinned=thinned)
+    write_sweep(found, overwrite=True)
+    shutil.rmtree(parts, ignore_errors=True)
+    if figure:
+        draw_sweep(found, path.with_suffix(".png"))
+    return found
+
+
+def write_sweep(found: SweepFile, *, overwrite: bool = False) -> Path:
+    """Writes `found.path`: `graphs` (graphs, 6) with its columns as attribute, the thinned sets as
+    `thinned/<name>` (rows of `graphs`), the grid and the rule as JSON attributes.
+
+    Raises:
+        FileExistsError: the file exists and `overwrite` is false.
+        OSError: it cannot be written; nothing is left behind.
+    """
+    with replacing(found.path, overwrite=overwrite) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.attrs["grid"] = json.dumps(asdict(found.sweep.grid))
+            file.attrs["rule"] = json.dumps(asdict(found.rule))
+            rows = found.sweep.rows()
+            graphs = file.create_dataset(
+                "graphs", data=rows, chunks=(min(len(rows), 1 << 15), 1), compression=1,
+                shuffle=True,
+            )  # fmt: skip
+            graphs.attrs["columns"] = list(GRAPH_COLUMNS)
+            for name in _SETS:
+                file[f"thinned/{name}"] = getattr(found.thinned, name)
+    return found.path
+
+
+def read_sweep(path: str | Path) -> SweepFile:
+    """A file that `sweep_to_file` wrote.
+
+    Raises:
+        ValueError: it is missing, cut short, or something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path} is no file; make it with: experiments/relational.py graphs")
+    try:
+        with h5py.File(path, "r") as file:
+            grid = SweepGrid(**_json(file, "grid"))
+            rule = ThinningRule(**_json(file, "rule"))
+            c, length = file["graphs"][:, 4], file["graphs"][:, 5]
+            thinned = Thinned(**{name: file[f"thinned/{name}"][:] for name in _SETS})
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no sweep, or damaged ({error}); delete it") from None
+    if len(c) != grid.size:
+        raise ValueError(f"{path} has {len(c)} graphs, its grid {grid.size}; delete it")
+    return SweepFile(path=path, sweep=Sweep(grid=grid, C=c, L=length), rule=rule, thinned=thinned)
+
+
+def _json(file: h5py.File, name: str) -> dict[str, Any]:
+    return json.loads(file.attrs[name])
+
+
+def draw_sweep(found: SweepFile, path: str | Path) -> Path:
+    """All graphs as grey points in the plane of (C, L), and the thinned sets over them."""
+    from matplotlib.figure import Figure
+
+    sweep = found.sweep
+    figure = Figure(figsize=(7, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    step = max(1, len(sweep.C) // 200_000)  # more points would only hide each other
+    axes.plot(sweep.C[::step], sweep.L[::step], ",", color="0.8")
+    axes.plot([], [], ".", color="0.8", label=f"all: {len(sweep.C)}")  # a pixel is no legend
+    style = {
+        "fine": (".", 2, "tab:blue"),
+        "medium": ("o", 3, "tab:orange"),
+        "coarse": ("s", 6, "k"),
+    }
+    for name, (marker, size, colour) in style.items():
+        rows = found.graphs(name)
+        fill = "none" if name == "coarse" else colour
+        axes.plot(
+            rows[:, 4], rows[:, 5], marker, markersize=size, color=colour, markerfacecolor=fill,
+            label=f"{name}: {len(rows)}",
+        )  # fmt: skip
+    axes.set_xlabel("average clustering coefficient C")
+    axes.set_ylabel("average path length L")
+    axes.set_title(f"WS-flex graphs with {sweep.grid.nodes} nodes")
+    axes.legend()
+    with replacing(path, overwrite=True) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
+    return Path(path)

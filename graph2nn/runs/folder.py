@@ -1,0 +1,237 @@
+"""`RunFolder`: everything a run writes, in one folder that can be resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, write_atomic
+
+__all__ = ["RunFolder", "describe_environment"]
+
+
+_RESULTS = ("metrics.jsonl", "last.pt", "best.pt")  # what a run has once it has got anywhere
+
+
+class RunFolder:
+    """`config.json`, `environment.json`, `metrics.jsonl`, `last.pt` and `best.pt` of one run.
+
+    Args:
+        path: the folder; made if missing.
+        config: JSON-able settings of the run.
+        resume: go on with what the folder holds, where it holds anything.
+        may_differ: settings that a resumed run may change (more epochs, another log interval).
+        tensorboard: also write scalars for TensorBoard (extra `log`).
+
+    A run that ended before it logged or saved anything leaves nothing to protect: any settings may
+    take over its folder.
+
+    Raises:
+        ValueError: the folder holds something else, or a run with other settings, or a run while
+            `resume` is off.
+        OSError: the folder cannot be written; says what to do.
+
+    Example:
+        >>> run = RunFolder("runs/first", {"lr": 0.1})          # doctest: +SKIP
+        >>> run.log(0, loss=2.3)                                 # doctest: +SKIP
+        >>> run.save_last({"kind": "net", "step": 1, "state_dict": {}})  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        config: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        may_differ: tuple[str, ...] = (),
+        tensorboard: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.config = json.loads(json.dumps(config))  # what will be read back: lists, no tuples
+        self._check_contents(resume, may_differ)
+        _write_json(self.path / "config.json", self.config)
+        _write_json(self.path / "environment.json", describe_environment())
+        self._record = self.path / "best.json"
+        self.best_value = self._stored_best()
+        self._metrics = self.path / "metrics.jsonl"
+        self._board = _summary_writer(self.path) if tensorboard else None
+
+    @property
+    def last(self) -> Path:
+        """Where the latest checkpoint is, or will be."""
+        return self.path / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """Where the best checkpoint is, or will be."""
+        return self.path / "best.pt"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a checkpoint to go on from exists."""
+        return self.last.is_file()
+
+    def log(self, step: int, **metrics: float | int | str | None) -> None:
+        """Appends a line to `metrics.jsonl`; non-finite numbers are stored as null."""
+        clean = {key: _finite(value) for key, value in metrics.items()}
+        line = json.dumps({"step": step, **clean}, allow_nan=False)
+        try:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise OSError(
+                error.errno, f"cannot write {self._metrics}: {error.strerror}; free some space"
+            ) from error
+        if self._board is not None:
+            for key, value in clean.items():
+                if isinstance(value, (int, float)):
+                    self._board.add_scalar(key, value, step)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All logged lines; one cut short by a crash is left out."""
+        if not self._metrics.is_file():
+            return []
+        rows = []
+        for line in self._metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return rows
+
+    def rewind(self, step: int) -> None:
+        """Drops lines logged after `step`, so that a resumed run does not log them twice."""
+        kept = [row for row in self.metrics() if row.get("step", 0) <= step]
+        text = "".join(json.dumps(row) + "\n" for row in kept)
+        write_atomic(self._metrics, lambda file: file.write(text.encode()))
+
+    def save_last(self, payload: Mapping[str, Any]) -> Path:
+        """Replaces `last.pt`; see `save_checkpoint`."""
+        return save_checkpoint(self.last, payload)
+
+    def save_best(
+        self, value: float, payload: Mapping[str, Any], *, larger_is_better: bool = True
+    ) -> bool:
+        """Replaces `best.pt` where `value` is the best so far (finite only); returns whether."""
+        if not math.isfinite(value):
+            return False
+        old = self.best_value
+        if old is not None and (value <= old if larger_is_better else value >= old):
+            return False
+        save_checkpoint(self.best, payload)
+        _write_json(self._record, {"value": value})
+        self.best_value = value
+        return True
+
+    def load_last(self, *, kind: str | None = None) -> dict[str, Any]:
+        """Contents of `last.pt`; see `load_checkpoint`."""
+        return load_checkpoint(self.last, kind=kind)
+
+    def close(self) -> None:
+        """Flushes what TensorBoard has not written yet."""
+        if self._board is not None:
+            self._board.close()
+
+    def _stored_best(self) -> float | None:
+        try:
+            return float(json.loads(self._record.read_text(encoding="utf-8"))["value"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _check_contents(self, resume: bool, may_differ: tuple[str, ...]) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file, expected a folder for the run")
+        if not self.path.is_dir() or not any(self.path.iterdir()):
+            return
+        stored = self.path / "config.json"
+        if not stored.is_file():
+            raise ValueError(f"{self.path} is not empty and holds no run; choose another folder")
+        try:
+            old = json.loads(stored.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{stored} is damaged ({error}); choose another folder") from None
+        before, now = (
+            {key: value for key, value in settings.items() if key not in may_differ}
+            for settings in (old, self.config)
+        )
+        other = _differences(before, now)
+        if not any((self.path / name).exists() for name in _RESULTS):
+            return
+        if other:
+            raise ValueError(
+                f"{self.path} holds a run with other settings: {'; '.join(other)}; "
+                "use these settings, or another folder"
+            )
+        if not resume:
+            raise ValueError(f"{self.path} holds a run already; resume it or choose another folder")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, hardware and command of this process, JSON-able."""
+    cuda = torch.cuda.is_available()
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda if cuda else None,
+        "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "commit": _commit(),
+    }
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs, settings within settings named by their path."""
+    found = []
+    for key in sorted({*old, *new}):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            found += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append(f"{prefix}{key} was {before!r}, is {now!r}")
+    return found
+
+
+def _commit() -> str | None:
+    """Of the checkout this file is in; None for an installed wheel."""
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip() if run.returncode == 0 else None
+
+
+def _finite(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=2) + "\n"
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def _summary_writer(path: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError(
+            'TensorBoard is not installed; run: pip install "netwright[log]", or switch it off'
+        ) from None
+    return SummaryWriter(str(path / "tensorboard"))

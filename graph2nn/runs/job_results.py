@@ -1,0 +1,59 @@
+"""Result files of independent jobs: whole or absent, and checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from graph2nn.runs.checkpoint import write_atomic
+
+__all__ = ["Row", "read_job", "result_files", "write_job"]
+
+Row = dict[str, Any]
+"""One line of results, JSON-able."""
+
+
+def write_job(path: str | Path, job: str, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Writes the rows of a finished job as JSON lines, after a line with their checksum.
+
+    Args:
+        path: the file, replaced only when the new one is complete.
+        job: id of the job.
+        rows: JSON-able; None where a network diverged.
+    """
+    body = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+    head = {"job": job, "rows": body.count("\n"), "sha256": _digest(body)}
+    text = json.dumps(head) + "\n" + body
+    return write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def read_job(path: str | Path) -> list[Row]:
+    """The rows of a file of `write_job`.
+
+    Raises:
+        ValueError: half-written or altered, with the path and what to do.
+    """
+    path = Path(path)
+    try:
+        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+        stated = json.loads(head)
+        if stated["rows"] != body.count("\n") or stated["sha256"] != _digest(body):
+            raise ValueError(f"expected {stated['rows']} rows with the stated checksum")
+        return [json.loads(line) for line in body.splitlines()]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is half-written or altered ({error}); run again with the same folder, which "
+            "repeats this job, or delete the file"
+        ) from None
+
+
+def result_files(folder: str | Path) -> list[Path]:
+    """The result files of a run folder, in order of name."""
+    return sorted((Path(folder) / "results").glob("*.jsonl"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

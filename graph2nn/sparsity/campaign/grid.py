@@ -1,0 +1,286 @@
+"""`SparseGrid`: which networks are pruned, how, trained on what; the shipped grids by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from graph2nn.sparsity.campaign.masked_training import SHORT_RECIPES, published_recipe
+from graph2nn.sparsity.networks.models import MODELS
+from graph2nn.sparsity.networks.pruning.prune import PRUNERS
+from graph2nn.training import Recipe
+from graph2nn.vision import DATASETS, ImageData, load_images
+
+__all__ = [
+    "GRIDS",
+    "Cell",
+    "SparseGrid",
+    "SparseImages",
+    "dataset_label",
+    "dataset_name",
+    "find_grid",
+    "find_model",
+    "load_sets",
+]
+
+_LABELS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "tiny_imagenet": "tinyimagenet"}
+_LARGEST = 32  # published images, Tiny ImageNet included, are 32 x 32
+_PAI = ("snip", "grasp", "synflow", "prospr", "uniform", "er", "erk")
+
+
+def dataset_name(name: str) -> str:
+    """The name in `graph2nn.vision.DATASETS` of a data set named so, or as published.
+
+    Raises:
+        ValueError: an unknown data set.
+
+    Example:
+        >>> dataset_name("CIFAR-10"), dataset_name("digits")
+        ('cifar10', 'digits')
+    """
+    known = {label.casefold(): own for own, label in _LABELS.items()}
+    found = known.get(name.casefold(), name)
+    if found not in DATASETS:
+        names = ", ".join([*_LABELS.values(), *DATASETS])
+        raise ValueError(f"dataset: unknown data set {name!r}; choose one of {names}")
+    return found
+
+
+def dataset_label(name: str) -> str:
+    """What tables call a data set: the published spelling, where it has one."""
+    return _LABELS.get(dataset_name(name), name)
+
+
+def find_model(name: str) -> str:
+    """The spelling in tables of a model's name in any case.
+
+    Raises:
+        ValueError: an unknown model.
+    """
+    names = {known.casefold(): known for known in MODELS}
+    if name.casefold() not in names:
+        raise ValueError(f"model: unknown network {name!r}; choose one of {', '.join(MODELS)}")
+    return names[name.casefold()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseImages:
+    """Images that sparse networks are scored, trained and tested with.
+
+    Args:
+        dataset: a name of `graph2nn.vision.DATASETS`, or as published (`CIFAR-10`).
+        imsize: side in pixels; None keeps the native one, at most 32.
+        train, test: how many images, drawn from the training files and from the test files; None
+            means all.
+        seed: of the draw.
+
+    Raises:
+        ValueError: an unknown data set, or a number out of range.
+    """
+
+    dataset: str = "digits"
+    imsize: int | None = None
+    train: int | None = None
+    test: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        dataset_name(self.dataset)
+        for name in ("imsize", "train", "test"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"SparseImages.{name}: expected at least 1, got {value}")
+        if self.seed < 0:
+            raise ValueError(f"SparseImages.seed: must not be negative, got {self.seed}")
+
+    @property
+    def side(self) -> int:
+        """Pixels, known without the images."""
+        return self.imsize or min(DATASETS[dataset_name(self.dataset)].imsize, _LARGEST)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image; grey ones have their channel three times."""
+        return (3, self.side, self.side)
+
+    @property
+    def num_classes(self) -> int:
+        return DATASETS[dataset_name(self.dataset)].num_classes
+
+
+@lru_cache(maxsize=2)
+def load_sets(
+    images: SparseImages, data_dir: str | Path | None = None
+) -> tuple[ImageData, ImageData]:
+    """Training and test images; cached, so that the jobs of a process share them.
+
+    Raises:
+        ValueError: fewer images than asked for.
+        FileNotFoundError: the data are not there; says how to get them.
+    """
+    sets = []
+    for split, count in (("trainval", images.train), ("test", images.test)):
+        data = load_images(
+            dataset_name(images.dataset), data_dir=data_dir, split=split, imsize=images.side
+        )
+        sets.append(data if count is None else data.draw(count, images.seed))
+    return replace(sets[0], split="train"), sets[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One network of a grid: the key of its row in a table."""
+
+    model: str
+    dataset: str
+    pruning: str
+    sparsity: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For files: `Resnet-20_digits_snip_0.9_s0`."""
+        return f"{self.model}_{self.dataset}_{self.pruning}_{self.sparsity:g}_s{self.seed}"
+
+    @property
+    def dense(self) -> Cell:
+        """The network that its accuracy is compared with."""
+        return replace(self, pruning="dense", sparsity=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseGrid:
+    """Everything that determines a table of pruned networks: all combinations of the five keys.
+
+    As in "Sparse networks as multipartite graphs" (arXiv:2305.16886, section 4), whose grid is
+    `find_grid("published", ...)`. Models, pruners, sparsities and seeds may grow later without
+    computing anything again.
+
+    Args:
+        models: names in `graph2nn.sparsity.networks.models`.
+        images: of pruning, training and testing.
+        pruners: names in `graph2nn.sparsity.networks.pruning`.
+        sparsities: fractions of the weights that are removed.
+        seeds: of initial weights, masks and training.
+        training: train every network, and a dense one for each model and seed; without it there are
+            no accuracies, and weights are the initial ones.
+        recipe: of training; None means the published one of each model.
+        freeze_bias: keep the biases of convolutions and linear layers at zero, as published.
+        compat: masks, graphs and metrics as the published code makes them, deviations included.
+        identity_skips: with the identity skip connections as edges, see `encode`.
+        engine: of the topometrics, see `topometrics`.
+        motif: exact or sampled, see `topometrics`.
+        ramanujan: compute the Ramanujan properties of every layer.
+
+    Raises:
+        ValueError: unknown names, sparsities outside [0, 1), a value given twice, nothing to do.
+    """
+
+    models: tuple[str, ...]
+    images: SparseImages
+    pruners: tuple[str, ...] = _PAI
+    sparsities: tuple[float, ...] = (0.6, 0.8, 0.9, 0.95, 0.98)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    training: bool = True
+    recipe: Recipe | None = None
+    freeze_bias: bool = True
+    compat: bool = False
+    identity_skips: bool = True
+    engine: str = "auto"
+    motif: str = "exact"
+    ramanujan: bool = True
+
+    def __post_init__(self) -> None:
+        for axis in ("models", "pruners", "sparsities", "seeds"):
+            values: Sequence = getattr(self, axis)
+            if not values or len(set(values)) < len(values):
+                raise ValueError(
+                    f"SparseGrid.{axis}: expected one or more different values, got {values}"
+                )
+        for axis, names in (("models", MODELS), ("pruners", PRUNERS)):
+            unknown = [value for value in getattr(self, axis) if value not in names]
+            if unknown:
+                raise ValueError(
+                    f"SparseGrid.{axis}: unknown {unknown[0]!r}; choose from {', '.join(names)}"
+                )
+        if "dense" in self.pruners:
+            raise ValueError(
+                "SparseGrid.pruners: dense networks come along with training; leave dense out"
+            )
+        outside = [s for s in self.sparsities if not 0 <= s < 1]
+        if outside:
+            raise ValueError(
+                f"SparseGrid.sparsities: the fraction removed is in [0, 1), got {outside[0]}"
+            )
+        if min(self.seeds) < 0:
+            raise ValueError(f"SparseGrid.seeds: must not be negative, got {min(self.seeds)}")
+
+    def cells(self) -> list[Cell]:
+        """The networks, seed by seed, so that a run that is cut short has whole seeds."""
+        label = dataset_label(self.images.dataset)
+        return [
+            Cell(model=model, dataset=label, pruning=pruning, sparsity=sparsity, seed=seed)
+            for seed in self.seeds
+            for model in self.models
+            for sparsity in self.sparsities
+            for pruning in self.pruners
+        ]
+
+    def recipe_of(self, model: str) -> Recipe:
+        """How a model is trained."""
+        return self.recipe or published_recipe(model, dataset_name(self.images.dataset))
+
+
+GRIDS: dict[str, dict[str, SparseGrid]] = {
+    "tiny": {
+        "digits": SparseGrid(
+            models=("Resnet-20",),
+            images=SparseImages(dataset="digits", train=320, test=200),
+            pruners=("snip", "uniform"),
+            sparsities=(0.9, 0.98),
+            seeds=(0,),
+            recipe=replace(SHORT_RECIPES["digits"], epochs=2, test_batch_size=200),
+        )
+    },
+    "small": {
+        "digits": SparseGrid(
+            models=("Resnet-20", "CONV-6"),
+            images=SparseImages(dataset="digits"),
+            sparsities=(0.8, 0.9, 0.95, 0.98, 0.99),
+            recipe=SHORT_RECIPES["digits"],
+        ),
+        "cifar10": SparseGrid(
+            models=("Resnet-20",),
+            images=SparseImages(dataset="cifar10", imsize=16, train=8000, test=2000),
+            sparsities=(0.8, 0.9, 0.95, 0.98),
+            seeds=(0, 1),
+            recipe=SHORT_RECIPES["cifar10"],
+        ),
+    },
+    "published": {
+        name: SparseGrid(
+            models=("CONV-6", "Resnet-20", "Resnet-32", "Wide-Resnet-28-2"),
+            images=SparseImages(dataset=name, imsize=_LARGEST),
+        )
+        for name in ("cifar10", "cifar100", "tiny_imagenet")
+    },
+}
+"""Grids by name and data set; `small` takes half an hour of processor time."""
+
+
+def find_grid(name: str, dataset: str) -> SparseGrid:
+    """A grid of `GRIDS`.
+
+    Raises:
+        ValueError: an unknown grid, or one that there is not for the data set.
+    """
+    if name not in GRIDS:
+        raise ValueError(f"grid: unknown {name!r}; choose one of {', '.join(GRIDS)}")
+    own = dataset_name(dataset)
+    if own not in GRIDS[name]:
+        raise ValueError(
+            f"grid: {name} is not there for {dataset}, only for {', '.join(GRIDS[name])}"
+        )
+    return GRIDS[name][own]

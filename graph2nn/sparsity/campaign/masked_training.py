@@ -1,0 +1,198 @@
+"""Training of sparse networks: pruned weights stay exactly zero; published and short recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor, nn
+
+from graph2nn.sparsity.networks.masks import LAYERS, Masks, prunable
+from graph2nn.training import Recipe, Record, train_networks
+from graph2nn.vision import ImageData
+
+__all__ = [
+    "SHORT_RECIPES",
+    "MaskedGradients",
+    "find_recipe",
+    "mask_gradients",
+    "published_recipe",
+    "train_sparse",
+]
+
+_PUBLISHED = Recipe(
+    epochs=160,
+    schedule="step",
+    milestones=(80, 120),
+    nesterov=False,
+    weight_decay=1e-4,
+    precise_bn=0,
+    drop_last=False,
+)
+_TINY_MILESTONES = {"CONV-6": (20, 60, 80)}  # of the residual networks: 30, 60, 80
+
+_SHORT = replace(
+    _PUBLISHED, schedule="cosine", milestones=(), lr_per_step=True, warmup_epochs=1, eval_every=100
+)
+SHORT_RECIPES: dict[str, Recipe] = {
+    "digits": replace(_SHORT, epochs=10, batch_size=64, lr=0.05, test_batch_size=500),
+    "cifar10": replace(_SHORT, epochs=4, batch_size=64, lr=0.05, test_batch_size=500),
+}
+"""Recipes that a CPU trains many networks with, by data set: of our own tables, not published."""
+
+
+class MaskedGradients:
+    """What `mask_gradients` returns: a handle, and a context that removes its hooks at the end."""
+
+    def __init__(self, undo: list[Callable[[], Any]]) -> None:
+        self._undo = undo
+
+    def remove(self) -> None:
+        """Gradients are whole again and biases trainable; the weights are not touched."""
+        while self._undo:
+            self._undo.pop()()
+
+    def __enter__(self) -> MaskedGradients:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+def mask_gradients(
+    model: nn.Module, masks: Mapping[str, Tensor], freeze_bias: bool = False
+) -> MaskedGradients:
+    """Keeps the pruned weights of a network at zero in any training by gradients.
+
+    Sparse networks as multipartite graphs, arXiv:2305.16886, section 4. A hook on each weight sets
+    the gradient of what is pruned to zero, also where it is not finite. A weight that begins at
+    zero then stays exactly zero under momentum and weight decay. The hooks follow the parameters to
+    any device and survive `load_state_dict`.
+
+    Args:
+        model: whose pruned weights are zero already (`masks.apply_`).
+        masks: of its weights.
+        freeze_bias: leave the biases of convolutions and linear layers as they are, as published;
+            those of normalisation learn either way.
+
+    Raises:
+        ValueError: masks that do not fit, or a pruned weight that is not zero.
+
+    Example:
+        >>> masks.apply_(model)                             # doctest: +SKIP
+        >>> with mask_gradients(model, masks):              # doctest: +SKIP
+        ...     loss(model(images), labels).backward()
+    """
+    masks = masks if isinstance(masks, Masks) else Masks(masks)
+    masks.check(model)
+    weights = prunable(model)
+    for name, weight in weights.items():
+        if weight.detach()[~masks[name].to(weight.device)].any():
+            raise ValueError(
+                f"mask_gradients: {name} has pruned weights that are not zero and would stay so; "
+                "call masks.apply_(model) first"
+            )
+    undo: list[Callable[[], Any]] = []
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            undo.append(weight.register_hook(_Zeroed(~masks[name])).remove)
+    if freeze_bias:
+        for module in model.modules():
+            bias = module.bias if isinstance(module, LAYERS) else None
+            if bias is not None and bias.requires_grad:
+                # Without a gradient the optimiser passes it over, decay included.
+                bias.requires_grad_(False)
+                undo.append(partial(bias.requires_grad_, True))
+    return MaskedGradients(undo)
+
+
+class _Zeroed:
+    """A hook that sets parts of a gradient to zero; a copy of the mask for every device seen."""
+
+    def __init__(self, pruned: Tensor) -> None:
+        self.pruned = {pruned.device: pruned}
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        pruned = self.pruned.get(gradient.device)
+        if pruned is None:
+            pruned = next(iter(self.pruned.values())).to(gradient.device)
+            self.pruned[gradient.device] = pruned
+        return gradient.masked_fill(pruned, 0)
+
+
+def train_sparse(
+    model: nn.Module,
+    masks: Masks,
+    train: ImageData,
+    test: ImageData,
+    recipe: Recipe,
+    *,
+    seed: int,
+    freeze_bias: bool = True,
+    name: str = "net",
+    **how: Any,
+) -> list[Record]:
+    """Trains what is left of a pruned network with the common trainer, in place.
+
+    Args:
+        model, masks: the network, and which of its weights are kept; the others are set to zero.
+        train, test, recipe, seed: see `train_networks`.
+        freeze_bias: as published, see `mask_gradients`.
+        name: of the network in the records.
+        how: further arguments of `train_networks` (`device`, `folder`, `augment`, `progress`, ...).
+
+    Returns:
+        A record an evaluated epoch, see `train_networks`.
+
+    Raises:
+        ValueError: masks that do not fit; networks trained as one (`stacked`), whose gradients pass
+            no hooks; see also `train_networks`.
+    """
+    if how.get("stacked") is not None:
+        raise ValueError("train_sparse: stacked networks have no masks; leave out `stacked`")
+    masks.apply_(model)
+    with mask_gradients(model, masks, freeze_bias):
+        return train_networks({name: model}, train, test, recipe, seed=seed, **how)
+
+
+def published_recipe(model: str, dataset: str) -> Recipe:
+    """How the published tables were trained (arXiv:2305.16886, appendix; its code).
+
+    SGD with momentum .9 and learning rate .1, batches of 128, decay 1e-4 (Wide-Resnet-28-2: 5e-4);
+    160 epochs, a tenth of the rate after 80 and 120 (Tiny ImageNet: 100 epochs, after 30, 60 and
+    80; CONV-6 after 20, 60 and 80).
+
+    Args:
+        model: name of a published network (`graph2nn.sparsity.networks.models`).
+        dataset: one of `graph2nn.vision.DATASETS`.
+    """
+    recipe = _PUBLISHED
+    if dataset == "tiny_imagenet":
+        recipe = replace(recipe, epochs=100, milestones=_TINY_MILESTONES.get(model, (30, 60, 80)))
+    return replace(recipe, weight_decay=5e-4) if model == "Wide-Resnet-28-2" else recipe
+
+
+def find_recipe(name: str, model: str, dataset: str) -> Recipe:
+    """The recipe `published` or `short`.
+
+    Raises:
+        ValueError: another name, or no short recipe for the data set.
+    """
+    if name == "published":
+        return published_recipe(model, dataset)
+    if name != "short":
+        raise ValueError(f"recipe: expected published or short, got {name!r}")
+    if dataset not in SHORT_RECIPES:
+        raise ValueError(
+            f"recipe: no short one for {dataset}, only for {', '.join(SHORT_RECIPES)}; use "
+            "published, or give a Recipe"
+        )
+    return SHORT_RECIPES[dataset]

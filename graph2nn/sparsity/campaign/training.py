@@ -1,0 +1,278 @@
+"""`run_grid`: the networks of a grid as independent, restartable jobs, and one table of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graph2nn.runs import (
+    RunFolder,
+    describe_environment,
+    from_dict,
+    parallel_map,
+    read_job,
+    to_dict,
+    write_atomic,
+    write_job,
+)
+from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
+from graph2nn.runs.tables import cell_text, write_rows
+from graph2nn.sparsity.as_archgraph import DENSITY_NAMES
+from graph2nn.sparsity.campaign.grid import Cell, SparseGrid, load_sets
+from graph2nn.sparsity.campaign.pipeline import INITIAL, Row, run_cell
+from graph2nn.sparsity.campaign.results import KEY, LAYER_COLUMNS, METRICS
+from graph2nn.sparsity.networks.pruning.prune import PRUNERS
+
+__all__ = ["TABLE_COLUMNS", "regenerate", "run_grid", "write_tables"]
+
+TABLE_COLUMNS = (
+    *("accuracy", "pruning", "sparsity", "model", "dataset", "seed"),
+    *METRICS,
+    *("dense_accuracy", "test_loss", "train_loss", "density", "collapsed"),
+    *(f"density_{name}" for name in DENSITY_NAMES),
+    *("delta_r", "imdb", "imsg"),
+    *(f"{name}_init" for name in INITIAL),
+)
+"""Columns of a table of networks: the published ones first, topometrics divided as published."""
+
+_MAY_GROW = ("models", "pruners", "sparsities", "seeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    cell: Cell
+    grid: SparseGrid
+    folder: Path
+    data_dir: str | None
+    device: str
+    save_seconds: float | None
+    keep: bool
+    progress: bool
+
+
+def run_grid(
+    grid: SparseGrid,
+    folder: str | Path,
+    *,
+    data_dir: str | None = None,
+    jobs: int = 1,
+    backend: str | None = None,
+    device: str = "cpu",
+    save_seconds: float | None = 60.0,
+    keep_checkpoints: bool = False,
+    resume: bool = True,
+    progress: bool = True,
+) -> Path:
+    """Prunes, trains, encodes and measures every network of a grid that has no result yet.
+
+    A job leaves `results/NAME.jsonl`, whole or not at all, and has a checkpoint while it trains. A
+    run that was killed loses no finished network, computes none twice and goes on within an
+    unfinished training; a larger grid in the same folder computes what is new. At the end the
+    folder has `table.csv` and `table_layers.csv` (see `write_tables`), also where jobs failed.
+
+    Args:
+        grid: the settings.
+        folder: of the run; where jobs run on several machines, one that all of them reach.
+        data_dir: folder of the images.
+        jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
+        device: of pruning and training.
+        save_seconds: between a job's checkpoints; None for no checkpoints, which pays where a
+            network takes seconds.
+        keep_checkpoints: leave each trained network in `jobs/NAME/last.pt`; networks without a
+            result are then measured again without training.
+        resume: go on with what the folder holds; otherwise a used folder is an error.
+        progress: show a bar over networks.
+
+    Returns:
+        The table of the finished networks, for `read_sparse_table` (which wants accuracies).
+
+    Raises:
+        ValueError: a folder of another grid, or settings that cannot be used.
+        RuntimeError: networks that failed, after all others are done.
+
+    Example:
+        >>> read_sparse_table(run_grid(find_grid("small", "digits"), "runs/x"))  # doctest: +SKIP
+        SparseTable(runs/x/table.csv: 210 networks, 3255 layers)
+    """
+    run = RunFolder(folder, to_dict(grid), resume=resume, may_differ=_MAY_GROW)
+    if keep_checkpoints and save_seconds is None:
+        raise ValueError("run_grid: keep_checkpoints needs checkpoints; give save_seconds")
+    if grid.training or any(PRUNERS[name].needs_data for name in grid.pruners):
+        load_sets(grid.images, data_dir)  # what is missing is said before anything is started
+    cells = _planned(grid)
+    todo = [cell for cell in cells if not _finished(run.path, cell)]
+    common: dict[str, Any] = {"grid": grid, "folder": run.path, "data_dir": data_dir}
+    common |= {"device": device, "save_seconds": save_seconds, "keep": keep_checkpoints}
+    shown = progress and len(todo) == 1 and jobs == 1
+    plan = [_Job(cell=cell, progress=shown, **common) for cell in todo]
+    reports = parallel_map(_run_job, plan, jobs=jobs, backend=backend, progress=False, batch_size=1)
+    failed = follow_jobs(
+        run,
+        ((1, report) for report in reports),
+        total=len(cells),
+        done=len(cells) - len(todo),
+        progress=progress,
+    )
+    table = write_tables(grid, run.path, run.path / "table.csv")
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(plan)} networks failed, the first ({failed[0]['job']}: "
+            f"{failed[0]['error']}). The others "
+            f"are done and kept in {run.path}; the same command repeats those that failed"
+        )
+    return table
+
+
+def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path:
+    """Writes what a run has finished as two tables and their settings; returns `path`.
+
+    Args:
+        grid: the settings; results of networks outside it are left out.
+        folder: of the run.
+        path: of the table of networks, NAME.csv: one row a network, `TABLE_COLUMNS`. Beside it come
+            NAME_layers.csv, one row a layer, and NAME.json with the settings and the number of
+            rows. Numbers are written so that reading gives the same ones; what is unknown is empty.
+
+    Raises:
+        ValueError: another suffix, or a damaged result.
+
+    Networks that diverged have no accuracy; a warning names them, and they stay out.
+    """
+    path, folder = Path(path), Path(folder)
+    if path.suffix != ".csv":
+        raise ValueError(f"tables of sparse networks are written as .csv, got {path.name}")
+    rows, layers, lost = _collect(grid, folder)
+    if lost:
+        warnings.warn(
+            f"{folder}: {len(lost)} networks diverged and stay out of the table: "
+            + ", ".join(lost[:5]),
+            RuntimeWarning,
+        )
+    columns = [name for name in TABLE_COLUMNS if any(row.get(name) is not None for row in rows)]
+    columns = columns or list(TABLE_COLUMNS)
+    write_rows(path, rows, columns)
+    beside = path.with_name(f"{path.stem}_layers.csv")
+    write_rows(beside, layers, [*KEY, "accuracy", *LAYER_COLUMNS])
+    about = {
+        "rows": len(rows),
+        "planned": len(grid.cells()),
+        "grid": to_dict(grid),
+        "environment": {k: v for k, v in describe_environment().items() if k != "command"},
+    }
+    text = json.dumps(about, indent=2) + "\n"
+    write_atomic(path.with_suffix(".json"), lambda file: file.write(text.encode()))
+    return path
+
+
+def regenerate(
+    path: str | Path, row: int, *, data_dir: str | None = None
+) -> dict[str, tuple[str, str]]:
+    """Makes a row of a table again from nothing but the table and its settings, and compares.
+
+    On the same machine and versions nothing differs. Other processors add in another order, which
+    training amplifies: expect accuracies to differ as between two seeds, masks and what follows
+    from them alone not at all.
+
+    Args:
+        path: of the table, NAME.csv, with NAME.json beside it.
+        row: number of the network.
+        data_dir: folder of the images.
+
+    Returns:
+        The columns that differ: (stored, now), as text; empty where all are the same.
+
+    Raises:
+        ValueError: no such row.
+        FileNotFoundError: no table or no settings.
+    """
+    path = Path(path)
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    grid: SparseGrid = from_dict(SparseGrid, about["grid"])
+    with path.open(newline="", encoding="utf-8") as file:
+        stored = list(csv.DictReader(file))
+    if not 0 <= row < len(stored):
+        raise ValueError(f"{path} has the rows 0 to {len(stored) - 1}, not {row}")
+    old = stored[row]
+    cell = Cell(
+        model=old["model"],
+        dataset=old["dataset"],
+        pruning=old["pruning"],
+        sparsity=float(old["sparsity"]),
+        seed=int(old["seed"]),
+    )
+    new, _ = run_cell(cell, grid, data_dir=data_dir)
+    if "dense_accuracy" in old:
+        new["dense_accuracy"] = run_cell(cell.dense, grid, data_dir=data_dir)[0]["accuracy"]
+    now = {name: cell_text(new.get(name)) for name in old}
+    return {name: (old[name], now[name]) for name in old if old[name] != now[name]}
+
+
+def _planned(grid: SparseGrid) -> list[Cell]:
+    """Dense networks first, if anything is trained."""
+    cells = grid.cells()
+    return [*dict.fromkeys(cell.dense for cell in cells), *cells] if grid.training else cells
+
+
+def _result_path(folder: Path, cell: Cell) -> Path:
+    return folder / "results" / f"{cell.name}.jsonl"
+
+
+def _finished(folder: Path, cell: Cell) -> bool:
+    """Whether a result exists; a damaged one is put aside, so that its network is made again."""
+    path = _result_path(folder, cell)
+    return read_or_set_aside(path, f"{cell.name} is made again") is not None
+
+
+def _run_job(job: _Job) -> dict[str, Any]:
+    report = {"job": job.cell.name, "error": "", "accuracy": None, "seconds": None}
+    try:
+        row = _run_and_write(job)
+    except Exception as error:  # the other jobs go on; all failures are reported at the end
+        return {**report, "error": f"{type(error).__name__}: {error}"}
+    return {**report, "accuracy": row.get("accuracy"), "seconds": row.get("seconds")}
+
+
+def _run_and_write(job: _Job) -> Row:
+    cell = job.cell
+    folder = None if job.save_seconds is None else job.folder / "jobs" / cell.name
+    row, layers = run_cell(
+        cell,
+        job.grid,
+        data_dir=job.data_dir,
+        device=job.device,
+        folder=folder,
+        save_seconds=job.save_seconds or 0.0,
+        progress=job.progress,
+    )
+    write_job(_result_path(job.folder, cell), cell.name, [row, *layers])
+    if folder is not None and not job.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return row
+
+
+def _collect(grid: SparseGrid, folder: Path) -> tuple[list[Row], list[Row], list[str]]:
+    """Rows of networks, rows of layers, and names of networks that diverged."""
+    found: dict[Cell, list[Row]] = {}
+    for cell in _planned(grid):
+        path = _result_path(folder, cell)
+        if path.is_file():
+            found[cell] = read_job(path)
+    rows, layers, lost = [], [], []
+    for cell in grid.cells():
+        if cell not in found:
+            continue
+        row, *own = found[cell]
+        if grid.training:
+            dense = found.get(cell.dense)
+            row["dense_accuracy"] = dense[0]["accuracy"] if dense else None
+            if row["accuracy"] is None:
+                lost.append(cell.name)
+                continue
+        rows.append(row)
+        layers += own
+    return rows, layers, lost

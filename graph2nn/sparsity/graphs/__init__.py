@@ -1,0 +1,1 @@
+"""Sparse networks as multipartite graphs: encodings, edges, metrics."""

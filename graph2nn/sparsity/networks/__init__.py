@@ -1,0 +1,1 @@
+"""Sparse networks as modules: the published models, masks, pruning."""

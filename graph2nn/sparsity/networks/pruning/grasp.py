@@ -1,0 +1,77 @@
+"""GraSP: weights that keep gradients flowing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from graph2nn.sparsity.networks.pruning.batches import images_per_class
+from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.registry import pruner
+from graph2nn.sparsity.networks.pruning.selection import keep_unremoved
+
+__all__ = ["grasp"]
+
+
+@pruner("grasp", "GraSP, arXiv:2002.07376", needs_data=True, rule=keep_unremoved)
+def grasp(
+    probe: Probe, *, samples_per_class: int = 25, temperature: float = 200.0, parts: int = 2
+) -> dict[str, Tensor]:
+    """w (H g), the loss's Hessian H and gradient g: how much gradient norm goes with a weight.
+
+    The paper's score is -w (H g) and removes the largest (equation 8); here, as for all methods,
+    the largest are kept. As published, batches are parts of a sample of every class, with the
+    statistics of each part in normalisation. Here parts are mixed; `compat` cuts the sample class
+    by class, and scores weights drawn anew (Kaiming normal) instead of the network's own.
+
+    Args:
+        probe: the network and its data.
+        samples_per_class: images of each class.
+        temperature: what logits are divided by.
+        parts: batches that the sample is cut into; more take less memory.
+
+    Raises:
+        ValueError: a class with fewer images; options out of range.
+    """
+    if temperature <= 0 or parts < 1:
+        raise ValueError(
+            f"grasp needs temperature > 0 and parts >= 1, got {temperature} and {parts}"
+        )
+    images, labels = images_per_class(probe, samples_per_class)
+    probe.train()
+    values, weights = probe.leaves()
+    if probe.compat:
+        _draw(weights, probe.generator())
+    batches = list(zip(_split(images, parts), _split(labels, parts)))
+
+    def gradient(batch: tuple[Tensor, Tensor], create_graph: bool) -> tuple[Tensor, ...]:
+        # equal parts as published: sums of their means, so the total is parts times the mean
+        loss = probe.loss(values, *batch, temperature)
+        loss = loss if probe.compat else loss * (len(batch[1]) / len(labels))
+        return torch.autograd.grad(
+            loss, weights, create_graph=create_graph, allow_unused=True, materialize_grads=True
+        )
+
+    total = [sum(g) for g in zip(*(gradient(batch, False) for batch in batches))]
+    product = [torch.zeros_like(w) for w in weights]
+    for batch in batches:
+        flow = sum((t * g).sum() for t, g in zip(total, gradient(batch, True)))
+        for into, h in zip(product, _hessian_product(flow, weights)):
+            into += h
+    return probe.named([w * h for w, h in zip(weights, product)])
+
+
+def _hessian_product(flow: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
+    if not flow.requires_grad:  # a loss that is linear in the weights
+        return tuple(torch.zeros_like(w) for w in weights)
+    return torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
+
+
+def _split(tensor: Tensor, parts: int) -> tuple[Tensor, ...]:
+    return tensor.tensor_split(min(parts, len(tensor)))
+
+
+def _draw(weights: list[Tensor], generator: torch.Generator) -> None:
+    with torch.no_grad():
+        for weight in weights:
+            weight.copy_(nn.init.kaiming_normal_(torch.empty(weight.shape), generator=generator))

@@ -1,0 +1,100 @@
+"""Random masks: uniform over all weights, or with the layer densities of Erdős-Rényi graphs."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+from graph2nn.sparsity.networks.pruning.allocation import (
+    erdos_renyi_densities,
+    largest_remainder,
+    published_er_densities,
+)
+from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.registry import PRUNERS, Pruner, Target, pruner
+from graph2nn.sparsity.networks.pruning.selection import best
+
+__all__ = ["er", "erk", "uniform"]
+
+
+def _uniform_published(probe: Probe, target: Target) -> dict[str, Tensor]:
+    """Biases of the layers are in the pool, so the density of the weights is off by chance."""
+    pool: list[tuple[str, int]] = []
+    biases = probe.biases()
+    for name, weight in probe.weights.items():
+        pool.append((name, weight.numel()))
+        if name in biases:
+            pool.append((biases[name], probe.model.get_parameter(biases[name]).numel()))
+    count = sum(size for _, size in pool)
+    draws = torch.rand(count, generator=probe.generator())
+    kept = torch.ones(count, dtype=torch.bool)
+    kept[draws.topk(round(target.sparsity * count)).indices] = False
+    parts = dict(zip((name for name, _ in pool), kept.split([size for _, size in pool])))
+    return {name: parts[name].view(shape) for name, shape in target.shapes.items()}
+
+
+@pruner("uniform", "as in arXiv:2305.16886", published=_uniform_published)
+def uniform(probe: Probe) -> dict[str, Tensor]:
+    """Random numbers: every weight of the network is as likely to be kept as any other.
+
+    With `scope="layer"`, every layer keeps the same fraction, the uniform pruning of
+    arXiv:2202.02643.
+    """
+    generator = probe.generator()
+    # in float32, a million draws have ties
+    return {
+        name: torch.rand(weight.shape, generator=generator, dtype=torch.float64)
+        for name, weight in probe.weights.items()
+    }
+
+
+def er(probe: Probe, target: Target) -> dict[str, Tensor]:
+    """Layer densities in proportion to (inputs + outputs) / (inputs × outputs), random within.
+
+    Sparse evolutionary training, arXiv:1707.04780; for convolutions channels count, as in
+    arXiv:1911.11134. Layers that would be more than full are dense, and the number of weights of
+    each layer is exact. `compat`: densities of `published_er_densities`, which are off the target,
+    and weights drawn one by one.
+    """
+    if probe.compat:
+        return _draw(probe, target, published_er_densities(target.shapes, _expected(target)))
+    return _exact(probe, target, kernel=False)
+
+
+def erk(probe: Probe, target: Target) -> dict[str, Tensor]:
+    """As `er`, with the sizes of kernels: Erdős-Rényi-kernel of RigL, arXiv:1911.11134, section 3.
+
+    `compat`: weights are drawn one by one, so the density is right on average only.
+    """
+    if probe.compat:
+        return _draw(probe, target, erdos_renyi_densities(target.shapes, _expected(target)))
+    return _exact(probe, target, kernel=True)
+
+
+def _exact(probe: Probe, target: Target, kernel: bool) -> dict[str, Tensor]:
+    generator = probe.generator()
+    shapes = target.shapes
+    sizes = [prod(shape) for shape in shapes.values()]
+    densities = erdos_renyi_densities(shapes, target.keep, kernel=kernel)
+    shares = [density * size for density, size in zip(densities.values(), sizes)]
+    masks = {}
+    for name, count in zip(shapes, largest_remainder(shares, sizes, target.keep)):
+        draws = torch.rand(prod(shapes[name]), generator=generator, dtype=torch.float64)
+        masks[name] = best(draws, count, generator).view(shapes[name])
+    return masks
+
+
+def _draw(probe: Probe, target: Target, densities: dict[str, float]) -> dict[str, Tensor]:
+    generator = probe.generator()
+    shapes = target.shapes.items()
+    return {n: torch.rand(shape, generator=generator) < densities[n] for n, shape in shapes}
+
+
+def _expected(target: Target) -> float:
+    return (1 - target.sparsity) * sum(prod(shape) for shape in target.shapes.values())
+
+
+PRUNERS["er"] = Pruner(name="er", source="SET, arXiv:1707.04780", masks=er)
+PRUNERS["erk"] = Pruner(name="erk", source="RigL, arXiv:1911.11134", masks=erk)

@@ -1,0 +1,1 @@
+"""Trainings of wirings: configurations, runs, results, figures."""

@@ -1,0 +1,1 @@
+"""How a wiring chooses its edges: slots, selection, kinds, rewiring, tickets."""

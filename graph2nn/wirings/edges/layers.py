@@ -1,0 +1,161 @@
+"""`WiredConv`: a convolution whose weight is a wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from graph2nn.wirings.edges.kinds import KINDS, find_kind, make_wiring
+from graph2nn.wirings.edges.selection import edge_budget, select_weight
+from graph2nn.wirings.edges.slots import Rectangle, Slots, full_mask
+
+__all__ = ["WiredConv", "wired_layers"]
+
+
+class WiredConv(nn.Conv2d):
+    """A convolution of which only some weights are edges.
+
+    With a kernel of 1 this is the graph of "Discovering Neural Wirings", arXiv:1906.00586: channels
+    are nodes, node v hears I_v = Σ_u w_vu Z_u. Weights start as torch's do and are not rescaled for
+    the few that are used, as published. All weights are stored, also those of slots that are no
+    edges, as the discovered kind needs them.
+
+    Args:
+        in_channels, out_channels: nodes that send and that receive.
+        kernel_size, stride, padding, bias: see `torch.nn.Conv2d`.
+        keep: a number of edges (int) or a share of all slots (float); see `edge_budget`.
+        kind: a name of `KINDS`.
+        slots: the legal ones; None means all. Networks whose nodes are ordered pass those from
+            earlier to later nodes.
+        legacy_budget: let illegal slots compete for the budget too, as published, where more than
+            half of it can be lost to them.
+        candidates: the slots that compete; overrides `legacy_budget`.
+        mask: the edges of kind "given".
+        rho: of targeted dropout.
+        generator: of random edges; None means torch's global one.
+
+    Attributes:
+        wiring: chooses the edges.
+        slots: the legal ones.
+        kind: name in `KINDS`.
+
+    Shapes:
+        (B, in_channels, H, W) -> (B, out_channels, H', W').
+
+    Raises:
+        ValueError: no edge or more than there are legal slots, an unknown kind, a mask that does
+            not fit.
+
+    Example:
+        >>> layer = WiredConv(16, 32, keep=40)
+        >>> layer(torch.zeros(2, 16, 8, 8)).shape, int(layer.edges().sum())
+        (torch.Size([2, 32, 8, 8]), 40)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        *,
+        keep: int | float = 1.0,
+        kind: str = "dnw",
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = False,
+        slots: Slots | None = None,
+        legacy_budget: bool = False,
+        candidates: Slots | None = None,
+        mask: Tensor | None = None,
+        rho: float = 0.95,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=bias
+        )
+        shape = tuple(self.weight.shape)
+        self.kind, self.slots = find_kind(kind), slots or Slots(shape)
+        if self.slots.shape != shape:
+            raise ValueError(f"slots: expected those of a weight {shape}, got {self.slots.shape}")
+        if candidates is None:
+            candidates = Slots(shape) if legacy_budget else self.slots
+        self._confined = candidates is not self.slots
+        count = candidates.count
+        if mask is not None and self.kind != "given":
+            raise ValueError(f"mask: only the kind given takes one, not {self.kind}")
+        if self.kind not in ("complete", "given"):
+            what = f"{in_channels} -> {out_channels} channels"
+            count = edge_budget(keep, candidates.total, most=count, where=what)
+        self.wiring = make_wiring(
+            self.kind,
+            candidates,
+            count,
+            rho=rho,
+            weight=self.weight,
+            mask=None if mask is None else full_mask(mask, shape),
+            generator=generator,
+        )
+
+    @property
+    def keep(self) -> int:
+        """Number of edges."""
+        return self.wiring.keep
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the edges live in a mask of the state dict."""
+        return KINDS[self.kind].fixed
+
+    def edges(self, *, legal: bool = False) -> Tensor:
+        """The edges as evaluation sees them.
+
+        Args:
+            legal: without those in slots that the network does not use, which the published budget
+                may contain.
+
+        Shapes:
+            -> shape of the weight, bool.
+        """
+        with torch.no_grad():
+            mask = self.wiring.edges(self.weight)
+        return mask & self.slots.mask(mask.device) if legal else mask
+
+    def effective_weight(self) -> Tensor:
+        """The weight of this forward pass, differentiable; see `select_weight`. Its shape.
+
+        Zero in slots that are not legal, whatever competes for the budget.
+        """
+        return self.pieces([Rectangle(0, self.out_channels, 0, self.in_channels)])[0]
+
+    def pieces(self, rectangles: list[Rectangle] | None = None) -> tuple[Tensor, ...]:
+        """Parts of the effective weight, each contiguous; by default the legal rectangles.
+
+        Shapes:
+            for each rectangle (rows, columns, kernel, kernel).
+        """
+        mask = None if self.weight.is_meta else self.wiring(self.weight)
+        if self._confined and (rectangles or self.slots.is_masked) and not self.weight.is_meta:
+            legal = self.slots.mask(self.weight.device)
+            mask = legal if mask is None else mask & legal
+        return select_weight(
+            self.weight,
+            mask,
+            self.slots.rectangles if rectangles is None else rectangles,
+            straight_through=self.wiring.straight_through,
+            observer=self.wiring.observer,
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.effective_weight(), self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, kind={self.kind!r}"
+
+
+def wired_layers(model: nn.Module) -> Iterator[tuple[str, WiredConv]]:
+    """The wired layers of a network by name, in order."""
+    for name, module in model.named_modules():
+        if isinstance(module, WiredConv):
+            yield name, module

@@ -1,0 +1,1 @@
+"""Wirings as graphs: nodes, measures, counts."""

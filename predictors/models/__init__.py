@@ -1,0 +1,1 @@
+"""The predictors but for neural ones and TART."""

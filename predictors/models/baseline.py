@@ -1,0 +1,56 @@
+"""`LinearBaseline`: what a line through counts and positions gives, beside every result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graph2nn.archgraph import ArchGraph
+from predictors.base import ArchPredictor
+from predictors.features.undirected import is_relational
+from predictors.models.classical import FeaturePredictor
+
+__all__ = ["LinearBaseline"]
+
+
+class LinearBaseline(ArchPredictor):
+    """Ridge regression on the plainest description of a network.
+
+    Graphs of one size: the operation of every node and the edges, one-hot (which predicts latency
+    and energy better than anything else on NAS-Bench-201, these being close to sums over edges).
+    Graphs of different sizes: numbers of operations, nodes and edges. Relational graphs: density,
+    clustering, path length and the other measures of `GraphFeatures`. The strength of the penalty
+    is chosen by generalised cross-validation.
+
+    Args:
+        attributes: patterns of graph attributes to use beside, such as `zc_*`.
+        target: see `TargetTransform`.
+        seed: unused, nothing is random; every predictor has one.
+
+    Example:
+        >>> LinearBaseline().fit(X[:100], y[:100]).predict(X[100:])       # doctest: +SKIP
+    """
+
+    def __init__(
+        self, *, attributes: Sequence[str] = (), target: str = "standard", seed: int = 0
+    ) -> None:
+        self.attributes = attributes
+        self.target = target
+        self.seed = seed
+
+    def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
+        self.model_ = FeaturePredictor(
+            "ridge", blocks=_blocks(graphs), attributes=self.attributes, target=self.target
+        ).fit(graphs, targets)
+
+    def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.model_.predict(graphs).reshape(len(graphs), -1), None
+
+
+def _blocks(graphs: list[ArchGraph]) -> tuple[str, ...]:
+    if all(is_relational(graph) for graph in graphs):
+        return ("relational",)
+    if len({graph.num_nodes for graph in graphs}) == 1:
+        return ("positions", "adjacency")
+    return ("counts",)

@@ -1,0 +1,205 @@
+"""`StackedEnsemble`: predictors combined by how well they do on networks they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import numpy as np
+from scipy.optimize import nnls
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+from graph2nn.archgraph import ArchGraph
+from predictors.base import ArchPredictor
+from predictors.checks import check_folds
+from predictors.metrics import kendall_tau
+from predictors.models.classical import FeaturePredictor
+from predictors.targets import TargetTransform
+from predictors.tart import TART
+
+__all__ = ["COMBINATIONS", "StackedEnsemble", "features_and_tokens", "standard_members"]
+
+COMBINATIONS = ("weights", "mean", "best")
+"""Non-negative weights by least squares, the mean of all, or the best single member."""
+
+
+def standard_members(
+    attributes: Sequence[str] = (), *, boost: bool | None = None
+) -> list[tuple[str, ArchPredictor]]:
+    """The default members: kinds of regressors that err differently, on the same features.
+
+    Args:
+        attributes: patterns of graph attributes for all of them.
+        boost: include XGBoost and LightGBM (the extra `boost`) instead of extremely random trees;
+            None does so where both are installed. All measured figures are with them.
+    """
+    if boost is None:
+        boost = all(find_spec(package) is not None for package in ("xgboost", "lightgbm"))
+    settings = [("gp", "rank", 1), ("svr", "rank", 1), ("rf", "standard", 1)]
+    if boost:
+        settings += [("xgb", "standard", 3), ("lgbm", "rank", 3)]
+    else:
+        settings += [("et", "standard", 1)]
+    return [
+        (
+            f"{kind} {target}",
+            FeaturePredictor(kind, attributes=attributes, target=target, bags=bags),
+        )
+        for kind, target, bags in settings
+    ]
+
+
+def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> StackedEnsemble:
+    """The mean of the standard ensemble on graph features and of the token transformer.
+
+    They read graphs in different ways and err differently; together they are the best predictor
+    here on most tables (docs/leaderboard.md).
+
+    Args:
+        attributes: patterns of graph attributes for the ensemble.
+        seed: of both.
+
+    Example:
+        >>> features_and_tokens(seed=1).fit(X[:100], y[:100])           # doctest: +SKIP
+    """
+    members: list[tuple[str, ArchPredictor]] = [
+        ("features", StackedEnsemble(combine="mean", attributes=attributes)),
+        ("tokens", TART()),
+    ]
+    return StackedEnsemble(members, combine="mean", seed=seed)
+
+
+class StackedEnsemble(ArchPredictor):
+    """Combines predictors by cross-validation on the training networks.
+
+    Every member is fitted on all but one fold and predicts that fold; the combination is chosen on
+    these out-of-fold predictions, and the members are then fitted again on everything. Kendall's
+    tau needs no scale, so the members are combined as ranks of the training labels. `weights` is
+    Breiman's non-negative stacking (Machine Learning 24, 1996), drawn half towards the mean where
+    networks are few: the weight of the mean is `prior` / (`prior` + networks).
+
+    Args:
+        members: pairs (name, predictor); None takes `standard_members(attributes)`.
+        combine: one of `COMBINATIONS`.
+        folds: of the cross-validation.
+        prior: number of networks at which mean and learned weights count alike.
+        attributes: for the standard members.
+        seed: of the folds and, added to it, of members that have one.
+
+    Raises:
+        ValueError: in `fit`, fewer networks than folds, an unknown combination, or no members.
+
+    Example:
+        >>> model = StackedEnsemble().fit(X[:100], y[:100])            # doctest: +SKIP
+        >>> model.member_scores_["gp rank"], model.weights_                  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        members: Sequence[tuple[str, ArchPredictor]] | None = None,
+        *,
+        combine: str = "weights",
+        folds: int = 5,
+        prior: float = 200.0,
+        attributes: Sequence[str] = (),
+        seed: int = 0,
+    ) -> None:
+        self.members = members
+        self.combine = combine
+        self.folds = folds
+        self.prior = prior
+        self.attributes = attributes
+        self.seed = seed
+
+    def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
+        self._check(len(graphs))
+        members = self.members
+        if members is None:
+            members = standard_members(self.attributes)
+        self.transform_ = TargetTransform("rank").fit(targets)
+        self.range_ = targets.min(0), targets.max(0)
+        self.names_ = [name for name, _ in members]
+        fresh = [_seeded(member, self.seed) for _, member in members]
+        if self.combine == "mean":
+            share = np.full((len(fresh), targets.shape[1]), 1 / len(fresh))
+        else:
+            share = self._learned(fresh, graphs, targets)
+        self.weights_ = share
+        used = share.max(1) > 1e-6
+        self.fitted_ = [
+            clone(member).fit(graphs, targets) if use else None for member, use in zip(fresh, used)
+        ]
+
+    def _learned(
+        self, members: list[ArchPredictor], graphs: list[ArchGraph], targets: np.ndarray
+    ) -> np.ndarray:
+        """Weights from out-of-fold predictions. Shapes: (M, T)."""
+        outside = np.stack([self._out_of_fold(m, graphs, targets) for m in members])
+        columns = range(targets.shape[1])
+        scores = np.array(
+            [[kendall_tau(targets[:, t], each[:, t]) for t in columns] for each in outside]
+        )
+        self.member_scores_ = dict(zip(self.names_, scores.mean(1).tolist()))
+        if self.combine == "best":
+            return np.eye(len(members))[:, scores.argmax(0)]
+        labels = self.transform_.transform(targets)
+        learned = np.stack([nnls(outside[:, :, t].T, labels[:, t])[0] for t in columns], axis=1)
+        learned /= np.maximum(learned.sum(0), 1e-12)
+        trust = len(graphs) / (len(graphs) + self.prior)
+        return trust * learned + (1 - trust) / len(members)
+
+    def _out_of_fold(
+        self, member: ArchPredictor, graphs: list[ArchGraph], targets: np.ndarray
+    ) -> np.ndarray:
+        """Ranks predicted for each network by a member that has not seen it. Shapes: (N, T)."""
+        found = np.zeros_like(targets)
+        folds = KFold(self.folds, shuffle=True, random_state=self.seed)
+        for inside, left in folds.split(graphs):
+            model = clone(member).fit([graphs[k] for k in inside], targets[inside])
+            found[left] = model.predict([graphs[k] for k in left])
+        return self._ranks(found)
+
+    def _ranks(self, values: np.ndarray) -> np.ndarray:
+        """Predictions on the scale of ranks; beyond the training labels, on along the mean slope,
+        so that no two different predictions become one. Shapes: (M, T) -> (M, T)."""
+        inside = self.transform_.transform(values)
+        low, high = self.range_
+        beyond = np.minimum(values - low, 0) + np.maximum(values - high, 0)
+        return inside + 2 / (high - low) * beyond
+
+    def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+        weights = [w for w, member in zip(self.weights_, self.fitted_) if member is not None]
+        moments = [member._moments(graphs) for member in self.fitted_ if member is not None]
+        if len(moments) == 1:
+            return moments[0]
+        share = np.stack(weights)[:, None] / np.sum(weights, axis=0)  # (M, 1, T)
+        ranks = np.stack([self._ranks(mean) for mean, _ in moments])
+        mean = (share * ranks).sum(0)
+        return self.transform_.inverse(mean), self._spread(moments, share)
+
+    def _spread(self, moments: list, share: np.ndarray) -> np.ndarray:
+        """Deviation of the mixture of the members; those without a deviation add their mean."""
+        means = np.stack([mean for mean, _ in moments])
+        own = np.stack([np.zeros_like(mean) if std is None else std for mean, std in moments])
+        centre = (share * means).sum(0)
+        return np.sqrt((share * (own**2 + (means - centre) ** 2)).sum(0))
+
+    def _check(self, count: int) -> None:
+        if self.combine not in COMBINATIONS:
+            raise ValueError(
+                f"combine: expected one of {', '.join(COMBINATIONS)}, got {self.combine!r}"
+            )
+        if self.members is not None and not len(self.members):
+            raise ValueError("members: expected at least one pair (name, predictor), got none")
+        if self.combine != "mean":
+            if self.folds < 2:
+                raise ValueError(f"folds: expected at least 2, got {self.folds}")
+            check_folds(count, self.folds, "StackedEnsemble")
+
+
+def _seeded(member: ArchPredictor, seed: int) -> ArchPredictor:
+    fresh = clone(member)
+    if "seed" in fresh.get_params(deep=False):
+        fresh.set_params(seed=fresh.get_params(deep=False)["seed"] + seed)
+    return fresh

@@ -1,0 +1,1 @@
+"""Studies: what graphs tell of accuracy, with tables, figures and pages."""

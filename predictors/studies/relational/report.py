@@ -1,0 +1,226 @@
+"""`analyze`: figures and tables of a table of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graph2nn.relational.campaign.graph_means import GraphMeans
+from graph2nn.relational.campaign.results import ResultTable
+from graph2nn.runs.checkpoint import write_atomic
+from predictors.studies.relational import tables
+from predictors.studies.relational.figures.comparisons import (
+    draw_correlations,
+    draw_ranges,
+    draw_scatter,
+)
+from predictors.studies.relational.figures.curves import (
+    draw_control,
+    draw_epochs,
+    draw_graph_counts,
+    draw_slices,
+)
+from predictors.studies.relational.figures.drawing import check_formats, save_figure
+from predictors.studies.relational.figures.heatmaps import draw_heatmaps
+from predictors.studies.relational.page import render_page
+from predictors.studies.relational.sources import Source, open_source
+from predictors.studies.relational.statistics.correlation import (
+    EpochCurve,
+    GraphCountCurve,
+    TaskPair,
+    compare_tasks,
+    epoch_curve,
+    graph_count_curve,
+)
+from predictors.studies.relational.statistics.sweetspot import PUBLISHED_RANK
+from predictors.studies.relational.study import TaskStudy, attempt, study_task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Report", "analyze"]
+
+_FEW_TASKS = 12  # tasks in one matrix; beyond, its numbers cannot be read
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Report:
+    """What `analyze` found and wrote.
+
+    Args:
+        studies: of each task of the source, by name.
+        others: of each task of the tables compared with.
+        pairs: correlations, by the names of the two tasks.
+        epochs, graph_counts: curves, by task.
+        figures, tables: files by name, without suffix.
+        page: `report.md`, which lists them all.
+        notes: what could not be computed, and why.
+    """
+
+    studies: Mapping[str, TaskStudy]
+    others: Mapping[str, TaskStudy]
+    pairs: Mapping[tuple[str, str], TaskPair]
+    epochs: Mapping[str, EpochCurve]
+    graph_counts: Mapping[str, GraphCountCurve]
+    figures: dict[str, list[Path]] = field(default_factory=dict)
+    tables: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    page: Path
+
+
+def analyze(
+    source: str | Path | ResultTable,
+    out: str | Path,
+    *,
+    task: str | Sequence[str] | None = None,
+    compare: str | Path | ResultTable | None = None,
+    formats: Sequence[str] = ("png",),
+    as_published: bool | None = None,
+) -> Report:
+    """Figures and tables of "Graph Structure of Neural Networks" from results of training.
+
+    arXiv:2007.06559, section 5; the original's analysis and, beside it, tests that hold up:
+    unequal variances, multiple comparisons, held-out seeds, control for degree and width. What the
+    table does not suffice for (one seed, few graphs, one epoch) is left out and said in the report.
+
+    Args:
+        source: a run folder, a `.csv` or `.csv.gz` file, "published", or a table.
+        out: folder for the figures (`.png`), tables (`.csv`) and `report.md`, which lists them.
+        task: only these tasks.
+        compare: another source; its tasks join the correlations and the ranges of sweet spots, as
+            "NAME (published)" or "NAME (other)".
+        formats: of the figures; "png", "pdf", "svg". None of them: tables only.
+        as_published: compare with the graph that the original compared with (of the MLP the third
+            best), and fill missing runs as it did where tasks are correlated. By default only for
+            the published results.
+
+    Raises:
+        FileNotFoundError: no such source.
+        ValueError: a damaged source, no such task, an unknown format.
+        OSError: `out` cannot be written.
+
+    Example:
+        >>> report = analyze("published", "runs/published")          # doctest: +SKIP
+        >>> report.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
+        0.658...
+    """
+    check_formats(formats)
+    opened = open_source(source)
+    other = None if compare is None else open_source(compare, label="other")
+    exactly = opened.published if as_published is None else as_published
+    out = Path(out)
+    report = _compute(opened, opened.tasks(task), other, exactly, out / "report.md")
+    _write_tables(report, out)
+    if formats:
+        _write_figures(report, out, formats)
+    text = render_page(report, opened.where)
+    write_atomic(report.page, lambda file: file.write(text.encode()))
+    return report
+
+
+def _compute(
+    source: Source, chosen: Sequence[str], other: Source | None, exactly: bool, page: Path
+) -> Report:
+    notes: list[str] = []
+    studies = {name: _study(source, name, notes, exactly) for name in chosen}
+    others: dict[str, TaskStudy] = {}
+    if other is not None:
+        found = [_study(other, name, [], other.published, other.label)
+                 for name in other.tasks(None)]  # fmt: skip
+        others = {study.task: study for study in found}
+    filled = [_for_correlation(study, exactly) for study in studies.values()]
+    filled += [_for_correlation(s, other is not None and other.published) for s in others.values()]
+    swept = [name for name in chosen if not studies[name].means.is_baseline.all()]
+    crowded = [name for name in swept if studies[name].many]
+    return Report(
+        studies=studies,
+        others=others,
+        pairs=_all_pairs(filled, len(studies), notes),
+        epochs=_gather(notes, swept, lambda name: epoch_curve(source.by_epoch, name)),
+        graph_counts=_gather(notes, crowded, lambda n: graph_count_curve(studies[n].means)),
+        notes=notes,
+        page=page,
+    )
+
+
+def _study(
+    source: Source, name: str, notes: list[str], exactly: bool, label: str = ""
+) -> TaskStudy:
+    """The study of a task, renamed to "NAME (LABEL)" if there is a label."""
+    means = source.means(name, f"{name} ({label})" if label else name)
+    return study_task(means, notes, rank=PUBLISHED_RANK.get(name, 0) if exactly else 0)
+
+
+def _for_correlation(study: TaskStudy, exactly: bool) -> GraphMeans:
+    return study.means.filled() if exactly else study.means
+
+
+def _all_pairs(
+    means: Sequence[GraphMeans], own: int, notes: list[str]
+) -> dict[tuple[str, str], TaskPair]:
+    """Every pair of tasks with generated graphs; notes only of those with one of the source."""
+    pairs = {}
+    for i, j in combinations(range(len(means)), 2):
+        if means[i].is_baseline.all() or means[j].is_baseline.all():
+            continue
+        pair = attempt(notes if i < own else [], partial(compare_tasks, means[i], means[j]))
+        if pair is not None:
+            pairs[pair.first, pair.second] = pair
+    return pairs
+
+
+def _gather(
+    notes: list[str], names: Sequence[str], compute: Callable[[str], Any]
+) -> dict[str, Any]:
+    found = {name: attempt(notes, partial(compute, name)) for name in names}
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _write_tables(report: Report, out: Path) -> None:
+    studies = [*report.studies.values(), *report.others.values()]
+    rows = {
+        "tasks": tables.task_rows(studies),
+        "sweet_spots": tables.spot_rows(studies),
+        "graphs": tables.graph_rows(report.studies.values()),
+        "cells": tables.cell_rows(report.studies.values()),
+        "slices": tables.slice_rows(studies),
+        "control": tables.control_rows(studies),
+        "degree_bands": tables.band_rows(studies),
+        "correlations": tables.pair_rows(report.pairs.values()),
+        "epochs": tables.epoch_rows(report.epochs.values()),
+        "graph_counts": tables.graph_count_rows(report.graph_counts.values()),
+    }
+    for name, table in rows.items():
+        if table:
+            report.tables[name] = tables.write_table(out / f"{name}.csv", table)
+
+
+def _write_figures(report: Report, out: Path, formats: Sequence[str]) -> None:
+    def save(name: str, figure: Figure) -> None:
+        report.figures[name] = save_figure(figure, out, name, formats)
+
+    for task, study in report.studies.items():
+        if (~study.means.is_baseline).any():
+            save(f"heatmap_{task}", draw_heatmaps(study))
+        if study.slices:
+            save(f"slices_{task}", draw_slices(study))
+        if study.control is not None:
+            save(f"control_{task}", draw_control(study, study.control))
+    everything = [*report.studies.values(), *report.others.values()]
+    if any(study.main_spots for study in everything):
+        save("sweet_spots", draw_ranges([study for study in everything if study.main_spots]))
+    if report.pairs:
+        linked = {name for pair in report.pairs for name in pair}
+        names = [study.task for study in everything if study.task in linked]
+        save("correlations", draw_correlations(names[:_FEW_TASKS], report.pairs))
+        shown = [pair for pair in report.pairs.values() if pair.first in report.studies]
+        if shown:
+            save("correlations_scatter", draw_scatter(shown[: 2 * _FEW_TASKS]))
+    if report.epochs:
+        save("epochs", draw_epochs(list(report.epochs.values())))
+    if report.graph_counts:
+        save("graph_counts", draw_graph_counts(list(report.graph_counts.values())))

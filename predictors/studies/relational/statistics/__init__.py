@@ -1,0 +1,1 @@
+"""Statistics of errors over (C, L): bins, tests, sweet spots, controls."""

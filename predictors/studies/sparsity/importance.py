@@ -1,0 +1,244 @@
+"""Which features a prediction of the accuracy drop rests on: permutation and SHAP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS
+from predictors.studies.sparsity.regression import IN_SAMPLE
+from predictors.studies.sparsity.regressors import DropRegressor
+from predictors.studies.sparsity.scoring import mean_tau, r_squared
+from predictors.studies.sparsity.task import DropTask, splits
+
+__all__ = [
+    "METRIC_GROUPS",
+    "Importance",
+    "correlated_groups",
+    "permutation_importance",
+    "shap_importance",
+    "single_groups",
+]
+
+METRIC_GROUPS: dict[str, tuple[str, ...]] = {
+    group: tuple(name for name, metric in TOPOMETRICS.items() if metric.group == group)
+    for group in ("local", "neighbourhood", "strength", "global", "expansion")
+}
+"""The groups of topometrics (arXiv:2305.16886, section 3)."""
+
+_CORRELATED = 0.8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Importance:
+    """What is lost when a group of features is replaced by those of random networks.
+
+    Args:
+        task: the networks.
+        protocol: how the predicted networks were held out, or `IN_SAMPLE`.
+        groups: names of features by name of group.
+        r2, tau: with all features in place.
+        r2_loss, tau_loss: what they fall by.
+        error_gain: what the squared error of each network rises by, mean over repeats.
+
+    Shapes:
+        r2_loss, tau_loss (groups, repeats), error_gain (groups, networks).
+    """
+
+    task: DropTask
+    protocol: str
+    groups: dict[str, tuple[str, ...]]
+    r2: float
+    tau: float
+    r2_loss: np.ndarray
+    tau_loss: np.ndarray
+    error_gain: np.ndarray
+
+    def shares(self, column: str) -> dict[Any, np.ndarray]:
+        """Each group's part of the whole rise in error, among networks of each value of a column.
+
+        Groups whose permutation helps count as 0. Shapes: (groups,) a value.
+        """
+        values = self.task.table[column]
+        found = {}
+        for value in np.unique(values):
+            gain = np.maximum(self.error_gain[:, values == value].mean(axis=1), 0)
+            found[value.item()] = gain / gain.sum() if gain.sum() > 0 else gain
+        return found
+
+
+def single_groups(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Every feature a group of its own."""
+    return {name: (name,) for name in names}
+
+
+def correlated_groups(
+    task: DropTask, sets: str, *, threshold: float = _CORRELATED
+) -> dict[str, tuple[str, ...]]:
+    """Features that stand in for each other, as one group.
+
+    Average-linkage clusters of 1 - |Spearman's rho|, cut at 1 - `threshold`. A feature permuted
+    alone looks useless where another says the same; permuted together they show what they say.
+
+    Args:
+        task: the networks.
+        sets: names of feature sets.
+        threshold: mean |rho| within a group.
+    """
+    table = task.features(sets)
+    moving = np.ptp(table.values, axis=0) > 0
+    names = [name for name, moves in zip(table.names, moving) if moves]
+    still = [name for name, moves in zip(table.names, moving) if not moves]
+    groups = single_groups(still)
+    if len(names) < 3:
+        return single_groups(table.names)
+    rho = np.abs(spearmanr(table.values[:, moving]).statistic)
+    distance = squareform(np.clip(1 - rho, 0, None), checks=False)
+    cluster = fcluster(linkage(distance, "average"), 1 - threshold, "distance")
+    for number in dict.fromkeys(cluster.tolist()):
+        members = tuple(name for name, c in zip(names, cluster) if c == number)
+        groups[" / ".join(members)] = members
+    return groups
+
+
+def permutation_importance(
+    task: DropTask,
+    sets: str,
+    groups: dict[str, tuple[str, ...]] | None = None,
+    *,
+    regressor: str = "extra trees",
+    protocol: str = "grouped 5-fold",
+    within_contests: bool = False,
+    repeats: int = 10,
+    seed: int = 0,
+    progress: bool = True,
+) -> Importance:
+    """Losses in R² and tau, on held-out networks, when features are replaced at random.
+
+    A network gets the group's values of another network; the fitted regressors stay. Breiman
+    (Machine Learning 45, 2001), there on out-of-bag samples.
+
+    Args:
+        task: the networks.
+        sets: names of feature sets.
+        groups: features that are replaced together; None takes each alone.
+        regressor, protocol: names; `IN_SAMPLE` tells what the fit uses, not what generalises.
+        within_contests: take values of networks of the same model, data set and sparsity, which
+            shows what pruning algorithms are ordered by. Otherwise of any network, which shows
+            what accuracy is predicted from, the sparsity foremost.
+        repeats: random replacements of each group.
+        seed: of regressor, folds and replacements.
+        progress: show a bar.
+
+    Raises:
+        ValueError: a group with a feature that the sets have not.
+    """
+    table = task.features(sets)
+    groups = single_groups(table.names) if groups is None else groups
+    columns = {name: _columns(table.names, members) for name, members in groups.items()}
+    fitted = _fitted(task, table.values, regressor, protocol, seed)
+    base = _predict(fitted, table.values)
+    rng = np.random.default_rng(seed)
+    r2, tau = r_squared(task.drop, base), mean_tau(task, base)
+    r2s, taus, gains = [], [], []
+    for members in tqdm(columns.values(), desc="importance", disable=not progress, leave=False):
+        guesses = []
+        for _ in range(repeats):
+            changed = table.values.copy()
+            other = _shuffled(task, rng, within_contests)
+            changed[:, members] = changed[other][:, members]
+            guesses.append(_predict(fitted, changed))
+        r2s.append([r2 - r_squared(task.drop, guess) for guess in guesses])
+        taus.append([tau - mean_tau(task, guess) for guess in guesses])
+        gains.append(np.mean([(g - task.drop) ** 2 for g in guesses], 0) - (base - task.drop) ** 2)
+    return Importance(
+        task=task,
+        protocol=protocol,
+        groups=dict(groups),
+        r2=r2,
+        tau=tau,
+        r2_loss=np.array(r2s),
+        tau_loss=np.array(taus),
+        error_gain=np.array(gains),
+    )
+
+
+def shap_importance(
+    task: DropTask,
+    sets: str,
+    *,
+    regressor: str = "extra trees",
+    protocol: str = "grouped 5-fold",
+    seed: int = 0,
+) -> np.ndarray:
+    """SHAP values of every network and feature, each network explained without being learnt from.
+
+    In units of the drop; those of a network add up to its prediction less the mean one. Trees only
+    (arXiv:1802.03888).
+
+    Shapes:
+        (networks, features).
+
+    Raises:
+        ImportError: SHAP is not installed.
+        ValueError: a regressor that is no forest.
+    """
+    if regressor not in ("extra trees", "random forest"):
+        raise ValueError(f"shap_importance: expected extra trees or random forest, got {regressor}")
+    try:
+        from shap import TreeExplainer
+    except ImportError:
+        raise ImportError(
+            "SHAP values need shap; run: pip install netwright[explain], or use permutation"
+        ) from None
+    table = task.features(sets).values
+    values = np.empty_like(table)
+    for model, test in _fitted(task, table, regressor, protocol, seed):
+        explainer = TreeExplainer(model.model_)
+        scaled = model.scaler_.transform(table[test])
+        values[test] = explainer.shap_values(scaled) * model.scale_
+    return values
+
+
+def _shuffled(task: DropTask, rng: np.random.Generator, within_contests: bool) -> np.ndarray:
+    """Rows in random order, of all networks or of those of each contest."""
+    rows = rng.permutation(len(task.contest))
+    if within_contests:
+        order = np.argsort(task.contest, kind="stable")
+        shuffled = rows[np.argsort(task.contest[rows], kind="stable")]
+        rows = np.empty_like(order)
+        rows[order] = shuffled
+    return rows
+
+
+def _fitted(
+    task: DropTask, table: np.ndarray, regressor: str, protocol: str, seed: int
+) -> list[tuple[DropRegressor, np.ndarray]]:
+    """Regressors and the rows that each predicts."""
+    rows = np.arange(len(table))
+    parts = [(rows, rows)] if protocol == IN_SAMPLE else splits(task, protocol, seed=seed)
+    return [
+        (DropRegressor(regressor, seed=seed).fit(table[learn], task.drop[learn]), test)
+        for learn, test in parts
+    ]
+
+
+def _predict(fitted: Sequence[tuple[DropRegressor, np.ndarray]], table: np.ndarray) -> np.ndarray:
+    predicted = np.empty(len(table))
+    for model, test in fitted:
+        predicted[test] = model.predict(table[test])
+    return predicted
+
+
+def _columns(names: Sequence[str], members: Sequence[str]) -> list[int]:
+    absent = [name for name in members if name not in names]
+    if absent:
+        raise ValueError(f"groups: no feature {', '.join(absent)}; there are {', '.join(names)}")
+    return [names.index(name) for name in members]

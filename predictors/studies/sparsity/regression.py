@@ -1,0 +1,264 @@
+"""How well the accuracy drop follows from features: in sample, and on networks held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from graph2nn.runs.jobs import parallel_map
+from predictors.studies.sparsity.contests import blend, relative_drops, relative_features
+from predictors.studies.sparsity.regressors import RANDOM_REGRESSORS, DropRegressor
+from predictors.studies.sparsity.scoring import (
+    adjusted_r2,
+    bootstrap_error,
+    contest_taus,
+    r_squared,
+)
+from predictors.studies.sparsity.task import PROTOCOLS, DropTask, splits
+
+__all__ = [
+    "BLEND",
+    "IN_SAMPLE",
+    "Trial",
+    "TrialScore",
+    "difference",
+    "held_out_predictions",
+    "plan_trials",
+    "run_trials",
+]
+
+IN_SAMPLE = "in sample"
+"""The protocol that predicts the networks it learnt from; its R² is adjusted."""
+
+BLEND = "blend"
+"""Features of a trial that blends extra trees on `density8` with a relative ridge on `profile`."""
+
+_RANDOM_PROTOCOLS = ("random 10-fold", "grouped 5-fold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One question: which data set, from what, by which regressor, held out how.
+
+    Args:
+        task: name of the `DropTask`.
+        features: sets as `features` names them.
+        regressor: a key of `DROP_REGRESSORS`.
+        protocol: a key of `PROTOCOLS`, or `IN_SAMPLE`.
+        repeats: seeds 0, 1, ... of folds and regressor; 1 where neither is random.
+        relative: learn and predict differences within contests only (`contests`), which order
+            pruning algorithms and say nothing of the level of accuracy.
+    """
+
+    task: str
+    features: str
+    regressor: str = "extra trees"
+    protocol: str = "grouped 5-fold"
+    repeats: int = 1
+    relative: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrialScore:
+    """What came out of a `Trial`.
+
+    Args:
+        trial: the question.
+        r2s: one a seed. Predictions of all folds together are compared with all drops; adjusted R²
+            in sample; NaN for relative ones.
+        taus: mean over contests of Kendall's tau, one a seed.
+        by_contest: tau of each contest, mean over seeds.
+    """
+
+    trial: Trial
+    r2s: np.ndarray
+    taus: np.ndarray
+    by_contest: np.ndarray
+
+    @property
+    def r2(self) -> float:
+        return float(self.r2s.mean())
+
+    @property
+    def tau(self) -> float:
+        return float(self.taus.mean())
+
+    @property
+    def r2_error(self) -> float:
+        """Standard error over seeds, NaN with one."""
+        return _standard_error(self.r2s)
+
+    @property
+    def tau_error(self) -> float:
+        """Standard error over contests (bootstrap), which is more than over seeds."""
+        return bootstrap_error(self.by_contest)
+
+
+def held_out_predictions(
+    task: DropTask,
+    table: np.ndarray,
+    regressor: str,
+    protocol: str,
+    *,
+    relative: bool = False,
+    seed: int = 0,
+) -> np.ndarray:
+    """The drop of every network, predicted without it.
+
+    Args:
+        task: the networks.
+        table: their features.
+        regressor, protocol: names.
+        relative: see `Trial`.
+        seed: of folds and regressor.
+
+    Shapes:
+        table (networks, features) -> (networks,).
+    """
+    if relative:
+        table = relative_features(task, table)
+    rows = np.arange(len(table))
+    parts = [(rows, rows)] if protocol == IN_SAMPLE else splits(task, protocol, seed=seed)
+    predicted = np.empty(len(table))
+    for learn, test in parts:
+        drop = relative_drops(task, learn) if relative else task.drop[learn]
+        model = DropRegressor(regressor, seed=seed).fit(table[learn], drop)
+        predicted[test] = model.predict(table[test])
+    return predicted
+
+
+def plan_trials(
+    tasks: Sequence[DropTask],
+    features: Sequence[str],
+    regressors: Sequence[str],
+    protocols: Sequence[str],
+    *,
+    repeats: int = 1,
+    relative: bool = False,
+) -> list[Trial]:
+    """Every combination; repeated where the folds or the regressor are random.
+
+    Protocols that a task has too few groups for are left out (a table of one model has no
+    leave-model-out).
+
+    Raises:
+        ValueError: an unknown protocol.
+    """
+    unknown = [name for name in protocols if name not in (*PROTOCOLS, IN_SAMPLE)]
+    if unknown:
+        raise ValueError(
+            f"protocol: expected {IN_SAMPLE}, {', '.join(PROTOCOLS)}, got {', '.join(unknown)}"
+        )
+    trials = []
+    for task, sets, regressor, protocol in product(tasks, features, regressors, protocols):
+        if protocol != IN_SAMPLE and not _possible(task, protocol):
+            continue
+        random = regressor in RANDOM_REGRESSORS or protocol in _RANDOM_PROTOCOLS
+        trials.append(
+            Trial(
+                task=task.name,
+                features=sets,
+                regressor=regressor,
+                protocol=protocol,
+                repeats=repeats if random else 1,
+                relative=relative,
+            )
+        )
+    return trials
+
+
+def run_trials(
+    tasks: Sequence[DropTask],
+    trials: Iterable[Trial],
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+    progress: bool = True,
+) -> list[TrialScore]:
+    """Scores of all trials, in their order.
+
+    Args:
+        tasks: what the trials name.
+        trials: as `plan_trials` lists them.
+        jobs, backend: of `parallel_map`.
+        progress: show a bar.
+    """
+    trials = list(trials)
+    items = [(trial, seed) for trial in trials for seed in range(trial.repeats)]
+    run = partial(_run, {task.name: task for task in tasks})
+    found = parallel_map(
+        run, items, jobs=jobs, backend=backend, description="regression", progress=progress
+    )
+    results = dict(zip(items, found))
+    return [_score(t, [results[t, seed] for seed in range(t.repeats)]) for t in trials]
+
+
+def difference(one: Sequence[TrialScore], other: Sequence[TrialScore]) -> tuple[float, float]:
+    """Mean difference in tau of two feature sets over the same contests, and its standard error.
+
+    Args:
+        one, other: scores on the same tasks in the same order.
+
+    Raises:
+        ValueError: different tasks.
+
+    Example:
+        >>> difference(scores_of_mge, scores_of_densities)                # doctest: +SKIP
+        (-0.105, 0.031)
+    """
+    if [s.trial.task for s in one] != [s.trial.task for s in other]:
+        raise ValueError("differences are between scores on the same tasks, in the same order")
+    gaps = np.concatenate([a.by_contest - b.by_contest for a, b in zip(one, other)])
+    return float(np.nanmean(gaps)), bootstrap_error(gaps)
+
+
+def _run(tasks: dict[str, DropTask], item: tuple[Trial, int]) -> tuple[float, np.ndarray]:
+    trial, seed = item
+    task = tasks[trial.task]
+    if trial.features == BLEND:
+        return float("nan"), contest_taus(task, _blended(task, trial.protocol, seed))
+    table = task.features(trial.features).values
+    predicted = held_out_predictions(
+        task, table, trial.regressor, trial.protocol, relative=trial.relative, seed=seed
+    )
+    if trial.relative:
+        r2 = float("nan")
+    elif trial.protocol == IN_SAMPLE:
+        r2 = adjusted_r2(task.drop, predicted, table.shape[1])
+    else:
+        r2 = r_squared(task.drop, predicted)
+    return r2, contest_taus(task, predicted)
+
+
+def _blended(task: DropTask, protocol: str, seed: int) -> np.ndarray:
+    levels, order = (task.features(name).values for name in ("density8", "profile"))
+    members = [
+        held_out_predictions(task, levels, "extra trees", protocol, seed=seed),
+        held_out_predictions(task, order, "strong ridge", protocol, relative=True, seed=seed),
+    ]
+    return blend(task, members)
+
+
+def _score(trial: Trial, results: Sequence[tuple[float, np.ndarray]]) -> TrialScore:
+    taus = np.stack([taus for _, taus in results])
+    return TrialScore(
+        trial=trial,
+        r2s=np.array([r2 for r2, _ in results]),
+        taus=np.nanmean(taus, axis=1),
+        by_contest=taus.mean(axis=0),
+    )
+
+
+def _possible(task: DropTask, protocol: str) -> bool:
+    try:
+        return bool(splits(task, protocol))
+    except ValueError:
+        return False
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")

@@ -1,0 +1,180 @@
+"""One description of a setting: command line, help text, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from graph2nn.runs import add_arguments, from_args, from_dict, option, parse_command, parse_config, to_dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    lr: float = option(0.1, help="learning rate")
+    steps: tuple[int, ...] = option((200, 250), help="milestones")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    meta_batch_size: int = option(1, "-m", help="networks a step, 100 % of them")
+    name: str = option("EXP", help="of the run")
+    ln: bool = option(False, help="layer norm")
+    shuffle: bool = option(True, help="new order every epoch")
+    hypernet: Literal["gatedgnn", "mlp"] = option("gatedgnn", "-H", help="kind")
+    opt: str = option("adam", choices=["adam", "sgd"])
+    imsize: int | None = option(None, "-i", help="side in pixels")
+    max_shape: tuple[int, ...] | None = option(None)
+    plain: float = 0.5
+    train: Inner = option(factory=Inner)
+
+    def __post_init__(self) -> None:
+        if self.meta_batch_size < 1:
+            raise ValueError(f"meta_batch_size must be at least 1, got {self.meta_batch_size}")
+
+
+@pytest.mark.parametrize(
+    "argv, expected",
+    [
+        ([], {}),
+        (["-m", "8"], {"meta_batch_size": 8}),
+        (["--meta_batch_size", "8"], {"meta_batch_size": 8}),
+        (["--meta-batch-size=8"], {"meta_batch_size": 8}),
+        (["--ln", "--no-shuffle"], {"ln": True, "shuffle": False}),
+        (["-H", "mlp", "--opt", "sgd"], {"hypernet": "mlp", "opt": "sgd"}),
+        (["-i", "32"], {"imsize": 32}),
+        (["-i", "none"], {"imsize": None}),
+        (["--max_shape", "64,64,11,11"], {"max_shape": (64, 64, 11, 11)}),
+        (["--max_shape", "64", "64"], {"max_shape": (64, 64)}),
+        (["--max_shape", "none"], {"max_shape": None}),
+        (["--plain", "2"], {"plain": 2.0}),
+        (["--train_lr", "1e-3", "--train-steps", "3"], {"train": Inner(lr=1e-3, steps=(3,))}),
+    ],
+)
+def test_command_line(argv: list[str], expected: dict) -> None:
+    assert parse_config(Settings, argv) == Settings(**expected)
+
+
+def test_published_short_flags() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Published:
+        virtual_edges: int = option(1, "-v")
+        weight_norm: bool = option(False, "-n")
+
+    got = parse_config(Published, "-n -v 50".split())
+    assert got == Published(virtual_edges=50, weight_norm=True)
+
+
+def test_positional_and_required() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Generator:
+        split: str = option(positional=True)
+        count: int = option(10, positional=True)
+        out: str = option()
+
+    assert parse_config(Generator, ["train", "--out", "a"]) == Generator(split="train", out="a")
+    assert parse_config(Generator, ["train", "5", "--out", "a"]).count == 5
+
+
+def test_help_shows_defaults(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse_config(Settings, ["--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "(default: 1)",
+        "100 % of them",
+        "(default: 200,250)",
+        "--train_lr",
+        "gatedgnn,mlp",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["-m", "0"], "meta_batch_size must be at least 1, got 0"),
+        (["-m", "x"], "invalid int value: 'x'"),
+        (["-i", "x"], "invalid int value: 'x'"),
+        (["-H", "cnn"], "invalid choice: 'cnn'"),
+        (["--max_shape", "a,b"], "expected ints separated by commas"),
+        (["--unknown", "1"], "unrecognized arguments"),
+    ],
+)
+def test_bad_command_lines(argv: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parse_config(Settings, argv)
+    assert message in capsys.readouterr().err
+
+
+def test_json_round_trip() -> None:
+    config = Settings(max_shape=(1, 2), train=Inner(lr=3.0))
+    text = json.dumps(to_dict(config))
+    assert from_dict(Settings, json.loads(text)) == config
+    with pytest.raises(ValueError, match="Settings has no setting lr; it has meta_batch_size"):
+        from_dict(Settings, {"lr": 1})
+
+
+def test_unsupported_type() -> None:
+    @dataclass
+    class Odd:
+        table: dict = option(factory=dict)
+
+    with pytest.raises(TypeError, match="field table: a command line has no argument"):
+        add_arguments(argparse.ArgumentParser(), Odd)
+
+
+def test_beside_other_arguments() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--other")
+    add_arguments(parser, Inner)
+    args = parser.parse_args(["--other", "x", "--lr", "2"])
+    assert from_args(Inner, args).lr == 2 and args.other == "x"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Draw a graph, 100 % of it.
+
+    More about drawing.
+    """
+
+    size: int = option(8, help="inches")
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size must be at least 1, got {self.size}")
+
+
+COMMANDS = {"draw": Draw, "train": Settings}
+
+
+def test_commands(capsys: pytest.CaptureFixture) -> None:
+    assert parse_command(COMMANDS, ["draw", "--size", "4"], description="Graphs.") == Draw(size=4)
+    found = parse_command(COMMANDS, ["train", "-m", "3"], description="Graphs.")
+    assert found == Settings(meta_batch_size=3)
+    with pytest.raises(SystemExit):
+        parse_command(COMMANDS, ["--help"], description="Graphs.")
+    assert "Draw a graph, 100 % of it." in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        parse_command(COMMANDS, ["draw", "--help"], description="Graphs.")
+    assert "More about drawing." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "COMMAND"),
+        (["paint"], "choose from"),
+        (["draw", "--size", "0"], "size must be at least 1, got 0"),
+        (["draw", "-m", "3"], "unrecognized arguments"),
+    ],
+)
+def test_bad_commands(argv: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parse_command(COMMANDS, argv, description="Graphs.")
+    assert message in capsys.readouterr().err

@@ -1,0 +1,127 @@
+"""Generator states survive a checkpoint; parallel results keep their order."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from graph2nn.runs import generator_state, load_checkpoint, parallel_map, restore_generator, save_checkpoint, seeded
+
+DRAWS = {
+    "torch": (lambda: torch.Generator().manual_seed(3), lambda g: torch.rand(4, generator=g)),
+    "numpy": (lambda: np.random.default_rng(3), lambda g: g.standard_normal(4)),
+    "mt19937": (
+        lambda: np.random.Generator(np.random.MT19937(3)),
+        lambda g: g.integers(0, 1000, 4),
+    ),
+    "python": (lambda: random.Random(3), lambda g: [g.gauss(0, 1) for _ in range(3)]),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWS)
+def test_goes_on_where_it_was(kind: str, tmp_path: Path) -> None:
+    make, draw = DRAWS[kind]
+    generator = make()
+    draw(generator)
+    save_checkpoint(tmp_path / "a.pt", {"kind": "x", "rng": generator_state(generator)})
+    expected = [draw(generator) for _ in range(3)]
+    fresh = make()
+    restore_generator(fresh, load_checkpoint(tmp_path / "a.pt")["rng"])
+    for value in expected:
+        np.testing.assert_array_equal(draw(fresh), value)
+
+
+def test_states_do_not_mix() -> None:
+    state = generator_state(random.Random(0))
+    with pytest.raises(ValueError, match="does not fit a torch generator"):
+        restore_generator(torch.Generator(), state)
+    with pytest.raises(ValueError, match="MT19937.* does not fit .*PCG64"):
+        restore_generator(
+            np.random.default_rng(), generator_state(np.random.Generator(np.random.MT19937()))
+        )
+    with pytest.raises(TypeError, match="expected a torch, numpy or random generator"):
+        generator_state(3)  # type: ignore[arg-type]
+
+
+def slow_square(x: int) -> int:
+    return x * x
+
+
+@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "backend": "threading"}])
+def test_order_is_kept(how: dict) -> None:
+    expected = [x * x for x in range(50)]
+    assert list(parallel_map(slow_square, range(50), progress=False, **how)) == expected
+    assert list(parallel_map(slow_square, iter(range(50)), progress=False, **how)) == expected
+
+
+def test_results_come_as_they_are_ready() -> None:
+    seen: list[int] = []
+    stream = parallel_map(lambda x: seen.append(x) or x, range(10), progress=False)
+    assert seen == [] and next(stream) == 0 and seen == [0]
+
+
+def test_errors_of_a_job_reach_the_caller() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(parallel_map(lambda x: 1 // x, [1, 0], progress=False))
+    with pytest.raises(ValueError, match="jobs must not be 0"):
+        parallel_map(slow_square, [1], jobs=0)
+
+
+@pytest.mark.filterwarnings("ignore:Sending large graph")
+def test_dask_cluster_by_address() -> None:
+    distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
+    where = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.LocalCluster(processes=False, **where) as cluster:
+        backend = f"dask:{cluster.scheduler_address}"
+        found = list(parallel_map(abs, [-1, 2, -3], jobs=-1, backend=backend, progress=False))
+    assert found == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_ray() -> None:
+    ray = pytest.importorskip("ray", reason="needs Ray")
+    try:
+        found = list(parallel_map(abs, [-1, 2, -3], jobs=2, backend="ray", progress=False))
+    finally:
+        ray.shutdown()
+    assert found == [1, 2, 3]
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(ValueError, match="cannot use the backend 'dusk'.*known: loky, threading"):
+        list(parallel_map(abs, [1], jobs=2, backend="dusk", progress=False))
+
+
+def test_a_seed_for_a_while_leaves_no_trace() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    with seeded(1):
+        inside = [torch.rand(2), torch.rand(2)]
+    with pytest.raises(RuntimeError), seeded(2):
+        raise RuntimeError
+    first = torch.rand(2)
+    with seeded(1):
+        again = [torch.rand(2), torch.rand(2)]
+    assert torch.equal(torch.cat([first, torch.rand(2)]), expected)
+    assert all(map(torch.equal, inside, again))
+    assert torch.equal(inside[0], torch.rand(2, generator=torch.Generator().manual_seed(1)))
+    with pytest.raises(ValueError, match="seed: must not be negative, got -1"), seeded(-1):
+        pass
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_seeds_of_a_gpu_are_put_back() -> None:
+    device = torch.device("cuda", torch.cuda.current_device())
+    torch.cuda.manual_seed(5)
+    expected = torch.rand(4, device=device)
+    torch.cuda.manual_seed(5)
+    with seeded(1, "cuda"):
+        inside = torch.rand(2, device=device)
+    assert torch.equal(torch.rand(4, device=device), expected)
+    with seeded(1, device):
+        assert torch.equal(torch.rand(2, device=device), inside)
