@@ -1,0 +1,46 @@
+"""The ground under every run: settings, checkpoints, folders, seeds, jobs, tables, figures."""
+
+from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, sha256_file, write_atomic
+from graph2nn.runs.config import (
+    add_arguments,
+    from_args,
+    from_dict,
+    option,
+    parse_command,
+    parse_config,
+    to_dict,
+)
+from graph2nn.runs.workers import Workers
+from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
+from graph2nn.runs.job_results import read_job, result_files, write_job
+from graph2nn.runs.jobs import one_thread, parallel_map
+from graph2nn.runs.seeds import generator_state, restore_generator, seeded
+from graph2nn.runs.folder import RunFolder, describe_environment
+
+__all__ = [
+    "Report",
+    "RunFolder",
+    "Workers",
+    "add_arguments",
+    "describe_environment",
+    "follow_jobs",
+    "from_args",
+    "from_dict",
+    "generator_state",
+    "load_checkpoint",
+    "one_thread",
+    "option",
+    "parallel_map",
+    "parse_command",
+    "parse_config",
+    "read_job",
+    "read_or_set_aside",
+    "restore_generator",
+    "result_files",
+    "save_checkpoint",
+    "seeded",
+    "sha256_file",
+    "to_dict",
+    "write_atomic",
+    "write_job",
+]
