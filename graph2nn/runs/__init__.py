@@ -1,5 +1,6 @@
 """The ground under every run: settings, checkpoints, folders, seeds, jobs, tables, figures."""
 
+from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
 from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, sha256_file, write_atomic
 from graph2nn.runs.config import (
     add_arguments,
@@ -10,12 +11,11 @@ from graph2nn.runs.config import (
     parse_config,
     to_dict,
 )
-from graph2nn.runs.workers import Workers
-from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
+from graph2nn.runs.folder import RunFolder, describe_environment
 from graph2nn.runs.job_results import read_job, result_files, write_job
 from graph2nn.runs.jobs import one_thread, parallel_map
 from graph2nn.runs.seeds import generator_state, restore_generator, seeded
-from graph2nn.runs.folder import RunFolder, describe_environment
+from graph2nn.runs.workers import Workers
 
 __all__ = [
     "Report",

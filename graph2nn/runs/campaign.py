@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from graph2nn.runs.job_results import Row, read_job
 from graph2nn.runs.folder import RunFolder
+from graph2nn.runs.job_results import Row, read_job
 
 __all__ = ["Report", "follow_jobs", "read_or_set_aside"]
 

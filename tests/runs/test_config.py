@@ -9,7 +9,15 @@ from typing import Literal
 
 import pytest
 
-from graph2nn.runs import add_arguments, from_args, from_dict, option, parse_command, parse_config, to_dict
+from graph2nn.runs import (
+    add_arguments,
+    from_args,
+    from_dict,
+    option,
+    parse_command,
+    parse_config,
+    to_dict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

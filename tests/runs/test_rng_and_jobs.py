@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from graph2nn.runs import generator_state, load_checkpoint, parallel_map, restore_generator, save_checkpoint, seeded
+from graph2nn.runs import (
+    generator_state,
+    load_checkpoint,
+    parallel_map,
+    restore_generator,
+    save_checkpoint,
+    seeded,
+)
 
 DRAWS = {
     "torch": (lambda: torch.Generator().manual_seed(3), lambda g: torch.rand(4, generator=g)),
