@@ -10,8 +10,9 @@ from types import ModuleType
 
 import pytest
 import torch
+from repository import BENCHMARKS
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
+FOLDER = BENCHMARKS
 BESIDE_ORIGINAL = ("predict", "deepnets", "train_step", "leak", "sparse_topometrics", "wirings")
 SCRIPTS = (
     *BESIDE_ORIGINAL,

@@ -6,11 +6,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from repository import ROOT
 
-ROOT = Path(__file__).parents[1]
 HOMES = {
     "graph2nn": ROOT / "graph2nn",
     "ghn": ROOT / "ghn",

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from repository import ROOT
 
 from ghn import GHN
 from ghn.training import TrainConfig
 from graph2nn.runs import parse_command, parse_config
 
-ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST_SCREEN = 25  # lines
 

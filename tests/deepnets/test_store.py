@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.deepnets import (
     EVAL_SPLITS,
@@ -24,7 +25,7 @@ from graph2nn.deepnets import (
     save_nets,
 )
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "net_generator.py"
+SCRIPT = EXPERIMENTS / "net_generator.py"
 
 
 @pytest.fixture

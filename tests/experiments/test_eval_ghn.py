@@ -6,17 +6,17 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from repository import EXPERIMENTS
 
 from ghn import GHN, save_ghn
 from ghn.checks import check_trained_on
 from ghn.torchzoo import build_classifier, evaluate_classifiers
 from graph2nn.deepnets import eval_nets, save_nets
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "eval_ghn.py"
+SCRIPT = EXPERIMENTS / "eval_ghn.py"
 TINY = {"hid": 8, "max_shape": (8, 8, 11, 11), "layernorm": True, "imsize": 8}
 
 

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.deepnets.campaign import find_table, read_ground_truth
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "ground_truth.py"
+SCRIPT = EXPERIMENTS / "ground_truth.py"
 SMALL = ["--train-networks", "1", "--test-networks", "1", "--repeated", "1", "--epochs", "1"]
 FAST = ["--train-images", "64", "--val-images", "40", "--test-images", "40"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import EVAL_SPLITS, NetStore, PublishedNets, eval_nets
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "net_generator.py"
+SCRIPT = EXPERIMENTS / "net_generator.py"
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.deepnets import build_graph, eval_nets
 from graph2nn.deepnets.campaign import (
@@ -21,7 +22,7 @@ from graph2nn.deepnets.campaign import (
 )
 from predictors.proxies import add_proxies
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "property_prediction.py"
+SCRIPT = EXPERIMENTS / "property_prediction.py"
 
 
 @pytest.fixture(scope="module")

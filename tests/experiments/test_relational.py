@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.relational import read_results, read_sweep
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "relational.py"
+SCRIPT = EXPERIMENTS / "relational.py"
 TRAIN = ["train", "--task", "mlp_digits", "--epochs", "2", "--seeds", "1", "2"]
 
 

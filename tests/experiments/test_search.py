@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.deepnets.campaign import GroundTruthSettings, ImageSettings
 from graph2nn.training import Recipe
 from predictors.search import GuidedSearch
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "search.py"
+SCRIPT = EXPERIMENTS / "search.py"
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import EXPERIMENTS
 from sparse_table import made_up_table
 
 from graph2nn.sparsity.campaign.results import KEY, SparseTable
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "sparse_regression.py"
+SCRIPT = EXPERIMENTS / "sparse_regression.py"
 
 
 def write(table: SparseTable, folder: Path) -> Path:

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import EXPERIMENTS
 
 from graph2nn.sparsity.networks.masks import Masks
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "sparse_topology.py"
+SCRIPT = EXPERIMENTS / "sparse_topology.py"
 DIGITS = ["--dataset", "digits", "--sparsity", "0.95"]
 FAST = ["--train-images", "128", "--test-images", "100", "--epochs", "1"]
 

@@ -8,16 +8,16 @@ import runpy
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from repository import EXPERIMENTS, ROOT
 
 from ghn import GHN
 from ghn.training import TrainConfig
 from graph2nn.runs import load_checkpoint, parse_config
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "train_ghn.py"
+SCRIPT = EXPERIMENTS / "train_ghn.py"
 # One step an epoch: 1024 of the 1167 training digits.
 TINY = shlex.split(
     "-e 1 -b 1024 -m 1 --hid 8 --max_shape 8 8 --val_nets 1 --val_images 20 --test_nets 2"
@@ -86,7 +86,7 @@ def test_two_processes_give_what_one_gives(train, tmp_path):
     flags = shlex.split("-m 2 -b 380 -e 1 --opt sgd --test_nets 0 --val_every 0 -l 9")
     train(*flags, "--name", "one")
     argv = [*TINY, "-S", str(tmp_path), *flags, "--name", "two", "--processes", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     run = subprocess.run(
         [sys.executable, str(SCRIPT), *argv],
         capture_output=True,

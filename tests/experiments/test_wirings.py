@@ -6,14 +6,14 @@ import importlib.util
 import json
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from repository import EXPERIMENTS
 
 from graph2nn.wirings import CONFIGS
 
-SCRIPT = Path(__file__).parents[2] / "experiments" / "wirings.py"
+SCRIPT = EXPERIMENTS / "wirings.py"
 TINY = ["--nodes", "60", "--inputs", "8", "--outputs", "10", "--layers", "4", "--keep", "0.1"]
 FAST = ["-d", "digits", "--epochs", "2", "--shots", "12", "--batch-size", "60", *TINY]
 

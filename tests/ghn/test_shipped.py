@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from repository import CHECKPOINTS
 from torch import nn
 
 from ghn import GHN, from_pretrained
@@ -16,7 +16,7 @@ from ghn.training.networks import evaluation_nets
 from graph2nn.runs import load_checkpoint, sha256_file
 from graph2nn.vision import DATASETS, load_images
 
-FOLDER = Path(__file__).parents[2] / "checkpoints"
+FOLDER = CHECKPOINTS
 MANIFEST = FOLDER / "MANIFEST.json"
 _ALL: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text()) if MANIFEST.is_file() else {}
 ENTRIES = {name: entry for name, entry in _ALL.items() if entry.get("kind", "ghn") == "ghn"}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from repository import DATA
 
 from graph2nn.sparsity.campaign.results import SparseTable, read_sparse_table
 from predictors.studies.sparsity.regression import IN_SAMPLE, plan_trials, run_trials
 from predictors.studies.sparsity.task import drop_tasks
 
-FOLDER = Path(__file__).parents[3] / "data" / "sparse"
+FOLDER = DATA / "sparse"
 
 
 @pytest.fixture(scope="module", params=["digits", "cifar10"])

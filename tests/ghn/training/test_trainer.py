@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from repository import ROOT
 from torch import Tensor
 
 from ghn import GHN
@@ -163,7 +164,7 @@ def command(config: TrainConfig, *launcher: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(ROOT)
     return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 

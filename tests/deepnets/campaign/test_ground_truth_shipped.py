@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from repository import DATA
 from scipy.stats import kendalltau
 
 from graph2nn.deepnets.campaign import (
@@ -16,7 +15,7 @@ from graph2nn.deepnets.campaign import (
     regenerate,
 )
 
-FOLDER = Path(__file__).parents[2] / "data" / "ground_truth"
+FOLDER = DATA / "ground_truth"
 PUBLISHED = ("val_acc", "val_acc_noise", "inference_time", "convergence_time")
 
 

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from repository import ROOT
 from torch import nn
 
 from graph2nn.deepnets import Network, build_graph, eval_nets
@@ -263,7 +264,7 @@ def test_a_killed_run_loses_nothing(made, tmp_path, monkeypatch) -> None:
 
     log, run = tmp_path / "log", tmp_path / "run"
     command = [sys.executable, "-c", KILLED, json.dumps(to_dict(SETTINGS)), str(run), str(log)]
-    here = str(Path(__file__).parents[2])
+    here = str(ROOT)
     environment = {**os.environ, "PYTHONPATH": here}
     code = subprocess.run(command, env=environment, capture_output=True).returncode
     assert code == -9 and len(list((run / "results").glob("*.jsonl"))) == 2

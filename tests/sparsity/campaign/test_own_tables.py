@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import DATA
 
 from graph2nn.runs import from_dict
 from graph2nn.sparsity.campaign.grid import Cell, SparseGrid, find_grid
 from graph2nn.sparsity.campaign.pipeline import INITIAL, run_cell
 from graph2nn.sparsity.campaign.results import accuracy_drop, read_sparse_table
 
-FOLDER = Path(__file__).parents[2] / "data" / "sparse"
+FOLDER = DATA / "sparse"
 WEIGHTS = {"digits": (270896, 1278144), "cifar10": (270896,)}
 
 

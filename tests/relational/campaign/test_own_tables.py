@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import DATA, ROOT
 
 from graph2nn.relational import TASKS, graph_set, read_results
 
-FOLDER = Path(__file__).parents[2] / "data" / "relational"
+FOLDER = DATA / "relational"
 GRAPHS = {entry.graph_id for entry in graph_set("n64_52")} | {"complete"}
 
 
@@ -39,7 +39,7 @@ def test_whole(name: str, task: str, graphs: int, seeds: int, epochs: int) -> No
 
 
 def test_all_are_described() -> None:
-    text = (FOLDER.parents[1] / "docs" / "relational.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "relational.md").read_text(encoding="utf-8")
     for folder in FOLDER.iterdir():
         if folder.is_dir():
             assert f"`{folder.name}`" in text, folder.name

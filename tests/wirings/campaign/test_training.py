@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from repository import ROOT
 
 from graph2nn.runs import load_checkpoint, save_checkpoint
 from graph2nn.vision import ImageData, load_images
@@ -98,7 +99,7 @@ KILLED = """
 import os, signal, torch
 from graph2nn.vision import load_images
 from graph2nn.wirings.campaign.training import WiringObserver, train_wiring
-from tests.wirings.test_training import CONFIG, QUIET
+from tests.wirings.campaign.test_training import CONFIG, QUIET
 train = load_images("digits", split="train").subset(torch.arange(300))
 test = load_images("digits", split="test").subset(torch.arange(100))
 WiringObserver.before_step = lambda self, step: step < 8 or os.kill(os.getpid(), signal.SIGKILL)
@@ -107,8 +108,7 @@ train_wiring(CONFIG, train, test, folder={folder!r}, **QUIET)
 
 
 def test_a_killed_run_loses_the_present_epoch_at_most(digits, tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(ROOT), str(ROOT / "tests" / "zoo"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     code = KILLED.format(folder=str(tmp_path / "run"))
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
