@@ -4,11 +4,14 @@ from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
 from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, sha256_file, write_atomic
 from graph2nn.runs.config import (
     add_arguments,
+    changed,
+    flat,
     from_args,
     from_dict,
     option,
     parse_command,
     parse_config,
+    settings_of,
     to_dict,
 )
 from graph2nn.runs.folder import RunFolder, describe_environment
@@ -22,7 +25,9 @@ __all__ = [
     "RunFolder",
     "Workers",
     "add_arguments",
+    "changed",
     "describe_environment",
+    "flat",
     "follow_jobs",
     "from_args",
     "from_dict",
@@ -39,6 +44,7 @@ __all__ = [
     "result_files",
     "save_checkpoint",
     "seeded",
+    "settings_of",
     "sha256_file",
     "to_dict",
     "write_atomic",

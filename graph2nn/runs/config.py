@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 __all__ = [
     "add_arguments",
+    "changed",
+    "flat",
     "from_args",
     "from_dict",
     "option",
     "parse_command",
     "parse_config",
+    "settings_of",
     "to_dict",
 ]
 
 Config = TypeVar("Config")
 _META = "graph2nn.option"
+_FLAT = "graph2nn.flat"
 _LAYOUT = argparse.RawDescriptionHelpFormatter  # keeps the example commands on their lines
 
 
@@ -31,8 +36,9 @@ def option(
     choices: Sequence[Any] | None = None,
     positional: bool = False,
     factory: Any = dataclasses.MISSING,
+    name: str | None = None,
 ) -> Any:
-    """A dataclass field that says how it appears on the command line.
+    """Describe a dataclass field: how it appears on the command line and in stored settings.
 
     The flag `--name` follows from the field's name; `flags` adds others (`"-m"`).
 
@@ -43,6 +49,7 @@ def option(
         choices: allowed values.
         positional: no flag, an argument by position.
         factory: makes the default, where that is a dataclass or mutable.
+        name: published name of the flag and of the stored key, where the field has another.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,13 @@ def option(
         >>> parse_config(Settings, ["-m", "8"])
         Settings(meta_batch_size=8)
     """
-    meta = {"flags": flags, "help": help, "choices": choices, "positional": positional}
+    meta = {
+        "flags": flags,
+        "help": help,
+        "choices": choices,
+        "positional": positional,
+        "name": name,
+    }
     how: dict[str, Any] = {"metadata": {_META: meta}}
     if factory is not dataclasses.MISSING:
         how["default_factory"] = factory
@@ -60,38 +73,67 @@ def option(
     return dataclasses.field(**how)
 
 
+def flat(factory: Callable[[], Any], *, without: Sequence[str] = (), **changes: Any) -> Any:
+    """Describe a field that is a dataclass whose settings stand among the owner's own.
+
+    Flags and stored keys of the inner settings have no prefix, as if the owner repeated them.
+
+    Args:
+        factory: Makes the inner dataclass. Its values are the defaults of the flags, whatever the
+            inner class says.
+        without: Inner settings that are no flags and, while they have the factory's value, not
+            stored. A changed one is stored under `field.setting`.
+        changes: Inner setting → `option(...)` with what differs here: name, flags, help, choices.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class Recipe:
+        ...     epochs: int = option(200, "-e", help="passes over the images")
+        ...     amp: bool = option(False, help="mixed precision")
+        >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class Run:
+        ...     seed: int = option(0)
+        ...     recipe: Recipe = flat(lambda: Recipe(epochs=5), amp=option(name="half"))
+        >>> run = parse_config(Run, ["--half"])
+        >>> run
+        Run(seed=0, recipe=Recipe(epochs=5, amp=True))
+        >>> to_dict(run)
+        {'seed': 0, 'epochs': 5, 'half': True}
+        >>> changed(run, epochs=7).recipe.epochs
+        7
+    """
+    meta = {"without": tuple(without), "changes": changes}
+    return dataclasses.field(default_factory=factory, metadata={_FLAT: meta})
+
+
 def add_arguments(parser: argparse.ArgumentParser, cls: type, prefix: str = "") -> None:
-    """One argument for each field of the dataclass `cls`.
+    """Add one argument for each setting of the dataclass `cls`.
 
     Types: str, int, float, bool (a flag; `--no-name` where the default is true), `Literal`, tuples
     (`200,250` or `200 250`), each also `| None` (written `none`). A field that is a dataclass
-    itself gives arguments whose names begin with the field's name. Underscores may be written as
-    dashes.
+    itself gives arguments whose names begin with the field's name, or without that where it is
+    `flat`. Underscores may be written as dashes.
 
     Raises:
         TypeError: a field of another type.
     """
-    hints = typing.get_type_hints(cls)
     group = parser.add_argument_group(prefix.rstrip("_")) if prefix else parser
-    for field in dataclasses.fields(cls):
-        kind = _without_none(hints[field.name])
-        if dataclasses.is_dataclass(kind):
-            add_arguments(parser, typing.cast(type, kind), f"{prefix}{field.name}_")
-        else:
-            _add_one(group, field, hints[field.name], prefix)
+    for setting in _settings(cls):
+        if setting.nested is not None:
+            add_arguments(parser, setting.nested, f"{prefix}{setting.key}_")
+        elif setting.flag:
+            _add_one(group, setting, prefix)
 
 
 def from_args(cls: type[Config], args: argparse.Namespace, prefix: str = "") -> Config:
-    """An instance of `cls` from what a parser with `add_arguments` returned."""
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        kind = _without_none(hints[field.name])
-        if dataclasses.is_dataclass(kind):
-            values[field.name] = from_args(kind, args, f"{prefix}{field.name}_")  # type: ignore
-        else:
-            values[field.name] = getattr(args, prefix + field.name)
-    return cls(**values)
+    """Make `cls` from what a parser with `add_arguments` returned."""
+    found: dict[str, Any] = {}
+    for setting in _settings(cls):
+        if setting.nested is not None:
+            found[setting.key] = from_args(setting.nested, args, f"{prefix}{setting.key}_")
+        elif setting.flag:
+            found[setting.key] = getattr(args, prefix + setting.key)
+    return _made(cls, found)
 
 
 def parse_config(
@@ -142,32 +184,157 @@ def parse_command(
     return _checked(commands[args.command], own[args.command], args)
 
 
+def settings_of(config: Any) -> dict[str, Any]:
+    """Return the settings of a dataclass by the names that its flags have.
+
+    A class gives its defaults, an instance its values; settings of a `flat` field stand among the
+    others. `parser.set_defaults(**settings_of(config))` makes a configuration the default of a
+    parser with `add_arguments`. A dataclass that is not `flat` is one setting.
+    """
+    cls = config if isinstance(config, type) else type(config)
+    found = {}
+    for setting in _settings(cls):
+        if setting.flag:
+            found[setting.key] = setting.default if config is cls else setting.read(config)
+    return found
+
+
+def changed(config: Config, /, **settings: Any) -> Config:
+    """Return a copy with other values, settings of `flat` fields by their flags' names included.
+
+    Raises:
+        ValueError: A name that the dataclass does not have.
+    """
+    _refuse_unknown(type(config), settings)
+    return _made(type(config), settings, config)
+
+
 def to_dict(config: Any) -> dict[str, Any]:
-    """JSON-able copy of a dataclass, nested ones included; tuples become lists."""
-    return {f.name: _jsonable(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    """Return a JSON-able copy of a dataclass, nested ones included; tuples become lists."""
+    found = {}
+    for setting in _settings(type(config)):
+        value = setting.read(config)
+        if setting.flag or value != setting.default:
+            found[setting.key] = _jsonable(value)
+    return found
 
 
 def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
-    """The dataclass that `to_dict` was given.
+    """Make the dataclass that `to_dict` was given.
 
     Raises:
-        ValueError: names that `cls` does not have.
+        ValueError: Names that `cls` does not have.
     """
-    hints = typing.get_type_hints(cls)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise ValueError(
-            f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(hints)}"
-        )
-    read = {}
-    for name, value in values.items():
-        kind = _without_none(hints[name])
-        if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-            value = from_dict(kind, value)  # type: ignore[type-var,arg-type]
+    _refuse_unknown(cls, values)
+    found = {}
+    for setting in _settings(cls):
+        if setting.key not in values:
+            continue
+        value, kind = values[setting.key], _without_none(setting.hint)
+        if setting.nested is not None and isinstance(value, Mapping):
+            value = from_dict(setting.nested, value)
         elif typing.get_origin(kind) is tuple and isinstance(value, list):
             value = tuple(value)
-        read[name] = value
-    return cls(**read)
+        found[setting.key] = value
+    return _made(cls, found)
+
+
+class _Setting(typing.NamedTuple):
+    """One setting of a dataclass: a field of it, or of a dataclass that is a flat field."""
+
+    key: str  # of the flag, of the stored value
+    path: tuple[str, ...]  # attributes that lead to it
+    owner: type  # whose field it is
+    default: Any
+    meta: Mapping[str, Any]
+    flag: bool
+
+    @property
+    def hint(self) -> Any:
+        return _hints(self.owner)[self.path[-1]]
+
+    @property
+    def nested(self) -> type | None:
+        kind = _without_none(self.hint)
+        return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+
+    def read(self, config: Any) -> Any:
+        return functools.reduce(getattr, self.path, config)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    flat = (_default(field) for field in dataclasses.fields(cls) if _FLAT in field.metadata)
+    return typing.get_type_hints(cls, localns={type(inner).__name__: type(inner) for inner in flat})
+
+
+def _settings(cls: type) -> list[_Setting]:
+    found: list[_Setting] = []
+    for field in dataclasses.fields(cls):
+        default = _default(field)
+        if _FLAT in field.metadata:
+            found += _inner(field, default)
+        else:
+            meta = field.metadata.get(_META, {})
+            key = meta.get("name") or field.name
+            found.append(_Setting(key, (field.name,), cls, default, meta, True))
+    keys = [setting.key for setting in found]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise TypeError(f"{cls.__name__}: two settings named {', '.join(twice)}; rename one")
+    return found
+
+
+def _inner(field: dataclasses.Field, start: Any) -> list[_Setting]:
+    how, found = field.metadata[_FLAT], []
+    inner = _settings(type(start))
+    if unknown := {*how["without"], *how["changes"]} - {setting.key for setting in inner}:
+        names = ", ".join(sorted(unknown))
+        raise TypeError(f"field {field.name}: {type(start).__name__} has no setting {names}")
+    for setting in inner:
+        key, meta, flag = setting.key, setting.meta, setting.flag
+        if key in how["without"] or not flag:
+            key, flag = f"{field.name}.{key}", False
+        elif key in how["changes"]:
+            own = how["changes"][key].metadata[_META]
+            key = own["name"] or key
+            meta = {**meta, **{name: value for name, value in own.items() if value}}
+        path, default = (field.name, *setting.path), setting.read(start)
+        found.append(_Setting(key, path, setting.owner, default, meta, flag))
+    return found
+
+
+def _made(cls: type[Config], values: Mapping[str, Any], start: Any = None) -> Config:
+    """`cls` with `values` by key; the others from `start`, or else the defaults."""
+    paths = {s.path: values[s.key] for s in _settings(cls) if s.key in values}
+    if start is not None:
+        return dataclasses.replace(start, **_arguments(paths, functools.partial(getattr, start)))
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return cls(**_arguments(paths, lambda name: _default(fields[name])))
+
+
+def _arguments(
+    values: Mapping[tuple[str, ...], Any], inner: Callable[[str], Any]
+) -> dict[str, Any]:
+    """Arguments of a dataclass from values by path; `inner` gives what they change in a field."""
+    own: dict[str, Any] = {}
+    below: dict[str, dict[tuple[str, ...], Any]] = {}
+    for (name, *rest), value in values.items():
+        if rest:
+            below.setdefault(name, {})[tuple(rest)] = value
+        else:
+            own[name] = value
+    for name, more in below.items():
+        start = inner(name)
+        changes = _arguments(more, functools.partial(getattr, start))
+        own[name] = dataclasses.replace(start, **changes)
+    return own
+
+
+def _refuse_unknown(cls: type, values: Mapping[str, Any]) -> None:
+    known = {setting.key: setting.flag for setting in _settings(cls)}
+    if unknown := sorted(set(values) - set(known)):
+        names = ", ".join(key for key, flag in known.items() if flag)
+        raise ValueError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {names}")
 
 
 def _checked(
@@ -196,10 +363,9 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _add_one(group: Any, field: dataclasses.Field, hint: Any, prefix: str) -> None:
-    meta = field.metadata.get(_META, {})
-    kind, name = _without_none(hint), prefix + field.name
-    default = _default(field)
+def _add_one(group: Any, setting: _Setting, prefix: str) -> None:
+    meta, hint, default = setting.meta, setting.hint, setting.default
+    kind, name = _without_none(hint), prefix + setting.key
     required = default is dataclasses.MISSING
     note = "required" if required else f"default: {_shown(default)}"
     help_text = f"{meta.get('help', '')} ({note})".strip().replace("%", "%%")
@@ -209,7 +375,7 @@ def _add_one(group: Any, field: dataclasses.Field, hint: Any, prefix: str) -> No
         kind = type(typing.get_args(kind)[0])
     if meta.get("positional"):
         how["nargs"] = None if required else "?"
-        group.add_argument(name, type=_reader(field, kind, hint), **how)
+        group.add_argument(name, type=_reader(setting.key, kind, hint), **how)
         return
     short = [flag for flag in meta.get("flags", ()) if not prefix]
     flags = list(dict.fromkeys([*short, f"--{name}", f"--{name.replace('_', '-')}"]))
@@ -222,7 +388,7 @@ def _add_one(group: Any, field: dataclasses.Field, hint: Any, prefix: str) -> No
         item = typing.get_args(kind)[0]
         group.add_argument(*flags, action=_TupleAction, nargs="+", item=item, **how)
     else:
-        reader = _reader(field, kind, hint)
+        reader = _reader(setting.key, kind, hint)
         group.add_argument(*flags, type=reader, choices=meta.get("choices"), **how)
 
 
@@ -238,9 +404,9 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _reader(field: dataclasses.Field, kind: Any, hint: Any) -> Any:
+def _reader(name: str, kind: Any, hint: Any) -> Any:
     if kind not in (str, int, float):
-        raise TypeError(f"field {field.name}: a command line has no argument of type {hint}")
+        raise TypeError(f"field {name}: a command line has no argument of type {hint}")
     if hint is kind or typing.get_origin(hint) is typing.Literal:
         return kind
 

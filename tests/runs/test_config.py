@@ -11,11 +11,14 @@ import pytest
 
 from graph2nn.runs import (
     add_arguments,
+    changed,
+    flat,
     from_args,
     from_dict,
     option,
     parse_command,
     parse_config,
+    settings_of,
     to_dict,
 )
 
@@ -186,3 +189,121 @@ def test_bad_commands(argv: list[str], message: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         parse_command(COMMANDS, argv, description="Graphs.")
     assert message in capsys.readouterr().err
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    epochs: int = option(200, "-e", help="passes")
+    order: str = option("cosine", choices=("cosine", "step", "exponential"))
+    image_size: int | None = option(None, "-i", help="side in pixels", name="imsize")
+    steps: tuple[int, ...] = option((1, 2))
+    drop_last: bool = option(True)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    name: str = option()
+    training: Training = flat(
+        lambda: Training(epochs=5, drop_last=False),
+        without=("drop_last",),
+        order=option(help="of the rate", choices=("cosine", "step"), name="schedule"),
+    )
+    seed: int = option(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    owner: Owner = flat(lambda: Owner(name="a", seed=3), seed=option(name="first_seed"))
+    seed: int = option(1)
+
+
+FLAT_LINE = "--name x -e 7 --schedule step --imsize 32 --steps 3 4".split()
+
+
+def test_flat_settings_stand_beside_the_owners(capsys: pytest.CaptureFixture) -> None:
+    training = Training(epochs=7, order="step", image_size=32, steps=(3, 4), drop_last=False)
+    assert parse_config(Owner, FLAT_LINE) == Owner(name="x", training=training)
+    assert parse_config(Owner, ["--name", "x"]).training == Training(epochs=5, drop_last=False)
+    with pytest.raises(SystemExit):
+        parse_config(Owner, ["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "passes (default: 5)" in text and "of the rate (default: cosine)" in text
+    assert "drop_last" not in text and "image_size" not in text and "--order" not in text
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--schedule", "exponential"], "invalid choice: 'exponential'"),
+        (["--no-drop_last"], "unrecognized arguments"),
+        (["-e", "0"], "epochs must be at least 1, got 0"),
+    ],
+)
+def test_bad_flat_settings(argv: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parse_config(Owner, ["--name", "x", *argv])
+    assert message in capsys.readouterr().err
+
+
+def test_flat_settings_are_stored_beside_the_owners() -> None:
+    config = parse_config(Owner, FLAT_LINE)
+    stored = to_dict(config)
+    assert stored == {
+        "name": "x", "epochs": 7, "schedule": "step", "imsize": 32, "steps": [3, 4], "seed": 0,
+    }  # fmt: skip
+    assert from_dict(Owner, json.loads(json.dumps(stored))) == config
+    assert from_dict(Owner, {"name": "x"}) == Owner(
+        name="x"
+    )  # the owner's defaults, not Training's
+    unusual = changed(config, **{"training.drop_last": True})
+    assert unusual.training.drop_last and to_dict(unusual) == {**stored, "training.drop_last": True}
+    assert from_dict(Owner, to_dict(unusual)) == unusual
+    with pytest.raises(ValueError, match="Owner has no setting order; it has name, epochs, sched"):
+        from_dict(Owner, {"name": "x", "order": "step"})
+
+
+def test_flat_settings_change_by_their_own_names() -> None:
+    config = Owner(name="x")
+    got = changed(config, epochs=9, seed=2)
+    assert got == Owner(name="x", training=Training(epochs=9, drop_last=False), seed=2)
+    assert changed(config) == config
+    with pytest.raises(ValueError, match="Owner has no setting lr; it has name, epochs"):
+        changed(config, lr=1)
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        changed(config, epochs=0)
+
+
+def test_settings_make_a_parsers_defaults() -> None:
+    base = changed(Owner(name="x"), epochs=9, imsize=16)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, Owner)
+    parser.set_defaults(**settings_of(base))
+    assert from_args(Owner, parser.parse_args(["--name", "x"])) == base
+    assert settings_of(Owner)["epochs"] == 5 and settings_of(base)["epochs"] == 9
+
+
+def test_flat_within_flat() -> None:
+    got = parse_config(Outer, "-e 2 --seed 4 --first-seed 5 --name b".split())
+    assert (got.seed, got.owner.seed, got.owner.name, got.owner.training.epochs) == (4, 5, "b", 2)
+    assert from_dict(Outer, to_dict(got)) == got
+    assert changed(got, epochs=3, seed=1).owner.training.epochs == 3
+
+
+def test_flat_settings_need_names_of_their_own() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Twice:
+        epochs: int = option(1)
+        training: Training = flat(Training)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Misspelt:
+        training: Training = flat(Training, without=("epoch",))
+
+    with pytest.raises(TypeError, match="Twice: two settings named epochs; rename one"):
+        add_arguments(argparse.ArgumentParser(), Twice)
+    with pytest.raises(TypeError, match="field training: Training has no setting epoch"):
+        add_arguments(argparse.ArgumentParser(), Misspelt)
