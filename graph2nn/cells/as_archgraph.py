@@ -60,16 +60,17 @@ def cell_graph(
     stage: Sequence[int] | None = None,
     name: str = "",
 ) -> ArchGraph:
-    """A labelled DAG as an `ArchGraph` without shapes and parameters.
+    """Make an `ArchGraph` of a labelled DAG, without shapes and parameters.
 
     Args:
-        ops: operation of each node, in topological order.
-        edges: pairs (source, target) with source < target; duplicates count once.
-        vocabulary: `ops` of the graph.
-        stage: stored as `cell`: where a node sits in the network, for spaces in which it matters.
+        ops: Operation of each node, in topological order.
+        edges: Pairs (source, target) with source < target; duplicates count once.
+        vocabulary: All operations that nodes may have; becomes `ops` of the graph.
+        stage: Stage of the network that each node sits in, for spaces in which it matters; stored
+            as `cell`.
 
     Raises:
-        ValueError: an operation outside the vocabulary, or an edge against the order.
+        ValueError: An operation outside the vocabulary, or an edge against the order.
 
     Example:
         >>> cell_graph(["input", "conv_3x3", "output"], [(0, 1), (1, 2)]).num_edges
@@ -113,20 +114,20 @@ def _edge_cell(ops: Sequence[str], name: str) -> ArchGraph:
 
 
 def nb201_cell(code: Sequence[int]) -> ArchGraph:
-    """A cell of NAS-Bench-201 from its six codes, edges ordered by source.
+    """Make a cell of NAS-Bench-201 from its six codes, edges ordered by source.
 
-    Eight nodes: input, the operations of edges (0→1), (0→2), (0→3), (1→2), (1→3), (2→3), output;
-    an edge of the graph joins operations that share a node of the cell.
+    It has eight nodes: input, the operations of edges (0→1), (0→2), (0→3), (1→2), (1→3), (2→3),
+    output; an edge of the graph joins operations that share a node of the cell.
 
     Raises:
-        ValueError: not six codes from 0 to 4.
+        ValueError: Not six codes from 0 to 4.
     """
     ops = _decoded(code, NB201_OPS, 6, "NAS-Bench-201")
     return _edge_cell(ops, nb201_string(ops))
 
 
 def nb201_string(ops: Sequence[str]) -> str:
-    """The published string of a NAS-Bench-201 cell, from operations in the order of `EDGES`."""
+    """Write the string of a NAS-Bench-201 cell from operations in the order of `EDGES`."""
     table = dict(zip(EDGES, ops))
     return "+".join(
         "|" + "".join(f"{_NB201_NAMES[table[u, v]]}~{u}|" for u in range(v)) for v in (1, 2, 3)
@@ -134,12 +135,12 @@ def nb201_string(ops: Sequence[str]) -> str:
 
 
 def tnb101_cell(code: Sequence[int]) -> ArchGraph:
-    """A cell of TransNAS-Bench-101's micro space from its six digits, edges ordered by target.
+    """Make a cell of TransNAS-Bench-101's micro space from six digits, edges ordered by target.
 
     The nodes are those of `nb201_cell`, in the same order.
 
     Raises:
-        ValueError: not six digits from 0 to 3.
+        ValueError: Not six digits from 0 to 3.
     """
     ops = _decoded(code, TNB101_OPS, 6, "TransNAS-Bench-101 micro")
     table = dict(zip(TNB101_ORDER, ops))
@@ -149,17 +150,17 @@ def tnb101_cell(code: Sequence[int]) -> ArchGraph:
 
 
 def nb101_cell(matrix: np.ndarray | Sequence[Sequence[int]], code: Sequence[int]) -> ArchGraph:
-    """A cell of NAS-Bench-101 as stored: nodes off every path are kept (see `canonical`).
+    """Make a cell of NAS-Bench-101 as stored: nodes off every path are kept (see `canonical`).
 
     Args:
-        matrix: adjacency, row = source, strictly upper triangular.
-        code: operation of each node; first the input, last the output.
+        matrix: Adjacency, row = source, strictly upper triangular.
+        code: Operation of each node; first the input, last the output.
 
     Shapes:
         matrix (n, n), code (n,).
 
     Raises:
-        ValueError: not upper triangular, or unknown codes.
+        ValueError: Not upper triangular, or unknown codes.
     """
     table = np.asarray(matrix)
     n = len(code)
@@ -173,13 +174,13 @@ def nb101_cell(matrix: np.ndarray | Sequence[Sequence[int]], code: Sequence[int]
 
 
 def macro_network(digits: str | Sequence[int]) -> ArchGraph:
-    """A network of NAS-Bench-Macro (arXiv:2103.11922): a chain of eight layers in three stages.
+    """Make a network of NAS-Bench-Macro (arXiv:2103.11922): eight layers in three stages.
 
-    The input is stage 0. A layer that enters a stage halves the map, so even an identity there is
-    a convolution.
+    The layers are a chain. The input is stage 0. A layer that enters a stage halves the map, so
+    even an identity there is a convolution.
 
     Raises:
-        ValueError: not eight digits from 0 to 2.
+        ValueError: Not eight digits from 0 to 2.
     """
     code = [int(d) for d in digits]
     ops = _decoded(code, MACRO_OPS, 8, "NAS-Bench-Macro")

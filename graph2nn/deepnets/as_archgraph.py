@@ -23,7 +23,7 @@ Values = tuple[int, ...]
 
 
 def build_graph(config: NetConfig, *, name: str = "") -> ArchGraph:
-    """The computational graph of `Network(config)` in DeepNets-1M's 15 primitives.
+    """Build the computational graph of `Network(config)` in DeepNets-1M's 15 primitives.
 
     Equal to the published graph (arXiv:2110.13100, section 3.1) up to the topological order:
     here cell after cell, as the network runs. Squeeze-and-excitation gates are always `cse` nodes;
@@ -31,11 +31,11 @@ def build_graph(config: NetConfig, *, name: str = "") -> ArchGraph:
     head is left out. Operations that cannot reach the output have no nodes.
 
     Args:
-        config: the network.
-        name: of the graph, for messages.
+        config: The network.
+        name: Name of the graph, for messages.
 
     Raises:
-        ValueError: if the output does not depend on the input.
+        ValueError: The output does not depend on the input.
     """
     stamp = _Stamp()
     plan = layout(config)
@@ -53,7 +53,7 @@ def build_graph(config: NetConfig, *, name: str = "") -> ArchGraph:
 
 
 def num_nodes(config: NetConfig) -> int:
-    """Number of nodes of `build_graph(config)`, at a fraction of its time."""
+    """Count the nodes of `build_graph(config)`, at a fraction of its time."""
     plan = layout(config)
     total = len(_stem(config, plan).op)
     for k, spec in enumerate(plan.cells):
@@ -63,13 +63,13 @@ def num_nodes(config: NetConfig) -> int:
 
 
 def count_params(config: NetConfig) -> int:
-    """Number of parameters as published: with operations that cannot reach the output.
+    """Count the parameters as published: with operations that cannot reach the output.
 
     The auxiliary head is not counted. `build_graph(config).num_params()` counts only what
     contributes.
 
     Raises:
-        ValueError: if the output does not depend on the input.
+        ValueError: The output does not depend on the input.
     """
     plan, norm = layout(config), config.has_norm
     stem = stem_template(_stem_kind(config), config.stem_pool, norm, True)

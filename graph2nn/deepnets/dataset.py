@@ -43,11 +43,14 @@ class NetSource(Protocol):
     def item(
         self, index: int, rng: np.random.Generator | None = None
     ) -> tuple[NetConfig, ArchGraph]:
-        """Network `index` and its graph; `rng` for a source that draws widths on access."""
+        """Return network `index` and its graph.
+
+        `rng` is for a source that draws widths on access.
+        """
         ...
 
     def num_nodes(self, index: int) -> int:
-        """Nodes of the graph of network `index`."""
+        """Count the nodes of the graph of network `index`."""
         ...
 
 
@@ -66,15 +69,16 @@ class EndlessNets:
     kept. Objects can be pickled.
 
     Args:
-        split: one of `SPLITS`.
-        seed: number of the stream.
-        imsize, num_classes, in_channels: of the images the networks are for.
-        rules: complete rules, or changes to those of the split (see `split_rules`).
-        start: where iteration begins.
-        chunk: networks drawn at a time; part of the stream's identity.
+        split: One of `SPLITS`.
+        seed: Number of the stream.
+        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
+            for.
+        rules: Complete rules, or changes to those of the split (see `split_rules`).
+        start: Network that iteration begins with.
+        chunk: Number of networks drawn at a time; part of the stream's identity.
 
     Raises:
-        ValueError: unknown split or rule, or rules that hardly any network satisfies.
+        ValueError: Unknown split or rule, or rules that hardly any network satisfies.
 
     Example:
         >>> nets = EndlessNets("train", seed=1)
@@ -109,7 +113,7 @@ class EndlessNets:
         self._chunks: OrderedDict[int, NetTable] = OrderedDict()
 
     def table(self, chunk: int) -> NetTable:
-        """The networks `chunk * self.chunk` to `(chunk + 1) * self.chunk - 1` as columns."""
+        """Return networks `chunk * self.chunk` to `(chunk + 1) * self.chunk - 1` as columns."""
         if chunk not in self._chunks:
             rng = _rng(self.split, self.seed, _TRAIN, chunk)
             self._chunks[chunk] = sample_table(self.rules, self.chunk, rng, **self.images)
@@ -132,12 +136,12 @@ class EndlessNets:
     def item(
         self, index: int, rng: np.random.Generator | None = None
     ) -> tuple[NetConfig, ArchGraph]:
-        """Network `index` and its graph; `rng` is not used."""
+        """Return network `index` and its graph; `rng` is not used."""
         config = self[index]
         return config, build_graph(config)
 
     def num_nodes(self, index: int) -> int:
-        """Nodes of the graph of network `index`."""
+        """Count the nodes of the graph of network `index`."""
         chunk, row = divmod(index, self.chunk)
         known = int(self.table(chunk).num_nodes[row])
         return known or num_nodes(self[index])
@@ -150,10 +154,11 @@ class NetDataset(Sequence[NetConfig]):
     """A finite list of networks held as columns.
 
     Args:
-        nets: the networks, or their table (from `sample_table` or `load_nets`).
-        imsize, num_classes, in_channels: of the images the networks are for; a list of networks
-            keeps its own if None.
-        widths: draw C and the classifier width anew at every `item(index, rng)`, as in training.
+        nets: The networks, or their table (from `sample_table` or `load_nets`).
+        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
+            for; a list of networks keeps its own if None.
+        widths: Whether C and the classifier width are drawn anew at every `item(index, rng)`, as in
+            training.
     """
 
     def __init__(
@@ -194,7 +199,7 @@ class NetDataset(Sequence[NetConfig]):
     def item(
         self, index: int, rng: np.random.Generator | None = None
     ) -> tuple[NetConfig, ArchGraph]:
-        """Network `index` and its graph, with widths drawn if the data set has a rule for it."""
+        """Return network `index` and its graph, with widths drawn if there is a rule for it."""
         config = self[index]
         if self.widths is not None and rng is not None:
             row = self.table.take(slice(index, index + 1))
@@ -203,7 +208,7 @@ class NetDataset(Sequence[NetConfig]):
         return config, build_graph(config)
 
     def num_nodes(self, index: int) -> int:
-        """Nodes of the graph of network `index`."""
+        """Count the nodes of the graph of network `index`."""
         return int(self.table.num_nodes[index]) or num_nodes(self[index])
 
 
@@ -217,7 +222,7 @@ def eval_nets(
     in_channels: int = 3,
     rules: SplitRules | Mapping[str, Any] | None = None,
 ) -> NetDataset:
-    """The first `n` networks of a fixed evaluation set, the same on every machine.
+    """Draw the first `n` networks of a fixed evaluation set, the same on every machine.
 
     The random streams differ from those of `EndlessNets` for every seed. That an endless stream
     never repeats one of these networks cannot be checked; one-step genotypes do recur, usually
@@ -225,7 +230,7 @@ def eval_nets(
     network is torchvision's ResNet-50, which `trace` reads).
 
     Raises:
-        ValueError: unknown split or rule.
+        ValueError: Unknown split or rule.
     """
     images: dict[str, Any] = {
         "imsize": imsize,
@@ -252,7 +257,7 @@ def eval_chunk(
     rules: SplitRules | Mapping[str, Any] | None = None,
     **images: int,
 ) -> NetTable:
-    """Networks `chunk * EVAL_CHUNK` and following of `eval_nets`, for generation in parallel."""
+    """Draw networks `chunk * EVAL_CHUNK` and following of `eval_nets`, to generate in parallel."""
     if not isinstance(rules, SplitRules):
         rules = split_rules(split, imsize=images.get("imsize", 32), **(rules or {}))
     return sample_table(rules, EVAL_CHUNK, _rng(split, seed, _EVAL, chunk), **images)
@@ -293,16 +298,17 @@ class MetaBatches:
 
     Args:
         nets: `EndlessNets`, `NetDataset`, `PublishedNets` or any `NetSource`.
-        size: networks in a batch, over all processes of a data-parallel run.
-        max_nodes: limit on the nodes of a batch; None for no limit.
-        seed: of shuffling and of widths drawn on access.
-        rank, world: this process gets networks rank, rank + world, ... of each batch.
-        cutoff: longest virtual edge; 1 for none. Computed in the worker.
-        start: first batch.
-        num_workers: worker processes; 0 builds graphs in this one.
+        size: Number of networks in a batch, over all processes of a data-parallel run.
+        max_nodes: Limit on the nodes of a batch; None for no limit.
+        seed: Seed of shuffling and of widths drawn on access.
+        rank, world: Number of this process and of all; it gets networks rank, rank + world, ... of
+            each batch.
+        cutoff: Longest virtual edge; 1 for none. Computed in the worker.
+        start: First batch.
+        num_workers: Worker processes; 0 builds graphs in this one.
 
     Raises:
-        ValueError: impossible sizes; on iteration, if 1000 batches in a row are too large.
+        ValueError: Impossible sizes; on iteration, if 1000 batches in a row are too large.
     """
 
     def __init__(
@@ -338,7 +344,7 @@ class MetaBatches:
         self.stream, self.num_workers = _Stream(nets, plan), num_workers
 
     def batch(self, index: int) -> MetaBatch | None:
-        """Batch `index`, or None if it is dropped."""
+        """Return batch `index`, or None if it is dropped."""
         return self.stream.batch(index)
 
     def __iter__(self) -> Iterator[MetaBatch]:

@@ -36,11 +36,13 @@ _CHUNK = 16384
 
 @contextmanager
 def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary file that takes the place of `path` once the block has ended without error.
+    """Give a temporary file that takes the place of `path` at the end of the block.
+
+    Where the block ends with an error, `path` stays as it was.
 
     Raises:
         FileExistsError: `path` exists and `overwrite` is false.
-        OSError: the folder is missing or cannot be written, or the disk is full; no file is left.
+        OSError: The folder is missing or cannot be written, or the disk is full; no file is left.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -70,16 +72,16 @@ def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 def save_nets(
     table: NetTable, path: str | Path, *, overwrite: bool = False, **attributes: Any
 ) -> int:
-    """Write networks to a compact store, completely or not at all; returns its size in bytes.
+    """Write networks to a compact store, completely or not at all, and return its size in bytes.
 
     Args:
-        table: the networks.
-        path: of the file, usually `*.h5`.
-        overwrite: replace an existing file.
+        table: The networks.
+        path: Path of the file, usually `*.h5`.
+        overwrite: Whether an existing file is replaced.
         attributes: JSON-able facts to keep with the networks (split, seed, imsize, ...).
 
     Raises:
-        FileExistsError, OSError: see `replacing`.
+        FileExistsError, OSError: See `replacing`.
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -104,11 +106,11 @@ def save_nets(
 
 
 def load_nets(path: str | Path) -> tuple[NetTable, dict[str, Any]]:
-    """The networks of a compact store and the attributes kept with them.
+    """Read the networks of a compact store and the attributes kept with them.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a compact store, damaged or cut off, or written by a newer version.
+        FileNotFoundError: No such file.
+        ValueError: Not a compact store, damaged or cut off, or written by a newer version.
     """
     path = Path(path)
     if not path.is_file():
@@ -163,12 +165,13 @@ class NetStore(NetDataset):
     """A compact store as a data set, with the image size it was written for unless given.
 
     Args:
-        path: file written by `save_nets`.
-        imsize, num_classes, in_channels: of the images the networks are for.
-        widths: draw C and the classifier width anew at every access in training.
+        path: File written by `save_nets`.
+        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
+            for.
+        widths: Whether C and the classifier width are drawn anew at every access in training.
 
     Raises:
-        FileNotFoundError, ValueError: see `load_nets`.
+        FileNotFoundError, ValueError: See `load_nets`.
     """
 
     def __init__(

@@ -22,14 +22,14 @@ class TokenBatch:
     """Tokens of B graphs: special tokens, nodes in order, edges in order, padding.
 
     Args:
-        token: row of the vocabulary: an operation for a node, else one of `SPECIAL_TOKENS`.
-        kind: type identifier: `PADDING`, `SPECIAL`, `NODE` or `EDGE`.
-        u, v: the node (twice) of a node token, source and target of an edge token; -1 elsewhere.
+        token: Row of the vocabulary: an operation for a node, else one of `SPECIAL_TOKENS`.
+        kind: Type identifier: `PADDING`, `SPECIAL`, `NODE` or `EDGE`.
+        u, v: The node (twice) of a node token, source and target of an edge token; -1 elsewhere.
         identifiers: [P_u ; P_v] of a node or edge token, 0 elsewhere.
-        features: numbers of a node (logarithms of its sizes), 0 elsewhere.
-        distance: directed shortest-path length between nodes, 0 on the diagonal, -1 where there
+        features: Numbers of a node (logarithms of its sizes), 0 elsewhere.
+        distance: Directed shortest-path length between nodes, 0 on the diagonal, -1 where there
             is none up to the tokenizer's cutoff, and on padding. None if not asked for.
-        nodes, edges: how many tokens of each a graph has.
+        nodes, edges: How many tokens of each a graph has.
 
     Shapes:
         token, kind, u, v (B, L) int64; identifiers (B, L, 2 d_p), features (B, L, F) float32;
@@ -51,20 +51,20 @@ class TokenBatch:
 
     @property
     def mask(self) -> Tensor:
-        """True for tokens, False for padding. Shapes: (B, L) bool."""
+        """True for tokens, False for padding, (B, L) bool."""
         return self.kind != PADDING
 
     @property
     def length(self) -> int:
-        """Tokens of the longest sequence, padding of the shorter ones."""
+        """Number of tokens of the longest sequence, which is what the others are padded to."""
         return self.token.shape[1]
 
     def to(self, device: torch.device | str) -> TokenBatch:
-        """The batch on `device`."""
+        """Copy the batch to a device."""
         return self._each(lambda tensor: tensor.to(device))
 
     def select(self, rows: Tensor) -> TokenBatch:
-        """Some of the graphs, without the padding that none of them needs.
+        """Select some of the graphs, without the padding that none of them needs.
 
         Shapes:
             rows (B',) int64.
@@ -73,10 +73,10 @@ class TokenBatch:
         return few._cut(int(few.mask.sum(1).max()), int(few.nodes.max()))
 
     def padded(self, length: int) -> TokenBatch:
-        """The same tokens with padding up to `length`.
+        """Pad the token sequences to `length`: (B, L) becomes (B, length).
 
         Raises:
-            ValueError: shorter than the longest sequence.
+            ValueError: Shorter than the longest sequence.
         """
         more = length - self.length
         if more < 0:
@@ -94,16 +94,16 @@ class TokenBatch:
         )
 
     def token_distances(self) -> tuple[Tensor, Tensor]:
-        """Path length from each token to each other, along and against the direction of edges.
+        """Compute the path lengths from each token to each other, along and against edges.
 
         From token i to j: the directed shortest path from the node where i ends (v) to the node
         where j begins (u). -1 where there is no path, or a special token or padding takes part.
 
         Shapes:
-            two (B, L, L) int64.
+            Two tensors (B, L, L) int64.
 
         Raises:
-            ValueError: the tokenizer was told not to compute distances.
+            ValueError: The tokenizer was told not to compute distances.
         """
         if self.distance is None:
             raise ValueError("these tokens have no distances: set cutoff >= 1 in the tokenizer")

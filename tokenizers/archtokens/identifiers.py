@@ -35,10 +35,12 @@ _DENSE = 32  # up to this many nodes, one batched decomposition beats one call a
 
 
 def identifier_width(kind: str, width: int) -> int:
-    """Columns of a node's identifier: `width`, twice that for complex ones, or the kind's own.
+    """Count the columns of a node's identifier: `width`, twice that, or the kind's own.
+
+    Complex identifiers take twice the width; depths and shortest paths have a number of their own.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: An unknown kind.
     """
     if kind not in IDENTIFIERS:
         raise ValueError(f"identifiers: expected one of {', '.join(IDENTIFIERS)}, got {kind!r}")
@@ -53,21 +55,21 @@ def identify(
     rng: np.random.Generator | None = None,
     potential: float = 0.1,
 ) -> np.ndarray:
-    """Identifiers of every node of a stack of graphs.
+    """Compute identifiers of every node of a stack of graphs.
 
     Args:
-        kind: one of `IDENTIFIERS`.
-        stack: the graphs.
-        width: columns, of the kinds that leave it open.
-        rng: draws `orf` and `random`, and the signs of `laplacian`; without it the first two are
+        kind: One of `IDENTIFIERS`.
+        stack: The graphs.
+        width: Columns of the identifiers, for the kinds that leave it open.
+        rng: Draws `orf` and `random`, and the signs of `laplacian`; without it the first two are
             refused and signs are fixed.
-        potential: of the magnetic Laplacian.
+        potential: Potential q of the magnetic Laplacian.
 
     Shapes:
         (N, identifier_width(kind, width)) float32.
 
     Raises:
-        ValueError: an unknown kind, or a random one without a generator.
+        ValueError: An unknown kind, or a random one without a generator.
     """
     columns = identifier_width(kind, width)
     if kind in RANDOM_IDENTIFIERS and rng is None:
@@ -92,11 +94,14 @@ def identify(
 
 
 def orthogonal_identifiers(nodes: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Orthogonal random features: rows of a random orthogonal matrix.
+    """Draw orthogonal random features: rows of a random orthogonal matrix.
 
     Rows are exactly orthonormal up to `width` nodes. Of more nodes, they are rows of the first
     `width` columns of an orthogonal matrix, brought to length 1, as in TokenGT (arXiv:2207.02505,
-    section 2.1). Haar-distributed: columns are scaled by the signs of R. Shapes: (nodes, width).
+    section 2.1). Haar-distributed: columns are scaled by the signs of R.
+
+    Shapes:
+        (nodes, width) float32.
     """
     q, r = np.linalg.qr(rng.standard_normal((max(nodes, width), min(nodes, width))))
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
@@ -106,7 +111,7 @@ def orthogonal_identifiers(nodes: int, width: int, rng: np.random.Generator) -> 
 
 
 def random_identifiers(nodes: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Uniform noise with rows of length 1: TokenGT's ablation. Shapes: (nodes, width)."""
+    """Draw uniform noise with rows of length 1, (nodes, width): TokenGT's ablation."""
     rows = rng.random((nodes, width))
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.maximum(length, 1e-12)).astype(np.float32)
@@ -115,16 +120,17 @@ def random_identifiers(nodes: int, width: int, rng: np.random.Generator) -> np.n
 def laplacian_identifiers(
     graphs: Sequence[ArchGraph], width: int, *, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Eigenvectors of the first eigenvalues of I - D^-1/2 A D^-1/2, A symmetric and boolean.
+    """Compute the first eigenvectors of I - D^-1/2 A D^-1/2, A symmetric and boolean.
 
-    The undirected graph of each network, without padding: TART's code (arXiv:2501.02007) takes
-    the directed adjacency padded to 600 nodes, which is not symmetric, and keeps the real part.
+    The graph of each network is read undirected and without padding: TART's code (arXiv:2501.02007)
+    takes the directed adjacency padded to 600 nodes, which is not symmetric, and keeps the real
+    part.
 
     Args:
-        graphs: all with the same number of nodes n.
-        width: eigenvectors; columns past n are 0.
-        rng: gives every eigenvector a random sign (training). Without it the entry of largest
-            magnitude is positive.
+        graphs: Graphs that all have the same number of nodes n.
+        width: Number of eigenvectors; columns past n are 0.
+        rng: Generator that gives every eigenvector a random sign (training). Without it the entry
+            of largest magnitude is positive.
 
     Shapes:
         (B, n, width) float32.
@@ -142,14 +148,15 @@ def laplacian_identifiers(
 def magnetic_identifiers(
     graphs: Sequence[ArchGraph], width: int, *, potential: float = 0.1
 ) -> np.ndarray:
-    """Real and imaginary parts of the first eigenvectors of the magnetic Laplacian.
+    """Compute the first eigenvectors of the magnetic Laplacian, real and imaginary parts.
 
-    I - D^-1/2 A D^-1/2 * exp(2πi q (A⃗ - A⃗ᵀ)), Hermitian: direction is the phase of an edge
-    ("Transformers Meet Directed Graphs", arXiv:2302.02941, equation 3). Each vector is turned so
-    that its entry of largest magnitude is real and positive. q = 0 is the plain Laplacian.
+    The Laplacian is I - D^-1/2 A D^-1/2 * exp(2πi q (A⃗ - A⃗ᵀ)), Hermitian: direction is the phase
+    of an edge ("Transformers Meet Directed Graphs", arXiv:2302.02941, equation 3). Each vector is
+    turned so that its entry of largest magnitude is real and positive. q = 0 is the plain
+    Laplacian.
 
     Shapes:
-        graphs with n nodes each -> (B, n, 2 width) float32, real parts first.
+        Graphs with n nodes each -> (B, n, 2 width) float32, real parts first.
     """
     directed = _adjacency(graphs)
     backward = directed.transpose(0, 2, 1)
@@ -162,7 +169,7 @@ def magnetic_identifiers(
 
 
 def depth_identifiers(graphs: Sequence[ArchGraph]) -> np.ndarray:
-    """Topological depth: the longest path from an input and to an output, in edges.
+    """Compute topological depths: the longest path from an input and to an output, in edges.
 
     Four columns: both as a share of the graph's longest path, and both as log2(1 + depth) / 8.
 
@@ -173,7 +180,10 @@ def depth_identifiers(graphs: Sequence[ArchGraph]) -> np.ndarray:
 
 
 def shortest_path_identifiers(graphs: Sequence[ArchGraph]) -> np.ndarray:
-    """The shortest path from an input and to an output; columns as in `depth_identifiers`."""
+    """Compute the shortest path from an input and to an output, as `depth_identifiers`.
+
+    Columns mean the same there. Shapes: (N, 4) float32.
+    """
     return _hops(GraphStack.of(graphs)).astype(np.float32)
 
 

@@ -20,10 +20,12 @@ __all__ = ["tokenize_reference"]
 def tokenize_reference(
     tokenizer: GraphTokenizer, graphs: Sequence[ArchGraph], *, seed: int = 0
 ) -> TokenBatch:
-    """What `tokenizer(graphs)` returns, token by token.
+    """Tokenise graphs token by token, with the result of `tokenizer(graphs)`.
 
     Args:
-        seed: of random identifiers; fixed ones have fixed signs.
+        tokenizer: The tokenizer whose settings and vocabulary count.
+        graphs: The graphs.
+        seed: Seed of random identifiers; fixed ones have fixed signs.
     """
     settings = tokenizer.settings
     rng = np.random.default_rng(seed) if settings.identifiers in RANDOM_IDENTIFIERS else None

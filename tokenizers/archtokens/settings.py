@@ -15,15 +15,15 @@ class TokenSettings:
     """What the tokens of a graph are.
 
     Args:
-        edges: a token for every edge beside those of the nodes.
-        identifiers: kind of node identifiers, one of `archtokens.IDENTIFIERS`.
-        width: columns of identifiers that leave it open (d_p).
-        special: tokens before the nodes, of `[graph]` and `[null]`.
-        features: numbers of a node beside its operation: "sizes" (logarithms of its parameter's
+        edges: Whether there is a token for every edge beside those of the nodes.
+        identifiers: Kind of node identifiers, one of `archtokens.IDENTIFIERS`.
+        width: Columns of identifiers that leave it open (d_p).
+        special: Tokens before the nodes, from `[graph]` and `[null]`.
+        features: Numbers of a node beside its operation: "sizes" (logarithms of its parameter's
             shape, and its cell) or "none".
-        cutoff: longest directed path that the distances tell from none; 0 for no distances.
-        potential: of the magnetic Laplacian.
-        max_nodes, max_edges: larger graphs are refused; None for no limit.
+        cutoff: Longest directed path that the distances tell from none; 0 for no distances.
+        potential: Potential q of the magnetic Laplacian.
+        max_nodes, max_edges: Larger graphs are refused; None for no limit.
 
     Raises:
         ValueError: a setting out of range.

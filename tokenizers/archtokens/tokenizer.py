@@ -33,9 +33,9 @@ class GraphTokenizer:
     [P_u ; P_v] for the edge u → v, whose order is its direction. All graphs are treated at once.
 
     Args:
-        settings: what tokens are; None for the preset `dag`.
-        ops: operations of the vocabulary; `fit` adds those of its graphs.
-        changes: settings that differ, such as `identifiers="magnetic"`.
+        settings: What tokens are; None for the preset `dag`.
+        ops: Operations of the vocabulary; `fit` adds those of its graphs.
+        changes: Settings that differ, such as `identifiers="magnetic"`.
 
     Raises:
         ValueError: a setting out of range, or a repeated operation.
@@ -61,10 +61,10 @@ class GraphTokenizer:
 
     @classmethod
     def preset(cls, name: str, *, ops: Iterable[str] = KNOWN_OPS, **changes: Any) -> GraphTokenizer:
-        """A tokenizer with the settings of `PRESETS[name]`.
+        """Make a tokenizer with the settings of `PRESETS[name]`.
 
         Raises:
-            ValueError: no such preset.
+            ValueError: No such preset.
         """
         if name not in PRESETS:
             raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
@@ -86,7 +86,7 @@ class GraphTokenizer:
         return _FEATURES if self.settings.features == "sizes" else 0
 
     def fit(self, graphs: Sequence[ArchGraph]) -> GraphTokenizer:
-        """Adds the operations of the graphs to the vocabulary, behind those it has."""
+        """Add the operations of the graphs to the vocabulary, behind those it has."""
         found = {name for graph in graphs for name in set(graph.op_names())}
         self.ops += tuple(sorted(found - set(self.ops)))
         return self
@@ -120,7 +120,7 @@ class GraphTokenizer:
         return self._assemble(stack, vectors)
 
     def refresh(self, tokens: TokenBatch, generator: np.random.Generator) -> TokenBatch:
-        """The same tokens with random identifiers drawn anew, or signs of eigenvectors flipped.
+        """Draw random identifiers anew, or flip the signs of eigenvectors, in the same tokens.
 
         For training on tokens that were made once; other identifiers stay as they are.
         """
@@ -142,11 +142,12 @@ class GraphTokenizer:
         return replace(tokens, identifiers=drawn.to(tokens.identifiers.device))
 
     def state(self) -> dict[str, Any]:
-        """Plain values from which `from_state` makes an equal tokenizer."""
+        """Return plain values from which `from_state` makes an equal tokenizer."""
         return {"settings": asdict(self.settings), "ops": list(self.ops)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> GraphTokenizer:
+        """Make the tokenizer whose `state` these values are."""
         settings = dict(state["settings"], special=tuple(state["settings"]["special"]))
         return cls(TokenSettings(**settings), ops=state["ops"])
 

@@ -55,10 +55,12 @@ _CODES = {
 
 
 def enumerate_space(space: str) -> Iterator[ArchGraph]:
-    """Every network of a space, in the order of its codes (see `graph2nn.cells.as_archgraph`).
+    """Enumerate every network of a space, in the order of its codes.
+
+    Codes are those of `graph2nn.cells.as_archgraph`.
 
     Raises:
-        ValueError: an unknown space, or NAS-Bench-101, which can only be sampled.
+        ValueError: An unknown space, or NAS-Bench-101, which can only be sampled.
 
     Example:
         >>> sum(1 for _ in enumerate_space("tnb101_micro"))
@@ -72,7 +74,7 @@ def enumerate_space(space: str) -> Iterator[ArchGraph]:
 def sample_cells(
     space: str, count: int, seed: int | np.random.Generator, *, distinct: bool = False
 ) -> list[ArchGraph]:
-    """Random networks of a space, without any labels: for pre-training and search.
+    """Draw random networks of a space, without any labels: for pre-training and search.
 
     Codes are drawn evenly. A cell of NAS-Bench-101 (arXiv:1902.09635: at most 7 nodes and 9 edges)
     gets its number of nodes as often as distinct cells have it, then an even draw of edges and
@@ -80,11 +82,13 @@ def sample_cells(
     to even over distinct cells.
 
     Args:
-        seed: or a generator, which advances.
-        distinct: no two isomorphic ones (by `canonical_key`).
+        space: Name of the space.
+        count: Number of networks.
+        seed: Seed, or a generator, which advances.
+        distinct: Whether isomorphic networks (by `canonical_key`) are drawn once only.
 
     Raises:
-        ValueError: an unknown space, a negative count, or more distinct networks than there are.
+        ValueError: An unknown space, a negative count, or more distinct networks than there are.
 
     Example:
         >>> sample_cells("nb101", 2, 0)[0].op_names()[0]
@@ -114,7 +118,7 @@ def sample_cells(
 
 
 def mutate_cell(space: str, graph: ArchGraph, rng: np.random.Generator) -> ArchGraph:
-    """The network with one operation, drawn evenly, replaced by another one of the space.
+    """Replace one operation of a network, drawn evenly, by another one of the space.
 
     Raises:
         ValueError: NAS-Bench-101, an unknown space, or a graph that is not of the space.
@@ -127,7 +131,7 @@ def mutate_cell(space: str, graph: ArchGraph, rng: np.random.Generator) -> ArchG
 
 
 def cell_code(space: str, graph: ArchGraph) -> tuple[int, ...]:
-    """The code of a network, as `nb201_cell`, `tnb101_cell` or `macro_network` read it.
+    """Read the code of a network, as `nb201_cell`, `tnb101_cell` or `macro_network` take it.
 
     Raises:
         ValueError: NAS-Bench-101, an unknown space, or a graph that is not of the space as stored
@@ -145,7 +149,7 @@ def cell_code(space: str, graph: ArchGraph) -> tuple[int, ...]:
 
 
 def cell_of(space: str, code: Sequence[int]) -> ArchGraph:
-    """The network of a code; what `cell_code` undoes.
+    """Make the network of a code; `cell_code` undoes it.
 
     Raises:
         ValueError: NAS-Bench-101, an unknown space, or no code of the space.

@@ -28,13 +28,13 @@ BATCH_NORM = "track"
 
 
 def conv_norm(c_in: int, c: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution and normalisation, the map halved with stride 2, rounding up."""
+    """Make a convolution and normalisation; stride 2 halves the map, rounding up."""
     conv = conv2d(c_in, c, kernel, stride=stride, padding=kernel // 2)
     return nn.Sequential(conv, norm_layer(BATCH_NORM, c))
 
 
 def conv_norm_relu(c_in: int, c: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, normalisation, ReLU: the order of NAS-Bench-101."""
+    """Make a convolution, normalisation and ReLU, in the order of NAS-Bench-101."""
     return nn.Sequential(*conv_norm(c_in, c, kernel, stride), nn.ReLU())
 
 
@@ -86,13 +86,13 @@ class GlobalPool(nn.Module):
 
 
 def cell_op(name: str, c_in: int, c: int, stride: int = 1) -> nn.Module:
-    """The module of an operation of `CELL_OPS`; convolutions are ReLU, convolution, norm.
+    """Make the module of an operation of `CELL_OPS`; convolutions are ReLU, convolution, norm.
 
     A pool or identity that changes the width ends in a 1x1 convolution; an identity of stride 2 is
     DARTS' pair of shifted convolutions, of a larger stride a 1x1 convolution.
 
     Raises:
-        ValueError: not an operation with a module.
+        ValueError: Not an operation with a module.
     """
     if name in ("conv_1x1", "conv_3x3"):
         return relu_conv_norm(c_in, c, int(name[-1]), stride, BATCH_NORM)
@@ -113,7 +113,7 @@ def cell_op(name: str, c_in: int, c: int, stride: int = 1) -> nn.Module:
 
 
 def sources(graph: ArchGraph) -> list[list[int]]:
-    """The nodes from which each node has edges."""
+    """List the nodes from which each node has edges."""
     found: list[list[int]] = [[] for _ in range(graph.num_nodes)]
     for u, v in graph.edges.T.tolist():
         found[v].append(u)
@@ -124,9 +124,9 @@ class SumCell(nn.Module):
     """A cell whose nodes add what reaches them: NAS-Bench-201, TransNAS-Bench-101.
 
     Args:
-        graph: without dead nodes; first the input, last the output.
-        make: node and operation to module.
-        zero: what the cell gives if no path joins input and output.
+        graph: Cell without dead nodes; first the input, last the output.
+        make: Function from node and operation to module.
+        zero: Module that stands for the cell if no path joins input and output.
 
     Shapes: (B, C, H, W) -> (B, c, H', W'), as the modules do.
     """

@@ -20,13 +20,13 @@ class ConcatCell(nn.Module):
     the output included, to which it is added.
 
     Args:
-        graph: without dead nodes.
+        graph: Cell without dead nodes.
 
     Shapes:
         (B, c_in, H, W) -> (B, c, H, W).
 
     Raises:
-        ValueError: an operation that the benchmark does not have, no path from input to output, or
+        ValueError: An operation that the benchmark does not have, no path from input to output, or
             more nodes at the output than channels.
     """
 
@@ -66,9 +66,10 @@ class ConcatCell(nn.Module):
 
 
 def node_channels(before: list[list[int]], c: int) -> list[int]:
-    """Channels of every node of a cell of width c; 0 for the input, which keeps its own.
+    """Share the channels of a cell of width c among its nodes.
 
-    The first nodes at the output get one more where c does not divide evenly.
+    The input has 0, as it keeps its own. The first nodes at the output get one more where c does
+    not divide evenly.
     """
     last = len(before) - 1
     inner = [u for u in before[last] if u]

@@ -36,21 +36,21 @@ class DagNetwork(nn.Module):
     make the head, which reads the output. Nodes on no path from input to output are left out.
 
     Args:
-        graph: one node `input`; its last node is the output.
-        channels: of nodes in stage 0.
-        num_classes: of the head; None for the graph's, or 10.
-        in_channels: of the images.
-        widths: channels of each node of the graph; None doubles `channels` with every stage, the
+        graph: Graph with one node `input`; its last node is the output.
+        channels: Channels of nodes in stage 0.
+        num_classes: Outputs of the head; None for the graph's, or 10.
+        in_channels: Channels of the images.
+        widths: Channels of each node of the graph; None doubles `channels` with every stage, the
             number that the graph has in `cell`.
-        strides: of each node's map from the image; None doubles 1 with every stage. A node's map is
-            never finer than those it reads.
-        seed: of the initial weights; torch's global generator is left alone.
+        strides: Stride of each node's map from the image; None doubles 1 with every stage. A node's
+            map is never finer than those it reads.
+        seed: Seed of the initial weights; torch's global generator is left alone.
 
     Shapes:
         (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
-        ValueError: no or several inputs, an operation without a module, widths or strides that
+        ValueError: No or several inputs, an operation without a module, widths or strides that
             do not fit.
 
     Example:

@@ -37,10 +37,10 @@ class Skeleton:
     """Sizes of a benchmark's networks.
 
     Args:
-        channels: after the stem.
-        num_cells: cells of a stage; 0 where the graph lists all layers.
-        build: stem and body from graph, images' channels, `channels` and `num_cells`; and the
-            channels that the body ends with.
+        channels: Channels after the stem.
+        num_cells: Cells of a stage; 0 where the graph lists all layers.
+        build: Function that makes stem and body from graph, images' channels, `channels` and
+            `num_cells`, and says how many channels the body ends with.
     """
 
     channels: int
@@ -151,20 +151,20 @@ class CellNetwork(nn.Module):
     convolution here, as in the other spaces.
 
     Args:
-        cell: as stored; canonical forms too, except for TransNAS-Bench-101, whose reduction cells
-            depend on which edges begin at the input.
-        skeleton: one of `SKELETONS`.
-        channels: after the stem; None for the benchmark's.
-        num_cells: of each stage; None for the benchmark's.
-        num_classes: of the last layer.
-        in_channels: of the images.
-        seed: of the initial weights; torch's global generator is left alone.
+        cell: Cell as stored; canonical forms too, except for TransNAS-Bench-101, whose reduction
+            cells depend on which edges begin at the input.
+        skeleton: One of `SKELETONS`.
+        channels: Channels after the stem; None for the benchmark's.
+        num_cells: Cells of each stage; None for the benchmark's.
+        num_classes: Outputs of the last layer.
+        in_channels: Channels of the images.
+        seed: Seed of the initial weights; torch's global generator is left alone.
 
     Shapes:
         (N, in_channels, H, W) -> (N, num_classes).
 
     Raises:
-        ValueError: an unknown skeleton, a graph that is no cell of it, or sizes below 1.
+        ValueError: An unknown skeleton, a graph that is no cell of it, or sizes below 1.
 
     Example:
         >>> from graph2nn.cells import nb201_cell
@@ -210,14 +210,15 @@ class CellNetwork(nn.Module):
 def build_cell_network(
     graph: ArchGraph, *, space: str | None = None, **sizes: int | None
 ) -> nn.Module:
-    """The network of a benchmark's graph, or a `DagNetwork` of any other labelled DAG.
+    """Build the network of a benchmark's graph, or a `DagNetwork` of any other labelled DAG.
 
     Args:
-        space: one of `SKELETONS`, or `dag`; None reads it from the graph's name (`space_of`).
-        sizes: of `CellNetwork` or `DagNetwork`.
+        graph: The graph.
+        space: One of `SKELETONS`, or `dag`; None reads it from the graph's name (`space_of`).
+        sizes: Settings of `CellNetwork` or `DagNetwork`.
 
     Raises:
-        ValueError: as the two.
+        ValueError: Where `CellNetwork` or `DagNetwork` raises one.
     """
     space = space or space_of(graph) or "dag"
     if space == "dag":
@@ -226,7 +227,10 @@ def build_cell_network(
 
 
 def space_of(graph: ArchGraph) -> str | None:
-    """The benchmark a graph belongs to, by the name that its encoding gave it; None for others."""
+    """Find the benchmark a graph belongs to, by the name that its encoding gave it.
+
+    None for other graphs.
+    """
     patterns = {
         "nb201": r"\|\w+~0\|\+.*",
         "tnb101_micro": r"64-41414-\d_\d\d_\d\d\d",

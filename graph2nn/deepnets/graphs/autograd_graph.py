@@ -17,8 +17,9 @@ class Tape:
     """Autograd functions: a name each, and its inputs in order (functions or parameter names).
 
     Args:
-        names: of the functions, e.g. "Convolution".
-        inputs: numbers of functions and names of parameters; biases of norms are left out.
+        names: Name of each function, e.g. "Convolution".
+        inputs: Inputs of each function, numbers of functions and names of parameters; biases of
+            norms are left out.
     """
 
     def __init__(self) -> None:
@@ -32,30 +33,35 @@ class Tape:
         return len(self.names) - 1
 
     def chain(self, x: int, *names: str) -> int:
+        """Record unary functions one after the other and return the number of the last."""
         for name in names:
             x = self(name, x)
         return x
 
     def conv(self, x: int, name: str) -> int:
+        """Record a convolution."""
         return self("Convolution", x, name + ".weight")
 
     def norm(self, x: int, name: str, on: bool = True) -> int:
+        """Record a batch normalisation, unless it is off."""
         return self("NativeBatchNorm", x, name + ".weight") if on else x
 
     def linear(self, x: int, name: str) -> int:
-        """On a matrix."""
+        """Record a linear layer on a matrix."""
         return self("Addmm", name + ".bias", x, self("T", name + ".weight"))
 
     def token_linear(self, x: int, name: str) -> int:
-        """On a batch of token matrices."""
+        """Record a linear layer on a batch of token matrices."""
         return self("UnsafeView", self.linear(self("View", x), name))
 
     def slice(self, x: int) -> int:
+        """Record the slices that shift a map by a pixel."""
         x = self.chain(x, "Slice", "Slice")
         self.sliced.add(x)
         return x
 
     def flatten(self, x: int) -> int:
+        """Record the flattening of a map."""
         return self.chain(x, "Clone", "UnsafeView") if x in self.sliced else self("View", x)
 
 
@@ -169,7 +175,7 @@ def _stem(tape: Tape, config: NetConfig) -> tuple[int, int]:
 
 
 def record(config: NetConfig) -> tuple[Tape, int]:
-    """The functions recorded for `Network(config)` in training, and the number of the last one."""
+    """Record the functions of `Network(config)` in training, and the number of the last one."""
     tape = Tape()
     states: list[int | None] = list(_stem(tape, config))
     for k, spec in enumerate(layout(config).cells):

@@ -46,7 +46,7 @@ class Genotype(NamedTuple):
 
     @classmethod
     def of(cls, value: Any) -> Genotype:
-        """From a mapping or sequence of four lists, as read from JSON."""
+        """Read a genotype from a mapping or sequence of four lists, as in JSON."""
         parts = [value[k] for k in cls._fields] if isinstance(value, Mapping) else list(value)
         normal, normal_concat, reduce, reduce_concat = parts
         return cls(
@@ -57,7 +57,7 @@ class Genotype(NamedTuple):
         )
 
     def uses(self, *ops: str) -> bool:
-        """Whether any of `ops` occurs in the normal or the reduction cell."""
+        """Tell whether any of `ops` occurs in the normal or the reduction cell."""
         return any(op in ops for op, _ in self.normal + self.reduce)
 
 
@@ -85,27 +85,29 @@ class NetConfig:
     """Arguments of `Network`; a value that can be hashed, compared and stored as JSON.
 
     Args:
-        genotype: structure of the normal and reduction cells.
-        n_cells: number of cells.
-        C: initial width (channels), even.
-        num_classes: size of the output.
-        ks: kernel size of the first convolution.
-        imsize: side of the square input images in pixels; from 128 on the stems and heads are
+        genotype: Structure of the normal and reduction cells.
+        n_cells: Number of cells.
+        C: Initial width (channels), even.
+        num_classes: Size of the output.
+        ks: Kernel size of the first convolution.
+        imsize: Side of the square input images in pixels; from 128 on the stems and heads are
             those for ImageNet.
-        in_channels: channels of the input images.
-        stem_type: 0 simple, 1 ImageNet-style; ignored by vision transformers.
-        stem_pool: max-pooling after the simple stem.
-        is_vit: patch stem and no strides in cells; None means "some operation is msa".
-        norm: "bnorm" (batch statistics only), "bn-track" (running statistics) or None.
-        preproc: 1x1 preprocessing of cell inputs.
-        C_mult: width factor at reduction cells, 1 or 2.
-        fc_layers: number of fully connected layers of the classifier; 0 and 1 mean the same.
-        fc_dim: width of the hidden ones.
-        glob_avg: global average pooling before the classifier, else flattening.
-        auxiliary: auxiliary head after the second reduction (training only).
+        in_channels: Channels of the input images.
+        stem_type: Kind of stem, 0 simple, 1 ImageNet-style; ignored by vision transformers.
+        stem_pool: Whether there is max-pooling after the simple stem.
+        is_vit: Whether the network has a patch stem and no strides in cells; None means "some
+            operation is msa".
+        norm: Normalisation, "bnorm" (batch statistics only), "bn-track" (running statistics) or
+            None.
+        preproc: Whether there is a 1x1 preprocessing of cell inputs.
+        C_mult: Width factor at reduction cells, 1 or 2.
+        fc_layers: Number of fully connected layers of the classifier; 0 and 1 mean the same.
+        fc_dim: Width of the hidden layers of the classifier.
+        glob_avg: Whether there is global average pooling before the classifier, else flattening.
+        auxiliary: Whether there is an auxiliary head after the second reduction (training only).
 
     Raises:
-        ValueError: for a genotype or argument no network can be built from.
+        ValueError: A genotype or argument that no network can be built from.
     """
 
     genotype: Genotype
@@ -153,7 +155,7 @@ class NetConfig:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any], **overrides: Any) -> NetConfig:
-        """From a net of a published metadata file or the output of `to_json`.
+        """Make a configuration from a net of a published metadata file or the output of `to_json`.
 
         Keys that are not arguments (`num_nodes`, `num_params`) are ignored; a missing width `C` is
         32, as in the published generator. `overrides` win over the entry.
@@ -164,7 +166,7 @@ class NetConfig:
         return cls(**args)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able values; `NetConfig.from_json` inverts it."""
+        """Return JSON-able values; `NetConfig.from_json` inverts it."""
         args = {f.name: getattr(self, f.name) for f in fields(self)}
         genotype = self.genotype._asdict()
         args["genotype"] = {
@@ -188,7 +190,7 @@ class NetConfig:
         return self.norm not in (None, "", "none")
 
     def with_(self, **changes: Any) -> NetConfig:
-        """A copy with some fields changed."""
+        """Copy the configuration with some fields changed."""
         return replace(self, **changes)
 
 

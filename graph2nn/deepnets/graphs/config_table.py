@@ -24,16 +24,16 @@ class NetTable:
     Axis 1 of the cell columns is normal, reduce. Unused places hold 0 (operation `none`).
 
     Args:
-        steps: number of steps of each cell.
-        op, source: operation (index into `OPS`) and input state of every edge, two a step.
-        concat: bit s set where state s is part of the cell's output.
-        n_cells, C, fc_dim, fc_layers, ks, C_mult, stem_type, stem_pool, preproc, glob_avg: as in
-            `NetConfig`.
-        norm: 0 "bnorm", 1 None, 2 "bn-track".
-        vit: 0 decided by the operations, 1 no, 2 yes.
-        num_params: parameters at width 32, classifier width 256 and 10 classes for 32x32 and for
+        steps: Number of steps of each cell.
+        op, source: Operation (index into `OPS`) and input state of every edge, two a step.
+        concat: States that are concatenated, bit s set where state s is part of the cell's output.
+        n_cells, C, fc_dim, fc_layers, ks, C_mult, stem_type, stem_pool, preproc, glob_avg: Fields
+            of the same name of `NetConfig`.
+        norm: Normalisation, 0 "bnorm", 1 None, 2 "bn-track".
+        vit: Whether it is a vision transformer, 0 decided by the operations, 1 no, 2 yes.
+        num_params: Parameters at width 32, classifier width 256 and 10 classes for 32x32 and for
             224x224 images, the published `num_params`; 0 where unknown.
-        num_nodes: nodes of the graph; 0 where unknown.
+        num_nodes: Nodes of the graph; 0 where unknown.
 
     Shapes:
         steps (B, 2), op and source (B, 2, E), concat (B, 2), num_params (B, 2), others (B,).
@@ -62,17 +62,17 @@ class NetTable:
         return len(self.n_cells)
 
     def columns(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Every (name, array)."""
+        """Iterate over every (name, array)."""
         for f in fields(self):
             yield f.name, getattr(self, f.name)
 
     def take(self, rows: np.ndarray | slice) -> NetTable:
-        """The rows selected by a mask, indices or a slice."""
+        """Select rows by a mask, indices or a slice, each (k,)."""
         return NetTable(**{name: column[rows] for name, column in self.columns()})
 
     @staticmethod
     def join(tables: Sequence[NetTable]) -> NetTable:
-        """One table under the other; edges are padded to the widest."""
+        """Put one table under the other; edges are padded to the widest."""
         width = max(t.op.shape[2] for t in tables)
 
         def pad(a: np.ndarray) -> np.ndarray:
@@ -88,7 +88,7 @@ class NetTable:
         )
 
     def genotype(self, row: int) -> Genotype:
-        """The genotype of one row."""
+        """Return the genotype of one row."""
         cells: list[Any] = []
         for kind in (0, 1):
             edges = 2 * int(self.steps[row, kind])
@@ -102,7 +102,7 @@ class NetTable:
     def config(
         self, row: int, *, imsize: int = 32, num_classes: int = 10, in_channels: int = 3
     ) -> NetConfig:
-        """One row as a `NetConfig` for the given images and classes."""
+        """Return one row as a `NetConfig` for the given images and classes."""
         return NetConfig(
             genotype=self.genotype(row),
             n_cells=int(self.n_cells[row]),
@@ -124,7 +124,7 @@ class NetTable:
 
     @staticmethod
     def empty(rows: int, edges: int) -> NetTable:
-        """A table of zeros for networks of at most so many edges a cell."""
+        """Make a table of zeros for networks of at most so many edges a cell."""
         small = {name: np.zeros(rows, np.uint8) for name in (*_PLAIN, "norm", "vit")}
         small["C"] = np.zeros(rows, np.uint16)
         small["fc_dim"] = np.zeros(rows, np.uint16)
@@ -140,10 +140,10 @@ class NetTable:
 
     @staticmethod
     def of(configs: Sequence[NetConfig]) -> NetTable:
-        """The table of some configurations; parameters and nodes are left unknown.
+        """Make the table of some configurations; parameters and nodes are left unknown.
 
         Raises:
-            ValueError: an unknown operation or norm, or states to concatenate out of order.
+            ValueError: An unknown operation or norm, or states to concatenate out of order.
         """
         edges = max((len(e) for c in configs for e in c.genotype[::2]), default=2)
         table = NetTable.empty(len(configs), edges)

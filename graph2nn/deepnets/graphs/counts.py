@@ -102,7 +102,7 @@ def _head_params(table: NetTable, inputs: np.ndarray, classes: int) -> np.ndarra
 def table_params(
     table: NetTable, *, imsize: int = 32, num_classes: int = 10, in_channels: int = 3
 ) -> np.ndarray:
-    """Number of parameters of every network, at the widths in the table. Shapes: (B,) int64."""
+    """Count the parameters of every network, at the widths in the table, (B,) int64."""
     vit = table_vit(table)
     base, factor = table.C.astype(np.int64), table.C_mult.astype(np.int64)
     norm, preproc = (table.norm != 1).astype(np.int64), table.preproc.astype(bool)
@@ -127,10 +127,11 @@ def table_params(
 
 
 def table_connected(table: NetTable) -> np.ndarray:
-    """Which networks have a path of operations other than `none` from image to classifier.
+    """Find the networks with a path from image to classifier, (B,) bool.
 
-    A cell passes something on iff one of its concatenated states is present; a state is present
-    iff one of its two operations is not `none` and reads a present state. Shapes: (B,) bool.
+    The path has operations other than `none` only. A cell passes something on iff one of its
+    concatenated states is present; a state is present iff one of its two operations is not `none`
+    and reads a present state. Shapes: (B,) bool.
     """
     size, edges = len(table), table.op.shape[2]
     present = np.zeros((size, 2, edges // 2 + 2, 4), bool)  # last axis: 2 * s0 + s1

@@ -17,9 +17,9 @@ class CellPlan(NamedTuple):
     """Which parts of a cell reach its output.
 
     Args:
-        has_out: whether the cell has an output at all.
-        live: for each edge whether its operation contributes to the output.
-        uses: whether state 0 and state 1 contribute.
+        has_out: Whether the cell has an output at all.
+        live: Whether, for each edge, its operation contributes to the output.
+        uses: Whether state 0 and state 1 contribute.
     """
 
     has_out: bool
@@ -29,7 +29,7 @@ class CellPlan(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def cell_plan(edges: Edges, concat: tuple[int, ...], has0: bool, has1: bool) -> CellPlan:
-    """Plan of a cell whose input states exist or not; `none` operations contribute nothing."""
+    """Plan a cell whose input states exist or not; `none` operations contribute nothing."""
     present = [has0, has1]
     for j in range(0, len(edges), 2):
         (op_a, a), (op_b, b) = edges[j], edges[j + 1]
@@ -49,11 +49,11 @@ class CellSpec(NamedTuple):
     """One cell of a network.
 
     Args:
-        edges, concat: the half of the genotype it is built from.
-        c_prev_prev, c_prev, c: channels of its two inputs and of each of its states.
-        stride: of operations on the two inputs, 2 in a reduction cell without patch stem.
-        shrink0: whether input 0 is twice as large as input 1 and must be reduced.
-        plan: which operations contribute; None if the whole cell does not.
+        edges, concat: The half of the genotype it is built from.
+        c_prev_prev, c_prev, c: Channels of its two inputs and of each of its states.
+        stride: Stride of operations on the two inputs, 2 in a reduction cell without patch stem.
+        shrink0: Whether input 0 is twice as large as input 1 and must be reduced.
+        plan: Operations that contribute; None if the whole cell does not.
     """
 
     edges: Edges
@@ -70,12 +70,12 @@ class Layout(NamedTuple):
     """The plan of a network.
 
     Args:
-        cells: one entry a cell.
-        uses_stem1: whether the second half of the ImageNet-style stem contributes.
-        c_stem: channels of the stem's output.
-        c_out, side: channels and height of the last feature map.
-        pos_side: height of the first feature map of a vision transformer.
-        aux_side: height of the map behind the auxiliary cell, and `aux_c` its channels.
+        cells: One entry a cell.
+        uses_stem1: Whether the second half of the ImageNet-style stem contributes.
+        c_stem: Channels of the stem's output.
+        c_out, side: Channels and height of the last feature map.
+        pos_side: Height of the first feature map of a vision transformer.
+        aux_side: Height of the map behind the auxiliary cell, and `aux_c` its channels.
     """
 
     cells: tuple[CellSpec, ...]
@@ -141,7 +141,7 @@ def _cell_plans(config: NetConfig) -> tuple[list[CellPlan | None], bool]:
 
 
 def is_connected(config: NetConfig) -> bool:
-    """Whether the output depends on the input; `none` operations can cut a network in two."""
+    """Tell whether the output depends on the input; `none` operations can cut a network in two."""
     g = config.genotype
     if not g.uses("none"):
         return True
@@ -158,10 +158,10 @@ def is_connected(config: NetConfig) -> bool:
 
 @lru_cache(maxsize=256)
 def layout(config: NetConfig) -> Layout:
-    """The plan of the network that `config` describes.
+    """Plan the network that `config` describes.
 
     Raises:
-        ValueError: if the output does not depend on the input.
+        ValueError: The output does not depend on the input.
     """
     g, vit, mult = config.genotype, config.vit, config.C_mult
     plans, uses_stem1 = _cell_plans(config)

@@ -34,7 +34,7 @@ _SETTINGS = (
 
 
 def parameter_name(stored: str, cell: int) -> str:
-    """The qualified parameter name behind a name in the file, whose versions differ.
+    """Find the qualified parameter name behind a name in the file, whose versions differ.
 
     `_ops.1.ln1.weight` in cell 3 is `cells.3._ops.1.ln1.weight`; old files leave out `op.` behind
     an operation's number and end in `to_out.0.`. Stems, positional encodings and classifiers
@@ -71,14 +71,15 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
     `build_graph(config)`, in which both agree.
 
     Args:
-        path: the HDF5 file, or the folder of the published files. The metadata lie beside it.
-        split: which of the file's splits; needed if it has several.
-        cutoff: longest virtual edge kept by `graph.distances(cutoff)`.
-        fix_stored: the corrections of GHN-3's reader: the second input of cell 1 starts at the
+        path: The HDF5 file, or the folder of the published files. The metadata lie beside it.
+        split: One of the file's splits; needed if it has several.
+        cutoff: Longest virtual edge kept by `graph.distances(cutoff)`.
+        fix_stored: The corrections of GHN-3's reader: the second input of cell 1 starts at the
             end of the ImageNet-style stem, and only `concat`, `sum` and `cse` have several inputs.
-        rebuild: analytic graphs in place of the stored ones.
-        imsize, num_classes, in_channels: of the images the networks are for.
-        widths: rule by which `item(index, rng)` draws C and the classifier width, as in training
+        rebuild: Whether analytic graphs take the place of the stored ones.
+        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
+            for.
+        widths: Rule by which `item(index, rng)` draws C and the classifier width, as in training
             (the published training split has none of its own: there C is 32).
 
     Raises:
@@ -126,7 +127,7 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
     def item(
         self, index: int | str, rng: np.random.Generator | None = None
     ) -> tuple[NetConfig, ArchGraph]:
-        """Network `index` and its graph, with widths drawn if there is a rule for it."""
+        """Return network `index` and its graph, with widths drawn if there is a rule for it."""
         row = self._row(index)
         config = self.config(row)
         if self.widths is not None and rng is not None:
@@ -137,7 +138,7 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         return config, self._graph(row, config)
 
     def config(self, index: int | str) -> NetConfig:
-        """Network `index` without its graph."""
+        """Return network `index` without its graph."""
         entry = self.nets[self._row(index)]
         config = NetConfig.from_json(entry, **self.images)
         if self.split == "wide":
@@ -145,7 +146,7 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         return config
 
     def num_nodes(self, index: int | str) -> int:
-        """Nodes of the stored graph of network `index`."""
+        """Count the nodes of the stored graph of network `index`."""
         return int(self.nets[self._row(index)]["num_nodes"])
 
     def _row(self, index: int | str) -> int:
@@ -291,19 +292,19 @@ def write_published(
     *,
     overwrite: bool = False,
 ) -> tuple[Path, Path]:
-    """Write networks in the published format; returns the HDF5 and the metadata file.
+    """Write networks in the published format and return the HDF5 and the metadata file.
 
     Files named `deepnets1m_train.hdf5` (a split train), `deepnets1m_search.hdf5` or
     `deepnets1m_eval.hdf5` (all others) are found by ppuda's loader. The format has no place for
     image size and number of classes.
 
     Args:
-        path: of the HDF5 file; the metadata go to `<name>_meta.json` beside it.
-        splits: networks by split.
-        overwrite: replace existing files.
+        path: Path of the HDF5 file; the metadata go to `<name>_meta.json` beside it.
+        splits: Networks by split.
+        overwrite: Whether existing files are replaced.
 
     Raises:
-        FileExistsError, OSError: as `save_nets`; no file is left.
+        FileExistsError, OSError: As `save_nets`; no file is left.
         ValueError: a network of split `wide` whose width is not a multiple of the factor.
     """
     path = Path(path)

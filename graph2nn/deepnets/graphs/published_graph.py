@@ -170,13 +170,13 @@ def _reduced(config: NetConfig) -> _Walk:
 
 
 def published_graph(config: NetConfig, *, name: str = "") -> ArchGraph:
-    """The graph of `Network(config)` with the original's positional rules and node order.
+    """Build the graph of `Network(config)` with the original's positional rules and node order.
 
     Slower than `build_graph`, from which it differs only in the order of nodes unless the network
     has `cse` or `msa` operations.
 
     Raises:
-        ValueError: if the output does not depend on the input.
+        ValueError: The output does not depend on the input.
     """
     plain = build_graph(config, name=name)
     by_weight = {p[0]: (int(plain.op[i]), p) for i, p in enumerate(plain.params) if p}

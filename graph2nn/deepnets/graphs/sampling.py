@@ -41,13 +41,13 @@ def sample_table(
     num_classes: int = 10,
     in_channels: int = 3,
 ) -> NetTable:
-    """Exactly `size` networks that satisfy `rules`, with their widths drawn.
+    """Sample exactly `size` networks that satisfy `rules`, with their widths drawn.
 
     `imsize`, `num_classes` and `in_channels` matter only for the width rule (which looks at the
     number of parameters on small or large images) and for `max_size`.
 
     Raises:
-        ValueError: hardly any candidate satisfies the rules.
+        ValueError: Hardly any candidate satisfies the rules.
     """
     found: list[NetTable] = []
     count = tried = 0
@@ -68,7 +68,7 @@ def sample_table(
 
 
 def sample_config(rules: SplitRules, rng: np.random.Generator, **images: int) -> NetConfig:
-    """One network; `images` are imsize, num_classes and in_channels of `sample_table`."""
+    """Sample one network; `images` are imsize, num_classes and in_channels of `sample_table`."""
     return sample_table(rules, 1, rng, **images).config(0, **images)
 
 
@@ -81,15 +81,15 @@ def sample_genotype(
     drop_concat: bool = True,
     allow_transformer: bool = False,
 ) -> Genotype:
-    """A random genotype, with the arguments of the official function.
+    """Sample a random genotype, with the arguments of the official function.
 
     Args:
-        rng: source of randomness.
-        steps: steps of each cell.
-        only_pool: no operation with parameters in the reduction cell.
-        allow_none: `none` may be drawn.
-        drop_concat: each state but the last is left out of the output with probability 1/2.
-        allow_transformer: `msa` may be drawn.
+        rng: Source of randomness.
+        steps: Number of steps of each cell.
+        only_pool: Whether the reduction cell has no operation with parameters.
+        allow_none: Whether `none` may be drawn.
+        drop_concat: Whether each state but the last is left out of the output with probability 1/2.
+        allow_transformer: Whether `msa` may be drawn.
     """
     one = np.ones(1, bool)
     allowed = np.ones((1, 2, len(OPS)), bool)
@@ -176,7 +176,7 @@ def _candidates(rules: SplitRules, size: int, rng: np.random.Generator) -> NetTa
 
 
 def acceptable(table: NetTable) -> np.ndarray:
-    """Which genotypes the published generator keeps before it builds a network.
+    """Find the genotypes that the published generator keeps before it builds a network, (B,) bool.
 
     Rejected are squeeze-excite without any convolution, more than one squeeze-excite or more than
     one dense 5x5 or 7x7 convolution in a cell, and networks of pools and skips only.
@@ -201,13 +201,14 @@ def _accepted(table: NetTable, rules: SplitRules) -> NetTable:
 def draw_widths(
     config: NetConfig, num_params: int, rng: np.random.Generator, rule: WidthRule | None = None
 ) -> NetConfig:
-    """The network with C and `fc_dim` drawn anew, as at each access in training.
+    """Draw C and `fc_dim` of a network anew, as at each access in training.
 
     Args:
-        config: any network of the data set.
-        num_params: its parameters at width 32 and classifier width 256, for the data set at hand.
-        rng: source of randomness.
-        rule: the published rule unless given.
+        config: Any network of the data set.
+        num_params: Number of its parameters at width 32 and classifier width 256, for the data set
+            at hand.
+        rng: Source of randomness.
+        rule: Rule to draw by; None means the published one.
     """
     table = NetTable.of([config])
     table.num_params[:] = num_params

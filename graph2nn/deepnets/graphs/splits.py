@@ -18,12 +18,12 @@ class WidthRule:
     5x5 or 7x7 convolutions or without global pooling always get the first width.
 
     Args:
-        channels: widths, smallest first.
-        fc_dims: widths of the hidden classifier layer.
-        fc_first: how many of `fc_dims` are drawn from; networks without any limit of at most
+        channels: Widths, smallest first.
+        fc_dims: Widths of the hidden classifier layer.
+        fc_first: Number of `fc_dims` that are drawn from; networks without any limit of at most
             `fc_wide_until` channels draw from all.
-        limits: triples (millions, cells, widths).
-        factor: the drawn C is multiplied by it (the split `wide`).
+        limits: Triples (millions, cells, widths).
+        factor: Number that the drawn C is multiplied by (the split `wide`).
     """
 
     channels: tuple[int, ...] = tuple(range(32, 129, 16))
@@ -47,21 +47,21 @@ class SplitRules:
     """What networks a split consists of (specification of DeepNets-1M, section 2.4).
 
     Args:
-        steps: smallest, medium and largest number of steps in a cell; a network of more cells
+        steps: Smallest, medium and largest number of steps in a cell; a network of more cells
             than its "deep" threshold has at most the medium number.
-        cells: smallest and largest number of cells.
-        deep: thresholds of the number of cells, one drawn for each network.
-        max_params: limit on the parameters at width 32, classifier width 256 and 10 classes, for
+        cells: Smallest and largest number of cells.
+        deep: Thresholds of the number of cells, one drawn for each network.
+        max_params: Limit on the parameters at width 32, classifier width 256 and 10 classes, for
             32x32 as well as for 224x224 images.
         norm: "mixed" (shallow networks may have none), "bnorm" or "none".
-        normfree_rate: of "mixed", probability that a shallow network has no normalisation.
-        preproc_rate: probability of 1x1 preprocessing in convolutional one-step cells.
-        vit_preproc_rate: the same for networks with self-attention.
-        kernels: kernel sizes of the first convolution.
-        widths: rule for C and the classifier width.
-        exclude: operations that are never drawn (none in the published splits).
-        max_nodes: limit on the nodes of a network's graph, or None.
-        max_size: limit on the parameters of the network at its own width, input size and number
+        normfree_rate: Probability that a shallow network of "mixed" has no normalisation.
+        preproc_rate: Probability of 1x1 preprocessing in convolutional one-step cells.
+        vit_preproc_rate: The same for networks with self-attention.
+        kernels: Kernel sizes of the first convolution.
+        widths: Rule for C and the classifier width.
+        exclude: Operations that are never drawn (none in the published splits).
+        max_nodes: Limit on the nodes of a network's graph, or None.
+        max_size: Limit on the parameters of the network at its own width, input size and number
             of classes, or None.
     """
 
@@ -123,14 +123,14 @@ SMALL: dict[str, dict[str, Any]] = {
 def split_rules(
     split: str, *, imsize: int = 32, small: bool | None = None, **overrides: Any
 ) -> SplitRules:
-    """The rules of a split, for images of a size, with any field overridden.
+    """Return the rules of a split, for images of a size, with any field overridden.
 
     At 32 pixels these are the published rules; from 128 on the split `wide` doubles instead of
     quadrupling its width. `small` networks are narrower and shallower, so that training takes
     minutes on two cores; None means below 32 pixels.
 
     Raises:
-        ValueError: unknown split or field.
+        ValueError: Unknown split or field.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; expected one of {', '.join(SPLITS)}")

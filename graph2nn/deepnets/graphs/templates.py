@@ -41,14 +41,14 @@ class Template(NamedTuple):
     """A piece of a graph.
 
     Args:
-        op: primitive of each node.
-        axes: codes of each node's 4-D shape.
-        edges: pairs of nodes inside the template.
-        from_in: for each input the nodes it leads to.
-        outs: the nodes, or inputs, where the template's outputs are.
-        names: parameter names, relative to the place the template is stamped at.
-        spans: for each node the range of its parameters in `names`.
-        param_axes: codes of each parameter's true shape.
+        op: Primitive of each node.
+        axes: Codes of each node's 4-D shape.
+        edges: Pairs of nodes inside the template.
+        from_in: Nodes that each input leads to.
+        outs: Nodes, or inputs, where the template's outputs are.
+        names: Parameter names, relative to the place the template is stamped at.
+        spans: Range of each node's parameters in `names`.
+        param_axes: Codes of each parameter's true shape.
 
     Shapes: op (n,), axes (n, 4), edges (e, 2).
     """
@@ -63,7 +63,7 @@ class Template(NamedTuple):
     param_axes: tuple[tuple[int, ...], ...]
 
     def count(self, values: tuple[int, ...]) -> int:
-        """Number of scalar parameters, given the values of the codes."""
+        """Count the scalar parameters, given the values of the codes."""
         total = 0
         for axes in self.param_axes:
             size = 1
@@ -74,7 +74,7 @@ class Template(NamedTuple):
 
 
 class TemplateMaker:
-    """Collects nodes in topological order; `add` returns the node's number."""
+    """Collects nodes in topological order."""
 
     def __init__(self) -> None:
         self.op: list[int] = []
@@ -92,7 +92,10 @@ class TemplateMaker:
         params: tuple[Param, ...] = (),
         axes: tuple[int, ...] = (ZERO,) * 4,
     ) -> int:
-        """A node with edges from `sources`; its shape is that of the first parameter."""
+        """Add a node with edges from `sources` and return its number.
+
+        Its shape is that of the first parameter.
+        """
         node = len(self.op)
         self.op.append(PRIMITIVE_ID[primitive])
         if params:
@@ -111,25 +114,25 @@ class TemplateMaker:
         return node
 
     def weight(self, source: int, name: str, *axes: int, primitive: str = "conv") -> int:
-        """The weight of a convolution or linear layer."""
+        """Add the weight of a convolution or linear layer."""
         return self.add(primitive, (source,), ((name + ".weight", axes),))
 
     def linear(self, source: int, name: str, c_out: int, c_in: int) -> int:
-        """Weight and bias of a linear layer."""
+        """Add weight and bias of a linear layer."""
         node = self.weight(source, name, c_out, c_in)
         return self.add("bias", (node,), ((name + ".bias", (c_out,)),))
 
     def norm(self, source: int, name: str, c: int, primitive: str = "bn") -> int:
-        """A norm: one node that carries weight and bias."""
+        """Add a norm: one node that carries weight and bias."""
         return self.add(primitive, (source,), ((name + ".weight", (c,)), (name + ".bias", (c,))))
 
     def join(self, primitive: str, sources: Iterable[int]) -> int:
-        """A sum or concatenation; with a single distinct source there is no node."""
+        """Join nodes by a sum or concatenation; a single distinct source gets no node."""
         distinct = list(dict.fromkeys(sources))
         return self.add(primitive, distinct) if len(distinct) > 1 else distinct[0]
 
     def include(self, other: Template, source: int, prefix: str) -> int:
-        """Stamps a template with one input, and returns its first output."""
+        """Stamp a template with one input, and return its first output."""
         base, named = len(self.op), len(self.names)
         self.op.extend(other.op.tolist())
         self.axes.extend(map(tuple, other.axes.tolist()))
@@ -145,6 +148,7 @@ class TemplateMaker:
         return base + other.outs[0] if other.outs[0] >= 0 else source
 
     def done(self, *outs: int) -> Template:
+        """Finish the template; `outs` are the nodes of its outputs."""
         return Template(
             np.array(self.op, dtype=np.int64),
             np.array(self.axes, dtype=np.int64).reshape(-1, 4),
@@ -159,7 +163,10 @@ class TemplateMaker:
 
 @cache
 def op_template(name: str, strided: bool, norm: bool) -> Template:
-    """Graph of an operation of `config.OPS` with input `IN0` (arXiv:2110.13100, Table 1)."""
+    """Make the graph of an operation of `config.OPS` with input `IN0`.
+
+    Operations are those of arXiv:2110.13100, Table 1.
+    """
     make = TemplateMaker()
     if name == "none" or (name == "skip_connect" and not strided):
         return make.done(IN0)
@@ -222,7 +229,7 @@ def cell_template(
     preproc: bool,
     same_inputs: bool,
 ) -> Template:
-    """Graph of a cell: inputs `IN0` (the older state) and `IN1`.
+    """Make the graph of a cell: inputs `IN0` (the older state) and `IN1`.
 
     A pair of operations is summed by a node only if they end in two different nodes. As in the
     published graphs that is decided while every cell still ends in a concatenation, so
@@ -285,7 +292,10 @@ def _preprocess(make: TemplateMaker, index: int, source: int, c_in: int, norm: b
 
 @cache
 def stem_template(kind: str, pool: bool, norm: bool, uses_stem1: bool) -> Template:
-    """The input node and a stem ("patch", "simple" or "imagenet"); outputs: states 0 and 1."""
+    """Make the input node and a stem; its outputs are states 0 and 1.
+
+    Stems are "patch", "simple" and "imagenet".
+    """
     make = TemplateMaker()
     x = make.add("input", ())
     if kind == "patch":
@@ -310,7 +320,10 @@ def stem_template(kind: str, pool: bool, norm: bool, uses_stem1: bool) -> Templa
 
 @cache
 def head_template(glob_avg: bool, hidden: int) -> Template:
-    """Pooling and classifier with `hidden` hidden layers; the last two nodes are the last layer."""
+    """Make pooling and a classifier with `hidden` hidden layers.
+
+    The last two nodes are the last layer.
+    """
     make = TemplateMaker()
     node = make.add("glob_avg", (IN0,)) if glob_avg else IN0
     c_in = HEAD_IN

@@ -18,10 +18,10 @@ class Cell(nn.Module):
     """A cell of a DeepNets-1M network (DARTS, arXiv:1806.09055, section 2.1).
 
     Args:
-        spec: structure and widths.
-        norm: see `NetConfig`.
-        preproc: 1x1 preprocessing of the inputs.
-        unused: build operations that do not contribute, too (they never run).
+        spec: Structure and widths.
+        norm: Normalisation, see `NetConfig`.
+        preproc: Whether inputs get a 1x1 preprocessing.
+        unused: Whether operations that do not contribute are built, too (they never run).
 
     Shapes: (B, c_prev_prev, H0, W0), (B, c_prev, H1, W1) -> (B, len(concat) * c, H, W).
     """
@@ -64,7 +64,13 @@ class Cell(nn.Module):
         drop_prob: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor | None:
-        """The output, or None if nothing needs it. States that nothing uses may be None."""
+        """Compute the output, or None if nothing needs it.
+
+        States that nothing uses may be None.
+
+        Shapes:
+            s0 (B, c_prev_prev, H0, W0), s1 (B, c_prev, H1, W1) -> (B, len(concat) * c, H, W).
+        """
         edges, concat, plan = self.spec.edges, self.spec.concat, self.spec.plan
         if plan is None:
             return None

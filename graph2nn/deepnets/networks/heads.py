@@ -15,14 +15,14 @@ Device = torch.device | str | None
 
 
 def patch_stem(config: NetConfig, device: Device = None) -> nn.Module:
-    """Convolution of a vision transformer: patches of 16 pixels, or 3 on small images."""
+    """Make the convolution of a vision transformer: patches of 16 pixels, or 3 on small images."""
     if config.imagenet_input:
         return conv2d(config.in_channels, config.C, 16, stride=16, device=device)
     return conv2d(config.in_channels, config.C, 3, stride=3, padding=1, device=device)
 
 
 def simple_stem(config: NetConfig, c_stem: int, device: Device = None) -> nn.Sequential:
-    """Convolution, norm and optional max-pooling; strides only on large images."""
+    """Make a convolution, norm and optional max-pooling; strides only on large images."""
     ks, stride = config.ks, 4 if config.imagenet_input else 1
     return nn.Sequential(
         conv2d(config.in_channels, c_stem, ks, stride=stride, padding=ks // 2, device=device),
@@ -32,7 +32,7 @@ def simple_stem(config: NetConfig, c_stem: int, device: Device = None) -> nn.Seq
 
 
 def imagenet_stem(config: NetConfig, device: Device = None) -> tuple[nn.Sequential, nn.Sequential]:
-    """The two halves of DARTS's ImageNet stem; the second one halves the map.
+    """Make the two halves of DARTS's ImageNet stem; the second one halves the map.
 
     The ReLU at the head of the second half belongs to both outputs: see `Network.forward`.
     """
@@ -53,7 +53,10 @@ def imagenet_stem(config: NetConfig, device: Device = None) -> tuple[nn.Sequenti
 
 
 def classifier(config: NetConfig, c_in: int, device: Device = None) -> nn.Sequential:
-    """Fully connected layers with ReLU and dropout 0.5 between them (indices 0, 3, 6, ...)."""
+    """Make fully connected layers with ReLU and dropout 0.5 between them.
+
+    The linear layers have indices 0, 3, 6, ...
+    """
     hidden = max(config.fc_layers, 1) - 1
     layers: list[nn.Module] = []
     for _ in range(hidden):

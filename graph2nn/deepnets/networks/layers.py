@@ -56,18 +56,18 @@ def conv2d(
     groups: int = 1,
     device: Device = None,
 ) -> nn.Module:
-    """`nn.Conv2d` without bias."""
+    """Make a convolution without bias; on the meta device it stays uninitialised."""
     shape = (c_in, c_out, kernel, stride, padding, dilation, groups)
     return _plain(_Conv2d(*shape, bias=False, device=device))
 
 
 def linear(c_in: int, c_out: int, *, bias: bool = True, device: Device = None) -> nn.Module:
-    """`nn.Linear`."""
+    """Make a linear layer; on the meta device it stays uninitialised."""
     return _plain(_Linear(c_in, c_out, bias=bias, device=device))
 
 
 def layer_norm(c: int, *, device: Device = None) -> nn.Module:
-    """`nn.LayerNorm` over the last axis."""
+    """Make a layer normalisation over the last axis; on the meta device it stays uninitialised."""
     return _plain(_LayerNorm(c, device=device))
 
 
@@ -88,14 +88,17 @@ class PosEnc(nn.Module):
 
 
 def norm_layer(norm: str | None, c: int, *, device: Device = None) -> nn.Module:
-    """Batch normalisation with running statistics iff `norm` contains "track"; None: identity."""
+    """Make a batch normalisation; None makes an identity.
+
+    It has running statistics if `norm` contains "track".
+    """
     if norm in (None, "", "none"):
         return nn.Identity()
     return _plain(_BatchNorm2d(c, track_running_stats="track" in norm, device=device))
 
 
 def drop_path(x: torch.Tensor, prob: float, generator: torch.Generator | None) -> torch.Tensor:
-    """Drops whole samples with probability `prob` and scales the others by 1 / (1 - prob).
+    """Drop whole samples with probability `prob` and scale the others by 1 / (1 - prob).
 
     Shapes: (B, ...) -> the same. Source: FractalNet (arXiv:1605.07648) as used by DARTS.
     """
@@ -104,7 +107,7 @@ def drop_path(x: torch.Tensor, prob: float, generator: torch.Generator | None) -
 
 
 def even_shift(x: torch.Tensor) -> torch.Tensor:
-    """The map without its first row and column; an odd side gets a row and column of zeros.
+    """Cut off the first row and column; an odd side gets a row and column of zeros.
 
     A 1x1 convolution of stride 2 then gives as many pixels as one of the unshifted map, down to
     maps of one pixel, where the original fails. Shapes: (B, C, H, W) -> (B, C, H', W').

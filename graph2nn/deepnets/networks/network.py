@@ -49,19 +49,19 @@ class Network(nn.Module):
     may have any size; the auxiliary head does not change the feature map it reads.
 
     Args:
-        config: structure, widths and image size.
-        unused: also build what cannot reach the output.
-        device: where the parameters live; on "meta" they stay uninitialised.
+        config: Structure, widths and image size.
+        unused: Whether what cannot reach the output is built, too.
+        device: Device of the parameters; on "meta" they stay uninitialised.
 
     Attributes:
-        drop_path_prob: probability of dropping an operation's output for a sample, in training.
-        generator: of the random numbers of drop path; None takes torch's global one.
+        drop_path_prob: Probability of dropping an operation's output for a sample, in training.
+        generator: Source of the random numbers of drop path; None takes torch's global one.
 
     Shapes: (B, in_channels, H, W) -> logits (B, num_classes), and with `auxiliary` in training
     the pair of logits and auxiliary logits.
 
     Raises:
-        ValueError: if the output does not depend on the input.
+        ValueError: The output does not depend on the input.
 
     Example:
         >>> from graph2nn.deepnets import DARTS, NetConfig, Network
@@ -131,9 +131,13 @@ class Network(nn.Module):
         device: torch.device | str | None = None,
         **more: Any,
     ) -> Network:
-        """From the published arguments; `light` means meta tensors, `more` goes to `NetConfig`.
+        """Build a network from the published arguments.
 
-        Args: see `NetConfig`; images have a side of 224 pixels if `is_imagenet_input`, else 32.
+        Args:
+            C, num_classes, genotype, n_cells: Fields of `NetConfig`; the others are so, too.
+            is_imagenet_input: Whether images have a side of 224 pixels, else 32.
+            light: Whether parameters are meta tensors.
+            more: Further fields of `NetConfig`.
         """
         given = {k: v for k, v in locals().items() if k in _ARGUMENTS}
         given["genotype"] = Genotype.of(genotype)

@@ -123,7 +123,7 @@ class Transformer(nn.Module):
 def relu_conv_norm(
     c_in: int, c: int, k: int, stride: int, norm: str | None, device: Device = None
 ) -> Chain:
-    """ReLU, k x k convolution, norm."""
+    """Make ReLU, a k x k convolution and a norm."""
     conv = conv2d(c_in, c, k, stride=stride, padding=k // 2, device=device)
     return Chain(nn.ReLU(), conv, norm_layer(norm, c, device=device))
 
@@ -159,7 +159,7 @@ def _conv_7x1_1x7(c: int, k: int, stride: int, norm: str | None, device: Device)
 
 
 def build_op(name: str, c: int, stride: int, norm: str | None, device: Device = None) -> nn.Module:
-    """The module of operation `name`, one of `config.OPS` other than "none"."""
+    """Build the module of operation `name`, one of `config.OPS` other than "none"."""
     if name == "skip_connect":
         return nn.Identity() if stride == 1 else FactorizedReduce(c, c, norm, device)
     if name == "max_pool_3x3":

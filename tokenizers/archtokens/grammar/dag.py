@@ -25,21 +25,21 @@ class DagRules:
     """Which graphs the language has.
 
     Args:
-        ops: operations of inner nodes; None means those of the NAS benchmarks, whose tokens are in
+        ops: Operations of inner nodes; None means those of the NAS benchmarks, whose tokens are in
             the vocabulary file.
-        max_nodes: largest number of nodes, first and last included.
-        max_inputs: most edges into an inner node; None for no limit.
-        dead: operations that give zeros. At least one path without them joins input and output.
-        first: what the first node can be.
-        last: what the last node can be, which takes the output of every node that nothing reads.
-        leaves: operations that may have no input: parameters, such as a positional encoding.
-        stages: number of stages of a network (numbers in `ArchGraph.cell`, which do not fall along
+        max_nodes: Largest number of nodes, first and last included.
+        max_inputs: Most edges into an inner node; None for no limit.
+        dead: Operations that give zeros. At least one path without them joins input and output.
+        first: What the first node can be.
+        last: What the last node can be, which takes the output of every node that nothing reads.
+        leaves: Operations that may have no input: parameters, such as a positional encoding.
+        stages: Number of stages of a network (numbers in `ArchGraph.cell`, which do not fall along
             edges); None leaves stages out of the language.
         connected: False admits graphs in which `dead` operations cut every path, to tokenise
             complete tables; such graphs do not run.
 
     Raises:
-        ValueError: no operation that passes anything on, or impossible sizes.
+        ValueError: No operation that passes anything on, or impossible sizes.
     """
 
     ops: tuple[str, ...] | None = None
@@ -68,7 +68,7 @@ class DagRules:
 
 
 def dag_tokens(ops: Iterable[str]) -> list[str]:
-    """The vocabulary for some operations: digits, the end, operations."""
+    """List the vocabulary for some operations: digits, the end, operations."""
     return [*DIGITS, _END, *(f"[OP:{op}]" for op in dict.fromkeys(ops))]
 
 

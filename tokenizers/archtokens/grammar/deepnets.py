@@ -33,20 +33,20 @@ class DeepNetsRules:
     """Which networks the language has. A list of one value needs no token.
 
     Args:
-        cells: smallest and largest number of cells.
-        steps: smallest and largest number of steps of a cell.
-        factors: values of `C_mult`.
-        norms: normalisations; "bn-track" is not among the sampled ones of DeepNets-1M.
-        stems: stem types.
-        kernels: kernel sizes of the first convolution.
-        fc_layers: numbers of fully connected layers.
-        ops: operations.
-        widths: values of `C`.
-        fc_dims: widths of the hidden classifier layer.
-        imsize, num_classes, in_channels: the images that all networks of the language are for.
+        cells: Smallest and largest number of cells.
+        steps: Smallest and largest number of steps of a cell.
+        factors: Values of `C_mult`.
+        norms: Normalisations; "bn-track" is not among the sampled ones of DeepNets-1M.
+        stems: Stem types.
+        kernels: Kernel sizes of the first convolution.
+        fc_layers: Numbers of fully connected layers.
+        ops: Operations.
+        widths: Values of `C`.
+        fc_dims: Widths of the hidden classifier layer.
+        imsize, num_classes, in_channels: The images that all networks of the language are for.
 
     Raises:
-        ValueError: no value, or one that the vocabulary has no token for.
+        ValueError: No value, or one that the vocabulary has no token for.
     """
 
     cells: tuple[int, int] = _CELLS
@@ -92,7 +92,7 @@ _LISTS: dict[str, tuple[Any, ...]] = {
 
 
 def deepnets_tokens() -> list[str]:
-    """The vocabulary in the order that its file keeps."""
+    """List the vocabulary in the order that its file keeps."""
     kinds: list[tuple[str, Iterable[Any]]] = [
         ("CELLS", range(_CELLS[0], _CELLS[1] + 1)),
         ("STEPS", range(_STEPS[0], _STEPS[1] + 1)),
@@ -261,9 +261,11 @@ class DeepNetsSpace(Space):
         return [*head, x.fc_layers, *bits, *edges, x.glob_avg, x.C, x.fc_dim]
 
     def canonical(self, x: NetConfig) -> NetConfig:
-        """One form for networks that differ only in the numbering of steps, the order of sums,
-        operations that never run, and settings without effect: the classifier width of a linear
-        classifier; kernel, stem and pooling of a vision transformer.
+        """Reduce networks that compute the same to one form.
+
+        They differ only in the numbering of steps, the order of sums, operations that never run,
+        and settings without effect: the classifier width of a linear classifier; kernel, stem and
+        pooling of a vision transformer.
         """
         self.answers(x)  # refuses what is not of the language
         r = self.rules

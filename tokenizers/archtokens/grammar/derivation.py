@@ -65,23 +65,26 @@ class Picker(Protocol):
     """Takes the decisions of a derivation. A list of one value is no decision: no token."""
 
     def pick(self, choices: Choices, key: Key) -> Any:
-        """One of the values, each of which has a token."""
+        """Choose one of the values, each of which has a token."""
         ...
 
     def number(self, values: Sequence[int], key: Key) -> int:
-        """One of some numbers, whose *places* in the list are written in digits of base 16."""
+        """Choose one of some numbers, whose *places* in the list are written in base-16 digits."""
         ...
 
 
 class Reader:
-    """Lets tokens decide: an admissible token means itself, any other the entry at its vocabulary
-    index modulo the length of the list; after the last token every decision takes the first entry.
+    """Lets tokens decide.
+
+    An admissible token means itself, any other the entry at its vocabulary index modulo the length
+    of the list; after the last token every decision takes the first entry.
     """
 
     def __init__(self, ids: Sequence[int]) -> None:
         self.ids, self.at, self.size = ids, 0, len(ids)
 
     def pick(self, choices: Choices, key: Key) -> Any:
+        """Take the value that the next token stands for."""
         values = choices.values
         if len(values) == 1 or self.at == self.size:
             return values[0]
@@ -91,6 +94,7 @@ class Reader:
         return values[token % len(values) if place is None else place]
 
     def number(self, values: Sequence[int], key: Key) -> int:
+        """Take the number whose place in the list the next tokens spell."""
         count = len(values)
         if count <= BASE:
             if count == 1 or self.at == self.size:
@@ -107,6 +111,7 @@ class Reader:
         return values[place]
 
     def digit(self, count: int) -> int:
+        """Read one digit below `count`."""
         if count == 1 or self.at == self.size:
             return 0
         self.at += 1
@@ -117,16 +122,19 @@ class Prober(Reader):
     """A reader that stops where the tokens end and says which tokens are admissible there."""
 
     def pick(self, choices: Choices, key: Key) -> Any:
+        """Take the value of the next token, or stop with the tokens that may follow."""
         if len(choices.values) > 1 and self.at == self.size:
             raise Exhausted(choices.ids)
         return super().pick(choices, key)
 
     def number(self, values: Sequence[int], key: Key) -> int:
+        """Take the number that the next tokens spell, or stop with the digits that may follow."""
         if 1 < len(values) <= BASE and self.at == self.size:
             raise Exhausted(tuple(range(len(values))))
         return super().number(values, key)
 
     def digit(self, count: int) -> int:
+        """Read one digit below `count`, or stop with those that may follow."""
         if count > 1 and self.at == self.size:
             raise Exhausted(tuple(range(count)))
         return super().digit(count)
@@ -136,9 +144,9 @@ class Decision(NamedTuple):
     """A decision that was taken.
 
     Args:
-        key: what it is about.
-        values: the admissible values, at least two.
-        value: the one taken.
+        key: What it is about.
+        values: The admissible values, at least two.
+        value: The one taken.
     """
 
     key: Key
@@ -150,10 +158,10 @@ class Writer:
     """Lets a network decide and writes the tokens down.
 
     Args:
-        answers: the value of every decision, forced ones included, in the order of the derivation.
+        answers: The value of every decision, forced ones included, in the order of the derivation.
 
     Attributes:
-        ids: the tokens.
+        ids: The tokens.
     """
 
     def __init__(self, answers: Iterable[Any]) -> None:
@@ -161,6 +169,7 @@ class Writer:
         self.ids: list[int] = []
 
     def pick(self, choices: Choices, key: Key) -> Any:
+        """Take the network's value and write down its token, unless it was forced."""
         value = next(self.answers)
         place = self.place(choices.values, value, key)
         if len(choices.values) > 1:
@@ -168,6 +177,7 @@ class Writer:
         return value
 
     def number(self, values: Sequence[int], key: Key) -> int:
+        """Take the network's number and write down its place in the list."""
         value = next(self.answers)
         place, count = self.place(values, value, key), len(values)
         if 1 < count <= BASE:
@@ -177,6 +187,7 @@ class Writer:
         return value
 
     def place(self, values: Sequence[Any], value: Any, key: Key) -> int:
+        """Write the place of a value as digits and return the place."""
         try:
             return values.index(value)
         except ValueError:
@@ -194,6 +205,7 @@ class Tracer(Writer):
         self.decisions: list[Decision] = []
 
     def place(self, values: Sequence[Any], value: Any, key: Key) -> int:
+        """Note a number as one decision, however many digits its place has."""
         if len(values) > 1:
             self.decisions.append(Decision(key, values, value))
         return super().place(values, value, key)
@@ -206,9 +218,11 @@ class Sampler:
         self.rng = rng
 
     def pick(self, choices: Choices, key: Key) -> Any:
+        """Draw one of the values."""
         return self.number(choices.values, key)
 
     def number(self, values: Sequence[Any], key: Key) -> Any:
+        """Draw one of the numbers."""
         if len(values) == 1:
             return values[0]
         return values[int(self.rng.random() * len(values))]
@@ -218,17 +232,19 @@ class Follower:
     """Repeats remembered decisions where they are admissible; lets chance decide the others.
 
     Args:
-        memory: decisions by key.
-        rng: decides what is new or no longer admissible.
+        memory: Decisions by key.
+        rng: Decides what is new or no longer admissible.
     """
 
     def __init__(self, memory: Mapping[Key, Any], rng: np.random.Generator) -> None:
         self.memory, self.chance = memory, Sampler(rng)
 
     def pick(self, choices: Choices, key: Key) -> Any:
+        """Repeat the remembered value where it is admissible, else draw one."""
         return self.number(choices.values, key)
 
     def number(self, values: Sequence[Any], key: Key) -> Any:
+        """Repeat the remembered number where it is admissible, else draw one."""
         if key in self.memory and self.memory[key] in values:
             return self.memory[key]
         return self.chance.number(values, key)

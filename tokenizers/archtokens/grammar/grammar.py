@@ -54,14 +54,14 @@ class ArchGrammar:
       * t = encode(decode(s)) is a canonical form: decode(t) = decode(s), encode(decode(t)) = t.
 
     Args:
-        space: name of a space, or a `Space`.
-        canonical: encode the representative of isomorphic networks, so that all have one string.
-        rules: fields of the space's rules: `DeepNetsRules`, `DagRules`, `RelationalRules`. They
+        space: Name of a space, or a `Space`.
+        canonical: Encode the representative of isomorphic networks, so that all have one string.
+        rules: Fields of the space's rules: `DeepNetsRules`, `DagRules`, `RelationalRules`. They
             narrow the lists of admissible values; token numbers stay, except for operations of
             DAGs that the vocabulary file does not have.
 
     Raises:
-        ValueError: an unknown space or rule.
+        ValueError: An unknown space or rule.
 
     Example:
         >>> grammar = ArchGrammar("dag", ops=("conv_3x3", "skip"))
@@ -98,15 +98,15 @@ class ArchGrammar:
         return self.space.vocabulary.tokens
 
     def encode(self, x: Any) -> list[str]:
-        """The tokens of a network.
+        """Encode a network as its tokens.
 
         Raises:
-            ValueError: the network is not in the language; says what is not.
+            ValueError: The network is not in the language; says what is not.
         """
         return self.space.vocabulary.named(self._written(x).ids)
 
     def decode(self, tokens: Sequence[str] | str) -> Any:
-        """The network of any tokens, given as a list or as one string.
+        """Decode any tokens, given as a list or as one string, to their network.
 
         Raises:
             ValueError: a token that is not in the vocabulary.
@@ -114,33 +114,45 @@ class ArchGrammar:
         return self._read(self._numbers(tokens))
 
     def ids(self, x: Any) -> list[int]:
-        """The token ids of a network, for models. Raises: see `encode`."""
+        """Encode a network as token ids, for models.
+
+        Raises:
+            ValueError: As `encode`.
+        """
         return self._written(x).ids
 
     def from_ids(self, ids: Iterable[int]) -> Any:
-        """The network of any token ids.
+        """Decode any token ids to their network.
 
         Raises:
-            ValueError: an id that no token has.
+            ValueError: An id that no token has.
         """
         numbers = [int(k) for k in ids]
         self.space.vocabulary.named(numbers)
         return self._read(numbers)
 
     def to_string(self, x: Any) -> str:
-        """The tokens of a network as one string. Raises: see `encode`."""
+        """Encode a network as one string of tokens.
+
+        Raises:
+            ValueError: As `encode`.
+        """
         return join_tokens(self.encode(x))
 
     def from_string(self, text: str) -> Any:
-        """The network of a string. Raises: see `decode`."""
+        """Decode a string to its network.
+
+        Raises:
+            ValueError: As `decode`.
+        """
         return self.decode(text)
 
     def canonicalise(self, tokens: Sequence[str] | str) -> list[str]:
-        """The canonical tokens of the network that some tokens stand for."""
+        """Rewrite tokens to the canonical tokens of their network."""
         return self.encode(self.decode(tokens))
 
     def admissible(self, tokens: Sequence[str] | str) -> tuple[str, ...]:
-        """The tokens that may follow some tokens, each of them meaning itself.
+        """List the tokens that may follow some tokens, each of them meaning itself.
 
         Empty where the network is complete. A model that generates strings can mask its output
         with it, though any token decodes.
@@ -152,7 +164,7 @@ class ArchGrammar:
         return ()
 
     def decisions(self, x: Any) -> list[Decision]:
-        """What is decided in a network: key, admissible values and the value, in order."""
+        """List what is decided in a network: key, admissible values and the value, in order."""
         return self._traced(x).decisions
 
     def sample(
@@ -162,11 +174,11 @@ class ArchGrammar:
         *,
         length: int | tuple[int, int] | None = None,
     ) -> list[Any]:
-        """Random networks.
+        """Draw random networks.
 
         Args:
-            count: how many.
-            seed: or a generator, which advances.
+            count: Number of networks.
+            seed: Seed, or a generator, which advances.
             length: None lets chance take every decision, each admissible value being as likely. A
                 number of tokens, or the smallest and largest, decodes random strings instead: what
                 a string is too short for takes the first admissible value.
@@ -182,10 +194,12 @@ class ArchGrammar:
     def random_strings(
         self, count: int, seed: int | np.random.Generator = 0, *, length: int | tuple[int, int]
     ) -> list[list[str]]:
-        """Sequences of tokens drawn evenly from the vocabulary.
+        """Draw sequences of tokens evenly from the vocabulary.
 
         Args:
-            length: of each, or the smallest and the largest.
+            count: Number of sequences.
+            seed: Seed, or a generator, which advances.
+            length: Number of tokens of each, or the smallest and the largest.
         """
         rng = np.random.default_rng(seed)
         low, high = (length, length) if isinstance(length, int) else length
@@ -200,16 +214,16 @@ class ArchGrammar:
     def mutate(
         self, tokens: Sequence[str] | str, rng: np.random.Generator, n: int = 1
     ) -> list[str]:
-        """The tokens of a network that differs in n decisions, and in what follows from them.
+        """Change n decisions of a network, and what follows from them, and return its tokens.
 
         A mutation takes one decision anew. The others stay where they are still admissible; what
         they open up is decided by chance. In contrast to a random change of a token, the tokens
         behind it keep their meaning, and the network always is another one.
 
         Args:
-            tokens: any; their network is what mutates.
-            rng: source of chance.
-            n: how many times.
+            tokens: Any tokens; their network is what mutates.
+            rng: Source of chance.
+            n: Number of decisions to change.
 
         Raises:
             ValueError: n below 1, or the language has but one network.
@@ -234,7 +248,7 @@ class ArchGrammar:
     def crossover(
         self, a: Sequence[str] | str, b: Sequence[str] | str, rng: np.random.Generator
     ) -> list[str]:
-        """The tokens of a child that takes its first decisions from a and the others from b.
+        """Cross two networks: the first decisions of a, the others of b, as tokens of the child.
 
         The cut is a random place among the decisions of a. What a decides about is looked up in b
         by what it is about (the operation of step 3, say), not by its place in the string; what b
@@ -253,19 +267,19 @@ class ArchGrammar:
         return self.space.vocabulary.named(child.ids)
 
     def equal(self, x: Any, y: Any) -> bool:
-        """Whether two networks agree in everything that a string says."""
+        """Tell whether two networks agree in everything that a string says."""
         return self.space.equal(x, y)
 
     def graph(self, x: Any) -> ArchGraph:
-        """The graph of a network, as the predictors read it."""
+        """Build the graph of a network, as the predictors read it."""
         return self.space.graph(x)
 
     def network(self, x: Any, **options: Any) -> nn.Module:
-        """A network as a module.
+        """Build a network as a module.
 
         Args:
-            options: deepnets: of `Network`; dag: of `DagNetwork`; relational: of
-                `relational_mlp`.
+            options: Options of `Network` (deepnets), `DagNetwork` (dag) or `relational_mlp`
+                (relational).
         """
         return self.space.network(x, **options)
 

@@ -17,7 +17,7 @@ Steps = list[tuple[Edge | None, Edge | None]]  # None: an operation that never r
 
 
 def canonical_config(x: NetConfig, *, min_steps: int, filler: str, **inert: Any) -> NetConfig:
-    """The representative of the networks isomorphic to x.
+    """Find the representative of the networks isomorphic to x.
 
     Operations that no cell runs become `filler`; steps that nothing reads go, where both cells
     have one; the steps of a cell are numbered, and the two inputs of a step ordered, canonically.
@@ -28,9 +28,9 @@ def canonical_config(x: NetConfig, *, min_steps: int, filler: str, **inert: Any)
     operations stay as they are.
 
     Args:
-        min_steps: fewest steps of a cell.
-        filler: operation in the place of dead ones.
-        inert: fields without effect here, and their values; see `DeepNetsSpace.canonical`.
+        min_steps: Fewest steps of a cell.
+        filler: Operation in the place of dead ones.
+        inert: Fields without effect here, and their values; see `DeepNetsSpace.canonical`.
     """
     g = x.genotype
     halves = [(g.normal, g.normal_concat), (g.reduce, g.reduce_concat)]

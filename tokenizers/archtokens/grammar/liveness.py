@@ -13,10 +13,11 @@ FULL = 3
 
 @lru_cache(maxsize=4096)
 def survives(n_cells: int, normal: int, reduce: int) -> bool:
-    """Whether the network's output depends on its input, given the masks of its two cells.
+    """Tell whether the network's output depends on its input, given the masks of its cells.
 
-    A cell without output is allowed where the next one reads around it; two in a row cut the
-    network, and so does a dead last cell. Raising bits of a mask never cuts.
+    Bit i of a mask says that the cell's output depends on the i-th of its two inputs. A cell
+    without output is allowed where the next one reads around it; two in a row cut the network, and
+    so does a dead last cell. Raising bits of a mask never cuts.
 
     Example:
         >>> survives(5, FULL, 0), survives(4, FULL, 0)    # reductions 1 and 3, 1 and 2
@@ -31,17 +32,17 @@ def survives(n_cells: int, normal: int, reduce: int) -> bool:
 
 
 def completable(n_cells: int, normal: int | None, mask: int, rest: Sequence[int]) -> bool:
-    """Whether the last step of a cell can still be filled so that the network is connected.
+    """Tell whether the last step of a cell can still be filled so that the network is connected.
 
     Only the last step needs looking at: it always is part of the cell's output and may read both
     inputs of the cell, so what comes before it can be made good.
 
     Args:
-        n_cells: cells of the network.
-        normal: mask of the normal cell when the reduction cell is filled; None for the normal cell
+        n_cells: Cells of the network.
+        normal: Mask of the normal cell when the reduction cell is filled; None for the normal cell
             itself, after which the best of reduction cells can come.
-        mask: on which inputs the cell's output depends so far.
-        rest: what the step's second input could add, while it is open.
+        mask: Inputs on which the cell's output depends so far, as bits.
+        rest: What the step's second input could add, while it is open.
     """
     for more in rest or (0,):
         filled = mask | more

@@ -34,14 +34,14 @@ class RelationalRules:
     """Which graphs the language has.
 
     Args:
-        nodes: smallest and largest number of nodes.
-        macro: whether graphs of the WS-flex generator are written as its arguments: their strings
-            are short and their families kept (`RelationalGraph.resized`). Without it every graph
-            is written edge by edge.
+        nodes: Smallest and largest number of nodes.
+        macro: True if graphs of the WS-flex generator are written as its arguments: their strings
+            are short and their families kept (`RelationalGraph.resized`). Otherwise every graph is
+            written edge by edge.
         seeds: WS-flex seeds from 0 to one less.
 
     Raises:
-        ValueError: impossible sizes.
+        ValueError: Impossible sizes.
     """
 
     nodes: tuple[int, int] = (2, 128)
@@ -59,7 +59,7 @@ class RelationalRules:
 
 
 def relational_tokens() -> list[str]:
-    """The vocabulary: digits, and the two ways to write a graph."""
+    """List the vocabulary: digits, and the two ways to write a graph."""
     return [*DIGITS, *(f"[{kind.upper()}]" for kind in _KINDS)]
 
 

@@ -19,8 +19,8 @@ class Space(ABC):
     """A set of networks, each given by a walk of decisions.
 
     Attributes:
-        name: of the space, in messages and files.
-        vocabulary: its tokens.
+        name: Name of the space, in messages and files.
+        vocabulary: Its tokens.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Space(ABC):
 
     @abstractmethod
     def derive(self, picker: Picker) -> Any:
-        """Walks the decisions and returns a recipe for `build`.
+        """Walk the decisions and return a recipe for `build`.
 
         The list of values at a decision may depend on the decisions before it only, and must not
         be empty.
@@ -36,11 +36,11 @@ class Space(ABC):
 
     @abstractmethod
     def build(self, recipe: Any) -> Any:
-        """The network, a plain value."""
+        """Build the network, a plain value, from a recipe of `derive`."""
 
     @abstractmethod
     def answers(self, x: Any) -> Iterable[Any]:
-        """The value of every decision of `derive` that leads to x, forced ones included.
+        """List the value of every decision of `derive` that leads to x, forced ones included.
 
         Raises:
             NotInLanguage: x is no network of the space; what the walk checks need not be checked
@@ -49,23 +49,23 @@ class Space(ABC):
 
     @abstractmethod
     def canonical(self, x: Any) -> Any:
-        """The representative of the networks that are isomorphic to x."""
+        """Find the representative of the networks that are isomorphic to x."""
 
     @abstractmethod
     def equal(self, x: Any, y: Any) -> bool:
-        """Whether two networks agree in everything that a string says."""
+        """Tell whether two networks agree in everything that a string says."""
 
     @abstractmethod
     def graph(self, x: Any) -> ArchGraph:
-        """The graph of the network, as the predictors read it."""
+        """Build the graph of the network, as the predictors read it."""
 
     @abstractmethod
     def network(self, x: Any, **options: Any) -> nn.Module:
-        """The network as a module."""
+        """Build the network as a module."""
 
 
 def symbols(vocabulary: Vocabulary, kind: str, values: Iterable[Any]) -> Choices:
-    """Values with typed tokens: `[KIND:value]`, truth values written as 0 and 1.
+    """Pair values with typed tokens: `[KIND:value]`, truth values written as 0 and 1.
 
     Raises:
         ValueError: a value without a token.

@@ -35,10 +35,10 @@ class Vocabulary:
     the admissible list.
 
     Args:
-        tokens: in order of their ids.
+        tokens: Tokens in the order of their ids.
 
     Raises:
-        ValueError: text that is no token, or a token twice.
+        ValueError: Text that is no token, or a token twice.
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
@@ -54,10 +54,10 @@ class Vocabulary:
         return len(self.tokens)
 
     def id(self, token: str) -> int:
-        """The number of a token.
+        """Look up the number of a token.
 
         Raises:
-            ValueError: not in the vocabulary.
+            ValueError: Not in the vocabulary.
         """
         try:
             return self._ids[token]
@@ -65,7 +65,7 @@ class Vocabulary:
             raise ValueError(self._unknown(token)) from None
 
     def ids(self, tokens: Sequence[str]) -> list[int]:
-        """The numbers of some tokens.
+        """Look up the numbers of some tokens.
 
         Raises:
             ValueError: a token that is not in the vocabulary.
@@ -77,7 +77,7 @@ class Vocabulary:
             raise ValueError(f"token {place}: {self._unknown(tokens[place])}") from None
 
     def named(self, ids: Iterable[int]) -> list[str]:
-        """The tokens of some numbers.
+        """Look up the tokens of some numbers.
 
         Raises:
             ValueError: a number that no token has.
@@ -97,7 +97,7 @@ class Vocabulary:
         return f"{token!r} is not in the vocabulary of this grammar; expected one of {shown}"
 
     def save(self, path: str | Path, space: str) -> None:
-        """Writes the vocabulary to a JSON file, beside the spaces that the file holds already."""
+        """Write the vocabulary to a JSON file, beside the spaces that the file holds already."""
         path = Path(path)
         spaces = _read(path)["spaces"] if path.exists() else {}
         content = {"version": VERSION, "spaces": {**spaces, space: list(self.tokens)}}
@@ -106,10 +106,10 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path, space: str) -> Vocabulary:
-        """Reads what `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
-            ValueError: no such file or space, or another version.
+            ValueError: No such file or space, or another version.
         """
         spaces = _read(Path(path))["spaces"]
         if space not in spaces:
@@ -118,20 +118,20 @@ class Vocabulary:
 
 
 def vocabulary_file() -> Path:
-    """The file with the vocabularies of the three spaces, installed with the package."""
+    """Find the file with the vocabularies of the three spaces, installed with the package."""
     return Path(__file__).with_name("vocabulary.json")
 
 
 def join_tokens(tokens: Iterable[str]) -> str:
-    """Tokens as one string, `[CELLS:8][STEPS:2]...`."""
+    """Join tokens to one string, `[CELLS:8][STEPS:2]...`."""
     return "".join(tokens)
 
 
 def split_tokens(text: str) -> list[str]:
-    """The tokens of a string; white space between them is ignored.
+    """Split a string into its tokens; white space between them is ignored.
 
     Raises:
-        ValueError: text outside brackets.
+        ValueError: Text outside brackets.
 
     Example:
         >>> split_tokens("[OP:skip] [3]")
