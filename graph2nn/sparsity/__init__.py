@@ -9,8 +9,12 @@ from graph2nn.sparsity.campaign.masked_training import (
     published_recipe,
     train_sparse,
 )
-from graph2nn.sparsity.campaign.published_table import published_table
-from graph2nn.sparsity.campaign.results import SparseTable, accuracy_drop, read_sparse_table
+from graph2nn.sparsity.campaign.results import (
+    SparseTable,
+    accuracy_drop,
+    published_table,
+    read_sparse_table,
+)
 from graph2nn.sparsity.campaign.training import regenerate, run_grid
 from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
 from graph2nn.sparsity.graphs.encodings.encode import ENCODINGS, encode
@@ -19,10 +23,11 @@ from graph2nn.sparsity.graphs.metrics.edge_free import adjacency_operator
 from graph2nn.sparsity.graphs.metrics.ramanujan import ramanujan
 from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS, topometrics
 from graph2nn.sparsity.graphs.multipartite import Block, Layer, MultipartiteGraph
-from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.sparsity.networks.models import MODELS, build, init_weights
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune
 from graph2nn.sparsity.networks.pruning.selection import masks_from_scores
+from graph2nn.training.probe import prunable
 
 __all__ = [
     "ENCODINGS",

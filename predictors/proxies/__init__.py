@@ -1,13 +1,16 @@
 """Zero-cost proxies on real networks: what they tell of their accuracy before any training."""
 
+from graph2nn.deprecated import moved
+
 # Importing a module registers its proxies, in the order of the table.
-from predictors.proxies import size  # noqa: I001
-from predictors.proxies import saliency
-from predictors.proxies import flow
-from predictors.proxies import jacobian
-from predictors.proxies import regions
-from predictors.proxies import zen
-from predictors.proxies import hypernetwork
+from predictors.proxies import (
+    flow,
+    jacobian,
+    regions,
+    saliency,
+    size,  # noqa: I001
+    zen,
+)
 from predictors.proxies.compute import ProxyValues, compute_proxies
 from predictors.proxies.ground_truth import add_proxies
 from predictors.proxies.registry import PROXIES, Proxy
@@ -21,7 +24,6 @@ __all__ = [
     "add_proxies",
     "compute_proxies",
     "flow",
-    "hypernetwork",
     "jacobian",
     "proxy_attributes",
     "regions",
@@ -30,3 +32,5 @@ __all__ = [
     "with_proxies",
     "zen",
 ]
+
+__getattr__ = moved(__name__, {"hypernetwork": "predictors.proxies:compute"})

@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
-from graph2nn.runs import seeded
-from predictors.proxies.probe import Probe
-from predictors.proxies.registry import PROXIES
+from predictors.proxies.probe import ProxyProbe
+from predictors.proxies.registry import PROXIES, proxy
 
-__all__ = ["ProxyValues", "check_names", "compute_proxies"]
+__all__ = ["ProxyValues", "check_names", "compute_proxies", "ghn_acc", "ghn_loss"]
 
 
 class ProxyValues(dict[str, float]):
@@ -75,14 +75,30 @@ def compute_proxies(
     names = check_names(names, ghn is not None)
     for pair in ((images, labels), test or (images, labels)):
         _check_batch(*pair)
-    probe = Probe(model, images, labels, seed=seed, ghn=ghn, graph=graph, test=test)
+    probe = ProxyProbe(model, images, labels, seed=seed, ghn=ghn, graph=graph, test=test)
     values = ProxyValues()
     for name in names:
-        with seeded(seed, images.device):  # a value does not depend on what else is asked for
+        with probe.running(
+            plain_attention=False
+        ):  # a value does not depend on what else is asked for
             values[name], reason = _attempt(name, probe)
         if reason:
             values.reasons[name] = reason
     return values
+
+
+@proxy("ghn_acc", "zero-shot accuracy of GHN-2, arXiv:2110.13100", needs_ghn=True)
+def ghn_acc(probe: ProxyProbe) -> float:
+    """Top-1 accuracy in percent with predicted parameters, normalising by batch."""
+    logits, labels = probe.predicted, probe.test[1]
+    right = (logits.argmax(1) == labels) & logits.isfinite().all(1)
+    return 100 * float(right.double().mean())
+
+
+@proxy("ghn_loss", "zero-shot loss of GHN-2, arXiv:2110.13100", needs_ghn=True)
+def ghn_loss(probe: ProxyProbe) -> float:
+    """Cross-entropy with predicted parameters, normalising by batch: finer than the accuracy."""
+    return float(F.cross_entropy(probe.predicted.double(), probe.test[1]))
 
 
 def check_names(names: Sequence[str] | None, has_ghn: bool) -> tuple[str, ...]:
@@ -101,7 +117,7 @@ def check_names(names: Sequence[str] | None, has_ghn: bool) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _attempt(name: str, probe: Probe) -> tuple[float, str]:
+def _attempt(name: str, probe: ProxyProbe) -> tuple[float, str]:
     """The value, or NaN and why."""
     try:
         value = float(PROXIES[name].compute(probe))

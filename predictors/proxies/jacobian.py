@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from predictors.proxies.probe import Probe
+from predictors.proxies.probe import ProxyProbe
 from predictors.proxies.registry import proxy
 
 __all__ = ["epe_nas", "jacov"]
@@ -13,7 +13,7 @@ _K = 1e-5
 
 
 @proxy("jacov", "NAS without training, arXiv:2006.04647, version 1")
-def jacov(probe: Probe) -> float:
+def jacov(probe: ProxyProbe) -> float:
     """-Σ log(v + k) + 1 / (v + k) over the eigenvalues v of the correlations between the
     Jacobians of different images, k = 1e-5: largest where images are told apart.
 
@@ -25,7 +25,7 @@ def jacov(probe: Probe) -> float:
 
 
 @proxy("epe_nas", "EPE-NAS, arXiv:2102.08099")
-def epe_nas(probe: Probe) -> float:
+def epe_nas(probe: ProxyProbe) -> float:
     """Σ over classes of |Σ log(|c| + k)| over the correlations c between the Jacobians of the
     images of that class, k = 1e-5.
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from predictors.proxies.probe import Probe
+from predictors.proxies.probe import ProxyProbe
 from predictors.proxies.registry import proxy
 
 __all__ = ["nwot"]
@@ -29,7 +29,7 @@ RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
 
 @proxy("nwot", "NAS without training, arXiv:2006.04647")
 @torch.no_grad()
-def nwot(probe: Probe) -> float:
+def nwot(probe: ProxyProbe) -> float:
     """log |det K|, K_ij the number of rectifiers that images i and j switch alike.
 
     Counted at every call of ReLU and of activations with the sign of their input (GELU, SiLU,
@@ -40,7 +40,7 @@ def nwot(probe: Probe) -> float:
     """
     batch = len(probe.images)
     with _Switches(batch) as seen:
-        probe.forward({}, probe.images)
+        probe.forward(probe.parameters(), probe.images)
     if seen.kernel is None:
         raise ValueError("the network has no rectifier")
     sign, logdet = torch.linalg.slogdet(seen.kernel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from predictors.proxies.probe import Probe
+from predictors.proxies.probe import ProxyProbe
 
 __all__ = ["PROXIES", "Proxy", "proxy"]
 
@@ -22,7 +22,7 @@ class Proxy:
     """
 
     name: str
-    compute: Callable[[Probe], float]
+    compute: Callable[[ProxyProbe], float]
     source: str
     needs_ghn: bool = False
 
@@ -33,10 +33,10 @@ PROXIES: dict[str, Proxy] = {}
 
 def proxy(
     name: str, source: str, *, needs_ghn: bool = False
-) -> Callable[[Callable[[Probe], float]], Callable[[Probe], float]]:
-    """Registers a function of a `Probe` under a name."""
+) -> Callable[[Callable[[ProxyProbe], float]], Callable[[ProxyProbe], float]]:
+    """Registers a function of a `ProxyProbe` under a name."""
 
-    def register(compute: Callable[[Probe], float]) -> Callable[[Probe], float]:
+    def register(compute: Callable[[ProxyProbe], float]) -> Callable[[ProxyProbe], float]:
         assert name not in PROXIES, name
         PROXIES[name] = Proxy(name=name, compute=compute, source=source, needs_ghn=needs_ghn)
         return compute

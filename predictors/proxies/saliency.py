@@ -6,52 +6,44 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from predictors.proxies.probe import Probe, is_weight
+from graph2nn.training.saliency import second_order
+from predictors.proxies.probe import ProxyProbe, is_weight
 from predictors.proxies.registry import proxy
 
 __all__ = ["fisher", "grad_norm", "grasp", "plain", "snip"]
 
 
 @proxy("grad_norm", "arXiv:2101.08134")
-def grad_norm(probe: Probe) -> float:
+def grad_norm(probe: ProxyProbe) -> float:
     """Sum over layers of the Euclidean norm of the weight's gradient."""
     return float(sum(g.double().norm() for _, g in probe.gradients))
 
 
 @proxy("plain", "arXiv:2101.08134")
-def plain(probe: Probe) -> float:
+def plain(probe: ProxyProbe) -> float:
     """Sum of w g over all weights; zero on average at initialisation, a control for `snip`."""
     return float(sum((w * g).double().sum() for w, g in probe.gradients))
 
 
 @proxy("snip", "SNIP, arXiv:1810.02340")
-def snip(probe: Probe) -> float:
+def snip(probe: ProxyProbe) -> float:
     """Sum of |w g|: how much the loss feels the loss of each weight, to first order."""
     return float(sum((w * g).abs().double().sum() for w, g in probe.gradients))
 
 
 @proxy("grasp", "GraSP, arXiv:2002.07376")
-def grasp(probe: Probe) -> float:
+def grasp(probe: ProxyProbe) -> float:
     """Sum of -w (H g), H the Hessian of the loss and g its gradient: how much removing weights
     changes the flow of gradients. The softmax has temperature 1, as for NAS (arXiv:2101.08134;
     the pruning paper takes 200).
     """
-    values = probe.parameters()
-    weights = list(probe.weights(values).values())
-    with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
-        grads = torch.autograd.grad(
-            probe.loss(values), weights, create_graph=True, allow_unused=True
-        )
-        product = torch.stack([(g.detach() * g).sum() for g in grads if g is not None]).sum()
-        hessian = torch.autograd.grad(product, weights, allow_unused=True)
-    pairs = zip(weights, hessian)
-    return float(sum(-(w.detach() * h).double().sum() for w, h in pairs if h is not None))
+    found = second_order(probe, [(probe.images, probe.labels)])
+    return -float(sum(score.double().sum() for score in found))
 
 
 @proxy("fisher", "Fisher pruning, arXiv:1801.05787, as in arXiv:2101.08134")
-def fisher(probe: Probe) -> float:
+def fisher(probe: ProxyProbe) -> float:
     """Sum over the channels of all layers of the batch mean of (Σ a g)² / 2, where a is the
     layer's output before normalisation, g the gradient of the loss with respect to it, and the
     inner sum runs over positions. As published for NAS, a channel counts once a weight.
@@ -69,10 +61,10 @@ def fisher(probe: Probe) -> float:
 
         output.register_hook(collect)
 
-    values = probe.parameters()
+    values, weights = probe.leaves()
     with probe.hooks(lambda _, module: _fan_in(module) > 0, watch):
-        loss = probe.loss(values)
-    torch.autograd.grad(loss, list(probe.weights(values).values()), allow_unused=True)
+        loss = probe.loss(values, probe.images, probe.labels)
+    torch.autograd.grad(loss, weights, allow_unused=True)
     return float(sum(terms))
 
 

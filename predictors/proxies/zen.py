@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from predictors.proxies.probe import Probe, is_weight
+from predictors.proxies.probe import ProxyProbe, is_weight
 from predictors.proxies.registry import proxy
 
 __all__ = ["zen"]
@@ -19,7 +19,7 @@ _POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 @proxy("zen", "Zen-NAS, arXiv:2102.01063, algorithm 1")
 @torch.no_grad()
-def zen(probe: Probe) -> float:
+def zen(probe: ProxyProbe) -> float:
     """log E |f(x) - f(x + 0.01 e)|₁ + Σ log σ, f the features before global pooling of the network
     with Gaussian weights, x and e Gaussian images, σ² the mean variance of the channels that enter
     each batch normalisation: what the normalisation took away is put back.
@@ -30,10 +30,9 @@ def zen(probe: Probe) -> float:
     Raises:
         ValueError: no feature map, or features that do not change.
     """
-    rng = probe.generator()
-    values = {n: _redrawn(n, p, rng) for n, p in probe.model.named_parameters()}
-    x = torch.randn(probe.images.shape, generator=rng, device=probe.images.device)
-    step = torch.randn(probe.images.shape, generator=rng, device=x.device)
+    rng = probe.generator(probe.device)
+    values = {n: _redrawn(n, p, rng) for n, p in probe.parameters().items()}
+    x, step = (_gaussian(probe.images, rng) for _ in range(2))
     features, log_scale = _features(probe, values, x)
     moved, _ = _features(probe, values, x + _STEP * step)
     change = float((features - moved).double().abs().flatten(1).sum(1).mean())
@@ -42,16 +41,20 @@ def zen(probe: Probe) -> float:
     return math.log(change) + log_scale
 
 
+def _gaussian(like: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.empty_like(like).normal_(generator=rng)
+
+
 def _redrawn(name: str, parameter: Tensor, rng: torch.Generator) -> Tensor:
     """Standard normal weights, zero biases, normalisation without effect."""
     if is_weight(name, parameter):
-        return torch.empty_like(parameter).normal_(generator=rng)
+        return _gaussian(parameter, rng)
     if parameter.dim() == 1:
         return torch.full_like(parameter, float(name.endswith("weight")))
-    return parameter.detach()
+    return parameter
 
 
-def _features(probe: Probe, values: dict[str, Tensor], x: Tensor) -> tuple[Tensor, float]:
+def _features(probe: ProxyProbe, values: dict[str, Tensor], x: Tensor) -> tuple[Tensor, float]:
     """Features before global pooling, and the sum of the logarithms of σ."""
     last: dict[str, Tensor] = {}
     logs: list[float] = []

@@ -16,8 +16,9 @@ from graph2nn.sparsity.as_archgraph import (
     layer_means,
     sparse_archgraph,
 )
-from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.sparsity.networks.models import build
+from graph2nn.training.probe import prunable
 
 
 def test_density_summary_by_hand() -> None:

@@ -12,7 +12,7 @@ from graph2nn.sparsity.graphs.encodings.rolled import rolled
 from graph2nn.sparsity.graphs.encodings.weights import kept_weights
 from graph2nn.sparsity.graphs.metrics.ramanujan import ramanujan
 from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
-from graph2nn.sparsity.networks.masks import prunable
+from graph2nn.training.probe import prunable
 
 __all__ = ["LAYER_TOPOMETRICS", "layer_positions", "layer_table"]
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from graph2nn.sparsity.networks.masks import LAYERS, Masks, prunable
+from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.training import Recipe, Record, train_networks
+from graph2nn.training.probe import LAYERS, prunable
 from graph2nn.vision import ImageData
 
 __all__ = [

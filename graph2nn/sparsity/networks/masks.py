@@ -10,47 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.runs import load_checkpoint, save_checkpoint
+from graph2nn.training.probe import prunable
 
-__all__ = ["LAYERS", "Masks", "prunable"]
+__all__ = ["Masks"]
 
 _KIND = "sparse_masks"
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-"""Layers whose weights can be pruned."""
-
-
-def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights of convolutions and linear layers by name, in the order of `model.modules()`.
-
-    A weight that several layers share appears once, under the first one's name. Transposed
-    convolutions, embeddings, biases and normalisation are left out.
-
-    Raises:
-        ValueError: a layer computes its weight (weight normalisation, `torch.nn.utils.prune`) or
-            has none yet (lazy layers).
-
-    Example:
-        >>> list(prunable(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1))))
-        ['0.weight', '2.weight']
-    """
-    found: dict[str, nn.Parameter] = {}
-    seen: set[int] = set()
-    for module_name, module in model.named_modules():
-        if not isinstance(module, LAYERS):
-            continue
-        name = f"{module_name}.weight" if module_name else "weight"
-        weight = module._parameters.get("weight")
-        if weight is None:
-            raise ValueError(
-                f"{name} is no parameter but computed from others, so it has no mask; remove the "
-                "parametrization or the pruning hooks first (torch.nn.utils.parametrize."
-                "remove_parametrizations, torch.nn.utils.prune.remove)"
-            )
-        if isinstance(weight, nn.parameter.UninitializedParameter):
-            raise ValueError(f"{name} has no shape yet; run the network once on an input first")
-        if id(weight) not in seen and weight.numel():
-            seen.add(id(weight))
-            found[name] = weight
-    return found
 
 
 class Masks(Mapping[str, Tensor]):

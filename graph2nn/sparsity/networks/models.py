@@ -7,6 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from graph2nn.runs import seeded
+from graph2nn.training.probe import LAYERS
+
 __all__ = ["MODELS", "CifarResNet", "Conv6", "WideResNet", "build", "init_weights"]
 
 
@@ -205,7 +208,7 @@ def build(
     for argument, size in sizes.items():
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"{argument}: expected a whole number of at least 1, got {size!r}")
-    with torch.random.fork_rng(devices=[]):  # the modules' own initial weights are drawn globally
+    with seeded(seed):  # the modules' own initial weights are drawn globally
         model = MODELS[names[name.casefold()]](num_classes, in_channels, image_size)
     init_weights(model, seed)
     return model
@@ -223,7 +226,7 @@ def init_weights(model: nn.Module, seed: int = 0) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
+        if isinstance(module, LAYERS):
             weight = torch.empty(module.weight.shape)
             nn.init.kaiming_normal_(weight, generator=generator)
             with torch.no_grad():

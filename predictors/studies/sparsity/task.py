@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from graph2nn.sparsity.campaign.feature_sets import FeatureTable, features
-from graph2nn.sparsity.campaign.published_table import (
+from graph2nn.sparsity.campaign.results import (
     PUBLISHED_MODELS,
     PUBLISHED_PRUNERS,
+    SparseTable,
+    accuracy_drop,
     published_table,
 )
-from graph2nn.sparsity.campaign.results import SparseTable, accuracy_drop
 
 __all__ = ["PROTOCOLS", "DropTask", "drop_task", "drop_tasks", "published_networks", "splits"]
 

@@ -15,8 +15,9 @@ from graph2nn.sparsity.campaign.masked_training import (
     published_recipe,
     train_sparse,
 )
-from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.training import Recipe
+from graph2nn.training.probe import prunable
 from graph2nn.vision import ImageData, load_images
 
 RECIPE = Recipe(epochs=2, batch_size=64, lr=0.1, weight_decay=1e-2, precise_bn=0)

@@ -7,15 +7,13 @@ import gzip
 import numpy as np
 import pytest
 
-from graph2nn.sparsity.campaign.published_table import (
-    PUBLISHED_MODELS,
-    PUBLISHED_PRUNERS,
-    published_table,
-)
 from graph2nn.sparsity.campaign.results import (
     METRICS,
+    PUBLISHED_MODELS,
+    PUBLISHED_PRUNERS,
     SparseTable,
     accuracy_drop,
+    published_table,
     read_sparse_table,
 )
 

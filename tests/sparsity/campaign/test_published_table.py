@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graph2nn.sparsity.campaign.layer_table import layer_positions
-from graph2nn.sparsity.campaign.published_table import PUBLISHED_PRUNERS, published_table
+from graph2nn.sparsity.campaign.results import PUBLISHED_PRUNERS, published_table
 from graph2nn.sparsity.graphs.encodings.published import published_unrolled
 from graph2nn.sparsity.graphs.metrics.counting import count_edges
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph

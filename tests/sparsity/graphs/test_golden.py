@@ -16,7 +16,7 @@ from graph2nn.sparsity.graphs.metrics.counting import count_edges
 from graph2nn.sparsity.graphs.metrics.edge_free import adjacency_operator
 from graph2nn.sparsity.graphs.metrics.spectra import largest_magnitudes
 from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
-from graph2nn.sparsity.networks.masks import prunable
+from graph2nn.training.probe import prunable
 
 COUNTS = {
     "nodes": "nodes",

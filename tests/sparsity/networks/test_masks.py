@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from graph2nn.runs import save_checkpoint
-from graph2nn.sparsity.networks.masks import Masks, prunable
+from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.training.probe import prunable
 
 
 def small() -> nn.Sequential:

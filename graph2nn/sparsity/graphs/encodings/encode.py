@@ -11,7 +11,7 @@ from graph2nn.sparsity.graphs.encodings.published import published_unrolled
 from graph2nn.sparsity.graphs.encodings.rolled import rolled
 from graph2nn.sparsity.graphs.encodings.unrolled import unrolled
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
-from graph2nn.sparsity.networks.masks import prunable
+from graph2nn.training.probe import prunable
 
 __all__ = ["ENCODINGS", "encode"]
 

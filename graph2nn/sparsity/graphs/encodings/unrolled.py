@@ -17,7 +17,7 @@ from graph2nn.sparsity.graphs.encodings.moves import MOVES, REARRANGEMENTS, move
 from graph2nn.sparsity.graphs.encodings.values import replay
 from graph2nn.sparsity.graphs.encodings.weights import kept_weights
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
-from graph2nn.sparsity.networks.masks import prunable
+from graph2nn.training.probe import prunable
 
 __all__ = ["Walk", "unrolled"]
 

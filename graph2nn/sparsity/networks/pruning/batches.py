@@ -8,19 +8,47 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.training.probe import Probe
 from graph2nn.vision import Batches, ImageData
 
-__all__ = ["Batch", "Data", "image_shape", "images_per_class", "take_batches"]
+__all__ = ["Batch", "Data", "PruningProbe", "image_shape", "images_per_class", "take_batches"]
 
 Batch = tuple[Tensor, Tensor]
 Data = ImageData | Batch | Iterable[Batch]
 """A data set, one batch (images, labels), or batches such as those of a `DataLoader`."""
 
 
-def take_batches(probe: Probe, count: int, batch_size: int) -> list[Batch]:
+class PruningProbe(Probe):
+    """A network to prune, and what a method is told beside it.
+
+    Args:
+        model: Network, see `Probe`.
+        data: Labelled images, see `prune`; None without.
+        compat: Whether to do as published, deviations included.
+        progress: Whether to show a bar.
+        how: Further arguments of `Probe`.
+
+    Raises:
+        ValueError: The network has nothing to prune.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        data: Data | None = None,
+        compat: bool = False,
+        progress: bool = False,
+        **how: Any,
+    ) -> None:
+        super().__init__(model, **how)
+        self.data, self.compat, self.progress = data, compat, progress
+        assert self.weights  # raises without any
+
+
+def take_batches(probe: PruningProbe, count: int, batch_size: int) -> list[Batch]:
     """`count` batches on the probe's device.
 
     Of a data set they are training batches (shuffled and augmented by the probe's seed, normalised)
@@ -35,7 +63,7 @@ def take_batches(probe: Probe, count: int, batch_size: int) -> list[Batch]:
     return [found[i % len(found)] for i in range(count)]
 
 
-def images_per_class(probe: Probe, count: int) -> Batch:
+def images_per_class(probe: PruningProbe, count: int) -> Batch:
     """The first `count` images of every class that occurs, in turns: one of each class, the second
     of each class, ... Where `probe.compat`, class by class.
 
@@ -81,7 +109,7 @@ def image_shape(data: Any) -> tuple[int, ...] | None:
     return None
 
 
-def _stream(probe: Probe, batch_size: int, endless: bool = False) -> Iterator[Batch]:
+def _stream(probe: PruningProbe, batch_size: int, endless: bool = False) -> Iterator[Batch]:
     """Batches on the probe's device: one epoch of a data set unless `endless`."""
     data = probe.data
     if isinstance(data, ImageData):
@@ -140,11 +168,10 @@ def _checked(batch: Any) -> Batch:
     return images, labels
 
 
-def _outputs(probe: Probe, images: Tensor) -> int:
+def _outputs(probe: PruningProbe, images: Tensor) -> int:
     """How many classes the network tells apart."""
-    probe.train(False)
     with torch.no_grad():
-        return probe.forward(probe.parameters(), images).shape[-1]
+        return probe.forward(probe.parameters(), images, training=False).shape[-1]
 
 
 def _check_counts(counts: Counter[int], count: int) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graph2nn.sparsity.networks.pruning.batches import images_per_class
-from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.batches import PruningProbe, images_per_class
 from graph2nn.sparsity.networks.pruning.registry import pruner
 from graph2nn.sparsity.networks.pruning.selection import keep_unremoved
+from graph2nn.training.saliency import second_order
 
 __all__ = ["grasp"]
 
 
 @pruner("grasp", "GraSP, arXiv:2002.07376", needs_data=True, rule=keep_unremoved)
 def grasp(
-    probe: Probe, *, samples_per_class: int = 25, temperature: float = 200.0, parts: int = 2
+    probe: PruningProbe, *, samples_per_class: int = 25, temperature: float = 200.0, parts: int = 2
 ) -> dict[str, Tensor]:
     """w (H g), the loss's Hessian H and gradient g: how much gradient norm goes with a weight.
 
@@ -38,33 +38,14 @@ def grasp(
             f"grasp needs temperature > 0 and parts >= 1, got {temperature} and {parts}"
         )
     images, labels = images_per_class(probe, samples_per_class)
-    probe.train()
-    values, weights = probe.leaves()
+    leaves = probe.leaves()
     if probe.compat:
-        _draw(weights, probe.generator())
+        _draw(leaves[1], probe.generator())
     batches = list(zip(_split(images, parts), _split(labels, parts)))
-
-    def gradient(batch: tuple[Tensor, Tensor], create_graph: bool) -> tuple[Tensor, ...]:
-        # equal parts as published: sums of their means, so the total is parts times the mean
-        loss = probe.loss(values, *batch, temperature)
-        loss = loss if probe.compat else loss * (len(batch[1]) / len(labels))
-        return torch.autograd.grad(
-            loss, weights, create_graph=create_graph, allow_unused=True, materialize_grads=True
-        )
-
-    total = [sum(g) for g in zip(*(gradient(batch, False) for batch in batches))]
-    product = [torch.zeros_like(w) for w in weights]
-    for batch in batches:
-        flow = sum((t * g).sum() for t, g in zip(total, gradient(batch, True)))
-        for into, h in zip(product, _hessian_product(flow, weights)):
-            into += h
-    return probe.named([w * h for w, h in zip(weights, product)])
-
-
-def _hessian_product(flow: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
-    if not flow.requires_grad:  # a loss that is linear in the weights
-        return tuple(torch.zeros_like(w) for w in weights)
-    return torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
+    # equal parts as published: sums of their means, so the total is parts times the mean
+    factors = [1.0 if probe.compat else len(part) / len(labels) for _, part in batches]
+    found = second_order(probe, batches, leaves=leaves, temperature=temperature, factors=factors)
+    return probe.named(found)
 
 
 def _split(tensor: Tensor, parts: int) -> tuple[Tensor, ...]:

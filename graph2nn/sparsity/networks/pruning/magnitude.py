@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.batches import PruningProbe
 from graph2nn.sparsity.networks.pruning.registry import pruner
 
 __all__ = ["magnitude"]
 
 
 @pruner("magnitude", "Han et al., arXiv:1506.02626")
-def magnitude(probe: Probe) -> dict[str, Tensor]:
+def magnitude(probe: PruningProbe) -> dict[str, Tensor]:
     """|w|, of the network or (`scope="layer"`) of each layer."""
     values = probe.parameters()
     return probe.named([values[name].abs() for name in probe.weights])

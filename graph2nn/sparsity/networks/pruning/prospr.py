@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graph2nn.sparsity.networks.pruning.batches import Batch, take_batches
-from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.batches import Batch, PruningProbe, take_batches
 from graph2nn.sparsity.networks.pruning.registry import pruner
 from graph2nn.sparsity.networks.pruning.selection import keep_ceil
 
@@ -17,7 +16,7 @@ _Values = dict[str, Tensor]
 
 @pruner("prospr", "ProsPr, arXiv:2202.04341", needs_data=True, rule=keep_ceil)
 def prospr(
-    probe: Probe,
+    probe: PruningProbe,
     *,
     steps: int = 3,
     lr: float = 0.5,
@@ -48,7 +47,6 @@ def prospr(
             f"prospr needs steps >= 0, lr > 0 and momentum in [0, 1), got {steps}, {lr}, {momentum}"
         )
     batches = take_batches(probe, steps + 1, batch_size)
-    probe.train()
     values = {n: p for n, p in probe.parameters().items() if p.is_floating_point()}
     trained = probe.model.named_parameters()
     moving = [n for n, p in trained if n in values and (probe.compat or p.requires_grad)]
@@ -71,7 +69,7 @@ def prospr(
     return probe.named([(initial[name] * found[name]).abs() for name in probe.weights])
 
 
-def _gradient(probe: Probe, values: _Values, batch: Batch) -> _Values:
+def _gradient(probe: PruningProbe, values: _Values, batch: Batch) -> _Values:
     leaves = _leaves(values)
     loss = probe.loss(leaves, *batch)
     grads = torch.autograd.grad(
@@ -80,7 +78,7 @@ def _gradient(probe: Probe, values: _Values, batch: Batch) -> _Values:
     return dict(zip(leaves, grads))
 
 
-def _hessian_product(probe: Probe, values: _Values, batch: Batch, along: _Values) -> _Values:
+def _hessian_product(probe: PruningProbe, values: _Values, batch: Batch, along: _Values) -> _Values:
     """Derivative of the gradient's product with `along`, with respect to all values."""
     leaves = _leaves(values)
     moving = [leaves[name] for name in along]

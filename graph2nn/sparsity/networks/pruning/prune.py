@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.sparsity.networks.pruning import grasp, magnitude, prospr, random, snip, synflow
-from graph2nn.sparsity.networks.pruning.batches import Data
-from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.batches import Data, PruningProbe
 from graph2nn.sparsity.networks.pruning.registry import (
     PRUNERS,
+    Goal,
     Pruner,
-    Target,
     check_options,
     find_pruner,
 )
@@ -80,14 +79,16 @@ def prune(
         Masks(layers=2, kept=80 of 160, density=0.5)
     """
     found = find_pruner(method)
-    probe = Probe(model, data=data, seed=seed, device=device, compat=compat, progress=progress)
-    target = _target(probe, sparsity, exclude)
+    probe = PruningProbe(
+        model, data=data, seed=seed, device=device, compat=compat, progress=progress
+    )
+    goal = _goal(probe, sparsity, exclude)
     if compat and (exclude or scope != "global"):
         raise ValueError(
             "compat mode prunes as published, without exclude or scope; leave them out"
         )
     with probe.running():
-        chosen = _choose(found, probe, target, scope, options)
+        chosen = _choose(found, probe, goal, scope, options)
     dense = {name: torch.ones(w.shape, dtype=torch.bool) for name, w in probe.weights.items()}
     masks = Masks({**dense, **chosen})
     if masks.collapsed():
@@ -126,12 +127,12 @@ def scores(
     if found.scores is None:
         raise ValueError(f"{method} has no scores of weights; prune gives its masks")
     check_options(method, found.scores, options)
-    probe = Probe(model, data=data, seed=seed, device=device, compat=compat)
+    probe = PruningProbe(model, data=data, seed=seed, device=device, compat=compat)
     with probe.running():
         return {name: score.cpu() for name, score in found.scores(probe, **options).items()}
 
 
-def _target(probe: Probe, sparsity: float, exclude: Sequence[str]) -> Target:
+def _goal(probe: PruningProbe, sparsity: float, exclude: Sequence[str]) -> Goal:
     patterns = [exclude] if isinstance(exclude, str) else list(exclude)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in probe.weights):
@@ -148,35 +149,35 @@ def _target(probe: Probe, sparsity: float, exclude: Sequence[str]) -> Target:
         raise ValueError("exclude leaves nothing to prune")
     count = sum(weight.numel() for weight in probe.weights.values())
     keep = check_sparsity(sparsity, count, dense) - dense
-    return Target(shapes=pool, keep=keep, sparsity=float(sparsity))
+    return Goal(shapes=pool, keep=keep, sparsity=float(sparsity))
 
 
 def _choose(
-    found: Pruner, probe: Probe, target: Target, scope: str, options: dict[str, Any]
+    found: Pruner, probe: PruningProbe, goal: Goal, scope: str, options: dict[str, Any]
 ) -> dict[str, Tensor]:
     run = (found.published if probe.compat else None) or found.masks
     if run is not None:
         check_options(found.name, run, options)
         if scope != "global":
             raise ValueError(f"{found.name} sets its own layer densities; leave scope out")
-        return run(probe, target, **options)
+        return run(probe, goal, **options)
     assert found.scores is not None, found.name
     check_options(found.name, found.scores, options)
     all_scores = found.scores(probe, **options)
     check_scores(all_scores, f"scores of {found.name}")
-    pool = {name: all_scores[name].cpu() for name in target.shapes}
+    pool = {name: all_scores[name].cpu() for name in goal.shapes}
     if not probe.compat or found.rule is None:
-        return select(pool, target.keep, scope, probe.generator())
-    kept = found.rule(torch.cat([s.flatten() for s in pool.values()]), target.sparsity)
+        return select(pool, goal.keep, scope, probe.generator())
+    kept = found.rule(torch.cat([s.flatten() for s in pool.values()]), goal.sparsity)
     parts = kept.split([s.numel() for s in pool.values()])
-    return {name: part.view(target.shapes[name]) for name, part in zip(pool, parts)}
+    return {name: part.view(goal.shapes[name]) for name, part in zip(pool, parts)}
 
 
-def _dense(probe: Probe, target: Target) -> dict[str, Tensor]:
+def _dense(probe: PruningProbe, goal: Goal) -> dict[str, Tensor]:
     """Everything, for comparison."""
-    if target.sparsity:
-        raise ValueError(f"dense keeps all weights: expected sparsity 0, got {target.sparsity}")
-    return {name: torch.ones(shape, dtype=torch.bool) for name, shape in target.shapes.items()}
+    if goal.sparsity:
+        raise ValueError(f"dense keeps all weights: expected sparsity 0, got {goal.sparsity}")
+    return {name: torch.ones(shape, dtype=torch.bool) for name, shape in goal.shapes.items()}
 
 
 PRUNERS["dense"] = Pruner(name="dense", source="no pruning", masks=_dense)

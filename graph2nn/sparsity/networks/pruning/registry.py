@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["PRUNERS", "Pruner", "Target", "check_options", "find_pruner", "pruner"]
+__all__ = ["PRUNERS", "Pruner", "Goal", "check_options", "find_pruner", "pruner"]
 
 Rule = Callable[[Tensor, float], Tensor]
 Method = Callable[..., dict[str, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Goal:
     """What is to be reached.
 
     Args:
@@ -40,7 +40,7 @@ class Pruner:
         needs_data: whether it looks at labelled images.
         scores: `scores(probe, **options)`: a number for each weight, larger for what is worth
             keeping; None where weights have none.
-        masks: `masks(probe, target, **options)` for methods that do not just keep the largest
+        masks: `masks(probe, goal, **options)` for methods that do not just keep the largest
             scores.
         published: the same, used instead in `compat` mode.
         rule: for `compat` mode, from the scores of all weights (1-D) and the sparsity to what the

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from graph2nn.sparsity.networks.pruning.batches import take_batches
-from graph2nn.sparsity.networks.pruning.probe import Probe
+from graph2nn.sparsity.networks.pruning.batches import PruningProbe, take_batches
 from graph2nn.sparsity.networks.pruning.registry import pruner
 from graph2nn.sparsity.networks.pruning.selection import keep_ties
+from graph2nn.training.saliency import first_order
 
 __all__ = ["snip"]
 
 
 @pruner("snip", "SNIP, arXiv:1810.02340", needs_data=True, rule=keep_ties)
-def snip(probe: Probe, *, batch_size: int = 128) -> dict[str, Tensor]:
+def snip(probe: PruningProbe, *, batch_size: int = 128) -> dict[str, Tensor]:
     """|w ∂L/∂w|, the change of the loss by removing a weight, to first order (equation 4-6).
 
     Normalisation takes the statistics of the batch. The gradient of the weights that a batch does
@@ -24,10 +23,5 @@ def snip(probe: Probe, *, batch_size: int = 128) -> dict[str, Tensor]:
         probe: the network and its data.
         batch_size: images, where the data are a data set.
     """
-    ((images, labels),) = take_batches(probe, 1, batch_size)
-    probe.train()
-    values, weights = probe.leaves()
-    grads = torch.autograd.grad(
-        probe.loss(values, images, labels), weights, allow_unused=True, materialize_grads=True
-    )
-    return probe.named([(w * g).abs() for w, g in zip(weights, grads)])
+    (batch,) = take_batches(probe, 1, batch_size)
+    return probe.named((w * g).abs() for w, g in first_order(probe, batch))

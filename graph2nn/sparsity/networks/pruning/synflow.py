@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from graph2nn.sparsity.networks.pruning.batches import image_shape
-from graph2nn.sparsity.networks.pruning.probe import Probe
-from graph2nn.sparsity.networks.pruning.registry import PRUNERS, Pruner, Target
+from graph2nn.sparsity.networks.pruning.batches import PruningProbe, image_shape
+from graph2nn.sparsity.networks.pruning.registry import PRUNERS, Goal, Pruner
 from graph2nn.sparsity.networks.pruning.selection import best, check_scores
+from graph2nn.training.saliency import positive, signal_flow
 
 __all__ = ["synflow", "synflow_scores"]
 
@@ -23,7 +21,10 @@ _SATURATE = (nn.Hardtanh, nn.Tanh, nn.Softsign)  # ReLU6 is a Hardtanh; gates (S
 
 
 def synflow_scores(
-    probe: Probe, *, input_shape: Sequence[int] | None = None, dtype: torch.dtype | None = None
+    probe: PruningProbe,
+    *,
+    input_shape: Sequence[int] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Tensor]:
     """|w ∂R/∂w| of one step, R the sum of the outputs of an image of ones under |w|.
 
@@ -33,14 +34,13 @@ def synflow_scores(
         dtype: None for float64; the signal of deep networks exceeds float32.
     """
     flow = _Flow(probe, list(probe.weights), input_shape, dtype)
-    with flow.positive():
-        scores = flow.scores().split(flow.sizes)
+    scores = flow.scores().split(flow.sizes)
     return {n: s.view(probe.weights[n].shape) for n, s in zip(flow.names, scores)}
 
 
 def synflow(
-    probe: Probe,
-    target: Target,
+    probe: PruningProbe,
+    goal: Goal,
     *,
     steps: int = 100,
     input_shape: Sequence[int] | None = None,
@@ -59,31 +59,30 @@ def synflow(
 
     Args:
         probe, input_shape, dtype: as in `synflow_scores`.
-        target: what is to be reached.
+        goal: what is to be reached.
         steps: of pruning.
     """
     if steps < 1:
         raise ValueError(f"synflow needs at least one step, got steps={steps}")
-    names = [name for name in probe.weights if name in target.shapes]
+    names = [name for name in probe.weights if name in goal.shapes]
     flow = _Flow(probe, _with_biases(probe, names) if probe.compat else names, input_shape, dtype)
     count = sum(flow.sizes)
     alive = np.arange(count)
     generator = probe.generator()
-    with flow.positive():
-        for step in tqdm(range(1, steps + 1), desc="synflow", disable=not probe.progress):
-            if probe.compat:
-                share = 1 - (1 - target.sparsity) ** (1 / steps)
-                keep = len(alive) - round(share * len(alive))
-            else:
-                keep = round(count * (target.keep / count) ** (step / steps))
-            if keep < len(alive):
-                scores = flow.checked_scores().numpy()[alive]
-                alive = alive[best(torch.from_numpy(scores), keep, generator).numpy()]
-                flow.keep(alive)
+    for step in tqdm(range(1, steps + 1), desc="synflow", disable=not probe.progress):
+        if probe.compat:
+            share = 1 - (1 - goal.sparsity) ** (1 / steps)
+            keep = len(alive) - round(share * len(alive))
+        else:
+            keep = round(count * (goal.keep / count) ** (step / steps))
+        if keep < len(alive):
+            scores = flow.checked_scores().numpy()[alive]
+            alive = alive[best(torch.from_numpy(scores), keep, generator).numpy()]
+            flow.keep(alive)
     kept = torch.zeros(count, dtype=torch.bool)
     kept[torch.from_numpy(alive)] = True
     parts = dict(zip(flow.names, kept.split(flow.sizes)))
-    return {name: parts[name].view(target.shapes[name]) for name in names}
+    return {name: parts[name].view(goal.shapes[name]) for name in names}
 
 
 class _Flow:
@@ -91,30 +90,28 @@ class _Flow:
 
     def __init__(
         self,
-        probe: Probe,
+        probe: PruningProbe,
         names: list[str],
         input_shape: Sequence[int] | None,
         dtype: torch.dtype | None,
     ) -> None:
         dtype = dtype or (torch.float32 if probe.compat else torch.float64)
         self.probe, self.names = probe, names
-        values = {**probe.parameters(dtype), **probe.buffers(dtype)}
-        self.values = {name: _positive(value) for name, value in values.items()}
+        self.values = positive({**probe.parameters(dtype), **probe.buffers(dtype)})
         if not probe.compat:
             self._drop_means()
-        self.sizes = [values[name].numel() for name in names]
+        self.sizes = [self.values[name].numel() for name in names]
         self.flat = torch.cat([self.values[name].flatten() for name in names])
         self.flat.requires_grad_()
-        shape = _shape(probe, input_shape)
-        self.ones = torch.ones((1, *shape), dtype=dtype, device=probe.device)
+        self.shape = _shape(probe, input_shape)
 
     def scores(self) -> Tensor:
         """Of the whole vector, on the CPU."""
         pieces = self.flat.split(self.sizes)
         given = {n: p.view(self.values[n].shape) for n, p in zip(self.names, pieces)}
-        out = self.probe.forward({**self.values, **given}, self.ones)
-        (grad,) = torch.autograd.grad(out.sum(), self.flat)
-        return (grad * self.flat.detach()).abs().cpu()
+        values = {**self.values, **given}
+        (found,) = signal_flow(self.probe, values, [self.flat], self.shape, bypass=self._passes_on)
+        return found.cpu()
 
     def checked_scores(self) -> Tensor:
         """
@@ -135,24 +132,14 @@ class _Flow:
         with torch.no_grad():
             self.flat.masked_fill_(~mask.to(self.flat.device), 0)
 
-    @contextmanager
-    def positive(self) -> Iterator[None]:
-        """Evaluation mode, and layers that would stop the signal pass it on."""
-        self.probe.train(False)
-        with ExitStack() as stack:
-            for module in self.probe.model.modules():
-                if not self.probe.compat and _stops(module):
-                    stack.enter_context(_passing_on(module))
-            yield
+    def _passes_on(self, module: nn.Module) -> bool:
+        """Layers that would stop the signal."""
+        return not self.probe.compat and _stops(module)
 
     def _drop_means(self) -> None:
         for name, value in self.values.items():
             if name.endswith("running_mean"):
                 value.zero_()
-
-
-def _positive(value: Tensor) -> Tensor:
-    return value.abs() if value.is_floating_point() else value
 
 
 def _stops(module: nn.Module) -> bool:
@@ -161,29 +148,12 @@ def _stops(module: nn.Module) -> bool:
     return batch or isinstance(module, (*_BY_IMAGE, *_SATURATE))
 
 
-@contextmanager
-def _passing_on(module: nn.Module) -> Iterator[None]:
-    """The layer returns its input. No hook, for some layers write into their input."""
-    own = module.__dict__.pop("forward", None)
-    module.__dict__["forward"] = _first
-    try:
-        yield
-    finally:
-        del module.__dict__["forward"]
-        if own is not None:
-            module.__dict__["forward"] = own
-
-
-def _first(value: Any, *_: Any, **__: Any) -> Any:
-    return value
-
-
-def _with_biases(probe: Probe, names: list[str]) -> list[str]:
+def _with_biases(probe: PruningProbe, names: list[str]) -> list[str]:
     biases = probe.biases()
     return [each for name in names for each in (name, biases.get(name)) if each]
 
 
-def _shape(probe: Probe, given: Sequence[int] | None) -> tuple[int, ...]:
+def _shape(probe: PruningProbe, given: Sequence[int] | None) -> tuple[int, ...]:
     shape = tuple(given) if given is not None else image_shape(probe.data)
     if shape is None:
         raise ValueError(

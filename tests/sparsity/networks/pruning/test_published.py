@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from graph2nn.sparsity.networks.masks import prunable
 from graph2nn.sparsity.networks.models import build
 from graph2nn.sparsity.networks.pruning.allocation import (
     erdos_renyi_densities,
@@ -23,6 +22,7 @@ from graph2nn.sparsity.networks.pruning.allocation import (
 )
 from graph2nn.sparsity.networks.pruning.prune import prune, scores
 from graph2nn.sparsity.networks.pruning.selection import keep_ceil, keep_ties, keep_unremoved
+from graph2nn.training.probe import prunable
 
 CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100, "tinyimagenet": 200}
 
