@@ -25,7 +25,7 @@ __all__ = ["message_graph", "relational_archgraph"]
 
 
 def message_graph(graph: RelationalGraph) -> ArchGraph:
-    """The relational graph itself: a node a relational node, an edge i < j an undirected edge.
+    """Convert a relational graph: a node a relational node, an edge i < j an undirected edge.
 
     Far smaller than the unrolled network of `relational_archgraph`, and all that tells networks of
     one family apart, so predictors of their accuracy read this. All operations are `node`.
@@ -54,7 +54,7 @@ def message_graph(graph: RelationalGraph) -> ArchGraph:
 def relational_archgraph(
     network: RelationalNetwork | str, graph: RelationalGraph | None = None, **sizes: Any
 ) -> ArchGraph:
-    """The message exchange of a relational network, unrolled: one node a layer and relational node.
+    """Unroll the message exchange of a network: one node a layer and relational node.
 
     "Graph Structure of Neural Networks", arXiv:2007.06559, figure 1 and equation 2. Tracing gives
     one node a layer, which looks the same for every relational graph. Here a masked layer is a
@@ -74,13 +74,13 @@ def relational_archgraph(
       graph), nodes are joined where a weight joins their channels.
 
     Operations are the 15 primitives, so batching, drawing, conversion and hypernetworks (as
-    readers: `embed_network`) take it. To predict a network's parameters, give
-    the hypernetwork the network itself, in execution "masked", which masks what it writes.
+    readers: `embed_network`) take it. To predict a network's parameters, give the hypernetwork the
+    network itself, in execution "masked", which masks what it writes.
 
     Args:
-        network: a relational network, or the name of its family.
-        graph: with a name, the relational graph. Dense networks are the complete graph.
-        sizes: with a name, `num_classes`, `imsize` and the optional `in_channels`, `dims`,
+        network: A relational network, or the name of its family.
+        graph: Relational graph, with a name. Dense networks are the complete graph.
+        sizes: Sizes, with a name: `num_classes`, `imsize` and the optional `in_channels`, `dims`,
             `dim_first`, `depths` and `base_dims` of `build_model`; nothing is built.
 
     Raises:

@@ -28,21 +28,21 @@ def download_connectomes(
     source: str = SOURCE,
     progress: bool = True,
 ) -> list[Path]:
-    """Puts the files of connectomes into `data_dir/relational`; those that are there stay.
+    """Put the files of connectomes into `data_dir/relational`; those that are there stay.
 
     Args:
-        names: keys of `CONNECTOMES`.
-        data_dir: None means `$GRAPH2NN_DATA` or `./data`.
-        source: the address of the folder with `<name>.txt`.
-        progress: show progress bars.
+        names: Keys of `CONNECTOMES`.
+        data_dir: Folder of the data; None means `$GRAPH2NN_DATA` or `./data`.
+        source: Address of the folder with `<name>.txt`.
+        progress: Whether progress bars are shown.
 
     Returns:
         The files, in the order of the names.
 
     Raises:
-        ValueError: an unknown name, an unreachable source or another checksum; nothing is left
+        ValueError: An unknown name, an unreachable source or another checksum; nothing is left
             behind of that file.
-        OSError: the folder cannot be written.
+        OSError: The folder cannot be written.
     """
     for name in names:
         if name not in CONNECTOMES:
@@ -73,6 +73,7 @@ def _fetch(url: str, target: Path, sha256: str, progress: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Download what the command line names and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m graph2nn.relational.download",
         description="Downloads and checks connectomes.",

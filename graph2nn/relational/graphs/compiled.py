@@ -209,7 +209,7 @@ def _rewire_word(
 
 @njit(cache=True, nogil=True)
 def clustering_of(adj: np.ndarray) -> float:
-    """C. Shapes: adj (n, words) uint64."""
+    """Compute C of a graph given as bit sets, (n, words) uint64."""
     n, words = adj.shape
     closed, local = np.zeros(n, np.int64), np.zeros(n)
     degree = np.zeros(n, np.int64)
@@ -307,9 +307,10 @@ def _distance_sum_words(adj: np.ndarray) -> int:
 
 @njit(cache=True, nogil=True)
 def distance_sum(adj: np.ndarray) -> int:
-    """The sum of distances over ordered pairs; -1 for a disconnected graph.
+    """Sum the distances over ordered pairs; -1 for a disconnected graph.
 
-    Shapes: adj (n, words) uint64."""
+    Shapes: adj (n, words) uint64.
+    """
     if adj.shape[1] == 1:
         return _distance_sum_word(adj[:, 0])
     return _distance_sum_words(adj)
@@ -317,7 +318,11 @@ def distance_sum(adj: np.ndarray) -> int:
 
 @njit(cache=True, nogil=True)
 def measure_many(adj: np.ndarray, c: np.ndarray, sums: np.ndarray) -> None:
-    """Shapes: adj (graphs, n, words) uint64, c (graphs,) float64, sums (graphs,) int64."""
+    """Compute C and the sum of distances (-1: disconnected) of many graphs, into `c` and `sums`.
+
+    Shapes:
+        adj (graphs, n, words) uint64, c (graphs,) float64, sums (graphs,) int64.
+    """
     for g in range(len(adj)):
         c[g] = clustering_of(adj[g])
         sums[g] = distance_sum(adj[g])
@@ -335,14 +340,16 @@ def sweep_many(
     sums: np.ndarray,
     tables: np.ndarray,
 ) -> None:
-    """C and the sum of distances (-1: never connected) of WS-flex graphs; or their adjacencies.
+    """Compute C and the sum of distances of WS-flex graphs, or their adjacencies.
 
-    Graphs of one seed read the same random outputs, so these are made once: the inner loop over
-    graphs belongs to one seed, which `which` must be sorted by for speed.
+    The sum is -1 where no try gave a connected graph. Graphs of one seed read the same random
+    outputs, so these are made once: the inner loop over graphs belongs to one seed, which `which`
+    must be sorted by for speed.
 
     Shapes:
         edges, p, which, c, sums (graphs,); states (seeds, 624) uint32, of which `which` picks one;
-        tables (graphs or 0, n, words) uint64."""
+        tables (graphs or 0, n, words) uint64.
+    """
     ring, adj = np.zeros((2, n, (n + 63) >> 6), np.uint64)
     mt, stream = states[0].copy(), np.empty(8 * _STATE, np.uint32)
     nodes, before, behind = _draws(stream[:0], n)

@@ -49,7 +49,7 @@ def _search(adj: np.ndarray, source: int, row: np.ndarray) -> int:
 def begin(
     adj: np.ndarray, dist: np.ndarray, sums: np.ndarray, closed: np.ndarray, degree: np.ndarray
 ) -> None:
-    """Fills all but `adj`.
+    """Fill the tables of a graph whose edges will be moved, all but `adj`.
 
     Shapes:
         adj (n, words) uint64; dist (n, n), sums, closed, degree (n,) int64.
@@ -100,7 +100,11 @@ def replace_edge(
     v: int,
     w: int,
 ) -> int:
-    """The edge (u, w) in place of (u, v); returns how many searches that took."""
+    """Put the edge (u, w) in place of (u, v) and return how many searches that took.
+
+    Shapes:
+        adj (n, words) uint64; dist (n, n), sums, closed, degree (n,) int64; all are updated.
+    """
     n = len(adj)
     _triangles(adj, closed, u, v, -2)
     _flip(adj, u, v)

@@ -23,19 +23,20 @@ CONNECTOMES = {
 def load_connectome(
     name: str, *, directed: bool = True, data_dir: str | Path | None = None
 ) -> RelationalGraph:
-    """A connectome as published with arXiv:2007.06559 (section 5.2).
+    """Load a connectome as published with arXiv:2007.06559 (section 5.2).
 
     Args:
-        name: a key of `CONNECTOMES`.
-        directed: as published; otherwise an edge runs both ways wherever one does.
-        data_dir: see `find_connectome`.
+        name: Key of `CONNECTOMES`.
+        directed: Whether edges have a direction, as published; otherwise an edge runs both ways
+            wherever one does.
+        data_dir: Folder of the data, see `find_connectome`.
 
     Shapes:
         adjacency (n, n): entry (i, j) is character j of line i of the file. In the layers, node i
         receives from node j, as in the published trainings.
 
     Raises:
-        ValueError: an unknown name, no such file, or a damaged one.
+        ValueError: An unknown name, no such file, or a damaged one.
 
     Example:
         >>> load_connectome("cat").num_nodes        # doctest: +SKIP
@@ -57,15 +58,15 @@ def load_connectome(
 
 
 def find_connectome(name: str, data_dir: str | Path | None = None) -> Path:
-    """Where the file of a connectome is.
+    """Find the file of a connectome.
 
     Args:
         name: a key of `CONNECTOMES`.
-        data_dir: the folder with `relational/<name>.txt`; None means `$GRAPH2NN_DATA` or `./data`,
+        data_dir: The folder with `relational/<name>.txt`; None means `$GRAPH2NN_DATA` or `./data`,
             then the `data` folder of `$GRAPH2NN_REFERENCE`.
 
     Raises:
-        ValueError: an unknown name, or the file is nowhere.
+        ValueError: An unknown name, or the file is nowhere.
     """
     if name not in CONNECTOMES:
         raise ValueError(f"unknown connectome {name!r}; choose one of {', '.join(CONNECTOMES)}")

@@ -36,17 +36,18 @@ TRIES = 100
 
 
 def ws_flex(n: int, k: float, p: float, seed: int = 1) -> RelationalGraph:
-    """The WS-flex graph: a ring of real mean degree k, each edge rewired with probability p.
+    """Generate the WS-flex graph: a ring of mean degree k, edges rewired with probability p.
 
-    arXiv:2007.06559, section 3.2 and appendix. Bit-equal to the published graphs for the same
-    arguments; their trainings used k / n and p rounded to 6 decimals (`published_graph`).
+    The degree may be any real number; arXiv:2007.06559, section 3.2 and appendix. Bit-equal to the
+    published graphs for the same arguments; their trainings used k / n and p rounded to 6 decimals
+    (`published_graph`).
 
     Args:
-        n: nodes.
-        k: mean degree, self-edges excluded; may be fractional (the first nodes of the ring get
+        n: Number of nodes.
+        k: Mean degree, self-edges excluded; may be fractional (the first nodes of the ring get
             one neighbour more).
-        p: probability that an edge is rewired.
-        seed: of the `random.Random` that every draw comes from.
+        p: Probability that an edge is rewired.
+        seed: Seed of the `random.Random` that every draw comes from.
 
     Raises:
         ValueError: k outside [2, n], p outside [0, 1], or no connected graph in 100 tries.
@@ -71,12 +72,15 @@ def ws_flex(n: int, k: float, p: float, seed: int = 1) -> RelationalGraph:
 
 
 def ws_flex_name(n: int, sparsity: float, p: float, seed: int) -> str:
-    """What tables call a WS-flex graph, sparsity being k / n: `n64_s0.125_p0.008154_g22`."""
+    """Return what tables call a WS-flex graph, sparsity being k / n.
+
+    For example `n64_s0.125_p0.008154_g22`.
+    """
     return f"n{n}_s{round(float(sparsity), 6)}_p{round(float(p), 6)}_g{seed}"
 
 
 def check_ws_flex(n: int, k: float, p: float) -> None:
-    """Raises ValueError where WS-flex has no graph for these arguments."""
+    """Raise ValueError where WS-flex has no graph for these arguments."""
     _check_nodes("ws_flex", n, 2)
     if not 2 <= k <= n:
         raise ValueError(f"ws_flex: expected a degree k from 2 to n = {n}, got {k}")
@@ -84,7 +88,7 @@ def check_ws_flex(n: int, k: float, p: float) -> None:
 
 
 def neighbour_counts(n: int, k: float) -> list[int]:
-    """How many clockwise neighbours each node of the ring has before rewiring."""
+    """Count the clockwise neighbours of each node of the ring before rewiring."""
     base, extra = divmod(round(float(k) * n / 2), n)
     return [base + 1] * extra + [base] * (n - extra)
 
@@ -119,10 +123,12 @@ def _ring_rewired(n: int, counts: list[int], p: float, rng: random.Random) -> np
 
 
 def erdos_renyi(n: int, k: float, seed: int = 1) -> RelationalGraph:
-    """A connected uniform random graph with floor(n k / 2) edges; drawn again until connected.
+    """Generate a connected uniform random graph with floor(n k / 2) edges.
+
+    It is drawn again until connected.
 
     Raises:
-        ValueError: too few edges to connect n nodes, more than there are pairs, or no connected
+        ValueError: Too few edges to connect n nodes, more than there are pairs, or no connected
             graph in 100 tries.
     """
     n = _check_nodes("erdos_renyi", n, 2)
@@ -145,7 +151,9 @@ def erdos_renyi(n: int, k: float, seed: int = 1) -> RelationalGraph:
 
 
 def barabasi_albert(n: int, k: float, seed: int = 1) -> RelationalGraph:
-    """Preferential attachment, k / 2 edges a new node; the mean degree is k (1 - k / (2 n)).
+    """Generate a graph by preferential attachment, k / 2 edges a new node.
+
+    The mean degree is k (1 - k / (2 n)).
 
     Raises:
         ValueError: k is not an even integer from 2 to 2 (n - 1).
@@ -161,7 +169,9 @@ def barabasi_albert(n: int, k: float, seed: int = 1) -> RelationalGraph:
 
 
 def regular(n: int, k: float) -> RelationalGraph:
-    """The ring in which each node has its k nearest; an odd k takes the node opposite as well.
+    """Generate the ring in which each node has its k nearest.
+
+    An odd k takes the node opposite as well.
 
     Raises:
         ValueError: k is no integer from 2 to n - 1, or n and k are both odd.
@@ -182,7 +192,7 @@ def regular(n: int, k: float) -> RelationalGraph:
 
 
 def hypercube(n: int, k: float | None = None) -> RelationalGraph:
-    """The hypercube on n = 2^d nodes, degree d.
+    """Generate the hypercube on n = 2^d nodes, degree d.
 
     Raises:
         ValueError: n is no power of two, or k is given and not d.
@@ -198,7 +208,7 @@ def hypercube(n: int, k: float | None = None) -> RelationalGraph:
 
 
 def grid(n: int, k: float | None = None) -> RelationalGraph:
-    """The rectangular grid on n nodes that is nearest to a square.
+    """Generate the rectangular grid on n nodes that is nearest to a square.
 
     Raises:
         ValueError: n has no factors, or k is given and not the mean degree.
@@ -213,10 +223,10 @@ def grid(n: int, k: float | None = None) -> RelationalGraph:
 
 
 def cycle(n: int, k: float | None = None) -> RelationalGraph:
-    """The cycle, degree 2.
+    """Generate the cycle, degree 2.
 
     Raises:
-        ValueError: fewer than 3 nodes, or k is given and not 2.
+        ValueError: Fewer than 3 nodes, or k is given and not 2.
     """
     n = _check_nodes("cycle", n, 3)
     apart = np.abs(np.arange(n)[:, None] - np.arange(n))
@@ -224,7 +234,7 @@ def cycle(n: int, k: float | None = None) -> RelationalGraph:
 
 
 def complete(n: int, k: float | None = None) -> RelationalGraph:
-    """The complete graph: an ordinary dense layer.
+    """Generate the complete graph: an ordinary dense layer.
 
     Raises:
         ValueError: k is given and not n - 1.
@@ -234,7 +244,9 @@ def complete(n: int, k: float | None = None) -> RelationalGraph:
 
 
 def tree(n: int, k: float | None = None, seed: int = 1) -> RelationalGraph:
-    """A uniform random labelled tree, by its Pruefer sequence; mean degree 2 (n - 1) / n.
+    """Generate a uniform random labelled tree, by its Pruefer sequence.
+
+    The mean degree is 2 (n - 1) / n.
 
     Raises:
         ValueError: k is given and not the mean degree.
@@ -263,17 +275,17 @@ GENERATORS: dict[str, Callable[..., RelationalGraph]] = {
 def make_graph(
     kind: str, n: int, k: float | None = None, p: float = 0.0, seed: int = 1
 ) -> RelationalGraph:
-    """A graph of any family.
+    """Generate a graph of any family.
 
     Args:
-        kind: a key of `GENERATORS`.
-        n: nodes.
-        k: mean degree; may be left out where the family has only one.
-        p: rewiring probability, for `ws`.
-        seed: for the random families.
+        kind: Key of `GENERATORS`.
+        n: Number of nodes.
+        k: Mean degree; may be left out where the family has only one.
+        p: Rewiring probability, for `ws`.
+        seed: Seed of the random families.
 
     Raises:
-        ValueError: an unknown family, a degree it lacks or cannot meet, or a p that it cannot use.
+        ValueError: An unknown family, a degree it lacks or cannot meet, or a p that it cannot use.
 
     Example:
         >>> make_graph("hypercube", 16).num_edges

@@ -20,17 +20,17 @@ class RelationalGraph:
     itself; these self-edges are implied and never stored, as they never enter a measure.
 
     Args:
-        adjacency: entry (i, j) says that node i receives from node j. Zero diagonal; symmetric
-            unless the graph is directed. Made read-only.
-        name: for messages, tables and captions.
-        regrow: makes a graph of the same family with another number of nodes, where that is
-            defined (WS-flex: same density, rewiring probability and seed).
+        adjacency: Matrix whose entry (i, j) says that node i receives from node j. Zero diagonal;
+            symmetric unless the graph is directed. It is made read-only.
+        name: Name for messages, tables and captions.
+        regrow: Function that makes a graph of the same family with another number of nodes, where
+            that is defined (WS-flex: same density, rewiring probability and seed).
 
     Shapes:
         adjacency (n, n) bool.
 
     Raises:
-        ValueError: not square, not 0/1, or empty.
+        ValueError: Not square, not 0/1, or empty.
 
     Example:
         >>> RelationalGraph(adjacency=[[0, 1], [1, 0]]).num_edges
@@ -46,6 +46,7 @@ class RelationalGraph:
 
     @property
     def num_nodes(self) -> int:
+        """Number of nodes."""
         return len(self.adjacency)
 
     @property
@@ -61,27 +62,29 @@ class RelationalGraph:
 
     @property
     def sparsity(self) -> float:
-        """k / n: mean degree over nodes, self-edges excluded. (The published name; it is a
-        density.)"""
+        """k / n: mean degree over nodes, self-edges excluded.
+
+        The published name; it is a density.
+        """
         return float(self.adjacency.sum()) / self.num_nodes**2
 
     def with_self_edges(self) -> np.ndarray:
-        """The adjacency that layers use. Shapes: (n, n) bool."""
+        """Return the adjacency that layers use, with self-edges, (n, n) bool."""
         return self.adjacency | np.eye(self.num_nodes, dtype=bool)
 
     def is_connected(self) -> bool:
-        """Whether every node reaches every other along edges, directions respected."""
+        """Tell whether every node reaches every other along edges, directions respected."""
         return _reaches_all(self.adjacency) and _reaches_all(self.adjacency.T)
 
     def undirected(self) -> RelationalGraph:
-        """Both directions wherever there is one."""
+        """Return the graph with both directions wherever there is one."""
         return RelationalGraph(adjacency=self.adjacency | self.adjacency.T, name=self.name)
 
     def resized(self, num_nodes: int) -> RelationalGraph:
-        """The graph of the same family on `num_nodes` nodes.
+        """Return the graph of the same family on `num_nodes` nodes.
 
         Raises:
-            ValueError: the graph has another size and no family to take it from.
+            ValueError: The graph has another size and no family to take it from.
         """
         if num_nodes == self.num_nodes:
             return self
@@ -93,7 +96,7 @@ class RelationalGraph:
         return self.regrow(num_nodes)
 
     def to_networkx(self) -> nx.Graph | nx.DiGraph:
-        """A `networkx` graph on 0..n-1; a directed edge runs from sender to receiver."""
+        """Convert to a `networkx` graph on 0..n-1; a directed edge runs from sender to receiver."""
         if self.directed:
             return nx.from_numpy_array(self.adjacency.T, create_using=nx.DiGraph)
         return nx.from_numpy_array(self.adjacency)
@@ -110,18 +113,18 @@ def as_graph(
     num_nodes: int | None = None,
     name: str = "",
 ) -> RelationalGraph:
-    """A `RelationalGraph` from whatever describes one.
+    """Make a `RelationalGraph` from whatever describes one.
 
     Args:
-        source: a relational graph (returned as it is), a networkx graph (directed edges run from
-            sender to receiver), a square adjacency (row receives from column), or an edge list of
-            pairs (u, v), taken as undirected.
-        num_nodes: size of a graph given as an edge list; None means the largest node plus one. An
+        source: A relational graph (returned as it is), a networkx graph (directed edges run from
+            sender to receiver), a square adjacency (n, n) (row receives from column), or an edge
+            list of pairs (u, v), (E, 2), taken as undirected.
+        num_nodes: Size of a graph given as an edge list; None means the largest node plus one. An
             array of shape (2, 2) is an adjacency unless this is given.
-        name: of the graph.
+        name: Name of the graph.
 
     Raises:
-        ValueError: nothing of these.
+        ValueError: The source is nothing of these.
     """
     if isinstance(source, RelationalGraph):
         return source

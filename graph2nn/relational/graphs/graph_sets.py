@@ -37,12 +37,12 @@ class GraphEntry:
     """What a table says of a graph, and enough to make it again.
 
     Args:
-        kind: ws, complete or connectome.
-        num_nodes, sparsity, p, seed: arguments of WS-flex, with k = n * sparsity; of the other
+        kind: Kind of graph: ws, complete or connectome.
+        num_nodes, sparsity, p, seed: Arguments of WS-flex, with k = n * sparsity; of the other
             kinds the measured sparsity, 0 and 1.
-        C, L: average clustering coefficient and path length (of a connectome: with both
-            directions of every edge).
-        name: of a connectome.
+        C, L: Average clustering coefficient and path length (of a connectome: with both directions
+            of every edge).
+        name: Name of a connectome.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class GraphEntry:
         return ws_flex_name(self.num_nodes, self.sparsity, self.p, self.seed)
 
     def graph(self, *, data_dir: str | Path | None = None) -> RelationalGraph:
-        """The graph itself, with sparsity and p rounded to 6 decimals as in published training."""
+        """Make the graph itself, sparsity and p rounded to 6 decimals as in published training."""
         if self.kind == "complete":
             return complete(self.num_nodes)
         if self.kind == "connectome":
@@ -72,10 +72,10 @@ class GraphEntry:
 
 @cache
 def graph_set(name: str) -> tuple[GraphEntry, ...]:
-    """One of `GRAPH_SETS` in published order, read from the package.
+    """Return one of `GRAPH_SETS` in published order, read from the package.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: Unknown name.
     """
     if name not in GRAPH_SETS:
         raise ValueError(f"unknown set of graphs {name!r}; choose one of {', '.join(GRAPH_SETS)}")
@@ -85,15 +85,15 @@ def graph_set(name: str) -> tuple[GraphEntry, ...]:
 
 @cache
 def graph_set_index(name: str) -> dict[str, int]:
-    """Position in the set of every graph, by `graph_id`."""
+    """Return the position in the set of every graph, by `graph_id`."""
     return {entry.graph_id: k for k, entry in enumerate(graph_set(name))}
 
 
 def entries_from_rows(rows: Iterable[Iterable[float]]) -> tuple[GraphEntry, ...]:
-    """Entries of a table with the columns n, sparsity, p, seed, C, L.
+    """Make the entries of a table with the columns n, sparsity, p, seed, C, L.
 
     Raises:
-        ValueError: another number of columns, or values that are no graph.
+        ValueError: Another number of columns, or values that are no graph.
     """
     table = np.asarray(rows, dtype=float)
     if table.ndim != 2 or table.shape[1] != 6:
@@ -112,14 +112,20 @@ def entries_from_rows(rows: Iterable[Iterable[float]]) -> tuple[GraphEntry, ...]
 
 
 def complete_entry(num_nodes: int) -> GraphEntry:
-    """The complete graph, which is the dense baseline: C = L = 1, published sparsity 1."""
+    """Make the entry of the complete graph: C = L = 1, published sparsity 1.
+
+    It is the dense baseline.
+    """
     return GraphEntry(
         kind="complete", num_nodes=num_nodes, sparsity=1.0, p=0.0, seed=1, C=1.0, L=1.0
     )
 
 
 def connectome_entries(data_dir: str | Path | None = None) -> tuple[GraphEntry, ...]:
-    """The three connectomes, directed as published; C and L of their undirected closure."""
+    """Make the entries of the three connectomes, directed as published.
+
+    C and L are those of their undirected closure.
+    """
     found = []
     for name in CONNECTOMES:
         graph = load_connectome(name, data_dir=data_dir)

@@ -31,15 +31,15 @@ ENGINES = ("auto", "numba", "plain")
 
 
 def has_numba() -> bool:
-    """Whether numba is installed (it is not imported to find out)."""
+    """Tell whether numba is installed (it is not imported to find out)."""
     return importlib.util.find_spec("numba") is not None
 
 
 def compiled_kernels(engine: str = "auto") -> ModuleType | None:
-    """The module of numba kernels, or None where the plain functions are to be used.
+    """Import the module of numba kernels; None where the plain functions are to be used.
 
     Raises:
-        ValueError: an unknown engine, or numba asked for and not installed.
+        ValueError: An unknown engine, or numba asked for and not installed.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
@@ -56,11 +56,11 @@ def compiled_kernels(engine: str = "auto") -> ModuleType | None:
 def measure_graphs(
     adjacencies: np.ndarray, *, engine: str = "auto"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """C and L of many undirected graphs of one size.
+    """Compute C and L of many undirected graphs of one size.
 
     Args:
-        adjacencies: symmetric, zero diagonal.
-        engine: one of `ENGINES`.
+        adjacencies: Symmetric adjacencies of zero diagonal.
+        engine: One of `ENGINES`.
 
     Returns:
         C and L; L is infinite for a disconnected graph.
@@ -69,7 +69,7 @@ def measure_graphs(
         adjacencies (graphs, n, n) bool; C and L (graphs,) float64.
 
     Raises:
-        ValueError: another shape, directed graphs, or self-edges.
+        ValueError: Another shape, directed graphs, or self-edges.
     """
     tables = np.asarray(adjacencies)
     if tables.ndim != 3 or tables.shape[1] != tables.shape[2] or tables.shape[1] < 2:
@@ -96,13 +96,13 @@ def measure_graphs(
 def ws_flex_measures(
     n: int, k: np.ndarray, p: np.ndarray, seed: np.ndarray, *, engine: str = "auto"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """C and L of `ws_flex(n, k[i], p[i], seed[i])` for each i; the graphs are not kept.
+    """Compute C and L of `ws_flex(n, k[i], p[i], seed[i])` for each i, keeping no graph.
 
     Shapes:
         k, p, seed broadcast to (graphs,); C and L (graphs,) float64.
 
     Raises:
-        ValueError: what `ws_flex` refuses, with the first graph that it refuses.
+        ValueError: What `ws_flex` refuses, with the first graph that it refuses.
     """
     k, p, seed = _arguments(n, k, p, seed)
     compiled = compiled_kernels(engine)
@@ -116,13 +116,13 @@ def ws_flex_measures(
 def ws_flex_graphs(
     n: int, k: np.ndarray, p: np.ndarray, seed: np.ndarray, *, engine: str = "auto"
 ) -> np.ndarray:
-    """The adjacencies of `ws_flex(n, k[i], p[i], seed[i])` for each i.
+    """Compute the adjacencies of `ws_flex(n, k[i], p[i], seed[i])` for each i.
 
     Shapes:
         k, p, seed broadcast to (graphs,); the result (graphs, n, n) bool.
 
     Raises:
-        ValueError: what `ws_flex` refuses, with the first graph that it refuses.
+        ValueError: What `ws_flex` refuses, with the first graph that it refuses.
     """
     k, p, seed = _arguments(n, k, p, seed)
     compiled = compiled_kernels(engine)

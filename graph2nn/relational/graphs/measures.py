@@ -30,18 +30,18 @@ class GraphMeasures:
     """What `measure` finds. Self-edges never count.
 
     Args:
-        num_nodes, num_edges, directed: of the graph.
-        connected: whether every node reaches every other, along edge directions.
-        C: mean local clustering, in [0, 1].
-        L: mean distance over ordered pairs; infinite where `connected` is false.
-        diameter: the longest distance; infinite likewise.
-        degree_mean, degree_std, degree_min, degree_max: of the number of nodes that a node receives
-            from; the deviation over all nodes (not n - 1).
-        efficiency: mean of 1 / distance over ordered pairs, 0 for unreachable ones.
-        modularity: of the communities that the Louvain method finds (fixed seed).
+        num_nodes, num_edges, directed: Size and kind of the graph.
+        connected: Whether every node reaches every other, along edge directions.
+        C: Mean local clustering, in [0, 1].
+        L: Mean distance over ordered pairs; infinite where `connected` is false.
+        diameter: The longest distance; infinite likewise.
+        degree_mean, degree_std, degree_min, degree_max: Mean, deviation, least and largest of the
+            number of nodes that a node receives from; the deviation over all nodes (not n - 1).
+        efficiency: Mean of 1 / distance over ordered pairs, 0 for unreachable ones.
+        modularity: Modularity of the communities that the Louvain method finds (fixed seed).
         assortativity: Pearson correlation of the degrees at both ends of edges (directed: of the
             sender's out-degree and the receiver's in-degree); NaN where all degrees are equal.
-        spectral_gap: second smallest eigenvalue of the normalised Laplacian of the undirected
+        spectral_gap: Second smallest eigenvalue of the normalised Laplacian of the undirected
             closure; 0 where that is disconnected.
         small_world: `small_world_index`.
     """
@@ -65,14 +65,15 @@ class GraphMeasures:
 
 
 def clustering(graph: RelationalGraph | np.ndarray | Any) -> float:
-    """C: the mean over nodes of closed / possible triangles, 0 for nodes of degree below 2.
+    """Compute C: the mean over nodes of closed / possible triangles.
 
-    arXiv:2007.06559, section 3.1. Directed graphs: Fagiolo, arXiv:physics/0612169, eq. 10, as in
-    networkx. Counts are exact; the mean is taken in sorted order, so that the order of the nodes
-    changes nothing and published values are met to the last bit.
+    A node of degree below 2 counts 0. arXiv:2007.06559, section 3.1. Directed graphs: Fagiolo,
+    arXiv:physics/0612169, eq. 10, as in networkx. Counts are exact; the mean is taken in sorted
+    order, so that the order of the nodes changes nothing and published values are met to the last
+    bit.
 
     Args:
-        graph: anything that `as_graph` takes.
+        graph: Anything that `as_graph` takes, such as an adjacency (n, n).
 
     Example:
         >>> clustering([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
@@ -96,20 +97,22 @@ def _clustering(graph: RelationalGraph) -> float:
 
 
 def mean_local_clustering(closed: np.ndarray, possible: np.ndarray) -> float:
-    """C from how many ordered pairs of neighbours each node has, and how many of them are linked.
+    """Compute C from the ordered pairs of neighbours of each node and how many are linked.
 
-    Shapes: closed, possible (n,)."""
+    Shapes: closed (linked pairs), possible (all pairs) (n,).
+    """
     local = np.divide(closed, possible, out=np.zeros(len(closed)), where=possible > 0)
     return sum(np.sort(local).tolist()) / len(local)
 
 
 def path_length(graph: RelationalGraph | np.ndarray | Any) -> float:
-    """L: the mean distance over ordered pairs of nodes, infinite where one is out of reach.
+    """Compute L: the mean distance over ordered pairs of nodes.
 
-    arXiv:2007.06559, section 3.1. Directed graphs: along edge directions.
+    It is infinite where one is out of reach; in directed graphs distances run along edges.
+    arXiv:2007.06559, section 3.1.
 
     Args:
-        graph: anything that `as_graph` takes.
+        graph: Anything that `as_graph` takes, such as an adjacency (n, n).
 
     Raises:
         ValueError: a single node has no pairs.
@@ -122,10 +125,10 @@ def path_length(graph: RelationalGraph | np.ndarray | Any) -> float:
 
 
 def distance_counts(graph: RelationalGraph | np.ndarray | Any) -> np.ndarray:
-    """How many ordered pairs of nodes are 0, 1, 2, ... apart; unreachable pairs are missing.
+    """Count the ordered pairs of nodes that are 0, 1, 2, ... apart.
 
-    All balls grow by one step at a time as bit sets: the ball of a node is the union of the
-    smaller balls of its neighbours.
+    Unreachable pairs are missing. All balls grow by one step at a time as bit sets: the ball of a
+    node is the union of the smaller balls of its neighbours.
 
     Shapes:
         (diameter + 1,) int64; sums to n^2 for a connected graph.
@@ -145,13 +148,15 @@ def distance_counts(graph: RelationalGraph | np.ndarray | Any) -> np.ndarray:
 
 
 def measure(graph: RelationalGraph | np.ndarray | Any) -> GraphMeasures:
-    """All measures of a graph; C, L and degrees are cheap, the communities take milliseconds.
+    """Measure a graph in every way.
+
+    C, L and degrees are cheap, the communities take milliseconds.
 
     Args:
-        graph: anything that `as_graph` takes.
+        graph: Anything that `as_graph` takes, such as an adjacency (n, n).
 
     Raises:
-        ValueError: fewer than two nodes.
+        ValueError: Fewer than two nodes.
 
     Example:
         >>> from graph2nn.relational.graphs.generators import cycle
@@ -188,10 +193,16 @@ def measure(graph: RelationalGraph | np.ndarray | Any) -> GraphMeasures:
 def small_world_index(
     graph: RelationalGraph | np.ndarray | Any, *, samples: int = 20, seed: int = 0
 ) -> float:
-    """S = (C / C_rand) / (L / L_rand): above 1, more clustered than random at similar distances.
+    """Compute S = (C / C_rand) / (L / L_rand).
 
-    Humphries and Gurney, "Network small-world-ness", PLoS ONE 3(4), 2008, eq. 3. C_rand and L_rand
-    are means over `samples` connected uniform random graphs with as many nodes and edges.
+    Above 1, a graph is more clustered than random ones at similar distances. Humphries and Gurney,
+    "Network small-world-ness", PLoS ONE 3(4), 2008, eq. 3. C_rand and L_rand are means over
+    `samples` connected uniform random graphs with as many nodes and edges.
+
+    Args:
+        graph: Anything that `as_graph` takes, such as an adjacency (n, n).
+        samples: Number of random graphs to compare with.
+        seed: Seed of the first of them.
 
     Returns:
         S; NaN where L is infinite, or random graphs of that size are not connected or have no
@@ -239,7 +250,7 @@ def _mean_distance(counts: np.ndarray) -> float:
 
 
 def pack_bits(table: np.ndarray) -> np.ndarray:
-    """Rows as bit sets. Shapes: (n, m) bool -> (n, ceil(m / 64)) uint64."""
+    """Pack the rows of a table into bit sets, (n, m) bool -> (n, ceil(m / 64)) uint64."""
     packed = np.packbits(table, axis=1, bitorder="little")
     padded = np.zeros((len(table), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
     padded[:, : packed.shape[1]] = packed
@@ -282,12 +293,12 @@ def _spectral_gap(adjacency: np.ndarray) -> float:
 
 
 def clustering_reference(graph: RelationalGraph | np.ndarray | Any) -> float:
-    """`clustering` by networkx."""
+    """Compute `clustering` by networkx; `graph` may be an adjacency (n, n)."""
     return float(nx.average_clustering(as_graph(graph).to_networkx()))
 
 
 def path_length_reference(graph: RelationalGraph | np.ndarray | Any) -> float:
-    """`path_length` by networkx."""
+    """Compute `path_length` by networkx; `graph` may be an adjacency (n, n)."""
     try:
         return float(nx.average_shortest_path_length(as_graph(graph).to_networkx()))
     except nx.NetworkXError:
@@ -295,7 +306,10 @@ def path_length_reference(graph: RelationalGraph | np.ndarray | Any) -> float:
 
 
 def measure_reference(graph: RelationalGraph | np.ndarray | Any) -> dict[str, float]:
-    """What networkx has of `measure`, by the names of `GraphMeasures`' fields."""
+    """Compute what networkx has of `measure`, by the names of `GraphMeasures`' fields.
+
+    `graph` may be an adjacency (n, n).
+    """
     graph = as_graph(graph)
     found = graph.to_networkx()
     plain = found.to_undirected()

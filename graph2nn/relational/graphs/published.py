@@ -37,10 +37,10 @@ PUBLISHED_GRAPHS = {
 
 
 def published_graphs(name: str) -> np.ndarray:
-    """One of the six published sets of WS-flex graphs.
+    """Read one of the six published sets of WS-flex graphs.
 
     Args:
-        name: a key of `PUBLISHED_GRAPHS`.
+        name: Key of `PUBLISHED_GRAPHS`.
 
     Returns:
         Columns `GRAPH_COLUMNS`; each row is a graph for `published_graph`.
@@ -49,7 +49,7 @@ def published_graphs(name: str) -> np.ndarray:
         (N, 6) float64.
 
     Raises:
-        ValueError: an unknown name, no reference folder, or a damaged file.
+        ValueError: An unknown name, no reference folder, or a damaged file.
 
     Example:
         >>> published_graphs("n64_52").shape        # doctest: +SKIP
@@ -69,12 +69,13 @@ def published_graphs(name: str) -> np.ndarray:
 
 
 def published_graph(row: Sequence[float] | np.ndarray, *, rounded: bool = True) -> RelationalGraph:
-    """The graph of a row (n, sparsity, p, seed, ...).
+    """Generate the graph of a row (n, sparsity, p, seed, ...).
 
     Args:
-        row: of `published_graphs` or of a sweep; what follows the seed is not looked at.
-        rounded: sparsity and p to 6 decimals, as in the published trainings. The measures of the
-            row itself are those of the unrounded graph; only one published graph differs.
+        row: Row of `published_graphs` or of a sweep; what follows the seed is not looked at.
+        rounded: Whether sparsity and p are rounded to 6 decimals, as in the published trainings.
+            The measures of the row itself are those of the unrounded graph; only one published
+            graph differs.
     """
     n, sparsity, p, seed = (float(value) for value in row[:4])
     if rounded:
@@ -83,13 +84,13 @@ def published_graph(row: Sequence[float] | np.ndarray, *, rounded: bool = True) 
 
 
 def published_results(*, by_epoch: bool = False) -> ResultTable:
-    """The published errors, one row a task, graph and training seed (and epoch).
+    """Read the published errors, one row a task, graph and training seed (and epoch).
 
     Args:
-        by_epoch: every evaluated epoch; otherwise the last one only.
+        by_epoch: Whether every evaluated epoch has a row; otherwise the last one only.
 
     Raises:
-        ValueError: no reference folder, or a damaged file.
+        ValueError: No reference folder, or a damaged file.
     """
     from graph2nn.relational.campaign.results import read_results
 

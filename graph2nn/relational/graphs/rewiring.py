@@ -25,8 +25,8 @@ class RewiredGraph:
     of many unrelated graphs, as in a sweep, `kernels.measure_graphs` is faster.
 
     Args:
-        graph: anything that `as_graph` takes; undirected, at least two nodes.
-        engine: of the kernels; see `kernels.ENGINES`.
+        graph: Anything that `as_graph` takes; undirected, at least two nodes.
+        engine: Engine of the kernels; see `kernels.ENGINES`.
 
     Raises:
         ValueError: a directed graph, or a single node.
@@ -48,7 +48,7 @@ class RewiredGraph:
 
     @property
     def adjacency(self) -> np.ndarray:
-        """As it is now. Shapes: (n, n) bool."""
+        """Adjacency as it is now, (n, n) bool."""
         return self._state.adjacency()
 
     @property
@@ -64,7 +64,9 @@ class RewiredGraph:
         return float("inf") if self._state.apart() else total / (n * (n - 1))
 
     def rewire(self, u: int, v: int, w: int) -> tuple[float, float]:
-        """Moves the edge (u, v) to (u, w); `rewire(u, w, v)` takes it back. Returns C and L.
+        """Move the edge (u, v) to (u, w) and return C and L.
+
+        `rewire(u, w, v)` takes it back.
 
         Raises:
             ValueError: u and v are no neighbours, u and w are, or u is w; nothing has changed.
@@ -82,7 +84,7 @@ class RewiredGraph:
         return self.C, self.L
 
     def graph(self, name: str = "") -> RelationalGraph:
-        """As it is now, as a graph of its own."""
+        """Return the graph as it is now, as one of its own."""
         return RelationalGraph(adjacency=self.adjacency, name=name)
 
 
@@ -178,10 +180,10 @@ class FoundGraph:
     """What `search_graph` found.
 
     Args:
-        graph: the nearest graph.
-        C, L: its measures.
-        close: whether both are within the tolerance.
-        steps: rewirings tried.
+        graph: The nearest graph.
+        C, L: Measures of that graph.
+        close: Whether both are within the tolerance.
+        steps: Number of rewirings tried.
     """
 
     graph: RelationalGraph
@@ -202,19 +204,19 @@ def search_graph(
     seed: int = 0,
     engine: str = "auto",
 ) -> FoundGraph:
-    """A connected graph with a clustering coefficient and path length near those asked for.
+    """Search a connected graph whose clustering coefficient and path length are near given ones.
 
     Starts from the nearest of a few hundred WS-flex graphs and moves single edges at random, where
     that does not lead away. A directed search in place of a sweep of millions of graphs.
 
     Args:
-        C, L: asked for. Not every pair exists, least of all with a given degree.
-        nodes: of the graph.
-        k: mean degree; None leaves it open.
-        tolerance: of both.
-        steps: most rewirings to try.
-        seed: of the start and of the moves.
-        engine: of the kernels; see `kernels.ENGINES`.
+        C, L: Measures asked for. Not every pair exists, least of all with a given degree.
+        nodes: Number of nodes.
+        k: Mean degree; None leaves it open.
+        tolerance: Largest deviation of both measures.
+        steps: Largest number of rewirings to try.
+        seed: Seed of the start and of the moves.
+        engine: Engine of the kernels; see `kernels.ENGINES`.
 
     Returns:
         The nearest graph; `close` says whether it is within the tolerance.

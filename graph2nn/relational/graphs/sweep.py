@@ -29,12 +29,12 @@ class SweepGrid:
     graphs, which differ most, lie closest.
 
     Args:
-        nodes: of every graph.
-        k_min, k_max: least and largest degree.
-        degrees, probabilities, seeds: how many of each; seeds are 0, 1, 2, ...
+        nodes: Number of nodes of every graph.
+        k_min, k_max: Least and largest degree.
+        degrees, probabilities, seeds: Number of each; seeds are 0, 1, 2, ...
 
     Raises:
-        ValueError: degrees outside [2, nodes], or an empty axis.
+        ValueError: Degrees outside [2, nodes], or an empty axis.
 
     Example:
         >>> SweepGrid.published(64).size
@@ -62,10 +62,10 @@ class SweepGrid:
 
     @classmethod
     def published(cls, nodes: int) -> SweepGrid:
-        """The grid behind the published sets of 64 or 16 nodes.
+        """Return the grid behind the published sets of 64 or 16 nodes.
 
         Raises:
-            ValueError: another number of nodes.
+            ValueError: Another number of nodes.
         """
         if nodes == 64:
             return cls(nodes=64, k_min=8, k_max=62)
@@ -75,10 +75,12 @@ class SweepGrid:
 
     @classmethod
     def for_nodes(cls, nodes: int) -> SweepGrid:
-        """The published grid, or one like it for other sizes: k from n / 8 (4 at least) to n - 2.
+        """Return the published grid, or one like it for other sizes.
+
+        In others k runs from n / 8 (4 at least) to n - 2.
 
         Raises:
-            ValueError: fewer than 7 nodes, which leave no choice of degree.
+            ValueError: Fewer than 7 nodes, which leave no choice of degree.
         """
         if nodes in (16, 64):
             return cls.published(nodes)
@@ -93,13 +95,13 @@ class SweepGrid:
 
     @property
     def k(self) -> np.ndarray:
-        """The degrees. Shapes: (degrees,) float64."""
+        """Degrees, (degrees,) float64."""
         roots = np.linspace(np.sqrt(self.k_min), np.sqrt(self.k_max), self.degrees)
         return np.clip(roots**2, 2, self.nodes)  # a root squared may miss the end by a rounding
 
     @property
     def p(self) -> np.ndarray:
-        """The rewiring probabilities. Shapes: (probabilities,) float64."""
+        """Rewiring probabilities, (probabilities,) float64."""
         return np.linspace(0, 1, self.probabilities) ** 2
 
 
@@ -116,7 +118,7 @@ class Sweep:
     L: np.ndarray
 
     def rows(self, which: np.ndarray | None = None) -> np.ndarray:
-        """Graphs by their number, all by default: n, sparsity = k / n, p, seed, C, L.
+        """Tabulate graphs by their number, all by default: n, sparsity = k / n, p, seed, C, L.
 
         Shapes:
             which (graphs,) int64; the result (graphs, 6) float64.
@@ -145,19 +147,20 @@ def run_sweep(
     engine: str = "auto",
     progress: bool = True,
 ) -> Sweep:
-    """Measures every graph of a grid.
+    """Measure every graph of a grid.
 
     Args:
-        grid: the graphs.
-        jobs, backend: of `parallel_map`; numba compiles once, and processes read its cache.
-        parts: folder in which each job leaves its part; a sweep that was stopped goes on from
+        grid: The graphs.
+        jobs, backend: Number of processes and where they run, as in `parallel_map`; numba compiles
+            once, and processes read its cache.
+        parts: Folder in which each job leaves its part; a sweep that was stopped goes on from
             what it holds. The caller deletes it.
-        engine: of the kernels; see `kernels.ENGINES`.
-        progress: show a progress bar.
+        engine: Engine of the kernels; see `kernels.ENGINES`.
+        progress: Whether a progress bar is shown.
 
     Raises:
-        ValueError: an unknown engine, or a grid with a graph that WS-flex refuses.
-        OSError: the parts cannot be written.
+        ValueError: An unknown engine, or a grid with a graph that WS-flex refuses.
+        OSError: The parts cannot be written.
 
     Example:
         >>> grid = SweepGrid(nodes=16, k_min=4, k_max=14, degrees=2, probabilities=2, seeds=1)

@@ -26,10 +26,10 @@ class SweepFile:
     """A sweep, its thinned sets and where they are.
 
     Args:
-        path: the HDF5 file.
-        sweep: all graphs.
-        rule: by which it was thinned.
-        thinned: rows of the sweep.
+        path: The HDF5 file.
+        sweep: All graphs.
+        rule: Rule by which it was thinned.
+        thinned: Rows of the sweep.
     """
 
     path: Path
@@ -38,16 +38,16 @@ class SweepFile:
     thinned: Thinned
 
     def graphs(self, name: str = "coarse") -> np.ndarray:
-        """A thinned set: n, sparsity, p, seed, C, L, a row a graph, as published.
+        """Return a thinned set: n, sparsity, p, seed, C, L, a row a graph, as published.
 
         Args:
-            name: fine, medium or coarse.
+            name: Name of the set: fine, medium or coarse.
 
         Shapes:
             (graphs, 6) float64.
 
         Raises:
-            ValueError: another name.
+            ValueError: Another name.
         """
         if name not in _SETS:
             raise ValueError(f"unknown set {name!r}; choose one of {', '.join(_SETS)}")
@@ -66,21 +66,21 @@ def sweep_to_file(
     figure: bool = True,
     progress: bool = True,
 ) -> SweepFile:
-    """Sweeps, thins, writes `out`, and draws the sweep into a PNG beside it.
+    """Sweep, thin, write `out`, and draw the sweep into a PNG beside it.
 
     A run that was stopped left its parts in `<out>.parts`; the same call goes on from there. A
     finished file of the same grid is read, thinned and drawn again, not measured again.
 
     Args:
-        out: the HDF5 file; its folder must exist.
-        nodes: of every graph; 64 and 16 give the published grids.
-        grid, rule: other than the usual ones for that many nodes.
-        jobs, backend, engine, progress: as in `run_sweep`.
-        figure: draw.
+        out: The HDF5 file; its folder must exist.
+        nodes: Number of nodes of every graph; 64 and 16 give the published grids.
+        grid, rule: Grid and rule other than the usual ones for that many nodes.
+        jobs, backend, engine, progress: Arguments of `run_sweep`.
+        figure: Whether the figure is drawn.
 
     Raises:
         ValueError: `out` is a folder, or holds something else; nodes that do not fit the grid.
-        FileNotFoundError: the folder of `out` is missing.
+        FileNotFoundError: The folder of `out` is missing.
     """
     path = Path(out)
     grid = SweepGrid.for_nodes(nodes) if grid is None else grid
@@ -109,12 +109,14 @@ def sweep_to_file(
 
 
 def write_sweep(found: SweepFile, *, overwrite: bool = False) -> Path:
-    """Writes `found.path`: `graphs` (graphs, 6) with its columns as attribute, the thinned sets as
+    """Write a sweep to `found.path`.
+
+    The file has `graphs` (graphs, 6) with its columns as attribute, the thinned sets as
     `thinned/<name>` (rows of `graphs`), the grid and the rule as JSON attributes.
 
     Raises:
-        FileExistsError: the file exists and `overwrite` is false.
-        OSError: it cannot be written; nothing is left behind.
+        FileExistsError: The file exists and `overwrite` is false.
+        OSError: It cannot be written; nothing is left behind.
     """
     with replacing(found.path, overwrite=overwrite) as temporary:
         with h5py.File(temporary, "w") as file:
@@ -132,10 +134,10 @@ def write_sweep(found: SweepFile, *, overwrite: bool = False) -> Path:
 
 
 def read_sweep(path: str | Path) -> SweepFile:
-    """A file that `sweep_to_file` wrote.
+    """Read a file that `sweep_to_file` wrote.
 
     Raises:
-        ValueError: it is missing, cut short, or something else.
+        ValueError: It is missing, cut short, or something else.
     """
     path = Path(path)
     if not path.is_file():
@@ -158,7 +160,7 @@ def _json(file: h5py.File, name: str) -> dict[str, Any]:
 
 
 def draw_sweep(found: SweepFile, path: str | Path) -> Path:
-    """All graphs as grey points in the plane of (C, L), and the thinned sets over them."""
+    """Draw all graphs as grey points in the plane of (C, L), and the thinned sets over them."""
     from matplotlib.figure import Figure
 
     sweep = found.sweep

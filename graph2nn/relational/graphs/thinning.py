@@ -16,18 +16,18 @@ _MEDIUM = (2, 5, 8)
 
 @dataclass(frozen=True, kw_only=True)
 class ThinningRule:
-    """How the plane of (C, L) is cut into cells. arXiv:2007.06559, section 4.1.
+    """How the plane of (C, L) is cut into bins (arXiv:2007.06559, section 4.1).
 
     Args:
-        cells: coarse cells along each side; C runs from 0 to 1.
-        longest: L runs from 1 to this.
-        least_sparsity: graphs with a smaller k / n are left out.
-        centre_threshold: an empty coarse cell takes a graph near its centre where its C is above.
-        medium_threshold: likewise for the cells of the medium set.
-        seed: of the order in which graphs are looked at (numpy's legacy `RandomState`).
+        cells: Number of coarse bins along each side; C runs from 0 to 1.
+        longest: Largest L; the smallest is 1.
+        least_sparsity: Density k / n below which graphs are left out.
+        centre_threshold: C above which an empty coarse bin takes a graph near its centre.
+        medium_threshold: The same threshold for the bins of the medium set.
+        seed: Seed of the order in which graphs are looked at (numpy's legacy `RandomState`).
 
     Raises:
-        ValueError: no cells, or `longest` not above 1.
+        ValueError: No bins, or `longest` not above 1.
     """
 
     cells: int = 15
@@ -45,10 +45,10 @@ class ThinningRule:
 
     @classmethod
     def published(cls, nodes: int) -> ThinningRule:
-        """The rule behind the published sets of 64 or 16 nodes.
+        """Return the rule behind the published sets of 64 or 16 nodes.
 
         Raises:
-            ValueError: another number of nodes.
+            ValueError: Another number of nodes.
         """
         if nodes == 64:
             return cls(least_sparsity=0.125)
@@ -58,19 +58,19 @@ class ThinningRule:
 
     @classmethod
     def for_sweep(cls, nodes: int, longest: float) -> ThinningRule:
-        """The published rule, or one for other sweeps whose longest path length is `longest`."""
+        """Return the published rule, or one for other sweeps of longest path length `longest`."""
         if nodes in (16, 64):
             return cls.published(nodes)
         return cls(longest=max(math.ceil(2 * longest) / 2, 1.5))
 
     @property
     def c_edges(self) -> np.ndarray:
-        """Borders of the fine cells along C. Shapes: (9 cells + 1,) float64."""
+        """Borders of the fine bins along C, (9 cells + 1,) float64."""
         return np.linspace(0, 1, self.cells * _FINE + 1)
 
     @property
     def l_edges(self) -> np.ndarray:
-        """Borders of the fine cells along L. Shapes: (9 cells + 1,) float64."""
+        """Borders of the fine bins along L, (9 cells + 1,) float64."""
         return np.linspace(1, self.longest, self.cells * _FINE + 1)
 
 
@@ -88,19 +88,19 @@ class Thinned:
 
 
 def thin(sparsity: np.ndarray, c: np.ndarray, length: np.ndarray, rule: ThinningRule) -> Thinned:
-    """One graph a fine cell; of these, the ones at the centres of coarser cells.
+    """Choose one graph a fine bin; of these, the ones at the centres of coarser bins.
 
-    An empty cell of high C, where graphs are rare, takes a graph from the cells around it.
+    An empty bin of high C, where graphs are rare, takes a graph from the bins around it.
 
     Args:
         sparsity, c, length: k / n, C and L of every graph of the sweep, in the order of the sweep.
-        rule: the cells.
+        rule: Borders and thresholds of the bins.
 
     Shapes:
         sparsity, c, length (graphs,) float64.
 
     Raises:
-        ValueError: different lengths, or no graph that the rule lets in.
+        ValueError: Different lengths, or no graph that the rule lets in.
 
     Example:
         >>> rule = ThinningRule(cells=1, longest=2.0)

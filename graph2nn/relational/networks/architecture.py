@@ -25,17 +25,18 @@ SMALL_IMAGE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """What the networks of one kind have in common. "Graph Structure of Neural Networks",
-    arXiv:2007.06559, section 4.1.
+    """What the networks of one kind have in common.
+
+    "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1.
 
     Args:
-        dims: widths of the stages of the dense baseline.
-        dim_first: width of the stem.
-        depths: blocks of each stage.
-        strides: of the first block of each stage; empty without space.
-        num_nodes: nodes of the relational graphs it was published with.
-        shrinks: whether a layer narrower than the graph takes a graph of fewer nodes.
-        zero_final: whether the last normalisation of a residual block starts as zero.
+        dims: Widths of the stages of the dense baseline.
+        dim_first: Width of the stem.
+        depths: Number of blocks of each stage.
+        strides: Stride of the first block of each stage; empty without space.
+        num_nodes: Nodes of the relational graphs it was published with.
+        shrinks: Whether a layer narrower than the graph takes a graph of fewer nodes.
+        zero_final: Whether the last normalisation of a residual block starts as zero.
     """
 
     dims: tuple[int, ...]
@@ -79,14 +80,14 @@ class Architecture:
     """All sizes of one network. Made by `architecture`.
 
     Args:
-        name: of the family.
-        dims: width of each stage.
-        dim_first: width of the stem.
-        depths: blocks of each stage.
-        num_classes: outputs.
-        imsize: height and width of the images.
-        in_channels: channels of the images.
-        relational: whether the stages are relational layers.
+        name: Name of the family.
+        dims: Width of each stage.
+        dim_first: Width of the stem.
+        depths: Blocks of each stage.
+        num_classes: Outputs.
+        imsize: Height and width of the images.
+        in_channels: Channels of the images.
+        relational: Whether the stages are relational layers.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Architecture:
 
     @property
     def family(self) -> Family:
+        """Family of networks that it belongs to."""
         return FAMILIES[self.name]
 
     @property
@@ -108,10 +110,10 @@ class Architecture:
         return self.imsize <= SMALL_IMAGE
 
     def expansion(self, stage: int, width: int) -> int:
-        """Inner width of a block of an EfficientNet stage whose input has `width` channels.
+        """Compute the inner width of a block of an EfficientNet stage.
 
-        A relational network keeps the expansion of the published stage, whatever the matched
-        widths; the dense one expands what comes in.
+        The input of the block has `width` channels. A relational network keeps the expansion of the
+        published stage, whatever the matched widths; the dense one expands what comes in.
         """
         if EXPANSIONS[stage] == 1:
             return width
@@ -129,10 +131,10 @@ def architecture(
     depths: Sequence[int] | None = None,
     relational: bool = False,
 ) -> Architecture:
-    """The sizes of a network; what is not given is that of the dense baseline.
+    """Find the sizes of a network; what is not given is that of the dense baseline.
 
     Raises:
-        ValueError: unknown family (lists them), or sizes that are not positive or do not fit.
+        ValueError: Unknown family (lists them), or sizes that are not positive or do not fit.
 
     Example:
         >>> architecture("cnn6", num_classes=10, imsize=32).dims
@@ -181,9 +183,8 @@ def _check(found: Architecture) -> None:
 class Layer(NamedTuple):
     """One layer with parameters, for counting.
 
-    kind is linear, conv, depthwise, gate (the two convolutions of squeeze-and-excitation, one at
-    a time) or norm; size the height and width of what
-    it returns.
+    kind is linear, conv, depthwise, gate (the two convolutions of squeeze-and-excitation, one at a
+    time) or norm; size the height and width of what it returns.
     """
 
     kind: str
@@ -196,7 +197,7 @@ class Layer(NamedTuple):
 
 
 def layers(sizes: Architecture) -> Iterator[Layer]:
-    """The layers of a network in the order in which the module registers them."""
+    """List the layers of a network in the order in which the module registers them."""
     return _LAYERS[sizes.name](sizes)
 
 

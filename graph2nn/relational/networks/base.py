@@ -32,8 +32,8 @@ class RelationalNetwork(nn.Module):
     Made by `build_model`. Subclasses register their layers in the order of use.
 
     Attributes:
-        sizes: all sizes.
-        graph: the relational graph; None in the dense twin.
+        sizes: All sizes.
+        graph: The relational graph; None in the dense twin.
     """
 
     def __init__(self, sizes: Architecture, graph: RelationalGraph | None) -> None:
@@ -48,11 +48,11 @@ class RelationalNetwork(nn.Module):
         return self.sizes.dims
 
     def counts(self) -> Counts:
-        """Multiply-adds of one image and trainable parameters."""
+        """Count the multiply-adds of one image and the trainable parameters."""
         return count_module(self, self.sizes.imsize)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shapes: (N, C, H, W) -> (N, num_classes)."""
+        """Classify images: (N, C, H, W) -> (N, num_classes)."""
         for module in self.children():
             x = module(x)
         return x
@@ -66,11 +66,11 @@ class LayerFactory:
     Nothing is drawn from torch's global generator.
 
     Args:
-        graph: of the relational layers; None makes them dense.
-        generator: of the initial weights.
-        execution: of the relational layers.
-        shrinks: whether a layer narrower than the graph takes a graph of fewer nodes.
-        zero_final: whether normalisations that end a residual block start as zero.
+        graph: Graph of the relational layers; None makes them dense.
+        generator: Source of the initial weights.
+        execution: Execution of the relational layers.
+        shrinks: Whether a layer narrower than the graph takes a graph of fewer nodes.
+        zero_final: Whether normalisations that end a residual block start as zero.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class LayerFactory:
         self.shrinks, self.zero_final = shrinks, zero_final
 
     def linear(self, fan_in: int, fan_out: int, *, bias: bool = False) -> nn.Linear:
-        """A dense linear layer."""
+        """Make a dense linear layer."""
         layer = skip_init(nn.Linear, fan_in, fan_out, bias=bias)
         nn.init.normal_(layer.weight, 0, 0.01, generator=self.generator)
         if bias:
@@ -94,7 +94,7 @@ class LayerFactory:
         return layer
 
     def relational_linear(self, fan_in: int, fan_out: int) -> nn.Linear:
-        """A linear layer of a stage."""
+        """Make a linear layer of a stage."""
         if self.graph is None:
             return self.linear(fan_in, fan_out)
         return RelationalLinear(
@@ -115,8 +115,10 @@ class LayerFactory:
         groups: int = 1,
         bias: bool = False,
     ) -> nn.Conv2d:
-        """A dense convolution that keeps the height where the stride is 1; a bias starts as
-        torch's does."""
+        """Make a dense convolution that keeps the height where the stride is 1.
+
+        A bias starts as torch's does.
+        """
         layer = skip_init(
             nn.Conv2d,
             fan_in,
@@ -137,7 +139,7 @@ class LayerFactory:
     def relational_conv(
         self, fan_in: int, fan_out: int, kernel: int, *, stride: int = 1
     ) -> nn.Conv2d:
-        """A convolution of a stage."""
+        """Make a convolution of a stage."""
         if self.graph is None:
             return self.conv(fan_in, fan_out, kernel, stride=stride)
         return RelationalConv2d(
@@ -152,7 +154,7 @@ class LayerFactory:
         )
 
     def norm(self, width: int, *, final: bool = False) -> nn.BatchNorm2d:
-        """Batch normalisation of images; `final` ends a residual block."""
+        """Make the batch normalisation of images; `final` ends a residual block."""
         layer = nn.BatchNorm2d(width)
         if final and self.zero_final:
             nn.init.zeros_(layer.weight)
@@ -164,7 +166,7 @@ class LayerFactory:
 
 
 def chain(**modules: nn.Module) -> nn.Sequential:
-    """Named modules one after the other."""
+    """Put named modules one after the other."""
     found = nn.Sequential()
     for name, module in modules.items():
         found.add_module(name, module)
@@ -172,12 +174,13 @@ def chain(**modules: nn.Module) -> nn.Sequential:
 
 
 def stages(sizes: Architecture, block: Callable[[int, int, int], nn.Module]) -> nn.Sequential:
-    """The stages of a convolutional network: `sizes.depths` blocks each, the first of a stage with
-    its stride.
+    """Make the stages of a convolutional network from its blocks.
+
+    Each stage has its number of `sizes.depths` blocks, the first with the stage's stride.
 
     Args:
-        sizes: widths, depths and strides; the stem's width comes in.
-        block: makes a block from its input width, output width and stride.
+        sizes: Widths, depths and strides; the stem's width comes in.
+        block: Function that makes a block from its input width, output width and stride.
     """
     width, found = sizes.dim_first, []
     for dim, depth, stride in zip(sizes.dims, sizes.depths, sizes.family.strides):
@@ -190,7 +193,7 @@ def stages(sizes: Architecture, block: Callable[[int, int, int], nn.Module]) -> 
 
 
 def numbered(prefix: str, modules: Iterable[nn.Module]) -> nn.Sequential:
-    """Modules one after the other, named prefix1, prefix2, ..."""
+    """Put modules one after the other, named prefix1, prefix2, ..."""
     return chain(**{f"{prefix}{index}": module for index, module in enumerate(modules, 1)})
 
 
@@ -202,8 +205,7 @@ def conv_stem(
     pool: bool,
     act: type[nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
-    """The dense first layer; stride 2 and max pooling (where there is any) only for large
-    images."""
+    """Make the dense first layer, with stride 2 and max pooling only for large images."""
     found = chain(
         conv=make.conv(sizes.in_channels, sizes.dim_first, kernel, stride=1 if sizes.small else 2),
         norm=make.norm(sizes.dim_first),
@@ -215,7 +217,7 @@ def conv_stem(
 
 
 def pooled_head(make: LayerFactory, width: int, num_classes: int) -> nn.Sequential:
-    """Mean over the image and the dense classifier."""
+    """Make the mean over the image and the dense classifier."""
     return chain(
         pool=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),

@@ -54,7 +54,7 @@ class _MaskGradient(torch.autograd.Function):
 
 
 def mask_gradient(weight: Tensor, mask: Tensor) -> Tensor:
-    """`weight` itself, whose gradient will be zero outside the mask.
+    """Return `weight` itself, whose gradient will be zero outside the mask.
 
     Shapes:
         weight (out, in, ...), mask (out, in, ...) with ones for further axes -> as weight.
@@ -65,12 +65,12 @@ def mask_gradient(weight: Tensor, mask: Tensor) -> Tensor:
 
 
 def scatter_blocks(blocks: Tensor, positions: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The dense weight with `blocks` at `positions` and zero elsewhere.
+    """Scatter `blocks` to `positions` of a dense weight that is zero elsewhere.
 
     Args:
-        blocks: trainable weights, row by row.
-        positions: where they go in the flattened first two axes, ascending.
-        shape: of the dense weight.
+        blocks: Trainable weights, row by row.
+        positions: Places in the flattened first two axes, ascending.
+        shape: Shape of the dense weight.
 
     Shapes:
         blocks (T, ...), positions (T,) -> shape.
@@ -126,10 +126,11 @@ class BlockPlan:
     a pickle only says how to make it.
 
     Attributes:
-        key: arguments that `_make_plan` makes it from.
-        forward, backward: the products; weights of the first are stored group by group, (m, K, C).
-        entries: (T,) where each trainable weight, row by row of the mask, is stored.
-        size: number of stored weights, T and the padding.
+        key: Arguments that `_make_plan` makes it from.
+        forward, backward: Products of either pass; weights of the first are stored group by group,
+            (m, K, C).
+        entries: Place at which each trainable weight, row by row of the mask, is stored, (T,).
+        size: Number of stored weights, T and the padding.
     """
 
     key: tuple[int, bytes, int, int]
@@ -146,7 +147,7 @@ class BlockPlan:
         return _shared_plan, self.key
 
     def to(self, device: torch.device) -> BlockPlan:
-        """The plan with its indices on a device; remembered."""
+        """Copy the plan to a device; the copy is remembered."""
         if device == self.entries.device:
             return self
         if device not in self._elsewhere:
@@ -157,20 +158,20 @@ class BlockPlan:
         return self._elsewhere[device]
 
     def pack(self, weights: Tensor) -> Tensor:
-        """Trainable weights as they are stored, padded with zeros. Shapes: (T,) -> (size,)."""
+        """Pack trainable weights as they are stored, padded with zeros, (T,) -> (size,)."""
         entries = self.to(weights.device).entries
         return weights.new_zeros(self.size).index_copy(0, entries, weights)
 
     def unpack(self, blocks: Tensor) -> Tensor:
-        """The trainable weights, row by row of the mask. Shapes: (size,) -> (T,)."""
+        """Unpack the trainable weights, row by row of the mask, (size,) -> (T,)."""
         return blocks.index_select(0, self.to(blocks.device).entries)
 
 
 def block_plan(graph: RelationalGraph, in_features: int, out_features: int) -> BlockPlan:
-    """The plan of a layer, made once for each graph and pair of widths while a layer uses it.
+    """Plan a layer, once for each graph and pair of widths while a layer uses the plan.
 
     Raises:
-        ValueError: more nodes than channels.
+        ValueError: More nodes than channels.
     """
     return _shared_plan(graph.num_nodes, graph.adjacency.tobytes(), in_features, out_features)
 
@@ -324,14 +325,14 @@ def _outer(received: Tensor, channels: Tensor, side: _Side) -> Tensor:
 def block_linear(
     input: Tensor, blocks: Tensor, plan: BlockPlan, bias: Tensor | None = None
 ) -> Tensor:
-    """A linear layer that computes its trainable blocks only.
+    """Apply a linear layer by computing its trainable blocks only.
 
     Equal to `torch.nn.functional.linear` with the dense weight, in whose place under autocast it
     also computes in the lower precision. It can be differentiated once.
 
     Args:
-        blocks: trainable weights as the plan packs them.
-        plan: which of them meet which features.
+        blocks: Trainable weights as the plan packs them.
+        plan: Plan that says which of them meet which features.
 
     Shapes:
         input (*, in), blocks (size,), bias (out,) -> (*, out).

@@ -20,8 +20,11 @@ __all__ = ["CNN"]
 
 
 class CNN(RelationalNetwork):
-    """Stages of 3x3 convolutions, each with batch normalisation and ReLU; the first of a stage
-    halves the image. "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1."""
+    """Stages of 3x3 convolutions, each with batch normalisation and ReLU.
+
+    The first of a stage halves the image. "Graph Structure of Neural Networks", arXiv:2007.06559,
+    section 4.1.
+    """
 
     def __init__(self, sizes: Architecture, make: LayerFactory) -> None:
         super().__init__(sizes, make.graph)

@@ -31,10 +31,10 @@ class Counts:
     """What a network costs.
 
     Args:
-        flops: multiply-adds of one image in convolutions and linear layers. Normalisation,
+        flops: Multiply-adds of one image in convolutions and linear layers. Normalisation,
             activation and biases count nothing, except in squeeze-and-excitation, where each
             bias counts one.
-        params: trainable parameters; of a relational layer those inside its mask.
+        params: Trainable parameters; of a relational layer those inside its mask.
     """
 
     flops: int
@@ -46,13 +46,12 @@ class EntryTable:
 
     A node owns q or q + 1 channels, and which nodes own one more is a prefix of a fixed order. So
     the number of ones in a mask follows from prefix sums over the adjacency in that order: for
-    sizes a + [rank < r] and b + [rank < s] of the receiving and sending nodes,
-    a b |E| + a E(n, s) + b E(r, n) + E(r, s) with E(r, s) the edges from the first s to the
-    first r nodes.
+    sizes a + [rank < r] and b + [rank < s] of the receiving and sending nodes, a b |E| + a E(n, s)
+    + b E(r, n) + E(r, s) with E(r, s) the edges from the first s to the first r nodes.
 
     Args:
-        graph: the relational graph; self-edges are added.
-        shrinks: whether a narrower layer takes the graph of the family on fewer nodes.
+        graph: The relational graph; self-edges are added.
+        shrinks: Whether a narrower layer takes the graph of the family on fewer nodes.
     """
 
     def __init__(self, graph: RelationalGraph, *, shrinks: bool = False) -> None:
@@ -66,10 +65,10 @@ class EntryTable:
         self._counts: dict[tuple[int, int], int] = {}
 
     def count(self, fan_in: int, fan_out: int) -> int:
-        """Ones in the mask of a layer.
+        """Count the ones in the mask of a layer.
 
         Raises:
-            ValueError: more nodes than channels, and `shrinks` not set or no family to shrink in.
+            ValueError: More nodes than channels, and `shrinks` not set or no family to shrink in.
         """
         found = self._counts.get((fan_in, fan_out))
         if found is None:
@@ -105,7 +104,7 @@ def _growth_order(n: int) -> np.ndarray:
 
 
 def count_layers(found: Iterable[Layer], entries: EntryTable | None) -> Counts:
-    """Sum over layers.
+    """Sum the costs over layers.
 
     As in the original, a relational layer's share of trainable weights is a float, its
     multiply-adds are truncated layer by layer and its parameters at the end; rounding can lose
@@ -138,11 +137,12 @@ def count(
     dim_first: int | None = None,
     depths: Sequence[int] | None = None,
 ) -> Counts:
-    """Multiply-adds and parameters of a network that need not exist. Arguments as in
-    `build_model`; dims None means those of the dense baseline.
+    """Count the multiply-adds and parameters of a network that need not exist.
+
+    Arguments are those of `build_model`; dims None means those of the dense baseline.
 
     Raises:
-        ValueError: unknown family, sizes that do not fit, or more nodes than channels.
+        ValueError: Unknown family, sizes that do not fit, or more nodes than channels.
 
     Example:
         >>> count("mlp", None, num_classes=10, imsize=32).flops
@@ -165,27 +165,27 @@ def count(
 def count_flops(
     name: str, graph: RelationalGraph | None, dims: Sequence[int] | None = None, **sizes: Any
 ) -> int:
-    """`count(...).flops`."""
+    """Count the multiply-adds, as `count(...).flops`."""
     return count(name, graph, dims, **sizes).flops
 
 
 def count_params(
     name: str, graph: RelationalGraph | None, dims: Sequence[int] | None = None, **sizes: Any
 ) -> int:
-    """`count(...).params`."""
+    """Count the trainable parameters, as `count(...).params`."""
     return count(name, graph, dims, **sizes).params
 
 
 def count_module(model: nn.Module, imsize: int) -> Counts:
-    """The same from a built network, by the rules of the original.
+    """Count a built network by the rules of the original.
 
     Modules are visited in the order of registration, with the height and width of the image as
     they stand; a projection ("proj" in its name) leaves these alone, and the two convolutions of
     squeeze-and-excitation (".se.") are applied once.
 
     Args:
-        model: a network of this package, or any that registers its layers in the order of use.
-        imsize: height and width of its images.
+        model: A network of this package, or any that registers its layers in the order of use.
+        imsize: Height and width of its images.
     """
     size, flops, params = imsize, 0, 0.0
     for name, module in model.named_modules():

@@ -32,17 +32,18 @@ class SqueezeExcite(nn.Module):
 
 
 class InvertedBlock(nn.Module):
-    """Expansion, depthwise convolution, squeeze-and-excitation and linear projection; expansion
-    and projection are relational.
+    """Expansion, depthwise convolution, squeeze-and-excitation and linear projection.
+
+    Expansion and projection are relational.
 
     Args:
-        make: of the layers.
-        fan_in, inner, fan_out: channels; no expansion where inner = fan_in.
-        kernel, stride: of the depthwise convolution.
-        expands: whether there is an expansion.
+        make: Factory of the layers.
+        fan_in, inner, fan_out: Channels; no expansion where inner = fan_in.
+        kernel, stride: Size and stride of the depthwise convolution.
+        expands: Whether there is an expansion.
 
     Attributes:
-        skip: the identity where the input is added to the output, else None.
+        skip: The identity where the input is added to the output, else None.
     """
 
     def __init__(
@@ -80,12 +81,11 @@ class InvertedBlock(nn.Module):
 
 
 class EfficientNet(RelationalNetwork):
-    """EfficientNet-B0 (arXiv:1905.11946) without dropout and drop-connect, as in "Graph Structure
-    of Neural Networks", arXiv:2007.06559, section 4.1.
+    """EfficientNet-B0 (arXiv:1905.11946) without dropout and drop-connect.
 
-    With a graph, the expansion of a stage keeps its published width and only the widths between
-    blocks are matched. A layer narrower than the graph takes a graph of the same family on fewer
-    nodes.
+    As in "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1. With a graph, the
+    expansion of a stage keeps its published width and only the widths between blocks are matched. A
+    layer narrower than the graph takes a graph of the same family on fewer nodes.
     """
 
     def __init__(self, sizes: Architecture, make: LayerFactory) -> None:

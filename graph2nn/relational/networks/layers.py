@@ -66,11 +66,11 @@ class RelationalLayer(nn.Module):
     `set_execution`, before the optimiser is made.
 
     Attributes:
-        graph: the relational graph.
-        mask: buffer, bool, shape of `weight` with ones for the axes of the kernel; not in the
-            state dict, as graph and widths determine it.
-        density: share of trainable weights.
-        execution: one of `EXECUTIONS`.
+        graph: The relational graph.
+        mask: Buffer, bool, of the shape of `weight` with ones for the axes of the kernel; not in
+            the state dict, as graph and widths determine it.
+        density: Share of trainable weights.
+        execution: One of `EXECUTIONS`.
     """
 
     graph: RelationalGraph
@@ -91,7 +91,7 @@ class RelationalLayer(nn.Module):
         self.set_execution(execution)
 
     def initial_std(self) -> float:
-        """Standard deviation of the initial trainable weights."""
+        """Compute the standard deviation of the initial trainable weights."""
         raise NotImplementedError
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -113,10 +113,10 @@ class RelationalLayer(nn.Module):
         self.set_execution(execution)
 
     def effective_weight(self) -> Tensor:
-        """The dense weight that the layer applies, zero outside the mask, differentiable.
+        """Return the dense weight that the layer applies, zero outside the mask, differentiable.
 
         Shapes:
-            -> shape of the dense weight.
+            (out, in, ...), the shape of the dense weight.
         """
         if self.execution == "blocks":
             return scatter_blocks(self._unpacked(self.blocks), self._positions, self._shape)
@@ -126,11 +126,13 @@ class RelationalLayer(nn.Module):
 
     @torch.no_grad()
     def set_execution(self, execution: str) -> None:
-        """Change how the layer computes, to one of `EXECUTIONS` or "auto"; its function and state
-        dict stay.
+        """Change how the layer computes; its function and state dict stay.
+
+        Args:
+            execution: One of `EXECUTIONS`, or "auto".
 
         Raises:
-            ValueError: unknown execution; lists them.
+            ValueError: Unknown execution; lists them.
         """
         _check_execution(execution)
         if execution == "auto":
@@ -239,17 +241,17 @@ class RelationalLinear(RelationalLayer, nn.Linear):
     follows); biases are zero.
 
     Args:
-        graph: anything that `as_graph` makes a graph of is to be converted first.
-        in_features, out_features: at least as many as the graph has nodes.
-        bias: whether there is one; batch normalisation makes it pointless.
-        execution: one of `EXECUTIONS`, or "auto" (see `choose_execution`).
-        generator: of the initial weights; None means torch's global one.
+        graph: Relational graph; anything else is to be converted by `as_graph` first.
+        in_features, out_features: Channels, at least as many as the graph has nodes.
+        bias: Whether there is a bias; batch normalisation makes it pointless.
+        execution: One of `EXECUTIONS`, or "auto" (see `choose_execution`).
+        generator: Source of the initial weights; None means torch's global one.
 
     Shapes:
         (*, in_features) -> (*, out_features).
 
     Raises:
-        ValueError: more nodes than channels, or an unknown execution.
+        ValueError: More nodes than channels, or an unknown execution.
 
     Example:
         >>> layer = RelationalLinear(as_graph([[0, 1], [1, 0]]), 4, 4, execution="blocks")
@@ -295,22 +297,21 @@ class RelationalLinear(RelationalLayer, nn.Linear):
 
 
 class RelationalConv2d(RelationalLayer, nn.Conv2d):
-    """A convolution on a relational graph: whole kernels are kept or dropped. See
-    `RelationalLayer`.
+    """A convolution on a relational graph: whole kernels are kept or dropped.
 
-    Initial weights are N(0, sqrt(2 / (fan_out * density))) with fan_out = height * width of the
-    kernel * out_channels.
+    See `RelationalLayer`. Initial weights are N(0, sqrt(2 / (fan_out * density))) with fan_out =
+    height * width of the kernel * out_channels.
 
     Args:
-        graph, bias, execution, generator: see `RelationalLinear`.
-        in_channels, out_channels: at least as many as the graph has nodes.
-        kernel_size, stride, padding: see `torch.nn.Conv2d`.
+        graph, bias, execution, generator: Arguments of `RelationalLinear`.
+        in_channels, out_channels: Channels, at least as many as the graph has nodes.
+        kernel_size, stride, padding: Arguments of `torch.nn.Conv2d`.
 
     Shapes:
         (N, in_channels, H, W) -> (N, out_channels, H', W').
 
     Raises:
-        ValueError: more nodes than channels, or an unknown execution.
+        ValueError: More nodes than channels, or an unknown execution.
     """
 
     def __init__(
@@ -349,9 +350,9 @@ class RelationalConv2d(RelationalLayer, nn.Conv2d):
 
 
 def choose_execution(layer: RelationalLayer) -> str:
-    """What "auto" means for a layer, as it is now: "blocks" on a CPU below `AUTO_DENSITY` and from
-    `AUTO_WEIGHTS` on, "mask-once" otherwise.
+    """Find what "auto" means for a layer, as it is now.
 
+    It is "blocks" on a CPU below `AUTO_DENSITY` and from `AUTO_WEIGHTS` on, "mask-once" otherwise.
     Choose after moving the model to its device.
     """
     cpu, large = layer.mask.device.type in ("cpu", "meta"), layer.mask.numel() >= AUTO_WEIGHTS
@@ -364,15 +365,15 @@ def set_execution(model: ModuleT, execution: str) -> ModuleT:
     Parameters are replaced where "blocks" comes or goes, so make the optimiser afterwards.
 
     Args:
-        model: any module.
-        execution: one of `EXECUTIONS`, or "auto": the fastest for each layer, see
+        model: Any module.
+        execution: One of `EXECUTIONS`, or "auto": the fastest for each layer, see
             `choose_execution`.
 
     Returns:
-        the model.
+        The model.
 
     Raises:
-        ValueError: unknown execution; lists them.
+        ValueError: Unknown execution; lists them.
     """
     _check_execution(execution)
     for module in model.modules():

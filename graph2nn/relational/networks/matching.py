@@ -26,10 +26,10 @@ class WidthMatch:
     """Widths found by `match_width`, and what a network of these widths costs.
 
     Args:
-        dims: width of each stage.
-        flops: multiply-adds of one image.
-        params: trainable parameters. They are not matched.
-        reference: the multiply-adds aimed at.
+        dims: Width of each stage.
+        flops: Multiply-adds of one image.
+        params: Trainable parameters. They are not matched.
+        reference: Multiply-adds aimed at.
     """
 
     dims: Dims
@@ -51,24 +51,24 @@ def match_width(
     depths: Sequence[int] | None = None,
     upper: bool = True,
 ) -> WidthMatch:
-    """The widths at which a relational network has the multiply-adds of the dense one.
+    """Find the widths at which a relational network has the multiply-adds of the dense one.
 
     "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1; the search is that of its
     code, so the widths equal the published ones. Counting instead of building makes it a matter of
     milliseconds; results are cached by the graph's adjacency.
 
     Args:
-        name: of the family.
-        graph: the relational graph.
-        num_classes, imsize, in_channels: of the images.
-        reference: multiply-adds to match; None means those of the dense network of `base_dims`.
-        base_dims: widths of the dense network, where the search starts; None means the family's.
-        dim_first: width of the stem, the same in both; None means the family's.
-        depths: blocks of each stage; None means the family's.
-        upper: end on at least the reference rather than on at most.
+        name: Name of the family.
+        graph: The relational graph.
+        num_classes, imsize, in_channels: Classes, side and channels of the images.
+        reference: Multiply-adds to match; None means those of the dense network of `base_dims`.
+        base_dims: Widths of the dense network, where the search starts; None means the family's.
+        dim_first: Width of the stem, the same in both; None means the family's.
+        depths: Blocks of each stage; None means the family's.
+        upper: Whether to end on at least the reference rather than on at most.
 
     Raises:
-        ValueError: unknown family, sizes that do not fit, or a reference that no width matches.
+        ValueError: Unknown family, sizes that do not fit, or a reference that no width matches.
 
     Example:
         >>> match_width("mlp", complete(64), num_classes=10, imsize=32).dims
@@ -106,18 +106,20 @@ def clear_matches() -> None:
 def search_dims(
     flops: Flops, start: Sequence[int], reference: int, *, rounds: int, upper: bool
 ) -> Dims:
-    """The published search. Each step rescales all widths by the ratios of the current integers.
+    """Search widths as published.
+
+    The search: each step rescales all widths by the ratios of the current integers.
 
     Args:
-        flops: multiply-adds at given widths, nondecreasing in each.
-        start: widths to begin with, kept where they match exactly.
-        reference: multiply-adds to reach.
-        rounds: how often all widths are scaled by sqrt(reference / flops), rounded to two decimals,
-            before single steps.
-        upper: end on at least the reference rather than on at most.
+        flops: Multiply-adds at given widths, nondecreasing in each.
+        start: Widths to begin with, kept where they match exactly.
+        reference: Multiply-adds to reach.
+        rounds: Number of times that all widths are scaled by sqrt(reference / flops), rounded to
+            two decimals, before single steps.
+        upper: Whether to end on at least the reference rather than on at most.
 
     Raises:
-        ValueError: the search leaves the positive widths.
+        ValueError: The search leaves the positive widths.
     """
     dims = tuple(start)
     if flops(dims) == reference:

@@ -11,10 +11,10 @@ __all__ = ["MLP"]
 
 
 class MLP(RelationalNetwork):
-    """A dense stem, relational layers of one width and a dense head; batch normalisation and ReLU
-    after each but the last.
+    """A dense stem, relational layers of one width and a dense head.
 
-    "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1. Takes images of any size.
+    Batch normalisation and ReLU follow each but the last. "Graph Structure of Neural Networks",
+    arXiv:2007.06559, section 4.1. Takes images of any size.
     """
 
     def __init__(self, sizes: Architecture, make: LayerFactory) -> None:

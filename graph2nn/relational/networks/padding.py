@@ -17,7 +17,7 @@ __all__ = ["padded_template"]
 
 
 def padded_template(models: Sequence[nn.Module]) -> RelationalNetwork:
-    """A network as wide as the widest of the given in every stage, to run each of them.
+    """Make a network as wide as the widest of the given in every stage, to run each of them.
 
     Call it with `torch.func.functional_call` on a network's parameters and buffers, each padded
     with zeros to the template's shapes; masks are among the buffers. That changes nothing but the
@@ -25,14 +25,14 @@ def padded_template(models: Sequence[nn.Module]) -> RelationalNetwork:
     evaluation and gets no gradient. Its own values mean nothing.
 
     Args:
-        models: of one family, image size and number of classes; with the same blocks, skips and
-            projections.
+        models: Networks of one family, image size and number of classes; with the same blocks,
+            skips and projections.
 
     Returns:
         a network in the training mode of the first; relational layers compute "masked".
 
     Raises:
-        ValueError: nothing given, networks that differ in more than graph and widths, or that store
+        ValueError: Nothing given, networks that differ in more than graph and widths, or that store
             their weights as blocks.
 
     Example:

@@ -10,7 +10,7 @@ __all__ = ["fitting_graph", "node_sizes", "relational_mask"]
 
 
 def node_sizes(channels: int, num_nodes: int) -> np.ndarray:
-    """How many consecutive channels each node owns.
+    """Count the consecutive channels that each node owns.
 
     With q, r = divmod(channels, num_nodes), r nodes own q + 1 channels and the others q; which
     ones is a fixed permutation (numpy's legacy generator with seed 1), so that layers of the same
@@ -21,7 +21,7 @@ def node_sizes(channels: int, num_nodes: int) -> np.ndarray:
         -> (num_nodes,) int64, in the order in which nodes own channels; sums to `channels`.
 
     Raises:
-        ValueError: more nodes than channels.
+        ValueError: More nodes than channels.
 
     Example:
         >>> node_sizes(10, 4).tolist()
@@ -41,15 +41,16 @@ def node_sizes(channels: int, num_nodes: int) -> np.ndarray:
 
 
 def relational_mask(graph: RelationalGraph, in_channels: int, out_channels: int) -> np.ndarray:
-    """Which weights of a layer are trainable: those between nodes joined by an edge, and of a node
-    to itself.
+    """Find which weights of a layer are trainable.
+
+    They are those between nodes joined by an edge, and of a node to itself.
 
     Shapes:
-        -> (out_channels, in_channels) bool; rows belong to the receiving nodes, columns to the
-        sending ones.
+        (out_channels, in_channels) bool; rows belong to the receiving nodes, columns to the sending
+        ones.
 
     Raises:
-        ValueError: more nodes than input or output channels.
+        ValueError: More nodes than input or output channels.
 
     Example:
         >>> relational_mask(as_graph([[0, 1], [0, 0]]), 2, 3).astype(int).tolist()
@@ -61,9 +62,9 @@ def relational_mask(graph: RelationalGraph, in_channels: int, out_channels: int)
 
 
 def fitting_graph(graph: RelationalGraph, in_channels: int, out_channels: int) -> RelationalGraph:
-    """`graph`, or one of its family on fewer nodes where a layer is narrower than the graph.
+    """Return `graph`, or one of its family on fewer nodes where a layer is narrower.
 
     Raises:
-        ValueError: the graph has too many nodes and no family (see `RelationalGraph.resized`).
+        ValueError: The graph has too many nodes and no family (see `RelationalGraph.resized`).
     """
     return graph.resized(min(graph.num_nodes, in_channels, out_channels))

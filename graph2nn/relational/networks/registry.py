@@ -44,32 +44,31 @@ def build_model(
     execution: str = "masked",
     zero_final: bool | None = None,
 ) -> RelationalNetwork:
-    """A network whose stages are relational, or its dense twin.
+    """Build a network whose stages are relational, or its dense twin.
 
     "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1. The same graph is used in
     every layer of every stage; stem and head are dense. Images of up to 64 pixels get a stem
     without a stride or pooling.
 
     Args:
-        name: a name of `MODELS`.
-        graph: the relational graph; None builds the dense twin.
-        num_classes, imsize, in_channels: outputs, and height and width of the images, and their
-            channels.
-        dims: width of each stage. None means, with a graph, the widths that match the dense
+        name: Name in `MODELS`.
+        graph: The relational graph; None builds the dense twin.
+        num_classes, imsize, in_channels: Outputs, side of the images in pixels, and their channels.
+        dims: Width of each stage. None means, with a graph, the widths that match the dense
             network's multiply-adds (see `match_width`), else `base_dims`.
-        dim_first: width of the stem; None means the family's.
-        depths: blocks of each stage; None means the family's.
-        base_dims: widths of the dense network; None means the family's.
-        seed: of the initial weights, or a generator.
-        execution: how the relational layers compute, see `RelationalLayer`.
-        zero_final: whether the last normalisation of each residual block starts as zero; None
+        dim_first: Width of the stem; None means the family's.
+        depths: Blocks of each stage; None means the family's.
+        base_dims: Widths of the dense network; None means the family's.
+        seed: Seed of the initial weights, or a generator.
+        execution: Execution of the relational layers, see `RelationalLayer`.
+        zero_final: Whether the last normalisation of each residual block starts as zero; None
             means as published (ResNets only).
 
     Shapes:
-        the network maps (N, in_channels, imsize, imsize) to (N, num_classes).
+        The network maps (N, in_channels, imsize, imsize) to (N, num_classes).
 
     Raises:
-        ValueError: unknown name (lists all), sizes that do not fit, more nodes than channels, or no
+        ValueError: Unknown name (lists all), sizes that do not fit, more nodes than channels, or no
             widths that match.
 
     Example:
@@ -99,7 +98,10 @@ def build_sizes(
     execution: str = "masked",
     zero_final: bool | None = None,
 ) -> RelationalNetwork:
-    """`build_model` from an `Architecture`, which says relational exactly if there is a graph."""
+    """Build a network from an `Architecture`, which says relational exactly if there is a graph.
+
+    Other arguments are those of `build_model`.
+    """
     make = LayerFactory(
         graph,
         torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed,
@@ -122,19 +124,21 @@ def relational_mlp(
     seed: int | torch.Generator = 0,
     execution: str = "masked",
 ) -> RelationalNetwork:
-    """The perceptron of the paper on any graph: `build_model("mlp", ...)` with numbers for widths.
+    """Build the perceptron of the paper on any graph.
+
+    It is `build_model("mlp", ...)` with numbers for widths.
 
     Args:
-        graph: the relational graph; None means dense layers.
-        num_classes, imsize, in_channels: outputs and images.
-        dim: width of the relational layers; None matches the multiply-adds of the dense network in
+        graph: The relational graph; None means dense layers.
+        num_classes, imsize, in_channels: Outputs, side of the images in pixels, and their channels.
+        dim: Width of the relational layers; None matches the multiply-adds of the dense network in
             which all layers have `dim_first` channels.
-        dim_first: width of the stem.
-        num_layers: relational layers.
-        seed, execution: see `build_model`.
+        dim_first: Width of the stem.
+        num_layers: Number of relational layers.
+        seed, execution: Arguments of `build_model`.
 
     Raises:
-        ValueError: see `build_model`.
+        ValueError: Where `build_model` raises one.
 
     Example:
         >>> relational_mlp(ws_flex(64, 8, 0.1, seed=1)).dims

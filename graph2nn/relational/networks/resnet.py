@@ -24,11 +24,11 @@ class ResidualBlock(nn.Module):
     """ReLU(skip + f(x)), with a projected skip where width or height change.
 
     Args:
-        make: of the layers.
-        fan_in, fan_out: channels.
-        stride: of the block.
-        transform: makes f from (make, fan_in, fan_out, stride).
-        relational_skip: whether the projection follows the graph too.
+        make: Factory of the layers.
+        fan_in, fan_out: Channels.
+        stride: Stride of the block.
+        transform: Function that makes f from (make, fan_in, fan_out, stride).
+        relational_skip: Whether the projection follows the graph too.
     """
 
     def __init__(
@@ -94,11 +94,10 @@ def _bottleneck(make: LayerFactory, fan_in: int, fan_out: int, stride: int) -> n
 
 
 class ResNet(RelationalNetwork):
-    """ResNet-34: two 3x3 convolutions a block. "Graph Structure of Neural Networks",
-    arXiv:2007.06559, section 4.1.
+    """ResNet-34: two 3x3 convolutions a block.
 
-    As in its code, projections on skips are relational here and in ResNet-34-sep, and dense in
-    ResNet-50.
+    "Graph Structure of Neural Networks", arXiv:2007.06559, section 4.1. As in its code, projections
+    on skips are relational here and in ResNet-34-sep, and dense in ResNet-50.
     """
 
     transform = staticmethod(_basic)
