@@ -95,7 +95,7 @@ def settings(config: GenerateConfig) -> GroundTruthSettings:
         given = {field: getattr(config, flag) for field, flag in names.items()}
         return {field: value for field, value in given.items() if value is not None}
 
-    images = {"imsize": "imsize", "train": "train_images", "val": "val_images"}
+    images = {"image_size": "imsize", "train": "train_images", "val": "val_images"}
     images |= {"test": "test_images", "noise": "noise"}
     recipe = {name: name for name in ("epochs", "batch_size", "lr", "amp")}
     own = ("train_networks", "test_networks", "seeds", "repeated", "small", "timing_rounds")

@@ -28,9 +28,8 @@ import torch
 
 from ghn import GHN, from_pretrained
 from graph2nn.deepnets import EndlessNets, build_graph, split_rules
-from graph2nn.deepnets.campaign import load_sets
 from graph2nn.runs import RunFolder, option, parse_config, to_dict, write_atomic
-from graph2nn.vision import Batches
+from graph2nn.vision import Batches, load_sets
 from predictors.models.embeddings import GHNEmbedding
 from predictors.proxies import proxy_attributes
 from predictors.studies.properties import (
@@ -133,7 +132,7 @@ def search(config: PropertyConfig, task: PropertyTask, ghn: GHN, method: Method)
     """The best of many networks by predicted property, with their configurations."""
     shape = task.graphs[0].num_classes
     settings = task.images
-    size = settings.imsize if settings else 32
+    size = settings.side if settings else 32
     rules = split_rules("search", imsize=size)
     stream = EndlessNets("search", 0, imsize=size, num_classes=shape or 10, rules=rules)
     nets = [stream[k] for k in range(config.search)]

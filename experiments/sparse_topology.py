@@ -27,7 +27,6 @@ from graph2nn.sparsity import (
     TOPOMETRICS,
     Cell,
     SparseGrid,
-    SparseImages,
     encode,
     find_grid,
     layer_table,
@@ -36,10 +35,11 @@ from graph2nn.sparsity import (
     topometrics,
 )
 from graph2nn.sparsity.campaign.figures import plot_grid, plot_network
-from graph2nn.sparsity.campaign.grid import dataset_label, dataset_name, find_model
+from graph2nn.sparsity.campaign.grid import find_model
 from graph2nn.sparsity.campaign.masked_training import SHORT_RECIPES, find_recipe
 from graph2nn.sparsity.campaign.pipeline import build_cell, prune_cell, train_cell
 from graph2nn.sparsity.campaign.tables import accuracy_rows
+from graph2nn.vision import ImageSettings, dataset_label, dataset_name
 
 METRICS = ("topometrics", "ramanujan", "ramanunjan")
 AXES = ("models", "pruners", "sparsities", "seeds")
@@ -97,13 +97,13 @@ def settings(config: TopologyConfig) -> SparseGrid:
     else:
         base = SparseGrid(
             models=(find_model(config.model),),
-            images=SparseImages(dataset=name),
+            images=ImageSettings(dataset=name),
             recipe=SHORT_RECIPES.get(name),
         )
         own = {"sparsities": (config.sparsity,), "seeds": (config.seed,)}
         own |= {} if config.pruning == "dense" else {"pruners": (config.pruning,)}
     base = replace(base, **own)
-    given = {"imsize": config.imsize, "train": config.train_images, "test": config.test_images}
+    given = {"image_size": config.imsize, "train": config.train_images, "test": config.test_images}
     images = replace(base.images, **{k: v for k, v in given.items() if v is not None})
     recipe = base.recipe
     if config.recipe is not None:  # the published one differs by model, so None stands for it
@@ -144,7 +144,7 @@ def network(config: TopologyConfig) -> None:
     layers = layer_table(model, masks, metrics=(), properties=False)
     how = {"engine": config.engine, "motif": config.motif, "normalise": config.normalise}
     if config.encoding == "unrolled":
-        graph = encode(model, masks, "unrolled", grid.images.shape, compat=config.compat)
+        graph = encode(model, masks, "unrolled", grid.sized_images.shape, compat=config.compat)
         metrics = topometrics(graph, **how, progress=True)
         print(format_rows([{"metric": name, "value": v} for name, v in metrics.items()]))
         figure = plot_network(layers, out / "unrolled.png", graph=graph, title=cell.name)

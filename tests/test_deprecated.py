@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+import graph2nn.deepnets.campaign
+import graph2nn.relational
 import graph2nn.runs
+import graph2nn.sparsity
 import graph2nn.training
 import predictors.proxies
+from graph2nn.vision import ImageSettings, load_sets
 
 
 @pytest.mark.parametrize("name", ["RunFolder", "parse_config", "seeded", "save_checkpoint"])
@@ -25,3 +29,38 @@ def test_proxies_of_hypernetworks_stand_with_the_others():
     with pytest.warns(DeprecationWarning, match="is now predictors.proxies.compute"):
         found = predictors.proxies.hypernetwork
     assert found.ghn_acc is predictors.proxies.PROXIES["ghn_acc"].compute
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "given", "expected"),
+    [
+        (
+            graph2nn.relational,
+            "DataSource",
+            {"name": "digits", "imsize": 8, "channels": 1, "data_dir": "here"},
+            ImageSettings(image_size=8, channels=1),
+        ),
+        (
+            graph2nn.sparsity,
+            "SparseImages",
+            {"dataset": "CIFAR-10", "imsize": 16},
+            ImageSettings(dataset="CIFAR-10", image_size=16),
+        ),
+        (
+            graph2nn.deepnets.campaign,
+            "ImageSettings",
+            {"val": 40},
+            ImageSettings(image_size=8, train=600, val=40, test=500),
+        ),
+    ],
+)
+def test_settings_of_images_are_made_as_before(package, name, given, expected):
+    with pytest.warns(DeprecationWarning, match=f"{name} is now graph2nn.vision.ImageSettings"):
+        make = getattr(package, name)
+    made = make(**given)
+    assert made == expected and made.data_dir == given.get("data_dir")
+
+
+def test_sets_of_images_are_loaded_as_before():
+    with pytest.warns(DeprecationWarning, match="load_sets is now graph2nn.vision.load_sets"):
+        assert graph2nn.deepnets.campaign.load_sets is load_sets

@@ -1,9 +1,10 @@
 """Relational graphs: generators, measures, masked networks, width matching, sweeps, analysis."""
 
+from graph2nn.deprecated import called_as_before, moved
 from graph2nn.relational.as_archgraph import message_graph, relational_archgraph
 from graph2nn.relational.campaign.job_results import merge_results
 from graph2nn.relational.campaign.results import ResultTable, read_results, write_results
-from graph2nn.relational.campaign.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.campaign.tasks import (
     DIVISIONS,
     TASKS,
@@ -56,7 +57,6 @@ __all__ = [
     "MODELS",
     "TASKS",
     "Counts",
-    "DataSource",
     "FoundGraph",
     "GraphEntry",
     "GraphMeasures",
@@ -113,3 +113,9 @@ __all__ = [
     "write_results",
     "ws_flex",
 ]
+
+__getattr__ = moved(
+    __name__,
+    {"DataSource": "graph2nn.vision:ImageSettings"},
+    {"DataSource": called_as_before({"name": "dataset", "imsize": "image_size"})},
+)

@@ -37,6 +37,7 @@ def option(
     positional: bool = False,
     factory: Any = dataclasses.MISSING,
     name: str | None = None,
+    stored: bool | Sequence[str] = True,
 ) -> Any:
     """Describe a dataclass field: how it appears on the command line and in stored settings.
 
@@ -50,6 +51,9 @@ def option(
         positional: no flag, an argument by position.
         factory: makes the default, where that is a dataclass or mutable.
         name: published name of the flag and of the stored key, where the field has another.
+        stored: False for what is neither stored nor compared (a place, not a setting); of a field
+            that is a dataclass, its stored keys: others are there only while they differ from the
+            dataclass's default.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,8 +68,9 @@ def option(
         "choices": choices,
         "positional": positional,
         "name": name,
+        "stored": stored,
     }
-    how: dict[str, Any] = {"metadata": {_META: meta}}
+    how: dict[str, Any] = {"metadata": {_META: meta}, "compare": stored is not False}
     if factory is not dataclasses.MISSING:
         how["default_factory"] = factory
     elif default is not dataclasses.MISSING:
@@ -213,9 +218,15 @@ def to_dict(config: Any) -> dict[str, Any]:
     """Return a JSON-able copy of a dataclass, nested ones included; tuples become lists."""
     found = {}
     for setting in _settings(type(config)):
-        value = setting.read(config)
-        if setting.flag or value != setting.default:
-            found[setting.key] = _jsonable(value)
+        value, stored = setting.read(config), setting.meta.get("stored", True)
+        if stored is False or not (setting.flag or value != setting.default):
+            continue
+        found[setting.key] = _jsonable(value)
+        if not isinstance(stored, bool) and setting.nested is not None and value is not None:
+            usual = {s.key: _jsonable(s.default) for s in _settings(setting.nested)}
+            found[setting.key] = {
+                k: v for k, v in found[setting.key].items() if k in stored or v != usual[k]
+            }
     return found
 
 

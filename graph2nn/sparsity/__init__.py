@@ -1,8 +1,9 @@
 """Sparse networks: pruning at initialisation, multipartite graphs, topometrics, tables of them."""
 
+from graph2nn.deprecated import called_as_before, moved
 from graph2nn.sparsity.as_archgraph import density_summary, sparse_archgraph
 from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS, FeatureTable, features
-from graph2nn.sparsity.campaign.grid import GRIDS, Cell, SparseGrid, SparseImages, find_grid
+from graph2nn.sparsity.campaign.grid import GRIDS, Cell, SparseGrid, find_grid
 from graph2nn.sparsity.campaign.layer_table import layer_table
 from graph2nn.sparsity.campaign.masked_training import (
     mask_gradients,
@@ -44,7 +45,6 @@ __all__ = [
     "Masks",
     "MultipartiteGraph",
     "SparseGrid",
-    "SparseImages",
     "SparseTable",
     "accuracy_drop",
     "adjacency_operator",
@@ -73,3 +73,9 @@ __all__ = [
     "topometrics",
     "train_sparse",
 ]
+
+__getattr__ = moved(
+    __name__,
+    {"SparseImages": "graph2nn.vision:ImageSettings"},
+    {"SparseImages": called_as_before({"imsize": "image_size"})},
+)

@@ -16,10 +16,10 @@ from graph2nn.deepnets import build_graph, eval_nets
 from graph2nn.deepnets.campaign import (
     GroundTruth,
     GroundTruthSettings,
-    ImageSettings,
     read_ground_truth,
     write_ground_truth,
 )
+from graph2nn.vision import ImageSettings
 from predictors.proxies import add_proxies
 
 SCRIPT = EXPERIMENTS / "property_prediction.py"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from repository import EXPERIMENTS
 
-from graph2nn.deepnets.campaign import GroundTruthSettings, ImageSettings
+from graph2nn.deepnets.campaign import GroundTruthSettings
 from graph2nn.training import Recipe
+from graph2nn.vision import ImageSettings
 from predictors.search import GuidedSearch
 
 SCRIPT = EXPERIMENTS / "search.py"

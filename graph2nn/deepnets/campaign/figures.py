@@ -29,7 +29,7 @@ def summarise_ground_truth(truth: GroundTruth) -> str:
         "",
         f"{len(truth)} networks ({halves['train']} train, {halves['test']} test), {runs} trainings "
         f"of which {diverged} diverged: {truth.settings.recipe.epochs} epochs on {images.train} "
-        f"images of {images.dataset} at {images.imsize} pixels, {truth.made['minutes']} minutes.",
+        f"images of {images.dataset} at {images.side} pixels, {truth.made['minutes']} minutes.",
         "",
         "| target | unit | 10 % | median | 90 % | two labellings, tau | params, tau | FLOPs, tau |",
         "|---|---|---|---|---|---|---|---|",

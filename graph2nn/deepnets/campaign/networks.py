@@ -10,7 +10,6 @@ from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.dataset import NetDataset, eval_nets
 from graph2nn.deepnets.graphs.config import NetConfig
 from graph2nn.deepnets.graphs.splits import split_rules
-from graph2nn.vision.datasets import DATASETS
 
 __all__ = ["HALVES", "NetEntry", "draw_networks"]
 
@@ -81,7 +80,7 @@ def _nets(settings: GroundTruthSettings, source: str, count: int) -> NetDataset:
         source,
         round(count * _RESERVE) + 20,
         settings.network_seed,
-        imsize=images.imsize,
-        num_classes=DATASETS[images.dataset].num_classes,
-        rules=split_rules(source, imsize=images.imsize, small=settings.small),
+        imsize=images.side,
+        num_classes=images.num_classes,
+        rules=split_rules(source, imsize=images.side, small=settings.small),
     )

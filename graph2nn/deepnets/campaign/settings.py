@@ -5,54 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from graph2nn.runs import option
 from graph2nn.training.recipe import Recipe
-from graph2nn.vision.datasets import DATASETS
+from graph2nn.vision import ImageSettings
 
-__all__ = ["TABLES", "GroundTruthSettings", "ImageSettings", "find_table"]
+__all__ = ["TABLES", "GroundTruthSettings", "find_table"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageSettings:
-    """Which images networks are trained and tested on.
+_STORED = ("dataset", "imsize", "train", "val", "test", "noise", "crop", "seed")
 
-    Training and validation images are drawn without replacement from all images outside the data
-    set's test split, test images from that split.
 
-    Args:
-        dataset: one of `graph2nn.vision.DATASETS`.
-        imsize: side in pixels.
-        train, val, test: how many images of each.
-        noise: standard deviation of the Gaussian noise of corrupted images, for values in [0, 1].
-        crop: augment training images by random crops (and mirroring where the data allow it).
-        seed: of the draw and of the noise.
-
-    Raises:
-        ValueError: an unknown data set, or a number out of range.
-    """
-
-    dataset: str = "digits"
-    imsize: int = 8
-    train: int = 600
-    val: int = 500
-    test: int = 500
-    noise: float = 0.08
-    crop: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.dataset not in DATASETS:
-            known = ", ".join(DATASETS)
-            raise ValueError(f"unsupported data set {self.dataset!r}; choose one of {known}")
-        for name in ("imsize", "train", "val", "test"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"ImageSettings.{name}: expected at least 1, got {getattr(self, name)}"
-                )
-        if self.noise < 0 or self.seed < 0:
-            raise ValueError(
-                "ImageSettings: noise and seed must not be negative, "
-                f"got {self.noise} and {self.seed}"
-            )
+def _images(**changes: Any) -> ImageSettings:
+    return ImageSettings(**{"image_size": 8, "train": 600, "val": 500, "test": 500, **changes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +46,7 @@ class GroundTruthSettings:
     """
 
     name: str
-    images: ImageSettings = field(default_factory=ImageSettings)
+    images: ImageSettings = option(factory=_images, stored=_STORED)
     recipe: Recipe = field(default_factory=Recipe)
     train_networks: int = 160
     test_networks: int = 160
@@ -102,6 +66,8 @@ class GroundTruthSettings:
                     f"GroundTruthSettings.{name}: expected at least {low}, "
                     f"got {getattr(self, name)}"
                 )
+        if self.images.val is None:
+            raise ValueError("GroundTruthSettings.images: val says how many images validate")
         if self.train_networks + self.test_networks < 1:
             raise ValueError("GroundTruthSettings: expected at least one network, got none")
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
@@ -119,7 +85,7 @@ _TRAINING: dict[str, Any] = {"precise_bn": 0, "lr_per_step": True, "weight_decay
 TABLES: dict[str, GroundTruthSettings] = {
     "deepnets_digits": GroundTruthSettings(
         name="deepnets_digits",
-        images=ImageSettings(train=320, val=300, test=300, noise=0.4),
+        images=_images(train=320, val=300, test=300, noise=0.4),
         recipe=Recipe(
             epochs=4, batch_size=64, test_batch_size=300, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
@@ -127,9 +93,7 @@ TABLES: dict[str, GroundTruthSettings] = {
     ),
     "deepnets_cifar10": GroundTruthSettings(
         name="deepnets_cifar10",
-        images=ImageSettings(
-            dataset="cifar10", imsize=16, train=2000, val=500, test=500, noise=0.08
-        ),
+        images=_images(dataset="cifar10", image_size=16, train=2000),
         recipe=Recipe(
             epochs=4, batch_size=32, test_batch_size=250, lr=0.05, warmup_epochs=1, **_TRAINING
         ),

@@ -18,7 +18,6 @@ from graph2nn.deepnets.as_archgraph import build_graph
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.graphs.config import NetConfig
 from graph2nn.runs import from_dict, to_dict, write_atomic
-from graph2nn.vision.datasets import DATASETS
 
 __all__ = ["GroundTruth", "add_attributes", "read_ground_truth", "write_ground_truth"]
 
@@ -121,7 +120,7 @@ class GroundTruth:
         """
         threshold = self.settings.converged if accuracy is None else accuracy
         curves = self.curves["train_acc"][repeat].astype(np.float64)
-        curves[:, 0] = 100 / DATASETS[self.settings.images.dataset].num_classes
+        curves[:, 0] = 100 / self.settings.images.num_classes
         times = np.array([_first_time(curve, threshold) for curve in curves])
         return np.where(self.status[repeat] == _STATUS.index("ok"), times, np.nan)
 

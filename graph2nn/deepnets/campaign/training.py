@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from graph2nn.deepnets.campaign.images import load_sets
 from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.networks.network import Network
@@ -20,6 +19,7 @@ from graph2nn.runs import RunFolder, one_thread, parallel_map, to_dict
 from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
 from graph2nn.runs.job_results import read_job, write_job
 from graph2nn.training import Record, train_networks
+from graph2nn.vision import load_sets
 
 __all__ = ["Result", "Run", "read_results", "result_path", "train_all", "train_group"]
 

@@ -1,9 +1,8 @@
-"""What a sweep trains: networks of graphs with their columns in tables, and images."""
+"""What a sweep trains: networks of graphs, with their columns in tables."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from torch import nn
@@ -11,27 +10,11 @@ from torch import nn
 from graph2nn.relational.graphs.graph_sets import GraphEntry, graph_set_index
 from graph2nn.relational.networks.registry import build_model
 from graph2nn.runs.job_results import Row
-from graph2nn.vision import ImageData, load_images
+from graph2nn.vision import ImageData
 
-__all__ = ["DataSource", "NetworkSpec", "build_network"]
+__all__ = ["NetworkSpec", "build_network"]
 
 _INDEXED = ("n64_52", "n64_449", "n64_3942", "n16_48")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSource:
-    """Arguments of `load_images` for a sweep; as published there is no validation split."""
-
-    name: str
-    data_dir: str | None = None
-    train_split: str = "trainval"
-    test_split: str = "test"
-    imsize: int | None = None
-    channels: int = 3
-
-    def load(self, split: str) -> ImageData:
-        """The images of a split, kept in memory for the next job of this process."""
-        return _load(self, split)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,15 +90,4 @@ def build_network(
         seed=seed,
         execution=execution,
         **dict(spec.options),
-    )
-
-
-@lru_cache(maxsize=2)
-def _load(source: DataSource, split: str) -> ImageData:
-    return load_images(
-        source.name,
-        data_dir=source.data_dir,
-        split=split,
-        imsize=source.imsize,
-        channels=source.channels,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from graph2nn.relational.campaign.specs import DataSource, NetworkSpec
+from graph2nn.relational.campaign.specs import NetworkSpec
 from graph2nn.relational.graphs.graph_sets import (
     GRAPH_SETS,
     GraphEntry,
@@ -19,7 +19,7 @@ from graph2nn.relational.graphs.graph_sets import (
 from graph2nn.relational.graphs.sweep_file import read_sweep
 from graph2nn.relational.networks.matching import match_width
 from graph2nn.training import Recipe
-from graph2nn.vision import ImageData
+from graph2nn.vision import ImageData, ImageSettings
 
 __all__ = ["DIVISIONS", "TASKS", "Task", "division_entries", "find_task", "network_specs"]
 
@@ -62,13 +62,13 @@ class Task:
     dim_first: int | None = None
     channels: int = 3
 
-    def data(self, data_dir: str | None = None) -> DataSource:
+    def data(self, data_dir: str | None = None) -> ImageSettings:
         """Where the images come from: all training images, tested on the test images; ImageNet's
         validation images serve as test images, as is usual."""
         test = "val" if self.dataset == "imagenet" else "test"
         train = "train" if self.dataset == "imagenet" else "trainval"
-        return DataSource(
-            name=self.dataset,
+        return ImageSettings(
+            dataset=self.dataset,
             data_dir=data_dir,
             train_split=train,
             test_split=test,

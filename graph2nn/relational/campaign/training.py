@@ -13,13 +13,13 @@ from typing import Any
 
 from graph2nn.relational.campaign.job_results import merge_results
 from graph2nn.relational.campaign.results import ResultTable, write_results
-from graph2nn.relational.campaign.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.networks.padding import padded_template
-from graph2nn.runs import RunFolder, load_checkpoint, parallel_map
+from graph2nn.runs import RunFolder, load_checkpoint, parallel_map, to_dict
 from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
 from graph2nn.runs.job_results import Row, result_files, write_job
 from graph2nn.training import Recipe, train_networks
-from graph2nn.vision import Augment
+from graph2nn.vision import Augment, ImageSettings
 
 __all__ = ["run_jobs"]
 
@@ -34,7 +34,7 @@ class _Settings:
 
     folder: str
     task: str
-    data: DataSource
+    data: ImageSettings
     recipe: Recipe
     device: str
     execution: str
@@ -79,7 +79,7 @@ def run_jobs(
     recipe: Recipe,
     *,
     task: str,
-    data: DataSource,
+    data: ImageSettings,
     group_size: int = 8,
     jobs: int = 1,
     backend: str | None = None,
@@ -172,16 +172,22 @@ def _check(specs: Sequence[NetworkSpec], seeds: Sequence[int], group_size: int) 
 
 def _config(settings: _Settings) -> dict[str, Any]:
     """What a resumed sweep must share; graphs, seeds and machines may differ."""
-    data = dataclasses.asdict(settings.data)
-    del data["data_dir"]
     return {
         "task": settings.task,
-        "data": data,
+        "data": _stored_images(settings.data),
         "recipe": settings.recipe.settings(),
         "augment": dataclasses.asdict(settings.augment),
         "execution": settings.execution,
         "stacked": settings.stacked,
     }
+
+
+def _stored_images(images: ImageSettings) -> dict[str, Any]:
+    """By the keys that sweeps have always had, and what is unusual."""
+    stored, usual = to_dict(images), to_dict(ImageSettings())
+    always = ("train_split", "test_split", "imsize", "channels")
+    name = stored.pop("dataset")
+    return {"name": name} | {k: v for k, v in stored.items() if k in always or v != usual[k]}
 
 
 def _remaining(

@@ -4,53 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 
+from graph2nn.runs import option
 from graph2nn.sparsity.campaign.masked_training import SHORT_RECIPES, published_recipe
 from graph2nn.sparsity.networks.models import MODELS
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS
 from graph2nn.training import Recipe
-from graph2nn.vision import DATASETS, ImageData, load_images
+from graph2nn.vision import ImageSettings, dataset_label, dataset_name
 
 __all__ = [
     "GRIDS",
     "Cell",
     "SparseGrid",
-    "SparseImages",
-    "dataset_label",
-    "dataset_name",
     "find_grid",
     "find_model",
-    "load_sets",
 ]
 
-_LABELS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "tiny_imagenet": "tinyimagenet"}
+_STORED = ("dataset", "imsize", "train", "test", "seed")
 _LARGEST = 32  # published images, Tiny ImageNet included, are 32 x 32
 _PAI = ("snip", "grasp", "synflow", "prospr", "uniform", "er", "erk")
-
-
-def dataset_name(name: str) -> str:
-    """The name in `graph2nn.vision.DATASETS` of a data set named so, or as published.
-
-    Raises:
-        ValueError: an unknown data set.
-
-    Example:
-        >>> dataset_name("CIFAR-10"), dataset_name("digits")
-        ('cifar10', 'digits')
-    """
-    known = {label.casefold(): own for own, label in _LABELS.items()}
-    found = known.get(name.casefold(), name)
-    if found not in DATASETS:
-        names = ", ".join([*_LABELS.values(), *DATASETS])
-        raise ValueError(f"dataset: unknown data set {name!r}; choose one of {names}")
-    return found
-
-
-def dataset_label(name: str) -> str:
-    """What tables call a data set: the published spelling, where it has one."""
-    return _LABELS.get(dataset_name(name), name)
 
 
 def find_model(name: str) -> str:
@@ -63,70 +35,6 @@ def find_model(name: str) -> str:
     if name.casefold() not in names:
         raise ValueError(f"model: unknown network {name!r}; choose one of {', '.join(MODELS)}")
     return names[name.casefold()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SparseImages:
-    """Images that sparse networks are scored, trained and tested with.
-
-    Args:
-        dataset: a name of `graph2nn.vision.DATASETS`, or as published (`CIFAR-10`).
-        imsize: side in pixels; None keeps the native one, at most 32.
-        train, test: how many images, drawn from the training files and from the test files; None
-            means all.
-        seed: of the draw.
-
-    Raises:
-        ValueError: an unknown data set, or a number out of range.
-    """
-
-    dataset: str = "digits"
-    imsize: int | None = None
-    train: int | None = None
-    test: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        dataset_name(self.dataset)
-        for name in ("imsize", "train", "test"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"SparseImages.{name}: expected at least 1, got {value}")
-        if self.seed < 0:
-            raise ValueError(f"SparseImages.seed: must not be negative, got {self.seed}")
-
-    @property
-    def side(self) -> int:
-        """Pixels, known without the images."""
-        return self.imsize or min(DATASETS[dataset_name(self.dataset)].imsize, _LARGEST)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image; grey ones have their channel three times."""
-        return (3, self.side, self.side)
-
-    @property
-    def num_classes(self) -> int:
-        return DATASETS[dataset_name(self.dataset)].num_classes
-
-
-@lru_cache(maxsize=2)
-def load_sets(
-    images: SparseImages, data_dir: str | Path | None = None
-) -> tuple[ImageData, ImageData]:
-    """Training and test images; cached, so that the jobs of a process share them.
-
-    Raises:
-        ValueError: fewer images than asked for.
-        FileNotFoundError: the data are not there; says how to get them.
-    """
-    sets = []
-    for split, count in (("trainval", images.train), ("test", images.test)):
-        data = load_images(
-            dataset_name(images.dataset), data_dir=data_dir, split=split, imsize=images.side
-        )
-        sets.append(data if count is None else data.draw(count, images.seed))
-    return replace(sets[0], split="train"), sets[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +68,7 @@ class SparseGrid:
 
     Args:
         models: names in `graph2nn.sparsity.networks.models`.
-        images: of pruning, training and testing.
+        images: of pruning, training and testing; without a size the native one, at most 32.
         pruners: names in `graph2nn.sparsity.networks.pruning`.
         sparsities: fractions of the weights that are removed.
         seeds: of initial weights, masks and training.
@@ -179,7 +87,7 @@ class SparseGrid:
     """
 
     models: tuple[str, ...]
-    images: SparseImages
+    images: ImageSettings = option(stored=_STORED)
     pruners: tuple[str, ...] = _PAI
     sparsities: tuple[float, ...] = (0.6, 0.8, 0.9, 0.95, 0.98)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -228,6 +136,11 @@ class SparseGrid:
             for pruning in self.pruners
         ]
 
+    @property
+    def sized_images(self) -> ImageSettings:
+        """The images, with the side in pixels that networks take."""
+        return self.images.at_most(_LARGEST)
+
     def recipe_of(self, model: str) -> Recipe:
         """How a model is trained."""
         return self.recipe or published_recipe(model, dataset_name(self.images.dataset))
@@ -237,7 +150,7 @@ GRIDS: dict[str, dict[str, SparseGrid]] = {
     "tiny": {
         "digits": SparseGrid(
             models=("Resnet-20",),
-            images=SparseImages(dataset="digits", train=320, test=200),
+            images=ImageSettings(dataset="digits", train=320, test=200),
             pruners=("snip", "uniform"),
             sparsities=(0.9, 0.98),
             seeds=(0,),
@@ -247,13 +160,13 @@ GRIDS: dict[str, dict[str, SparseGrid]] = {
     "small": {
         "digits": SparseGrid(
             models=("Resnet-20", "CONV-6"),
-            images=SparseImages(dataset="digits"),
+            images=ImageSettings(dataset="digits"),
             sparsities=(0.8, 0.9, 0.95, 0.98, 0.99),
             recipe=SHORT_RECIPES["digits"],
         ),
         "cifar10": SparseGrid(
             models=("Resnet-20",),
-            images=SparseImages(dataset="cifar10", imsize=16, train=8000, test=2000),
+            images=ImageSettings(dataset="cifar10", image_size=16, train=8000, test=2000),
             sparsities=(0.8, 0.9, 0.95, 0.98),
             seeds=(0, 1),
             recipe=SHORT_RECIPES["cifar10"],
@@ -262,7 +175,7 @@ GRIDS: dict[str, dict[str, SparseGrid]] = {
     "published": {
         name: SparseGrid(
             models=("CONV-6", "Resnet-20", "Resnet-32", "Wide-Resnet-28-2"),
-            images=SparseImages(dataset=name, imsize=_LARGEST),
+            images=ImageSettings(dataset=name, image_size=_LARGEST),
         )
         for name in ("cifar10", "cifar100", "tiny_imagenet")
     },

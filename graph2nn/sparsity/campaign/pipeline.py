@@ -13,7 +13,7 @@ from torch import nn
 
 from graph2nn.runs import one_thread
 from graph2nn.sparsity.as_archgraph import density_summary, layer_means
-from graph2nn.sparsity.campaign.grid import Cell, SparseGrid, load_sets
+from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
 from graph2nn.sparsity.campaign.layer_table import layer_table
 from graph2nn.sparsity.campaign.masked_training import train_sparse
 from graph2nn.sparsity.campaign.results import LAYER_COLUMNS
@@ -23,6 +23,7 @@ from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
 from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.sparsity.networks.models import build, init_weights
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune
+from graph2nn.vision import load_sets
 
 __all__ = [
     "INITIAL",
@@ -42,7 +43,7 @@ Row = dict[str, Any]
 
 def build_cell(cell: Cell, grid: SparseGrid) -> nn.Module:
     """The network of a cell at initialisation, which depends on model, data set and seed."""
-    images = grid.images
+    images = grid.sized_images
     model = build(cell.model, images.num_classes, images.shape[0], images.side)
     init_weights(model, cell.seed)
     return model
@@ -61,9 +62,9 @@ def prune_cell(
     if cell.pruning == "dense":
         return Masks.dense(model)
     # What looks at no images is told their shape by a blank one.
-    data: Any = (torch.zeros(1, *grid.images.shape), torch.zeros(1, dtype=torch.int64))
+    data: Any = (torch.zeros(1, *grid.sized_images.shape), torch.zeros(1, dtype=torch.int64))
     if PRUNERS[cell.pruning].needs_data:
-        data = load_sets(grid.images, data_dir)[0]
+        data = load_sets(grid.sized_images, data_dir).train
     return prune(
         model,
         cell.pruning,
@@ -90,7 +91,8 @@ def train_cell(
 ) -> Row:
     """Trains the network in place: `accuracy` (fraction), losses and `seconds`; None where it
     diverged."""
-    train, test = load_sets(grid.images, data_dir)
+    sets = load_sets(grid.sized_images, data_dir)
+    train, test = sets.train, sets.test
     last = train_sparse(
         model,
         masks,
@@ -183,7 +185,7 @@ def _metrics(
         model,
         masks,
         "unrolled",
-        grid.images.shape,
+        grid.sized_images.shape,
         compat=grid.compat,
         identity_skips=grid.identity_skips,
     )

@@ -23,10 +23,11 @@ from graph2nn.runs import (
 from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
 from graph2nn.runs.tables import cell_text, write_rows
 from graph2nn.sparsity.as_archgraph import DENSITY_NAMES
-from graph2nn.sparsity.campaign.grid import Cell, SparseGrid, load_sets
+from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
 from graph2nn.sparsity.campaign.pipeline import INITIAL, Row, run_cell
 from graph2nn.sparsity.campaign.results import KEY, LAYER_COLUMNS, METRICS
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS
+from graph2nn.vision import load_sets
 
 __all__ = ["TABLE_COLUMNS", "regenerate", "run_grid", "write_tables"]
 
@@ -103,7 +104,7 @@ def run_grid(
     if keep_checkpoints and save_seconds is None:
         raise ValueError("run_grid: keep_checkpoints needs checkpoints; give save_seconds")
     if grid.training or any(PRUNERS[name].needs_data for name in grid.pruners):
-        load_sets(grid.images, data_dir)  # what is missing is said before anything is started
+        load_sets(grid.sized_images, data_dir)  # what is missing is said before anything is started
     cells = _planned(grid)
     todo = [cell for cell in cells if not _finished(run.path, cell)]
     common: dict[str, Any] = {"grid": grid, "folder": run.path, "data_dir": data_dir}

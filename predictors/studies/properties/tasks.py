@@ -10,7 +10,8 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig
-from graph2nn.deepnets.campaign import ImageSettings, read_ground_truth
+from graph2nn.deepnets.campaign import read_ground_truth
+from graph2nn.vision import ImageSettings
 from predictors.tables import read_table
 
 __all__ = ["PROPERTIES", "PropertyTask", "own_task", "published_task"]

@@ -19,19 +19,15 @@ from torch import nn
 
 from graph2nn.deepnets import Network, build_graph, eval_nets
 from graph2nn.deepnets.campaign import (
-    CORRUPTIONS,
     TABLES,
     GroundTruth,
     GroundTruthSettings,
-    ImageSettings,
     add_attributes,
-    corrupted,
     count_flops,
     draw_networks,
     find_table,
     generate,
     inference_times,
-    load_sets,
     networks,
     plot_ground_truth,
     read_ground_truth,
@@ -44,6 +40,7 @@ from graph2nn.deepnets.campaign import (
 )
 from graph2nn.runs import from_dict, to_dict
 from graph2nn.training import Recipe
+from graph2nn.vision import ImageSettings
 
 SETTINGS = GroundTruthSettings(
     name="tiny",
@@ -83,36 +80,6 @@ def test_repeated_architectures_are_passed_over(monkeypatch) -> None:
     assert [entry.index for entry in found] == [0, 1, 3]
     with pytest.raises(ValueError, match="too few different networks; missing: {'test': 1}"):
         draw_networks(replace(SETTINGS, train_networks=1, test_networks=3))
-
-
-def test_images() -> None:
-    sets = load_sets(ImageSettings(train=100, val=80, test=70, noise=0.2))
-    assert [len(sets.train), len(sets.val), len(sets.final_tests["final"])] == [100, 80, 70]
-    whole = load_sets(ImageSettings(train=700, val=597, test=500))
-    rows = torch.cat([whole.train.images, whole.val.images]).flatten(1)
-    assert len(rows) == 1297  # each image outside the test split once
-    assert sorted(sets.final_tests) == ["final", *(f"final_{name}" for name in sorted(CORRUPTIONS))]
-    with pytest.raises(ValueError, match="1400 images asked for, 1297 there"):
-        load_sets(ImageSettings(train=1000, val=400))
-
-
-def test_corruptions() -> None:
-    data = load_sets(ImageSettings(train=100, val=80, test=70)).train
-    grey = replace(data, images=torch.full((50, 3, 8, 8), 128, dtype=torch.uint8),
-                   labels=torch.zeros(50, dtype=torch.int64))  # fmt: skip
-    change = corrupted(grey, "noise", noise=0.1, seed=1).images.float() - 128
-    assert change.std() == pytest.approx(25.5, rel=0.05) and abs(change.mean()) < 1
-    again = corrupted(grey, "noise", noise=0.1, seed=1)
-    assert torch.equal(again.images, corrupted(grey, "noise", noise=0.1, seed=1).images)
-    assert torch.equal(corrupted(grey, "blur").images, grey.images)
-    point = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    point[0, :, 4, 4] = 160
-    blurred = corrupted(replace(grey, images=point, labels=grey.labels[:1]), "blur").images
-    assert blurred[0, 0, 3:6, 3:6].tolist() == [[10, 20, 10], [20, 40, 20], [10, 20, 10]]
-    low = corrupted(data, "contrast").images.float()
-    assert low.std() == pytest.approx(0.4 * data.images.float().std().item(), rel=0.2)
-    with pytest.raises(ValueError, match="unknown corruption 'fog'; expected one of noise"):
-        corrupted(grey, "fog")
 
 
 def flops_by_hooks(config) -> int:
@@ -399,14 +366,24 @@ def test_bad_settings(wrong: dict, message: str) -> None:
         replace(SETTINGS, **wrong)
 
 
+def test_stored_settings_are_read_and_stay_as_they_are() -> None:
+    stored = {
+        "name": "deepnets_cifar10",
+        "images": {
+            "dataset": "cifar10", "imsize": 16, "train": 2000, "val": 500, "test": 500,
+            "noise": 0.08, "crop": False, "seed": 0,
+        },
+    }  # fmt: skip
+    read = from_dict(GroundTruthSettings, stored)
+    assert read.images == TABLES["deepnets_cifar10"].images and read.images.image_size == 16
+    assert to_dict(read)["images"] == stored["images"]
+    assert to_dict(TABLES["deepnets_digits"])["images"]["imsize"] == 8
+
+
 def test_bad_images_and_rows(made, tmp_path) -> None:
     _, path, _ = made
-    with pytest.raises(ValueError, match="unsupported data set 'mnist'"):
-        ImageSettings(dataset="mnist")
-    with pytest.raises(ValueError, match="ImageSettings.val: expected at least 1, got 0"):
-        ImageSettings(val=0)
-    with pytest.raises(ValueError, match="noise and seed must not be negative"):
-        ImageSettings(noise=-0.1)
+    with pytest.raises(ValueError, match="val says how many images validate"):
+        replace(SETTINGS, images=ImageSettings(train=64))
     with pytest.raises(ValueError, match="unknown table 'nets'; expected one of deepnets_digits"):
         find_table("nets")
     with pytest.raises(ValueError, match="has the rows 0 to 3, not 4"):

@@ -15,17 +15,19 @@ import numpy as np
 import pytest
 import torch
 
+from graph2nn.relational.campaign import training
 from graph2nn.relational.campaign.job_results import merge_results
 from graph2nn.relational.campaign.results import COLUMNS, ResultTable, read_results
-from graph2nn.relational.campaign.specs import DataSource, NetworkSpec, build_network
+from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.campaign.training import run_jobs
 from graph2nn.relational.graphs.graph_sets import GraphEntry, complete_entry
 from graph2nn.relational.networks.matching import match_width
 from graph2nn.runs.job_results import read_job, result_files, write_job
 from graph2nn.training import Recipe
+from graph2nn.vision import ImageSettings
 
 RECIPE = Recipe(epochs=2, batch_size=256, test_batch_size=250, precise_bn=512)
-DATA = DataSource(name="digits", channels=1)
+DATA = ImageSettings(dataset="digits", channels=1)
 SIZES = {"num_classes": 10, "imsize": 8, "in_channels": 1, "dim_first": 16}
 VARYING = ("time_avg_s", "seconds")
 
@@ -61,6 +63,16 @@ def comparable(table: ResultTable) -> list[dict]:
     rows = [{k: v for k, v in row.items() if k not in VARYING} for row in table.rows()]
     assert rows
     return [{k: v for k, v in row.items() if v == v} for row in rows]
+
+
+def test_the_stored_images_are_as_they_were() -> None:
+    """Folders of sweeps that began before there was one `ImageSettings` go on."""
+    stored = training._stored_images(replace(DATA, data_dir="anywhere"))
+    assert stored == {
+        "name": "digits", "train_split": "trainval", "test_split": "test", "imsize": None,
+        "channels": 1,
+    }  # fmt: skip
+    assert training._stored_images(replace(DATA, train=100)) == {**stored, "train": 100}
 
 
 @pytest.fixture(scope="module", autouse=True)

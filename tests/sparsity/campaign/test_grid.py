@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from repository import ROOT
 
 from graph2nn.runs import from_dict, to_dict
 from graph2nn.runs.tables import cell_text, format_rows
@@ -20,12 +21,8 @@ from graph2nn.sparsity.campaign.grid import (
     GRIDS,
     Cell,
     SparseGrid,
-    SparseImages,
-    dataset_label,
-    dataset_name,
     find_grid,
     find_model,
-    load_sets,
 )
 from graph2nn.sparsity.campaign.pipeline import build_cell, prune_cell, run_cell
 from graph2nn.sparsity.campaign.results import METRICS, accuracy_drop, read_sparse_table
@@ -33,10 +30,11 @@ from graph2nn.sparsity.campaign.tables import accuracy_rows
 from graph2nn.sparsity.campaign.training import TABLE_COLUMNS, regenerate, run_grid, write_tables
 from graph2nn.sparsity.graphs.encodings.encode import encode
 from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
+from graph2nn.vision import ImageSettings, dataset_name, load_sets
 
 GRID = replace(
     find_grid("tiny", "digits"),
-    images=SparseImages(dataset="digits", train=128, test=100),
+    images=ImageSettings(dataset="digits", train=128, test=100),
     sparsities=(0.95,),
     recipe=replace(GRIDS["tiny"]["digits"].recipe, epochs=1, test_batch_size=100),
 )
@@ -209,7 +207,7 @@ def test_a_network_that_diverges_is_not_measured() -> None:
 
 def test_random_pruners_need_no_images(monkeypatch, tmp_path) -> None:
     grid = replace(
-        GRID, training=False, images=SparseImages(dataset="CIFAR-10"), pruners=("uniform",)
+        GRID, training=False, images=ImageSettings(dataset="CIFAR-10"), pruners=("uniform",)
     )
     cell = replace(ROW, dataset="CIFAR-10")
     masks = prune_cell(build_cell(cell, grid), cell, grid, data_dir=tmp_path)
@@ -227,7 +225,6 @@ def test_synflow_is_told_the_shape_of_images(tmp_path) -> None:
 
 
 def test_names_and_presets() -> None:
-    assert dataset_name("cifar-100") == "cifar100" and dataset_label("cifar10") == "CIFAR-10"
     assert find_model("wide-resnet-28-2") == "Wide-Resnet-28-2"
     assert ROW.name == "Resnet-20_digits_uniform_0.95_s0"
     published = find_grid("published", "tinyimagenet")
@@ -240,10 +237,17 @@ def test_names_and_presets() -> None:
             assert dataset_name(grid.images.dataset) == dataset
 
 
-def test_images_are_drawn_once_and_for_all() -> None:
-    train, test = load_sets(GRID.images)
-    assert (len(train), len(test), train.split) == (128, 100, "train")
-    assert torch.equal(train.labels, load_sets(replace(GRID.images, test=50))[0].labels)
+def test_stored_images_are_read_and_stay_as_they_are() -> None:
+    """Also where the size is not said, which means the native one, at most 32."""
+    stored = {"dataset": "tiny_imagenet", "imsize": None, "train": 640, "test": None, "seed": 1}
+    read = from_dict(SparseGrid, {"models": ["CONV-6"], "images": stored})
+    assert read.images == ImageSettings(dataset="tiny_imagenet", train=640, seed=1)
+    assert to_dict(read)["images"] == stored and read.sized_images.shape == (3, 32, 32)
+    about = json.loads((ROOT / "data" / "sparse" / "cifar10.json").read_text())["grid"]
+    assert to_dict(from_dict(SparseGrid, about))["images"] == about["images"]
+    unusual = replace(read, images=replace(read.images, channels=3, crop=True))
+    assert to_dict(unusual)["images"] == {**stored, "crop": True}
+    assert from_dict(SparseGrid, to_dict(unusual)) == unusual
 
 
 def test_text_and_figure_of_a_table(made, tmp_path) -> None:
@@ -273,12 +277,8 @@ def test_wrong_settings(change, message) -> None:
 
 
 def test_wrong_names_and_images() -> None:
-    with pytest.raises(ValueError, match="unknown data set 'mnist'; choose one of CIFAR-10"):
-        SparseImages(dataset="mnist")
-    with pytest.raises(ValueError, match=r"SparseImages\.imsize: expected at least 1, got 0"):
-        SparseImages(imsize=0)
     with pytest.raises(ValueError, match="4000 images asked for, 1297 there"):
-        load_sets(SparseImages(train=4000))
+        load_sets(ImageSettings(train=4000))
     with pytest.raises(ValueError, match="unknown 'huge'; choose one of tiny, small, published"):
         find_grid("huge", "digits")
     with pytest.raises(ValueError, match="small is not there for imagenet, only for digits"):
