@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from common import fresh_process, parser, ratio, report, side_by_side, start, table
 from torch import Tensor, nn
 
+from graph2nn.training.top_k import top_k_reference
 from graph2nn.wirings import (
     ContinuousTimeWiring,
     DiscreteTimeWiring,
@@ -40,7 +41,6 @@ from graph2nn.wirings.compaction.compact import compact
 from graph2nn.wirings.compaction.compacted import WiredLayers
 from graph2nn.wirings.compaction.execution import EdgeProduct, set_execution
 from graph2nn.wirings.edges.layers import WiredConv, wired_layers
-from graph2nn.wirings.edges.selection import top_k_reference
 
 TINY, MOBILE = "small_scale/static_dnw", "medium_scale/mobilenetv1_dnw_x225"
 LARGEST = 3  # block of MobileNetV1

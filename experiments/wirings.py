@@ -37,7 +37,7 @@ from graph2nn.wirings.campaign.training import train_wiring
 from graph2nn.wirings.compaction.compact import compact
 from graph2nn.wirings.compaction.execution import EXECUTIONS
 from graph2nn.wirings.edges.layers import wired_layers
-from graph2nn.wirings.graphs.counts import count_wiring
+from graph2nn.wirings.networks.counts import count_wiring
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Discovered wirings: edges that are learned with the weights, and what they are compared with."""
 
+from graph2nn.training.top_k import top_k
 from graph2nn.wirings.as_archgraph import wiring_archgraph
 from graph2nn.wirings.campaign.build import load_wiring, read_edges
 from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, build_network, find_config
@@ -9,28 +10,23 @@ from graph2nn.wirings.compaction.compact import compact
 from graph2nn.wirings.compaction.execution import EXECUTIONS, set_execution
 from graph2nn.wirings.edges.kinds import KINDS
 from graph2nn.wirings.edges.layers import WiredConv, wired_layers
+from graph2nn.wirings.edges.masks import swap_rate, wiring_masks
 from graph2nn.wirings.edges.rewiring import Rewiring, RewiringSchedule
-from graph2nn.wirings.edges.selection import edge_budget, select_weight, top_k
+from graph2nn.wirings.edges.selection import edge_budget, select_weight
 from graph2nn.wirings.edges.slots import Rectangle, Slots
 from graph2nn.wirings.edges.tickets import fine_tune_from, inherit_edges, lottery_from
 from graph2nn.wirings.edges.user_edges import given_mask, given_masks
-from graph2nn.wirings.graphs.counts import (
+from graph2nn.wirings.graphs.graph import WiringGraph, wiring_graph
+from graph2nn.wirings.graphs.measures import WiringMeasures, alive_nodes, measure_wiring
+from graph2nn.wirings.graphs.multipartite import wiring_multipartite
+from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.counts import (
     PublishedProfile,
     WiringCounts,
     count_wiring,
     executed_macs,
     published_profile,
 )
-from graph2nn.wirings.graphs.graph import WiringGraph, wiring_graph
-from graph2nn.wirings.graphs.measures import (
-    WiringMeasures,
-    alive_nodes,
-    measure_wiring,
-    swap_rate,
-    wiring_masks,
-)
-from graph2nn.wirings.graphs.multipartite import wiring_multipartite
-from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
 from graph2nn.wirings.networks.mobilenet import MobileNetV1, WiredBlock, WiredMobileNetV1
 from graph2nn.wirings.networks.ode import Solver
 from graph2nn.wirings.networks.resnet import SparseResNet50

@@ -17,9 +17,9 @@ from graph2nn.runs import from_dict
 from graph2nn.vision import ImageData
 from graph2nn.wirings.campaign.checkpoints import FINAL, find_run, read_weights
 from graph2nn.wirings.campaign.configs import WiringConfig, build_network
+from graph2nn.wirings.edges.masks import wiring_masks
 from graph2nn.wirings.edges.tickets import fine_tune_from, lottery_from
 from graph2nn.wirings.edges.user_edges import given_masks
-from graph2nn.wirings.graphs.measures import wiring_masks
 
 __all__ = ["image_settings", "load_wiring", "prepare_network", "read_edges", "read_run"]
 

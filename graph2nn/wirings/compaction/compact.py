@@ -25,8 +25,8 @@ from graph2nn.wirings.compaction.compacted import (
 from graph2nn.wirings.compaction.execution import EdgeProduct, set_execution
 from graph2nn.wirings.compaction.liveness import NodeLayer, find_live, find_live_rounds, keep_all
 from graph2nn.wirings.edges.layers import WiredConv
-from graph2nn.wirings.graphs.counts import PublishedProfile, count_wiring, published_profile
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.counts import PublishedProfile, count_wiring, published_profile
 from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1
 from graph2nn.wirings.networks.ode import FIXED
 from graph2nn.wirings.networks.tiny import DiscreteTimeWiring, StaticWiring, TinyWiring

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graph2nn.wirings.compaction.execution import EdgeProduct
-from graph2nn.wirings.graphs.counts import PublishedProfile
+from graph2nn.wirings.networks.counts import PublishedProfile
 from graph2nn.wirings.networks.ode import Solver
 from graph2nn.wirings.networks.tiny import TinyStem, crop_window, head_window, node_norm
 

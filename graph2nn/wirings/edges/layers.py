@@ -1,4 +1,4 @@
-"""`WiredConv`: a convolution whose weight is a wiring."""
+"""`WiredConv`: the layer whose weight is a wiring, and where a network has such layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["WiredConv", "wired_layers"]
 
 
 class WiredConv(nn.Conv2d):
-    """A convolution of which only some weights are edges.
+    """Convolve with only some of the weights, the edges.
 
     With a kernel of 1 this is the graph of "Discovering Neural Wirings", arXiv:1906.00586: channels
     are nodes, node v hears I_v = Σ_u w_vu Z_u. Weights start as torch's do and are not rescaled for
@@ -23,30 +23,30 @@ class WiredConv(nn.Conv2d):
     edges, as the discovered kind needs them.
 
     Args:
-        in_channels, out_channels: nodes that send and that receive.
-        kernel_size, stride, padding, bias: see `torch.nn.Conv2d`.
-        keep: a number of edges (int) or a share of all slots (float); see `edge_budget`.
-        kind: a name of `KINDS`.
-        slots: the legal ones; None means all. Networks whose nodes are ordered pass those from
-            earlier to later nodes.
-        legacy_budget: let illegal slots compete for the budget too, as published, where more than
-            half of it can be lost to them.
-        candidates: the slots that compete; overrides `legacy_budget`.
-        mask: the edges of kind "given".
-        rho: of targeted dropout.
-        generator: of random edges; None means torch's global one.
+        in_channels, out_channels: Numbers of nodes that send and that receive.
+        kernel_size, stride, padding, bias: See `torch.nn.Conv2d`.
+        keep: Number of edges (int) or share of all slots (float); see `edge_budget`.
+        kind: Name in `KINDS`.
+        slots: Legal entries of the weight; None means all. Networks whose nodes are
+            ordered pass those from earlier to later nodes.
+        legacy_budget: Whether illegal slots compete for the budget too, as published, where more
+            than half of it can be lost to them.
+        candidates: Slots that compete; overrides `legacy_budget`.
+        mask: Edges of kind "given".
+        rho: Probability with which targeted dropout drops a weak slot.
+        generator: Source of random edges; None means torch's global one.
 
     Attributes:
-        wiring: chooses the edges.
-        slots: the legal ones.
-        kind: name in `KINDS`.
+        wiring: What chooses the edges.
+        slots: Legal entries of the weight.
+        kind: Name in `KINDS`.
 
     Shapes:
         (B, in_channels, H, W) -> (B, out_channels, H', W').
 
     Raises:
-        ValueError: no edge or more than there are legal slots, an unknown kind, a mask that does
-            not fit.
+        ValueError: There is no edge or more than there are legal slots, the kind is unknown, or the
+            mask does not fit.
 
     Example:
         >>> layer = WiredConv(16, 32, keep=40)
@@ -109,11 +109,11 @@ class WiredConv(nn.Conv2d):
         return KINDS[self.kind].fixed
 
     def edges(self, *, legal: bool = False) -> Tensor:
-        """The edges as evaluation sees them.
+        """Return the edges as evaluation sees them.
 
         Args:
-            legal: without those in slots that the network does not use, which the published budget
-                may contain.
+            legal: Whether to leave out those in slots that the network does not use, which the
+                published budget may contain.
 
         Shapes:
             -> shape of the weight, bool.
@@ -123,17 +123,23 @@ class WiredConv(nn.Conv2d):
         return mask & self.slots.mask(mask.device) if legal else mask
 
     def effective_weight(self) -> Tensor:
-        """The weight of this forward pass, differentiable; see `select_weight`. Its shape.
+        """Return the weight of this forward pass, differentiable; see `select_weight`.
 
-        Zero in slots that are not legal, whatever competes for the budget.
+        Slots that are not legal are zero, whatever competes for the budget.
+
+        Shapes:
+            -> shape of the weight.
         """
         return self.pieces([Rectangle(0, self.out_channels, 0, self.in_channels)])[0]
 
     def pieces(self, rectangles: list[Rectangle] | None = None) -> tuple[Tensor, ...]:
-        """Parts of the effective weight, each contiguous; by default the legal rectangles.
+        """Return parts of the effective weight, each contiguous.
+
+        Args:
+            rectangles: Parts to return; None means the legal ones.
 
         Shapes:
-            for each rectangle (rows, columns, kernel, kernel).
+            -> for each rectangle (rows, columns, kernel, kernel).
         """
         mask = None if self.weight.is_meta else self.wiring(self.weight)
         if self._confined and (rectangles or self.slots.is_masked) and not self.weight.is_meta:
@@ -144,7 +150,7 @@ class WiredConv(nn.Conv2d):
             mask,
             self.slots.rectangles if rectangles is None else rectangles,
             straight_through=self.wiring.straight_through,
-            observer=self.wiring.observer,
+            gradient_hook=self.wiring.gradient_hook,
         )
 
     def forward(self, input: Tensor) -> Tensor:
@@ -155,7 +161,7 @@ class WiredConv(nn.Conv2d):
 
 
 def wired_layers(model: nn.Module) -> Iterator[tuple[str, WiredConv]]:
-    """The wired layers of a network by name, in order."""
+    """Find the wired layers of a network by name, in order."""
     for name, module in model.named_modules():
         if isinstance(module, WiredConv):
             yield name, module

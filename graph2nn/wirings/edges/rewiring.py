@@ -1,4 +1,4 @@
-"""`Rewiring`: the schedule by which RigL and SET exchange edges at a constant budget."""
+"""`Rewiring`: when and how RigL and SET exchange edges at a constant budget."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graph2nn.wirings.edges.kinds import Evolving
+from graph2nn.training.top_k import top_k
 from graph2nn.wirings.edges.layers import WiredConv, wired_layers
-from graph2nn.wirings.edges.selection import top_k
+from graph2nn.wirings.edges.wiring import Evolving
 
 __all__ = ["Rewiring", "RewiringSchedule"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewiringSchedule:
-    """When edges are exchanged, and how many.
+    """Say when edges are exchanged, and how many.
 
     The defaults are those of RigL for ResNet-50, arXiv:1911.11134, section 3 and 4.
 
     Args:
-        total_steps: optimiser steps of the whole training.
-        interval: steps between exchanges.
-        fraction: of the edges that are exchanged at first.
-        stop: share of the training after which the wiring stays.
-        decay: let the fraction fall to zero along half a cosine; SET, arXiv:1707.04780, keeps it.
+        total_steps: Number of optimiser steps of the whole training.
+        interval: Number of steps between exchanges.
+        fraction: Share of the edges that is exchanged at first.
+        stop: Share of the training after which the wiring stays.
+        decay: Whether the fraction falls to zero along half a cosine; SET, arXiv:1707.04780, keeps
+            it.
 
     Raises:
-        ValueError: a setting out of range.
+        ValueError: A setting is out of range.
 
     Example:
         >>> schedule = RewiringSchedule(total_steps=1000, interval=100)
@@ -70,7 +71,7 @@ class RewiringSchedule:
 
 
 class Rewiring:
-    """Exchanges the weakest edges of every evolving layer, around the optimiser's steps.
+    """Exchange the weakest edges of every evolving layer, around the optimiser's steps.
 
     Layers of kind `rigl` grow the slots of largest gradient, which the backward pass of that step
     leaves behind at no cost; the new weights are zero. Layers of kind `set` grow random slots with
@@ -79,9 +80,9 @@ class Rewiring:
     the same edges.
 
     Args:
-        model: with layers of kind `rigl` or `set`; others are left alone.
-        schedule: see `RewiringSchedule`.
-        seed: of random growth.
+        model: Network with layers of kind `rigl` or `set`; others are left alone.
+        schedule: When edges are exchanged, and how many.
+        seed: Seed of random growth.
 
     Example:
         >>> rewiring = Rewiring(model, RewiringSchedule(total_steps=1000))     # doctest: +SKIP
@@ -100,25 +101,29 @@ class Rewiring:
         self.schedule, self.seed = schedule, seed
 
     def before_step(self, step: int) -> None:
-        """Asks for the gradient of all slots where an exchange follows."""
+        """Ask for the gradient of all slots where an exchange follows.
+
+        Args:
+            step: Number of the optimiser's step that is about to begin, from 0.
+        """
         for layer in self.layers.values():
             wiring = _evolving(layer)
-            wiring.observing = wiring.grow == "gradient" and self.schedule.due(step)
-            wiring.observed = None
+            wiring.keeps_gradient = wiring.grow == "gradient" and self.schedule.due(step)
+            wiring.gradient = None
 
     @torch.no_grad()
     def after_step(self, step: int, optimizer: torch.optim.Optimizer | None = None) -> int:
-        """Exchanges edges where it is time.
+        """Exchange edges where it is time.
 
         Args:
-            step: the optimiser's step that has just been taken, from 0.
-            optimizer: whose momentum of exchanged slots is cleared.
+            step: Number of the optimiser's step that has just been taken, from 0.
+            optimizer: Optimiser whose momentum of exchanged slots is cleared.
 
         Returns:
             How many edges are new.
 
         Raises:
-            ValueError: there is no gradient of all slots, as `before_step` was not called before
+            ValueError: There is no gradient of all slots, as `before_step` was not called before
                 the backward pass.
         """
         if not self.schedule.due(step):
@@ -129,7 +134,7 @@ class Rewiring:
             fraction = self.schedule.fraction_at(step)
             new = _exchange(name, layer, fraction, generator, optimizer)
             changed += new
-            _evolving(layer).observing, _evolving(layer).observed = False, None
+            _evolving(layer).keeps_gradient, _evolving(layer).gradient = False, None
         return changed
 
 
@@ -148,11 +153,11 @@ def _exchange(
         return 0
     kept = top_k(magnitude.masked_fill(~before, -1.0), wiring.keep - number)
     if wiring.grow == "gradient":
-        if wiring.observed is None:
+        if wiring.gradient is None:
             raise ValueError(
                 f"{name}: no gradient to grow edges by; call before_step ahead of the backward pass"
             )
-        score = slots.pack(wiring.observed).abs()
+        score = slots.pack(wiring.gradient).abs()
     else:
         score = torch.rand(len(kept), generator=generator).to(magnitude.device)
         score = score - before.to(score.dtype)  # what was just dropped comes last

@@ -1,35 +1,35 @@
-"""Exactly k edges by magnitude, and the gradient that reaches all slots (or only the edges)."""
+"""What of a weight is multiplied with: a budget of edges, and whom the gradient reaches."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from graph2nn.wirings.edges.slots import Rectangle
 
-__all__ = ["edge_budget", "kth_largest", "select_weight", "top_k", "top_k_reference"]
+__all__ = ["edge_budget", "select_weight"]
 
-Observer = Callable[[Tensor], None]
-"""Is shown the gradient of all slots in a backward pass."""
+Hook = Callable[[Tensor], None]
+"""Is called with the gradient of all slots in a backward pass."""
 
 
 def edge_budget(keep: int | float, slots: int, *, most: int | None = None, where: str = "") -> int:
-    """How many edges `keep` stands for.
+    """Return how many edges `keep` stands for.
 
     Args:
-        keep: a number of edges (int), or the share of all slots that is kept (float, up to 1.0).
-        slots: all slots, legal or not. Of them a share p = 1 - keep is dropped, k = n - ⌊p n⌋, as
-            in the published configurations (their `prune_rate` is p).
-        most: slots that may be edges; None means all.
-        where: name of the layer, for messages.
+        keep: Number of edges (int), or share of all slots that is kept (float, up to 1.0).
+        slots: Number of all slots, legal or not. Of them a share p = 1 - keep is dropped,
+            k = n - ⌊p n⌋, as in the published configurations (their `prune_rate` is p).
+        most: Number of slots that may be edges; None means all.
+        where: Name of the layer, for messages.
 
     Raises:
-        ValueError: no edge at all, or more than may be.
+        ValueError: There would be no edge at all, or more than may be.
 
     Example:
         >>> edge_budget(0.05, 640_000), edge_budget(104, 2048)
@@ -53,68 +53,16 @@ def edge_budget(keep: int | float, slots: int, *, most: int | None = None, where
     return keep
 
 
-def kth_largest(scores: Tensor, k: int) -> Tensor:
-    """The k-th largest score, by partition and not by sorting.
-
-    On a CPU numpy's partition finds it, in float32 an order of magnitude faster than
-    `torch.kthvalue`; elsewhere `torch.topk` without its order. NaN counts as largest.
-
-    Shapes:
-        (n,) -> ().
-    """
-    at = scores.numel() - k
-    if scores.device.type == "cpu":
-        half = scores.dtype in (torch.float16, torch.bfloat16)
-        values = (scores.float() if half else scores).detach().numpy()
-        return torch.as_tensor(np.partition(values, at)[at]).to(scores.dtype)
-    if at < k:
-        return torch.topk(scores, at + 1, largest=False, sorted=False).values.max()
-    return torch.topk(scores, k, sorted=False).values.min()
-
-
-def top_k(scores: Tensor, k: int) -> Tensor:
-    """The k largest scores, exactly k: among equal ones the first are taken.
-
-    Args:
-        scores: not negative.
-        k: from 1 to their number.
-
-    Shapes:
-        (n,) -> (n,) bool.
-
-    Example:
-        >>> top_k(torch.tensor([3.0, 1.0, 1.0, 1.0]), 2).tolist()
-        [True, True, False, False]
-    """
-    if k == scores.numel():
-        return torch.ones_like(scores, dtype=torch.bool)
-    threshold = kth_largest(scores, k)
-    chosen = scores >= threshold
-    extra = int(chosen.sum()) - k
-    if extra > 0:
-        ties = (scores == threshold).nonzero().flatten()
-        chosen[ties[len(ties) - extra :]] = False
-    elif extra < 0:  # comparisons with NaN, after a training that diverged
-        return top_k(scores.nan_to_num(nan=math.inf), k)
-    return chosen
-
-
-def top_k_reference(scores: Tensor, k: int) -> Tensor:
-    """`top_k` by a stable sort."""
-    chosen = torch.zeros_like(scores, dtype=torch.bool)
-    chosen[torch.sort(scores, descending=True, stable=True).indices[:k]] = True
-    return chosen
-
-
 def select_weight(
     weight: Tensor,
     mask: Tensor | None,
     rectangles: Sequence[Rectangle],
     *,
     straight_through: bool = True,
-    observer: Observer | None = None,
+    gradient_hook: Hook | None = None,
+    observer: Hook | None = None,
 ) -> tuple[Tensor, ...]:
-    """The rectangles of a weight that a network multiplies with, zero where there is no edge.
+    """Take the rectangles of a weight that a network multiplies with, zero where no edge is.
 
     "Discovering Neural Wirings", arXiv:1906.00586, section 2.1: the forward pass sees only the real
     edges; the gradient of a slot, real or hallucinated, is <∂L/∂I_v, Z_u>, as if the edge were
@@ -123,18 +71,24 @@ def select_weight(
     to the size of the weight and summed.
 
     Args:
-        weight: of all slots.
-        mask: the edges; None means every slot.
-        rectangles: parts to return; must not overlap.
-        straight_through: let the gradient reach all slots; otherwise only the edges.
-        observer: is shown the gradient of all slots, whatever `straight_through` says.
+        weight: Numbers of all slots.
+        mask: Edges; None means every slot.
+        rectangles: Parts to return, which must not overlap.
+        straight_through: Whether the gradient reaches all slots, or only the edges.
+        gradient_hook: Function that is called with the gradient of all slots, whatever
+            `straight_through` says.
+        observer: Former name of `gradient_hook`, for one more release.
 
     Shapes:
         weight and mask (outputs, inputs, ...) -> for each rectangle (rows, columns, ...).
     """
+    if observer is not None:
+        text = "select_weight(observer=...) is now gradient_hook=...; the old name goes soon"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        gradient_hook = observer
     if weight.is_meta:  # tracing follows operations, which it does not see inside a Function
         return tuple(weight[found.part] for found in rectangles)
-    return _Select.apply(weight, mask, tuple(rectangles), straight_through, observer)
+    return _Select.apply(weight, mask, tuple(rectangles), straight_through, gradient_hook)
 
 
 class _Select(torch.autograd.Function):
@@ -144,7 +98,7 @@ class _Select(torch.autograd.Function):
         mask: Tensor | None,
         rectangles: tuple[Rectangle, ...],
         straight_through: bool,
-        observer: Observer | None,
+        gradient_hook: Hook | None,
     ) -> tuple[Tensor, ...]:
         zero = weight.new_zeros(())
         parts = []
@@ -158,7 +112,7 @@ class _Select(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
-        weight, mask, ctx.rectangles, ctx.straight_through, ctx.observer = inputs
+        weight, mask, ctx.rectangles, ctx.straight_through, ctx.gradient_hook = inputs
         ctx.mask, ctx.like = mask, (weight.shape, weight.dtype, weight.device)
         ctx.set_materialize_grads(False)
 
@@ -166,8 +120,8 @@ class _Select(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         shape, dtype, device = ctx.like
         gradient = _assemble(gradients, ctx.rectangles, shape, dtype, device)
-        if ctx.observer is not None:
-            ctx.observer(gradient.detach())
+        if ctx.gradient_hook is not None:
+            ctx.gradient_hook(gradient.detach())
         if not ctx.straight_through and ctx.mask is not None:
             gradient = gradient.masked_fill(~ctx.mask, 0)
         return gradient, None, None, None, None

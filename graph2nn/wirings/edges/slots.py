@@ -12,7 +12,7 @@ __all__ = ["Rectangle", "Slots", "full_mask"]
 
 
 class Rectangle(NamedTuple):
-    """Some outputs times some inputs of a weight: all edges between two groups of nodes."""
+    """Name some outputs times some inputs of a weight: all edges between two groups of nodes."""
 
     first_row: int
     end_row: int
@@ -21,29 +21,31 @@ class Rectangle(NamedTuple):
 
     @property
     def part(self) -> tuple[slice, slice]:
-        """Takes the rectangle out of a weight."""
+        """Index that takes the rectangle out of a weight."""
         return slice(self.first_row, self.end_row), slice(self.first_column, self.end_column)
 
     @property
     def area(self) -> int:
+        """Number of pairs of an output and an input."""
         return (self.end_row - self.first_row) * (self.end_column - self.first_column)
 
 
 class Slots:
-    """The legal entries of a weight, as disjoint rectangles or as a mask.
+    """Hold the legal entries of a weight, as disjoint rectangles or as a mask.
 
-    Nodes of a feed-forward wiring may only send to later ones, so a part of the weight can never be
-    an edge: 59 % of it in the tiny static classifier (arXiv:1906.00586, section 3).
+    A slot is an entry of the weight that may become an edge. Nodes of a feed-forward wiring only
+    send to later ones, so a part of the weight can never be an edge: 59 % of it in the tiny static
+    classifier (arXiv:1906.00586, section 3).
 
     Args:
-        shape: of the weight, (outputs, inputs, ...).
-        rectangles: the parts that are legal; they must not overlap. Without them and `legal`,
+        shape: Shape of the weight, (outputs, inputs, ...).
+        rectangles: Parts that are legal; they must not overlap. Without them and `legal`,
             everything is.
-        legal: instead of rectangles, any mask of the weight's shape; one of shape (outputs, inputs)
+        legal: Mask instead of rectangles, of the weight's shape; one of shape (outputs, inputs)
             counts for every position of the kernel.
 
     Raises:
-        ValueError: rectangles that overlap or leave the weight, or a mask of another shape.
+        ValueError: Rectangles overlap or leave the weight, or the mask has another shape.
 
     Example:
         >>> slots = Slots((3, 2), [Rectangle(1, 3, 0, 1)])
@@ -77,25 +79,26 @@ class Slots:
 
     @property
     def kernel(self) -> int:
-        """Entries of the weight between two nodes."""
+        """Number of entries of the weight between two nodes."""
         return int(torch.Size(self.shape[2:]).numel())
 
     @property
     def total(self) -> int:
-        """Entries of the weight, legal or not."""
+        """Number of entries of the weight, legal or not."""
         return int(torch.Size(self.shape).numel())
 
     @property
     def count(self) -> int:
-        """Legal entries."""
+        """Number of legal entries."""
         if self._index is not None:
             return len(self._index)
         return sum(found.area for found in self.rectangles) * self.kernel
 
     def pack(self, values: Tensor) -> Tensor:
-        """The legal entries, always in the same order, whatever the memory format.
+        """Take the legal entries, always in the same order, whatever the memory format.
 
-        Shapes: `shape` -> (count,).
+        Shapes:
+            values `shape` -> (count,).
         """
         if self._index is not None:
             return values.flatten()[self._moved(values.device)]
@@ -103,9 +106,10 @@ class Slots:
         return torch.cat(parts) if len(parts) != 1 else parts[0]
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """The reverse of `pack`; illegal entries are zero.
+        """Undo `pack`; illegal entries are zero.
 
-        Shapes: (count,) -> `shape`.
+        Shapes:
+            packed (count,) -> `shape`.
         """
         if self._index is not None:
             found = packed.new_zeros(self.total)
@@ -121,11 +125,19 @@ class Slots:
         return found
 
     def mask(self, device: torch.device | str = "cpu") -> Tensor:
-        """Where the legal entries are. Shapes: `shape`, bool."""
+        """Return where the legal entries are.
+
+        Shapes:
+            -> `shape`, bool.
+        """
         return self.unpack(torch.ones(self.count, dtype=torch.bool, device=device))
 
     def rows(self) -> Tensor:
-        """How many legal entries each output has. Shapes: (outputs,) int64."""
+        """Count the legal entries of each output.
+
+        Shapes:
+            -> (outputs,) int64.
+        """
         return self.mask().flatten(1).sum(1)
 
     def _moved(self, device: torch.device) -> Tensor:
@@ -139,17 +151,17 @@ class Slots:
 
 
 def full_mask(mask: Any, shape: tuple[int, ...]) -> Tensor:
-    """A mask between nodes, or of every weight, as one of every weight.
+    """Spread a mask between nodes over every weight; one of every weight stays.
 
     Args:
-        mask: of zeros and ones, (outputs, inputs) or the weight's shape.
-        shape: of the weight.
+        mask: Zeros and ones, anything that becomes a tensor.
+        shape: Shape of the weight.
 
     Shapes:
-        -> `shape`, bool.
+        mask (outputs, inputs) or `shape` -> `shape`, bool.
 
     Raises:
-        ValueError: another shape.
+        ValueError: The mask has another shape.
     """
     mask = torch.as_tensor(mask) != 0
     if mask.shape == shape[:2] and len(shape) > 2:

@@ -1,4 +1,4 @@
-"""Edges read off a trained network: fine-tuning, and the one-shot lottery ticket."""
+"""Lottery tickets: edges read off a trained network, with its trained or initial weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from graph2nn.wirings.edges.kinds import Fixed
+from graph2nn.training.top_k import top_k
 from graph2nn.wirings.edges.layers import wired_layers
-from graph2nn.wirings.edges.selection import top_k
+from graph2nn.wirings.edges.wiring import Fixed
 
 __all__ = ["fine_tune_from", "inherit_edges", "lottery_from"]
 
@@ -19,15 +19,16 @@ Weights = Mapping[str, Tensor]
 
 @torch.no_grad()
 def inherit_edges(model: nn.Module, trained: nn.Module | Weights) -> None:
-    """Every fixed wiring takes the slots that are strongest in a trained network, as many as it has
-    edges; weights stay.
+    """Give every fixed wiring the slots that are strongest in a trained network.
+
+    Each gets as many as it has edges; weights stay.
 
     Args:
-        model: changed in place.
-        trained: a network of the same sizes, or its state dict; a complete one, usually.
+        model: Network, changed in place.
+        trained: Network of the same sizes, or its state dict; a complete one, usually.
 
     Raises:
-        ValueError: a wired layer that the trained network lacks, or one of another shape.
+        ValueError: The trained network lacks a wired layer, or has it in another shape.
     """
     weights = _state(trained)
     for name, layer in wired_layers(model):
@@ -47,11 +48,15 @@ def inherit_edges(model: nn.Module, trained: nn.Module | Weights) -> None:
 
 
 def fine_tune_from(model: nn.Module, trained: nn.Module | Weights) -> None:
-    """The strongest edges of a trained network, with their trained weights.
+    """Take the strongest edges of a trained network, with their trained weights.
 
     Kind `fine_tune` of arXiv:1906.00586, section 4.3 (after arXiv:1506.02626).
 
-    Args, Raises: see `inherit_edges`.
+    Args:
+        model, trained: See `inherit_edges`.
+
+    Raises:
+        ValueError: See `inherit_edges`.
     """
     weights = _state(trained)
     inherit_edges(model, weights)
@@ -61,17 +66,16 @@ def fine_tune_from(model: nn.Module, trained: nn.Module | Weights) -> None:
 def lottery_from(
     model: nn.Module, trained: nn.Module | Weights, initial: nn.Module | Weights
 ) -> None:
-    """The strongest edges of a trained network, with the weights that its training began with.
+    """Take the strongest edges of a trained network, with the weights its training began with.
 
     The one-shot lottery ticket of arXiv:1906.00586, section 4.3 (after arXiv:1803.03635).
 
     Args:
-        model: changed in place.
-        trained: see `inherit_edges`.
-        initial: the same network before it was trained.
+        model, trained: See `inherit_edges`.
+        initial: The same network before it was trained, or its state dict.
 
     Raises:
-        ValueError: see `inherit_edges`.
+        ValueError: See `inherit_edges`.
     """
     inherit_edges(model, trained)
     _load(model, _state(initial))

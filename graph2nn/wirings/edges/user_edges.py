@@ -1,4 +1,4 @@
-"""Wirings of one's own: masks from relational graphs, architecture graphs and networkx."""
+"""Edges that a user gives: masks from relational graphs, architecture graphs and networkx."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ __all__ = ["given_mask", "given_masks"]
 
 
 def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tensor:
-    """The edges of a graph as a mask, for kind "given".
+    """Turn the edges of a graph into a mask, for kind "given".
 
     A graph of n nodes on more channels: node i owns a share of the inputs and of the outputs, as in
     relational layers, and an edge joins all channels of two nodes.
 
     Args:
-        source: a mask (1 where output v hears input u), a `RelationalGraph` (every node hears
+        source: Mask (1 where output v hears input u), a `RelationalGraph` (every node hears
             itself, too), an `ArchGraph` or a networkx graph (edges run from sender to receiver;
             nodes called 0, 1, ... are taken in that order, others in that of the graph).
-        slots: of the layer (`layer.slots`).
-        drop_illegal: leave out edges that the network cannot use, for example those of a relational
-            graph that run back to an earlier block; otherwise they are an error.
+        slots: Legal entries of the layer's weight (`layer.slots`).
+        drop_illegal: Whether to leave out edges that the network cannot use, for example those of a
+            relational graph that run back to an earlier block; otherwise they are an error.
 
     Shapes:
-        -> that of the weight, bool.
+        -> `slots.shape`, bool.
 
     Raises:
-        ValueError: more nodes than channels, a mask of another shape, illegal edges, or none left.
+        ValueError: There are more nodes than channels, a mask of another shape, illegal edges, or
+            none left.
 
     Example:
         >>> model = DiscreteTimeWiring()                                      # doctest: +SKIP
@@ -58,18 +59,18 @@ def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tens
 
 
 def given_masks(source: Any, model: nn.Module, *, drop_illegal: bool = False) -> tuple[Tensor, ...]:
-    """The masks of all wired layers of a network.
+    """Turn graphs into the masks of all wired layers of a network.
 
     Args:
-        source: what `given_mask` takes, for every layer; or a list with one for each.
-        model: whose wired layers, in order, get them.
-        drop_illegal: see `given_mask`.
+        source: What `given_mask` takes, for every layer; or a list with one for each.
+        model: Network whose wired layers, in order, get them.
+        drop_illegal: See `given_mask`.
 
     Shapes:
         -> for each layer that of its weight, bool.
 
     Raises:
-        ValueError: not as many as there are layers, or one that does not fit (names the layer).
+        ValueError: There are not as many as layers, or one does not fit (names the layer).
     """
     layers = dict(wired_layers(model))
     sources = source if isinstance(source, (list, tuple)) else [source] * len(layers)

@@ -1,1 +1,1 @@
-"""Wirings as graphs: nodes, measures, counts."""
+"""Wirings as graphs: nodes, measures, multipartite form."""

@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor, nn
 
 from graph2nn.relational.graphs.measures import mean_local_clustering, pack_bits
-from graph2nn.wirings.edges.layers import wired_layers
 from graph2nn.wirings.graphs.graph import CARRY, INPUT, OUTPUT, WiringGraph
 
-__all__ = [
-    "WiringMeasures",
-    "alive_nodes",
-    "measure_wiring",
-    "swap_rate",
-    "wiring_masks",
-]
+__all__ = ["WiringMeasures", "alive_nodes", "measure_wiring"]
 
 _AT_ONCE = 512  # sources at a time, so that their bits stay small
 
@@ -92,32 +84,6 @@ def alive_nodes(graph: WiringGraph) -> np.ndarray:
     table = _matrix(graph, np.ones(len(graph.kind), dtype=bool))
     forward = _reached(table.T.tocsr(), graph.role == INPUT)
     return forward & _reached(table, graph.role == OUTPUT)
-
-
-def wiring_masks(model: nn.Module) -> dict[str, Tensor]:
-    """The legal edges of every wired layer by name, copied; for `swap_rate`."""
-    return {name: layer.edges(legal=True).clone() for name, layer in wired_layers(model)}
-
-
-def swap_rate(before: dict[str, Tensor], after: dict[str, Tensor]) -> float:
-    """Share of the edges that were exchanged: |S ∆ S'| / 2k, with k the mean number of edges.
-
-    Args:
-        before, after: from `wiring_masks`.
-
-    Raises:
-        ValueError: masks of different networks.
-
-    Example:
-        >>> old, new = torch.tensor([[1, 1, 0]]) > 0, torch.tensor([[1, 0, 1]]) > 0
-        >>> swap_rate({"a": old}, {"a": new})
-        0.5
-    """
-    if {n: m.shape for n, m in before.items()} != {n: m.shape for n, m in after.items()}:
-        raise ValueError("swap_rate: expected masks of the same network twice")
-    changed = sum(int((mask ^ after[name]).sum()) for name, mask in before.items())
-    edges = sum(int(m.sum()) for masks in (before, after) for m in masks.values())
-    return changed / edges if edges else 0.0
 
 
 def _matrix(graph: WiringGraph, chosen: np.ndarray) -> Any:

@@ -74,8 +74,8 @@ def test_rigl_grows_by_gradient_from_zero():
     rewiring.before_step(4)
     optimizer.zero_grad()
     model(batch(4)).square().mean().backward()
-    observed = layer.wiring.observed.clone()
-    assert torch.equal(layer.weight.grad, observed * old)
+    gradient = layer.wiring.gradient.clone()
+    assert torch.equal(layer.weight.grad, gradient * old)
     optimizer.step()
     weight = layer.weight.detach().clone()
     rewiring.after_step(4, optimizer)
@@ -86,11 +86,11 @@ def test_rigl_grows_by_gradient_from_zero():
     assert int(dropped.sum()) == number and (new | dropped)[old].all()
     candidates = layer.slots.mask() & ~(old & ~dropped)
     grown = new & ~(old & ~dropped)
-    assert observed[grown].abs().min() >= observed[candidates & ~grown].abs().max()
+    assert gradient[grown].abs().min() >= gradient[candidates & ~grown].abs().max()
     assert (layer.weight[new & ~old] == 0).all()
     momentum = optimizer.state[layer.weight]["momentum_buffer"]
     assert (momentum[new ^ old] == 0).all() and (momentum[new & old] != 0).any()
-    assert layer.wiring.observed is None and not layer.wiring.observing
+    assert layer.wiring.gradient is None and not layer.wiring.keeps_gradient
 
 
 def test_set_draws_new_weights_within_the_initial_range():

@@ -9,8 +9,8 @@ from torch import nn
 from graph2nn.wirings.campaign.configs import CONFIGS, build_network
 from graph2nn.wirings.edges.layers import WiredConv
 from graph2nn.wirings.edges.slots import Rectangle, Slots
-from graph2nn.wirings.graphs.counts import count_wiring, executed_macs, published_profile
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
+from graph2nn.wirings.networks.counts import count_wiring, executed_macs, published_profile
 from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1
 from graph2nn.wirings.networks.ode import Solver
 from graph2nn.wirings.networks.resnet import SparseResNet50

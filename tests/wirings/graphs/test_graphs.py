@@ -14,13 +14,9 @@ from graph2nn.archgraph import to_networkx
 from graph2nn.sparsity.graphs.edges import edge_list
 from graph2nn.wirings.as_archgraph import wiring_archgraph
 from graph2nn.wirings.edges.layers import WiredConv
+from graph2nn.wirings.edges.masks import swap_rate, wiring_masks
 from graph2nn.wirings.graphs.graph import CARRY, INPUT, OUTPUT, wiring_graph
-from graph2nn.wirings.graphs.measures import (
-    alive_nodes,
-    measure_wiring,
-    swap_rate,
-    wiring_masks,
-)
+from graph2nn.wirings.graphs.measures import alive_nodes, measure_wiring
 from graph2nn.wirings.graphs.multipartite import wiring_multipartite
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
 from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1

@@ -8,7 +8,7 @@ import torch
 from graph2nn.archgraph import trace
 from graph2nn.wirings.campaign.configs import build_network, find_config
 from graph2nn.wirings.edges.kinds import KINDS, random_mask
-from graph2nn.wirings.graphs.counts import count_wiring
+from graph2nn.wirings.networks.counts import count_wiring
 from graph2nn.wirings.networks.tiny import (
     DiscreteTimeWiring,
     StaticWiring,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.sparsity.networks.pruning.allocation import largest_remainder
+from graph2nn.training.top_k import top_k
 
 __all__ = [
     "SCOPES",
@@ -79,18 +80,9 @@ def best(scores: Tensor, keep: int, generator: torch.Generator) -> Tensor:
     Shapes:
         scores (n,) on the CPU -> (n,) bool.
     """
-    n = len(scores)
-    if keep >= n or keep <= 0:
-        return torch.full((n,), keep > 0, dtype=torch.bool)
-    values = scores.numpy()
-    border = np.partition(values, n - keep)[n - keep]
-    chosen = torch.from_numpy(values > border)
-    ties = torch.from_numpy(np.flatnonzero(values == border))
-    missing = keep - int(chosen.sum())
-    if missing < len(ties):
-        ties = ties[torch.randperm(len(ties), generator=generator)[:missing]]
-    chosen[ties] = True
-    return chosen
+    if keep >= len(scores) or keep <= 0:
+        return torch.full((len(scores),), keep > 0, dtype=torch.bool)
+    return top_k(scores, keep, generator=generator)
 
 
 def keep_ties(scores: Tensor, sparsity: float) -> Tensor:
