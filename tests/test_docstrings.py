@@ -43,7 +43,7 @@ ALLOWED = {
     "graph2nn/sparsity": 485,
     "graph2nn/training": 130,
     "graph2nn/vision": 95,
-    "graph2nn/wirings": 395,
+    "graph2nn/wirings": 159,
     "ghn": 168,
     "predictors": 922,
 }

@@ -44,8 +44,6 @@ KNOWN = (  # to be mended, then taken out here; no line may be added
     "engines.py imports graph2nn.relational.graphs.kernels",
     "relational/graphs/published.py imports graph2nn.relational.campaign.results",
     "imports graph2nn.sparsity.networks.masks",
-    "wirings/graphs/counts.py imports graph2nn.wirings.networks",
-    "wirings/graphs/graph.py imports graph2nn.wirings.networks",
     "archgraph/graph.py imports graph2nn.archgraph.tracing.calls",
     "sampling.py imports graph2nn.cells.as_archgraph",
     "deepnets/graphs/published.py imports graph2nn.deepnets.as_archgraph",
@@ -56,7 +54,6 @@ KNOWN = (  # to be mended, then taken out here; no line may be added
     "member._moments",
     "import _flip, _has, _lowest, _popcount",
     "ghn has 15 files",
-    "graph2nn.wirings changes hooks of every optimiser",
 )
 
 

@@ -16,9 +16,10 @@ from graph2nn.wirings.edges.selection import edge_budget, select_weight
 from graph2nn.wirings.edges.slots import Rectangle, Slots
 from graph2nn.wirings.edges.tickets import fine_tune_from, inherit_edges, lottery_from
 from graph2nn.wirings.edges.user_edges import given_mask, given_masks
-from graph2nn.wirings.graphs.graph import WiringGraph, wiring_graph
+from graph2nn.wirings.graphs.graph import WiringGraph
 from graph2nn.wirings.graphs.measures import WiringMeasures, alive_nodes, measure_wiring
 from graph2nn.wirings.graphs.multipartite import wiring_multipartite
+from graph2nn.wirings.networks.as_graph import wiring_graph
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
 from graph2nn.wirings.networks.counts import (
     PublishedProfile,

@@ -14,19 +14,19 @@ __all__ = ["wiring_archgraph"]
 def wiring_archgraph(
     graph: WiringGraph, *, rounds: int | None = None, alive_only: bool = False
 ) -> ArchGraph:
-    """The wiring between an `input` and a `glob_avg`, each channel a node.
+    """Put the wiring between an `input` and a `glob_avg`, each channel a node.
 
     Channels with a 3x3 filter are `sep_conv` nodes of shape (1, 1, 3, 3), whose parameter is called
     `<weight>[i]`; others are `sum` nodes. Cells are the blocks. A graph that is applied several
     times is unrolled, see `unroll`.
 
     Args:
-        graph: see `wiring_graph`.
-        rounds: see `unroll`.
-        alive_only: leave out nodes that no input reaches or that reach no output.
+        graph: Wiring of a network; see `wiring_graph`.
+        rounds: Number of times the graph is applied; see `unroll`.
+        alive_only: Whether to leave out nodes that no input reaches or that reach no output.
 
     Raises:
-        ValueError: a graph with cycles, and nothing says how many rounds to unroll.
+        ValueError: The graph has cycles, and nothing says how many rounds to unroll.
 
     Example:
         >>> wiring_archgraph(wiring_graph(StaticWiring("dnw"))).num_nodes

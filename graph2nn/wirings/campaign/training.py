@@ -22,8 +22,8 @@ from graph2nn.wirings.campaign.figures import animate, draw_adjacency, plot_curv
 from graph2nn.wirings.edges.layers import WiredConv
 from graph2nn.wirings.edges.masks import swap_rate, wiring_masks
 from graph2nn.wirings.edges.rewiring import Rewiring, RewiringSchedule
-from graph2nn.wirings.graphs.graph import wiring_graph
 from graph2nn.wirings.graphs.measures import measure_wiring
+from graph2nn.wirings.networks.as_graph import wiring_graph
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
 from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1
 from graph2nn.wirings.networks.tiny import TinyWiring

@@ -24,7 +24,7 @@ __all__ = ["ALIASES", "KINDS", "Kind", "find_kind", "make_wiring", "random_mask"
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Describe an entry of `KINDS`.
+    """An entry of `KINDS`.
 
     Args:
         summary: One line.

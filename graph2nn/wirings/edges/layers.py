@@ -15,7 +15,7 @@ __all__ = ["WiredConv", "wired_layers"]
 
 
 class WiredConv(nn.Conv2d):
-    """Convolve with only some of the weights, the edges.
+    """A convolution of which only some weights are edges.
 
     With a kernel of 1 this is the graph of "Discovering Neural Wirings", arXiv:1906.00586: channels
     are nodes, node v hears I_v = Σ_u w_vu Z_u. Weights start as torch's do and are not rescaled for

@@ -18,7 +18,7 @@ __all__ = ["Rewiring", "RewiringSchedule"]
 
 @dataclass(frozen=True, kw_only=True)
 class RewiringSchedule:
-    """Say when edges are exchanged, and how many.
+    """When edges are exchanged, and how many.
 
     The defaults are those of RigL for ResNet-50, arXiv:1911.11134, section 3 and 4.
 
@@ -60,18 +60,18 @@ class RewiringSchedule:
         return self.stop * self.total_steps
 
     def due(self, step: int) -> bool:
-        """Whether edges are exchanged after that step, counted from 0."""
+        """Say whether edges are exchanged after that step, counted from 0."""
         return step > 0 and step % self.interval == 0 and step < self.last
 
     def fraction_at(self, step: int) -> float:
-        """Share of the edges that is exchanged."""
+        """Return the share of the edges that is exchanged after that step."""
         if not self.decay:
             return self.fraction
         return self.fraction / 2 * (1 + math.cos(math.pi * min(1.0, step / self.last)))
 
 
 class Rewiring:
-    """Exchange the weakest edges of every evolving layer, around the optimiser's steps.
+    """The exchange of the weakest edges of every evolving layer, around the optimiser's steps.
 
     Layers of kind `rigl` grow the slots of largest gradient, which the backward pass of that step
     leaves behind at no cost; the new weights are zero. Layers of kind `set` grow random slots with
@@ -81,7 +81,7 @@ class Rewiring:
 
     Args:
         model: Network with layers of kind `rigl` or `set`; others are left alone.
-        schedule: When edges are exchanged, and how many.
+        schedule: Times and numbers of exchanges.
         seed: Seed of random growth.
 
     Example:

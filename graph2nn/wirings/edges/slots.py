@@ -12,7 +12,7 @@ __all__ = ["Rectangle", "Slots", "full_mask"]
 
 
 class Rectangle(NamedTuple):
-    """Name some outputs times some inputs of a weight: all edges between two groups of nodes."""
+    """Some outputs times some inputs of a weight: all edges between two groups of nodes."""
 
     first_row: int
     end_row: int
@@ -31,7 +31,7 @@ class Rectangle(NamedTuple):
 
 
 class Slots:
-    """Hold the legal entries of a weight, as disjoint rectangles or as a mask.
+    """The legal entries of a weight, as disjoint rectangles or as a mask.
 
     A slot is an entry of the weight that may become an edge. Nodes of a feed-forward wiring only
     send to later ones, so a part of the weight can never be an edge: 59 % of it in the tiny static

@@ -16,7 +16,7 @@ __all__ = ["Complete", "Evolving", "Fixed", "Magnitude", "TargetedDropout", "Wir
 
 
 class Wiring(nn.Module):
-    """Choose the edges among the slots of one weight.
+    """What chooses the edges among the slots of one weight.
 
     Called with the weight, it gives the mask of this forward pass.
 
@@ -89,7 +89,7 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Magnitude(Wiring):
-    """Take the k slots of largest magnitude: discovered wirings, or the same without their update.
+    """The k slots of largest magnitude: discovered wirings, or the same without their update.
 
     arXiv:1906.00586, algorithm 1. The choice is made anew only when the weight holds other numbers,
     so once an optimiser step, however often a forward pass uses it, and not at all in evaluation.
@@ -128,7 +128,7 @@ class Magnitude(Wiring):
 
 
 class TargetedDropout(Magnitude):
-    """Drop each of the weakest slots with probability `rho` in training, and all in evaluation.
+    """The strongest slots, and in training each of the others with probability 1 - `rho`.
 
     Gomez et al., arXiv:1905.13678, section 3. Signs are kept, other than in the original's code,
     which handicaps this baseline by returning magnitudes. Dropped weights get no gradient. Draws
@@ -173,7 +173,7 @@ class TargetedDropout(Magnitude):
 
 
 class Complete(Wiring):
-    """Take every slot as an edge.
+    """Every slot.
 
     Args:
         slots: See `Wiring`.
@@ -193,7 +193,7 @@ class Complete(Wiring):
 
 
 class Fixed(Wiring):
-    """Keep the same edges: drawn at random, given, or read off trained weights.
+    """Edges that stay: drawn at random, given, or read off trained weights.
 
     Args:
         slots: See `Wiring`.
@@ -256,7 +256,7 @@ class Fixed(Wiring):
 
 
 class Evolving(Fixed):
-    """Keep edges that `Rewiring` exchanges from time to time: RigL and SET.
+    """Edges that `Rewiring` exchanges from time to time: RigL and SET.
 
     Args:
         slots: See `Wiring`.
@@ -267,7 +267,7 @@ class Evolving(Fixed):
 
     Attributes:
         keeps_gradient: Whether the next backward pass is to leave the gradient of all slots.
-        gradient: That gradient, in the shape of the weight.
+        gradient: Gradient of all slots, in the shape of the weight; None before there is one.
     """
 
     def __init__(self, slots: Slots, mask: Tensor, *, grow: str) -> None:

@@ -22,13 +22,13 @@ class WiringMeasures:
     """What `measure_wiring` finds. Edges that only carry a sum on never count.
 
     Args:
-        nodes, edges: of the graph.
-        self_edges: from a node to itself.
-        alive: nodes on a path from an input to an output.
-        C: mean local clustering of the undirected graph without self-edges; nodes with fewer than
+        nodes, edges: Numbers of nodes and edges.
+        self_edges: Number of edges from a node to itself.
+        alive: Number of nodes on a path from an input to an output.
+        C: Mean local clustering of the undirected graph without self-edges; nodes with fewer than
             two neighbours count as 0.
-        L: mean distance in that graph, over pairs of nodes that reach each other.
-        in_entropy, out_entropy: of the distribution of degrees, in bits.
+        L: Mean distance in that graph, over pairs of nodes that reach each other.
+        in_entropy, out_entropy: Entropies of the distributions of degrees, in bits.
     """
 
     nodes: int
@@ -44,13 +44,14 @@ class WiringMeasures:
 def measure_wiring(
     graph: WiringGraph, *, sources: int | None = None, seed: int = 0
 ) -> WiringMeasures:
-    """Measures of a wiring; follow them epoch by epoch.
+    """Measure a wiring.
 
     Args:
-        graph: see `wiring_graph`; with `split_outputs=False` for the graph on 800 nodes.
-        sources: distances are measured from that many nodes, drawn with `seed`; None means from
+        graph: Wiring of a network; see `wiring_graph`, with `split_outputs=False` for the graph on
+            800 nodes.
+        sources: Number of nodes from which distances are measured, drawn with `seed`; None means
             all.
-        seed: of that draw.
+        seed: Seed of that draw.
 
     Example:
         >>> graph = wiring_graph(StaticWiring("random"), split_outputs=False)
@@ -76,7 +77,7 @@ def measure_wiring(
 
 
 def alive_nodes(graph: WiringGraph) -> np.ndarray:
-    """Nodes that an input reaches and that reach an output.
+    """Find the nodes that an input reaches and that reach an output.
 
     Shapes:
         -> (nodes,) bool.

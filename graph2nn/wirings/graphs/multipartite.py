@@ -12,17 +12,17 @@ __all__ = ["wiring_multipartite"]
 
 
 def wiring_multipartite(graph: WiringGraph, *, rounds: int | None = None) -> MultipartiteGraph:
-    """The graph of channels, as topometrics read it: a node a channel, an edge a kept weight.
+    """Turn a wiring into what topometrics read: a node a channel, an edge a kept weight.
 
     A layer is a block of nodes; edges may skip layers and, in a MobileNet, stay within one. Sums
     that are carried on are edges of weight 1, unless a weight joins the same two nodes.
 
     Args:
-        graph: see `wiring_graph`.
-        rounds: see `unroll`.
+        graph: Wiring of a network; see `wiring_graph`.
+        rounds: Number of times the graph is applied; see `unroll`.
 
     Raises:
-        ValueError: a graph with cycles, and nothing says how many rounds to unroll.
+        ValueError: The graph has cycles, and nothing says how many rounds to unroll.
 
     Example:
         >>> wiring_multipartite(wiring_graph(StaticWiring("dnw")))

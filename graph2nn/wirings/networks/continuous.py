@@ -20,20 +20,21 @@ class ContinuousTimeWiring(TinyWiring):
     chosen once a forward pass.
 
     Args:
-        kind: see `TinyWiring`.
-        solver: how the equation is solved; fixed steps (`Solver(method="rk4")`) need nothing
-            installed.
-        how: further arguments of `TinyWiring`; `layers` means nothing here.
+        kind: Name in `KINDS` of the way to choose edges.
+        solver: Method by which the equation is solved; fixed steps (`Solver(method="rk4")`) need
+            nothing installed.
+        how: Further arguments of `TinyWiring`; `layers` means nothing here.
 
     Attributes:
-        nfe: evaluations of the right side in the last forward pass, and in the backward pass that
-            follows it where the solver uses the adjoint.
+        nfe: Number of evaluations of the right side in the last forward pass, and in the backward
+            pass that follows it where the solver uses the adjoint.
 
-    Shapes: see `TinyWiring`.
+    Shapes:
+        (B, in_channels, H, W) -> (B, num_classes).
 
     Raises:
-        ValueError: see `TinyWiring`.
-        ImportError: the solver needs torchdiffeq, which is not installed.
+        ValueError: See `TinyWiring`.
+        ImportError: The solver needs torchdiffeq, which is not installed.
 
     Example:
         >>> model = ContinuousTimeWiring("dnw", solver=Solver(method="rk4", steps=4))

@@ -33,16 +33,16 @@ class WiringCounts:
     """What a wired network holds and costs.
 
     Args:
-        stored: all parameters, whether an edge uses them or not.
-        effective: parameters that outputs may depend on: edges that the network uses, and
+        stored: Number of all parameters, whether an edge uses them or not.
+        effective: Number of parameters that outputs may depend on: edges that the network uses, and
             everything that is not wired.
-        edges: the budget of all wired layers.
-        used_edges: edges in slots that the network uses; fewer than `edges` only where the
-            published budget (`legacy_budget`) spends some on others.
-        slots, legal_slots: of all wired layers.
-        dense_macs: multiply-adds of convolutions and linear layers for one image, as executed with
+        edges: Budget of all wired layers.
+        used_edges: Number of edges in slots that the network uses; fewer than `edges` only where
+            the published budget (`legacy_budget`) spends some on others.
+        slots, legal_slots: Numbers of slots of all wired layers.
+        dense_macs: Multiply-adds of convolutions and linear layers for one image, as executed with
             dense products, which multiply with the zeros, too.
-        sparse_macs: the same with products that skip what is no edge.
+        sparse_macs: Multiply-adds with products that skip what is no edge.
     """
 
     stored: int
@@ -60,9 +60,9 @@ class PublishedProfile:
     """Parameters and multiply-adds by the rules of the published tables.
 
     Args:
-        params: edges, 9 a node with a 3x3 filter and an edge out of it, the stem, the classifier;
-            no biases, no normalisation.
-        macs: of these for one image, and one addition for each pooled value.
+        params: Number of edges, 9 a node with a 3x3 filter and an edge out of it, the stem, the
+            classifier; no biases, no normalisation.
+        macs: Multiply-adds of these for one image, and one addition for each pooled value.
     """
 
     params: int
@@ -70,14 +70,14 @@ class PublishedProfile:
 
 
 def count_wiring(model: nn.Module, input_shape: tuple[int, int, int] | None = None) -> WiringCounts:
-    """Counts of a network of this package, in its present wiring.
+    """Count what a network of this package holds and costs, in its present wiring.
 
     Args:
-        model: with wired layers.
-        input_shape: (C, H, W) of an image; None means the one that the network was made for.
+        model: Network with wired layers.
+        input_shape: Shape (C, H, W) of an image; None means the one that the network was made for.
 
     Raises:
-        ValueError: no wired layer, or nothing says how large an image is.
+        ValueError: There is no wired layer, or nothing says how large an image is.
 
     Example:
         >>> counts = count_wiring(StaticWiring("dnw"))
@@ -111,14 +111,14 @@ def count_wiring(model: nn.Module, input_shape: tuple[int, int, int] | None = No
 
 
 def executed_macs(model: nn.Module, input_shape: tuple[int, int, int] | None = None) -> int:
-    """Multiply-adds of convolutions and matrix products for one image, as they are executed.
+    """Count multiply-adds of convolutions and matrix products for one image, as executed.
 
     Counted from the operations of a forward pass on shapes alone; an adaptive solver chooses its
     steps by values, so the continuous setting is run on one random image.
 
     Args:
-        model: any network that takes images.
-        input_shape: see `count_wiring`.
+        model: Any network that takes images.
+        input_shape: Shape (C, H, W) of an image; see `count_wiring`.
     """
     return _executed(model, input_shape)[0]
 
@@ -184,7 +184,7 @@ def _tiny_positions(model: TinyWiring, images: torch.Tensor) -> tuple[int, ...]:
 def published_profile(
     model: WiredMobileNetV1, image_size: int = 224, *, alive: Mapping[int, int] | None = None
 ) -> PublishedProfile:
-    """Parameters and multiply-adds of a wired MobileNetV1 as the published tables count them.
+    """Count parameters and multiply-adds of a wired MobileNetV1 as the published tables do.
 
     A block counts the edges of its budget (not rounded up; all slots of kind `complete`, legal or
     not, and the edges of `given`), and a 3x3 filter for each node with an edge that leaves it,
@@ -192,10 +192,10 @@ def published_profile(
     node of the last block with an edge pays for pooling.
 
     Args:
-        model: its edges say which nodes are alive.
-        image_size: height of the images; the tables use 224.
-        alive: nodes with an edge out, by block, instead of those of the model (the first block's
-            entry counts input nodes).
+        model: Network whose edges say which nodes are alive.
+        image_size: Height of the images in pixels; the tables use 224.
+        alive: Numbers of nodes with an edge out, by block, instead of those of the model (the first
+            block's entry counts input nodes).
 
     Example:
         >>> model = WiredMobileNetV1(width=0.49, num_classes=1000, small_head=False)

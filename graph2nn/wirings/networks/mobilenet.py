@@ -22,7 +22,7 @@ _SMALL_IMAGES = 64  # up to here the stem keeps the height
 
 
 def width_budget(inputs: int, outputs: int, layers: int, width: float) -> int:
-    """Edges of a block: those of the pointwise layers of MobileNetV1 with that width multiplier.
+    """Return the edges of a block, as many as pointwise weights of MobileNetV1 of that width.
 
     arXiv:1906.00586, section 3.2: d² (inputs · outputs + (layers - 1) outputs²), rounded up as a
     share of all slots is in `edge_budget`.
@@ -44,10 +44,12 @@ class WiredBlock(nn.Module):
     input nodes.
 
     Args:
-        inputs, outputs, stride, layers: of the block; each layer has `outputs` nodes, the last are
-            the output nodes.
-        keep: number of edges.
-        kind, legacy_budget, mask, rho: see `WiredConv`.
+        inputs, outputs: Numbers of input nodes, and of nodes of each layer; the last are the output
+            nodes.
+        stride: Stride of the input nodes' filters.
+        layers: Number of layers of nodes.
+        keep: Number of edges.
+        kind, legacy_budget, mask, rho: See `WiredConv`.
 
     Shapes:
         (B, inputs, H, W) -> (B, outputs, ⌈H/stride⌉, ⌈W/stride⌉).
@@ -111,7 +113,11 @@ class WiredBlock(nn.Module):
         return rest
 
     def forward_reference(self, images: Tensor) -> Tensor:
-        """`forward` by the letter of the specification, with slices."""
+        """Compute `forward` by the letter of the specification, with slices.
+
+        Shapes:
+            (B, inputs, H, W) -> (B, outputs, ⌈H/stride⌉, ⌈W/stride⌉).
+        """
         weight, first = self.wires.effective_weight(), self.depthwise.weight[: self.inputs]
         state = F.relu(self.norms[0](images))
         state = F.conv2d(state, first, stride=self.stride, padding=1, groups=self.inputs)
@@ -134,21 +140,23 @@ class WiredMobileNetV1(nn.Module):
     Every block may keep as many edges as MobileNetV1 of that width has pointwise weights.
 
     Args:
-        kind: how edges are chosen, a name of `KINDS`.
-        width: multiplier d of the budget, `width_budget`; published are .15 to .49. Not looked at
+        kind: Name in `KINDS` of the way to choose edges.
+        width: Multiplier d of the budget, `width_budget`; published are .15 to .49. Not looked at
             where all slots are kept.
-        small_head: the classifier is wired too (no bias), with a share `width` of its weights.
-        num_classes, in_channels, image_size: of the images.
-        legacy_budget: let slots that the network cannot use compete, as published.
-        masks: of kind "given": one a block, then one for a wired head.
-        rho: of targeted dropout.
-        seed: of initial weights and random edges.
+        small_head: Whether the classifier is wired too (no bias), with a share `width` of its
+            weights.
+        num_classes, in_channels, image_size: Numbers of classes and channels, and height of the
+            images in pixels.
+        legacy_budget: Whether slots that the network cannot use compete, as published.
+        masks: Edges of kind "given": one mask a block, then one for a wired head.
+        rho: Probability with which targeted dropout drops a weak slot.
+        seed: Seed of initial weights and random edges.
 
     Shapes:
         (B, in_channels, H, W) -> (B, num_classes).
 
     Raises:
-        ValueError: a width out of range, masks that do not fit, no image.
+        ValueError: The width is out of range, masks do not fit, or there is no image.
 
     Example:
         >>> model = WiredMobileNetV1("dnw", width=0.225)
@@ -217,14 +225,14 @@ class MobileNetV1(nn.Sequential):
     and ReLU. Images above 64 are halved by the stem, as in the paper.
 
     Args:
-        width: multiplier of all channels.
-        num_classes, in_channels, image_size, seed: see `WiredMobileNetV1`.
+        width: Multiplier of all channels.
+        num_classes, in_channels, image_size, seed: See `WiredMobileNetV1`.
 
     Shapes:
         (B, in_channels, H, W) -> (B, num_classes).
 
     Raises:
-        ValueError: a width out of range, no image.
+        ValueError: The width is out of range, or there is no image.
     """
 
     def __init__(

@@ -29,16 +29,16 @@ class Solver:
     """How an autonomous equation dx/dt = f(x) is solved over [0, 1].
 
     Args:
-        method: one of `SOLVERS`. The published setting is dopri5.
-        rtol, atol: tolerances of the adaptive ones.
-        steps: of the fixed ones.
-        adjoint: solve the equation backwards for the gradients instead of keeping every evaluation
-            (arXiv:1806.07366, section 2): less memory, about twice the evaluations, and gradients
-            that are as exact as the tolerances. Needs torchdiffeq, whose rk4 is another rule of
-            fourth order (3/8) than the classical one that is used without.
+        method: Name in `SOLVERS`. The published setting is dopri5.
+        rtol, atol: Relative and absolute tolerance of the adaptive ones.
+        steps: Number of steps of the fixed ones.
+        adjoint: Whether to solve the equation backwards for the gradients instead of keeping every
+            evaluation (arXiv:1806.07366, section 2): less memory, about twice the evaluations, and
+            gradients that are as exact as the tolerances. Needs torchdiffeq, whose rk4 is another
+            rule of fourth order (3/8) than the classical one that is used without.
 
     Raises:
-        ValueError: a setting out of range.
+        ValueError: A setting is out of range.
 
     Example:
         >>> Solver(method="rk4", steps=10)(lambda x: -x, torch.ones(()))
@@ -63,15 +63,19 @@ class Solver:
 
     @property
     def needs_torchdiffeq(self) -> bool:
+        """Whether the library is needed."""
         return self.adjoint or self.method in ADAPTIVE
 
     def __call__(self, flow: Flow, state: Tensor, parameters: Sequence[Tensor] = ()) -> Tensor:
-        """The state at t = 1.
+        """Return the state at t = 1.
 
         Args:
-            flow: the derivative.
-            state: at t = 0.
-            parameters: that the derivative depends on, for the adjoint.
+            flow: Function from a state to its derivative.
+            state: State at t = 0.
+            parameters: Tensors that the derivative depends on, for the adjoint.
+
+        Shapes:
+            state of any shape -> the same.
 
         Raises:
             ImportError: torchdiffeq is needed and not installed.
@@ -90,10 +94,10 @@ class Solver:
 
 
 def require_torchdiffeq() -> ModuleType:
-    """The library.
+    """Import the library.
 
     Raises:
-        ImportError: it is not installed; says what to do.
+        ImportError: It is not installed; says what to do.
     """
     try:
         return importlib.import_module("torchdiffeq")

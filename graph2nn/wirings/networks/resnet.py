@@ -26,19 +26,20 @@ class SparseResNet50(nn.Module):
     bias) included. Stride lies on the 3x3 convolutions. Weights are Kaiming-normal of the fan-in.
 
     Args:
-        kind: a name of `KINDS`.
-        keep: share of the weights of each layer; 0.1 is the published `allsparse10`, the row
+        kind: Name in `KINDS` of the way to choose edges.
+        keep: Share of the weights of each layer; 0.1 is the published `allsparse10`, the row
             "90 % sparse" of the published table.
-        dense_stem: leave the first 7x7 convolution dense (`ignorefirst`).
-        num_classes, in_channels, image_size: of the images.
-        rho: of targeted dropout.
-        seed: of initial weights and random edges.
+        dense_stem: Whether the first 7x7 convolution stays dense (`ignorefirst`).
+        num_classes, in_channels, image_size: Numbers of classes and channels, and height of the
+            images in pixels.
+        rho: Probability with which targeted dropout drops a weak slot.
+        seed: Seed of initial weights and random edges.
 
     Shapes:
         (B, in_channels, H, W) -> (B, num_classes).
 
     Raises:
-        ValueError: images below 32, an unknown kind, or a bad budget.
+        ValueError: Images are below 32, the kind is unknown, or the budget is bad.
 
     Example:
         >>> sum(layer.keep for _, layer in wired_layers(SparseResNet50(keep=0.1)))
@@ -94,8 +95,9 @@ class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 wired convolutions around an identity (arXiv:1512.03385, figure 5).
 
     Args:
-        inputs, width, stride: channels that come in, inner channels, stride of the 3x3.
-        how: arguments of every `WiredConv`.
+        inputs, width: Numbers of channels that come in, and of inner channels.
+        stride: Stride of the 3x3 convolution.
+        how: Arguments of every `WiredConv`.
 
     Shapes:
         (B, inputs, H, W) -> (B, 4 width, ⌈H/stride⌉, ⌈W/stride⌉).

@@ -30,10 +30,11 @@ class TinyStem(nn.Sequential):
     """Images to the input nodes, at a quarter of the height by default.
 
     Args:
-        in_channels, nodes: what comes in and what goes out.
-        strides: of its two 3x3 convolutions.
+        in_channels, nodes: Numbers of channels that come in and that go out.
+        strides: Strides of its two 3x3 convolutions.
 
-    Shapes: (B, C, H, W) -> (B, nodes, ⌈H/s⌉, ⌈W/s⌉), s the product of the strides.
+    Shapes:
+        (B, C, H, W) -> (B, nodes, ⌈H/s⌉, ⌈W/s⌉), s the product of the strides.
     """
 
     def __init__(self, in_channels: int, nodes: int, strides: tuple[int, int] = (2, 2)) -> None:
@@ -56,22 +57,23 @@ class TinyWiring(nn.Module):
     middle's end (rows and columns 2 and 3 of 8), as published.
 
     Args:
-        kind: how edges are chosen, a name of `KINDS`.
-        nodes, inputs, outputs: of the graph.
-        keep: number of edges, or share of all nodes² slots.
-        num_classes, in_channels: of the images.
-        image_size: their height. The stem divides it by 4, as published, but that of smaller images
-            less, so that maps stay near 8x8 (`stem_strides`).
-        legacy_budget: let slots that the network cannot use compete, as published.
-        mask: of kind "given".
-        rho: of targeted dropout.
-        seed: of initial weights and random edges.
+        kind: Name in `KINDS` of the way to choose edges.
+        nodes, inputs, outputs: Numbers of all nodes, of input and of output nodes.
+        layers: Number of blocks or of rounds.
+        keep: Number of edges, or share of all nodes² slots.
+        num_classes, in_channels: Numbers of classes and of channels of the images.
+        image_size: Height of the images in pixels. The stem divides it by 4, as published, but that
+            of smaller images less, so that maps stay near 8x8 (`stem_strides`).
+        legacy_budget: Whether slots that the network cannot use compete, as published.
+        mask: Edges of kind "given".
+        rho: Probability with which targeted dropout drops a weak slot.
+        seed: Seed of initial weights and random edges.
 
     Shapes:
         (B, in_channels, H, W) -> (B, num_classes).
 
     Raises:
-        ValueError: images too small, node numbers that do not fit, or a bad budget.
+        ValueError: Images are too small, numbers of nodes do not fit, or the budget is bad.
     """
 
     setting = ""
@@ -126,7 +128,14 @@ class TinyWiring(nn.Module):
         return None
 
     def start(self, images: Tensor) -> Tensor:
-        """State of the input nodes. Shapes: (B, C, H, W) -> (B, inputs, h, w)."""
+        """Compute the state of the input nodes.
+
+        Shapes:
+            (B, C, H, W) -> (B, inputs, h, w).
+
+        Raises:
+            ValueError: Images are no larger than what the stem divides them by.
+        """
         divisor = self.strides[0] * self.strides[1]
         if images.dim() != 4 or min(images.shape[-2:]) <= divisor:
             raise ValueError(
@@ -136,17 +145,29 @@ class TinyWiring(nn.Module):
         return self.stem(images)
 
     def initial_state(self, images: Tensor) -> Tensor:
-        """The stem's output in the first nodes, zeros in the others. -> (B, nodes, h, w)."""
+        """Put the stem's output into the first nodes, zeros into the others.
+
+        Shapes:
+            (B, C, H, W) -> (B, nodes, h, w).
+        """
         found = self.start(images)
         return F.pad(found, (0, 0, 0, 0, 0, self.nodes - self.inputs))
 
     def update(self, state: Tensor, weight: Tensor) -> Tensor:
-        """One round over all nodes: IN(W · dw(ReLU(x))). Shapes: (B, nodes, h, w) -> the same."""
+        """Compute one round over all nodes: IN(W · dw(ReLU(x))).
+
+        Shapes:
+            state (B, nodes, h, w), weight (nodes, nodes, 1, 1) -> (B, nodes, h, w).
+        """
         sent = F.conv2d(F.relu(state), self.depthwise.weight, padding=1, groups=self.nodes)
         return node_norm(F.conv2d(sent, weight), self.norm_weight, self.norm_bias)
 
     def classify(self, state: Tensor) -> Tensor:
-        """The head, on the state of all nodes or of the output nodes alone."""
+        """Apply the head to the state of all nodes or of the output nodes alone.
+
+        Shapes:
+            (B, outputs or more, h, w) -> (B, num_classes).
+        """
         rows, columns = head_window(state)
         return self.fc(state[:, -self.outputs :, rows, columns].mean((2, 3)))
 
@@ -158,7 +179,8 @@ class StaticWiring(TinyWiring):
     block send to the output nodes, which are the last 100 of that same block: an output node is
     read with its old state and written anew.
 
-    Args, Shapes, Raises: see `TinyWiring`. `layers` is the number of blocks, inputs included.
+    Arguments, shapes and errors are those of `TinyWiring`; `layers` is the number of blocks, inputs
+    included.
 
     Example:
         >>> model = StaticWiring("dnw")
@@ -212,7 +234,11 @@ class StaticWiring(TinyWiring):
         return self.fc(outputs + F.linear(sent, weight.flatten(1)))
 
     def forward_reference(self, images: Tensor) -> Tensor:
-        """`forward` by the letter of the specification: slices, whole maps."""
+        """Compute `forward` by the letter of the specification: slices, whole maps.
+
+        Shapes:
+            (B, in_channels, H, W) -> (B, num_classes).
+        """
         weight, sizes = self.wires.effective_weight(), self.blocks
         state, start = self.initial_state(images), 0
         for size in sizes:
@@ -232,7 +258,7 @@ class DiscreteTimeWiring(TinyWiring):
     arXiv:1906.00586, section 2.2: x <- IN(W · dw(ReLU(x))), the same graph, filters and norm in
     each round. The edges are chosen once a forward pass.
 
-    Args, Shapes, Raises: see `TinyWiring`. `layers` is the number of rounds.
+    Arguments, shapes and errors are those of `TinyWiring`; `layers` is the number of rounds.
     """
 
     setting = "discrete_time"
@@ -244,7 +270,11 @@ class DiscreteTimeWiring(TinyWiring):
         return self.classify(state)
 
     def forward_reference(self, images: Tensor) -> Tensor:
-        """`forward` with a choice of edges each round, and torch's instance normalisation."""
+        """Compute `forward` with a choice of edges each round, and torch's normalisation.
+
+        Shapes:
+            (B, in_channels, H, W) -> (B, num_classes).
+        """
         state = self.initial_state(images)
         for _ in range(self.layers):
             heard = self.wires(self.depthwise(F.relu(state)))
@@ -253,10 +283,13 @@ class DiscreteTimeWiring(TinyWiring):
 
 
 def stem_strides(image_size: int) -> tuple[int, int]:
-    """Strides of the stem: 2 and 2 as published, less for images of which little would be left.
+    """Return strides of the stem: 2 and 2 as published, less where little would be left.
+
+    Args:
+        image_size: Height of the images in pixels.
 
     Raises:
-        ValueError: no image of 2 x 2, which the head reads.
+        ValueError: The image is smaller than 2 x 2, which the head reads.
 
     Example:
         >>> [stem_strides(size) for size in (32, 28, 16, 8)]
@@ -270,11 +303,13 @@ def stem_strides(image_size: int) -> tuple[int, int]:
 
 
 def static_blocks(nodes: int, inputs: int, outputs: int, layers: int) -> tuple[int, ...]:
-    """Number of nodes of each block of the static setting: the input nodes, then equal shares, the
-    first ones larger where the division leaves a rest.
+    """Return the number of nodes of each block of the static setting.
+
+    These are the input nodes, then equal shares of the others, the first ones larger where the
+    division leaves a rest.
 
     Raises:
-        ValueError: fewer than two blocks, or output nodes that the last block cannot hold.
+        ValueError: There are fewer than two blocks, or output nodes that the last cannot hold.
 
     Example:
         >>> static_blocks(800, 32, 100, 5)
@@ -296,7 +331,7 @@ def static_blocks(nodes: int, inputs: int, outputs: int, layers: int) -> tuple[i
 
 
 def legacy_random_slots(nodes: int, inputs: int, outputs: int) -> Slots:
-    """Where the published random graph of the static setting puts its edges.
+    """Return the slots where the published random graph of the static setting has its edges.
 
     It takes blocks to be as wide as there are output nodes, and counts rows from the first node
     that is no input, so that 47 440 of its 305 600 slots are of no use to the network and 6 800
@@ -311,21 +346,32 @@ def legacy_random_slots(nodes: int, inputs: int, outputs: int) -> Slots:
 
 
 def node_norm(state: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Instance normalisation with scale and shift of each node, as groups of one channel, which
-    takes half the time on a CPU. Shapes: (B, N, h, w) -> the same."""
+    """Normalise each map (instance normalisation), with scale and shift of each node.
+
+    Computed as groups of one channel, which takes half the time on a CPU.
+
+    Shapes:
+        state (B, N, h, w), scale and shift (N,) -> (B, N, h, w).
+    """
     return F.group_norm(state, len(scale), scale, shift, _EPS)
 
 
 def head_window(state: Tensor) -> tuple[slice, slice]:
-    """Rows and columns of the 2 x 2 positions that the head averages."""
+    """Return the rows and columns of the 2 x 2 positions that the head averages.
+
+    Shapes:
+        state (..., h, w).
+    """
     first = [max(0, size // 2 - 2) for size in state.shape[-2:]]
     return slice(first[0], first[0] + 2), slice(first[1], first[1] + 2)
 
 
 def crop_window(state: Tensor, rows: slice, columns: slice) -> Tensor:
-    """The window and a frame of one position, of zeros where that leaves the map.
+    """Cut out the window and a frame of one position, of zeros where that leaves the map.
 
-    Shapes: (B, N, h, w) -> (B, N, 4, 4)."""
+    Shapes:
+        (B, N, h, w) -> (B, N, 4, 4).
+    """
     height, width = state.shape[-2:]
     top, bottom = max(rows.start - 1, 0), min(rows.stop + 1, height)
     left, right = max(columns.start - 1, 0), min(columns.stop + 1, width)

@@ -15,9 +15,10 @@ from graph2nn.sparsity.graphs.edges import edge_list
 from graph2nn.wirings.as_archgraph import wiring_archgraph
 from graph2nn.wirings.edges.layers import WiredConv
 from graph2nn.wirings.edges.masks import swap_rate, wiring_masks
-from graph2nn.wirings.graphs.graph import CARRY, INPUT, OUTPUT, wiring_graph
+from graph2nn.wirings.graphs.graph import CARRY, INPUT, OUTPUT
 from graph2nn.wirings.graphs.measures import alive_nodes, measure_wiring
 from graph2nn.wirings.graphs.multipartite import wiring_multipartite
+from graph2nn.wirings.networks.as_graph import wiring_graph
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
 from graph2nn.wirings.networks.mobilenet import WiredMobileNetV1
 from graph2nn.wirings.networks.ode import Solver
