@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 
+from graph2nn.runs.summaries import markdown_table
+
 __all__ = [
     "FIELDS",
     "GHN2",
@@ -188,17 +190,7 @@ def ratio(theirs: float | None, ours: float) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A markdown table, numbers to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(len(line[k]) for line in [list(header), *cells]) for k in range(len(header))]
-    lines = [" | ".join(name.ljust(w) for name, w in zip(header, widths))]
-    rule = ["-" * widths[0]] + ["-" * (w - 1) + ":" for w in widths[1:]]
-    lines.append(" | ".join(rule))
-    for row in cells:
-        lines.append(" | ".join([row[0].ljust(widths[0])] + _right(row[1:], widths[1:])))
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell.rjust(width) for cell, width in zip(cells, widths)]
+    return "\n".join(markdown_table(header, cells, padded=True))
 
 
 def _cell(value: Any) -> str:

@@ -9,7 +9,6 @@ file already has are not run again. Needs the reference tables (`GRAPH2NN_REFERE
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.cells.graphs.sampling import enumerate_space
+from graph2nn.runs.tables import read_rows, write_rows
 from predictors.metrics import kendall_tau
 from predictors.tables import load_table
 from predictors.tart.model import ModelSettings
@@ -80,16 +80,10 @@ def settings_of(part: str, name: str, epochs: int) -> dict[str, Any]:
     return HEADS[name]
 
 
-def rows(table: Path) -> list[dict[str, str]]:
-    if not table.is_file():
-        return []
-    with table.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def run(args: argparse.Namespace) -> None:
     graphs, labels = load_table("nb201", target="c10_val")
-    done = {tuple(row[f] for f in FIELDS[:4]) for row in rows(args.out)}
+    found: list[dict[str, Any]] = [*read_rows(args.out)] if args.out.is_file() else []
+    done = {tuple(row[f] for f in FIELDS[:4]) for row in found}
     parts = {"head": HEADS, "scratch": SCRATCH, "pre-training": TASKS}
     for part in args.parts or parts:
         for name in parts[part]:
@@ -103,16 +97,9 @@ def run(args: argparse.Namespace) -> None:
                 model = TART(seed=seed, **options).fit([graphs[k] for k in train], labels[train])
                 spent = time.process_time() - begin
                 tau = kendall_tau(labels[test], model.predict([graphs[k] for k in test]))
-                write(args.out, (part, name, n, seed, f"{tau:.4f}", f"{spent:.1f}"))
-
-
-def write(table: Path, row: tuple[Any, ...]) -> None:
-    fresh = not table.is_file()
-    with table.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if fresh:
-            writer.writerow(FIELDS)
-        writer.writerow(row)
+                row = (part, name, n, seed, f"{tau:.4f}", f"{spent:.1f}")
+                found.append(dict(zip(FIELDS, row)))
+                write_rows(args.out, found, FIELDS)
 
 
 def main(arguments: list[str] | None = None) -> None:

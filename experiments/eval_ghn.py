@@ -25,7 +25,7 @@ from ghn.figures import plot_distributions, plot_size_accuracy
 from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
 from ghn.training.networks import evaluation_nets, nets_from_file
 from graph2nn.deepnets import EVAL_SPLITS, SPLITS
-from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_atomic
+from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_text
 from graph2nn.vision import DATASETS, Batches, load_images
 
 ALL = (*EVAL_SPLITS, "predefined")
@@ -180,13 +180,13 @@ def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> Non
     for split, by_method in results.items():
         for method, nets in by_method.items():
             values = [r.top1 for r in nets.values()]
-            summary = asdict(summarise(values)) if values else None
+            summary = summarise(values).to_json() if values else None
             networks = {name: asdict(r) for name, r in nets.items()}
             rows.setdefault(split, {})[method] = {"top1": summary, "networks": networks}
             tops.setdefault(method, {})[split] = values
     content = {"config": to_dict(config), "environment": describe_environment(), "results": rows}
-    text = json.dumps(content | {"skipped": skipped}, indent=1).encode()
-    write_atomic(out / "results.json", lambda file: file.write(text))
+    text = json.dumps(content | {"skipped": skipped}, indent=1)
+    write_text(out / "results.json", text)
     made, last = [out / "results.json", plot_distributions(tops, out / "accuracy.png")], [*tops][-1]
     if sizes := [r for by_method in results.values() for r in by_method[last].values()]:
         made.append(plot_size_accuracy(sizes, out / "size.png", title=last))

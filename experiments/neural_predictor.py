@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.runs import option, parse_config
+from graph2nn.runs.summaries import with_error
 from predictors import MODELS, TABLES, read_table
 from predictors.benchmark import (
     Suite,
@@ -89,8 +90,8 @@ def show(summaries: Sequence[Summary]) -> None:
     for setting in dict.fromkeys(s.setting for s in summaries):
         print(setting.title())
         for s in (s for s in summaries if s.setting == setting):
-            error = f" ± {s.error['tau']:.3f}" if np.isfinite(s.error["tau"]) else ""
-            print(f"  {s.train:5d} networks  {s.model:16} tau {s.mean['tau']:.3f}{error}")
+            tau = with_error(s.mean["tau"], s.error["tau"])
+            print(f"  {s.train:5d} networks  {s.model:16} tau {tau}")
 
 
 def scatters(folder: Path, todo: Sequence[Trial], summaries: Sequence[Summary]) -> None:

@@ -13,8 +13,6 @@ have them. The run folder gets results.csv, report.md, properties.png, and best.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -28,7 +26,9 @@ import torch
 
 from ghn import GHN, from_pretrained
 from graph2nn.deepnets import EndlessNets, build_graph, split_rules
-from graph2nn.runs import RunFolder, option, parse_config, to_dict, write_atomic
+from graph2nn.runs import RunFolder, option, parse_config, to_dict, write_text
+from graph2nn.runs.summaries import with_error
+from graph2nn.runs.tables import write_rows
 from graph2nn.vision import Batches, load_sets
 from predictors.models.embeddings import GHNEmbedding
 from predictors.proxies import proxy_attributes
@@ -37,12 +37,12 @@ from predictors.studies.properties import (
     PropertyScore,
     PropertyTask,
     best_networks,
-    markdown_table,
     own_task,
     plot_scores,
     published_task,
     scalar_methods,
     score_methods,
+    score_table,
     svr_method,
     with_numbers,
 )
@@ -148,24 +148,24 @@ def report(
     config: PropertyConfig, run: RunFolder, task: PropertyTask, scores: list[PropertyScore]
 ) -> str:
     """Writes results.csv, report.md and properties.png; returns the table."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["property", "method", "tau", "stderr", "n_train", "n_test", "taus"])
-    for s in scores:
-        taus = " ".join(f"{tau:.5f}" for tau in s.taus)
-        numbers = (f"{s.mean:.5f}", f"{s.stderr:.5f}", s.n_train, s.n_test, taus)
-        writer.writerow([s.prop, s.method, *numbers])
-    table = markdown_table(scores, task.noise)
+    rows = [
+        {
+            "property": s.prop,
+            "method": s.method,
+            "tau": with_error(s.mean, None, 5),
+            "stderr": with_error(s.stderr, None, 5),
+            "n_train": s.n_train,
+            "n_test": s.n_test,
+            "taus": " ".join(f"{tau:.5f}" for tau in s.taus),
+        }
+        for s in scores
+    ]
+    write_rows(run.path / "results.csv", rows)
+    table = score_table(scores, task.noise)
     title = f"{task.name}: {int(task.train.sum())} networks to learn from, tau on the others"
-    for name, content in (("results.csv", text.getvalue()), ("report.md", f"{title}\n\n{table}")):
-        save_text(run.path / name, content)
+    write_text(run.path / "report.md", f"{title}\n\n{table}")
     plot_scores(scores, task.noise, run.path / "properties.png", task.name)
     return f"{title}\n\n{table}"
-
-
-def save_text(path: Path, text: str) -> None:
-    """Writes a file, completely or not at all."""
-    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def parse(argv: Sequence[str] | None = None) -> PropertyConfig:
@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> list[PropertyScore]:
     print(report(config, run, task, scores))
     if config.search:
         best = search(config, task, ghn, chosen[0])
-        save_text(run.path / "best.json", json.dumps(best, indent=1))
+        write_text(run.path / "best.json", json.dumps(best, indent=1))
         for prop, rows in best.items():
             print(f"best {prop}: network {rows[0]['index']} of search, {rows[0]['predicted']:.3g}")
     print(f"wrote {run.path}/report.md, results.csv and properties.png")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph2nn.runs import option, parse_config
+from graph2nn.runs.summaries import with_error
 from graph2nn.sparsity.campaign.results import SparseTable, read_sparse_table
 from predictors.studies.sparsity.report import write_report
 from predictors.studies.sparsity.studies import PARTS, Study, study
@@ -79,7 +80,8 @@ def summary(found: Study) -> str:
                     f"  leave-pruner-out, {t.features}: R2 {score.r2:.2f}, tau {score.tau:.2f}"
                 )
     for row in found.metrics[:3]:
-        lines.append(f"{row.name}: tau {row.tau:+.3f} ± {row.error:.3f} with accuracy")
+        tau = with_error(row.tau, row.error, signed=True)
+        lines.append(f"{row.name}: tau {tau} with accuracy")
     return "\n".join(lines)
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from graph2nn.runs import RunFolder, option, parse_config, to_dict
-from graph2nn.runs.tables import format_rows, write_rows
+from graph2nn.runs.summaries import format_rows
+from graph2nn.runs.tables import write_rows
 from graph2nn.sparsity import (
     ENCODINGS,
     GRIDS,

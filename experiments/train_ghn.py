@@ -26,7 +26,7 @@ from ghn.model import GHN
 from ghn.training import TrainConfig, Trainer
 from ghn.training.networks import evaluation_nets
 from ghn.training.trainer import MAY_DIFFER
-from graph2nn.runs import RunFolder, Workers, parse_config, save_checkpoint, to_dict
+from graph2nn.runs import RunFolder, Workers, parse_config, save_checkpoint, to_dict, write_text
 from graph2nn.vision import load_images
 
 
@@ -120,10 +120,9 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
     trained = evaluate_nets(ghn, nets, batches, title="test networks")
     before = evaluate_nets(untrained, nets, batches, title="before training")
     summary = summarise([r.top1 for r in trained])
-    card["test"] = asdict(summary)
-    (run.path / "test.json").write_text(
-        json.dumps({"summary": asdict(summary), "networks": [asdict(r) for r in trained]}, indent=1)
-    )
+    card["test"] = summary.to_json()
+    content = {"summary": summary.to_json(), "networks": [asdict(r) for r in trained]}
+    write_text(run.path / "test.json", json.dumps(content, indent=1))
     print(f"test accuracy over {len(nets)} unseen networks: {summary} %")
     rows = {"trained": trained, "before training": before}
     tops = {name: {"test": [r.top1 for r in results]} for name, results in rows.items()}

@@ -26,7 +26,8 @@ import torch
 from torch import nn
 
 from graph2nn.runs import add_arguments, from_args, option
-from graph2nn.runs.tables import format_rows, write_rows
+from graph2nn.runs.summaries import format_rows
+from graph2nn.runs.tables import write_rows
 from graph2nn.vision import ImageData, load_images
 from graph2nn.wirings.campaign.build import load_wiring, read_run
 from graph2nn.wirings.campaign.checkpoints import find_run

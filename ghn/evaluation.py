@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network
+from graph2nn.runs.summaries import standard_error, with_error
 from graph2nn.vision import Batches, ImageData
 
 __all__ = [
@@ -42,7 +43,7 @@ class NetResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Mean over networks, standard error (population deviation / sqrt n), extremes; percent."""
+    """Mean over networks, its standard error (NaN for one), extremes; percent."""
 
     n: int
     mean: float
@@ -51,9 +52,13 @@ class Summary:
     best: float
     worst: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers by name, None for NaN."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
+
     def __str__(self) -> str:
         extremes = f"best {self.best:.2f}, worst {self.worst:.2f}"
-        return f"{self.mean:.2f} ± {self.stderr:.2f} (n={self.n}, {extremes})"
+        return f"{with_error(self.mean, self.stderr, 2)} (n={self.n}, {extremes})"
 
 
 def summarise(values: Sequence[float]) -> Summary:
@@ -64,7 +69,7 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(
         n=len(v),
         mean=v.mean().item(),
-        stderr=v.std(correction=0).item() / math.sqrt(len(v)),
+        stderr=standard_error(values),
         median=v.quantile(0.5).item(),
         best=v.max().item(),
         worst=v.min().item(),

@@ -1,7 +1,13 @@
 """The ground under every run: settings, checkpoints, folders, seeds, jobs, tables, figures."""
 
 from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
-from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, sha256_file, write_atomic
+from graph2nn.runs.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    sha256_file,
+    write_atomic,
+    write_text,
+)
 from graph2nn.runs.config import (
     add_arguments,
     changed,
@@ -48,5 +54,6 @@ __all__ = [
     "sha256_file",
     "to_dict",
     "write_atomic",
+    "write_text",
     "write_job",
 ]

@@ -16,7 +16,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-__all__ = ["load_checkpoint", "save_checkpoint", "sha256_file", "write_atomic"]
+__all__ = ["load_checkpoint", "save_checkpoint", "sha256_file", "write_atomic", "write_text"]
 
 _PLAIN = (str, int, float, bool, type(None))
 _ADVICE = {
@@ -134,6 +134,15 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a file of text (UTF-8), whole or not at all.
+
+    Raises:
+        OSError: See `write_atomic`.
+    """
+    return write_atomic(path, lambda file: file.write(text.encode()))
 
 
 class _Recorder:

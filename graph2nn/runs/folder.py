@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, write_atomic
+from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, write_text
 
 __all__ = ["RunFolder", "describe_environment"]
 
@@ -112,7 +112,7 @@ class RunFolder:
         """Drops lines logged after `step`, so that a resumed run does not log them twice."""
         kept = [row for row in self.metrics() if row.get("step", 0) <= step]
         text = "".join(json.dumps(row) + "\n" for row in kept)
-        write_atomic(self._metrics, lambda file: file.write(text.encode()))
+        write_text(self._metrics, text)
 
     def save_last(self, payload: Mapping[str, Any]) -> Path:
         """Replaces `last.pt`; see `save_checkpoint`."""
@@ -224,7 +224,7 @@ def _finite(value: Any) -> Any:
 
 def _write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2) + "\n"
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_text(path, text)
 
 
 def _summary_writer(path: Path) -> Any:

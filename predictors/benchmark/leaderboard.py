@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graph2nn.runs import write_atomic
+from graph2nn.runs import write_text
+from graph2nn.runs.summaries import markdown_table, standard_error, with_error
+from graph2nn.runs.tables import write_rows
 from predictors.tables import read_table
 
 __all__ = ["Setting", "Summary", "markdown", "summarise", "write_leaderboard"]
@@ -72,7 +72,7 @@ def _summary(setting: Setting, train: int, model: str, rows: Sequence[Mapping]) 
         rows[0]["test"],
         count,
         {m: float(v.mean()) for m, v in values.items()},
-        {m: float(v.std(ddof=1) / count**0.5) if count > 1 else np.nan for m, v in values.items()},
+        {m: standard_error(v) for m, v in values.items()},
     )
 
 
@@ -99,14 +99,11 @@ def _table(here: Sequence[Summary]) -> list[str]:
     sizes = sorted({s.train for s in here})
     best = {n: max(s.mean["tau"] for s in here if s.train == n) for n in sizes}
     models = sorted({s.model for s in here}, key=lambda m: -_last_tau(here, m))
-    lines = [
-        "| model | " + " | ".join(f"{n} networks" for n in sizes) + " |",
-        "|---" * (len(sizes) + 1) + "|",
-    ]
+    rows = []
     for model in models:
         cells = {s.train: _entry(s, best[s.train]) for s in here if s.model == model}
-        lines.append(f"| {model} | " + " | ".join(cells.get(n, "") for n in sizes) + " |")
-    return lines
+        rows.append([model, *(cells.get(n, "") for n in sizes)])
+    return markdown_table(["model", *(f"{n} networks" for n in sizes)], rows)
 
 
 def _last_tau(here: Sequence[Summary], model: str) -> float:
@@ -115,9 +112,7 @@ def _last_tau(here: Sequence[Summary], model: str) -> float:
 
 
 def _entry(summary: Summary, best: float) -> str:
-    text = f"{summary.mean['tau']:.3f}"
-    if np.isfinite(summary.error["tau"]):
-        text += f" ± {summary.error['tau']:.3f}"
+    text = with_error(summary.mean["tau"], summary.error["tau"])
     return f"**{text}**" if summary.mean["tau"] >= best else text
 
 
@@ -147,20 +142,14 @@ def write_leaderboard(
     """Writes `leaderboard.md` and `leaderboard.csv` (all metrics) into the folder."""
     summaries = summarise(records)
     page = markdown(summaries, data_dir=data_dir)
-    write_atomic(Path(folder) / "leaderboard.md", lambda file: file.write(page.encode()))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    head = ["table", "target", "subset", "attributes", "model", "train", "test", "seeds"]
-    writer.writerow([*head, *(f"{m}{end}" for m in METRICS for end in ("", "_se"))])
-    for s in summaries:
-        row = [s.setting.table, s.setting.target, s.setting.subset, s.setting.attributes]
-        row += [s.model, str(s.train), str(s.test), str(s.seeds)]
-        writer.writerow([*row, *(_number(v[m]) for m in METRICS for v in (s.mean, s.error))])
-    write_atomic(
-        Path(folder) / "leaderboard.csv", lambda file: file.write(text.getvalue().encode())
-    )
+    write_text(Path(folder) / "leaderboard.md", page)
+    rows = [
+        {
+            **asdict(s.setting),
+            **{name: getattr(s, name) for name in ("model", "train", "test", "seeds")},
+            **{f"{m}{end}": v[m] for m in METRICS for end, v in (("", s.mean), ("_se", s.error))},
+        }
+        for s in summaries
+    ]
+    write_rows(Path(folder) / "leaderboard.csv", rows, digits=5)
     return summaries
-
-
-def _number(value: float) -> str:
-    return f"{value:.5g}" if np.isfinite(value) else ""

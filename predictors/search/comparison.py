@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.runs import write_atomic
+from graph2nn.runs import write_text
+from graph2nn.runs.summaries import markdown_table, standard_error, with_error
 from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
 from predictors.search.loop import Evaluate, best_so_far, run_search
 from predictors.search.spaces import CellSpace, SearchSpace
@@ -163,15 +164,14 @@ def compare_trained(
         seeds=seeds,
         progress=progress,
     )
-    rows = [
-        f"| strategy | mean of {budget} | best | test accuracy of the best {final}, new seeds |",
-        "|---|---|---|---|",
-    ]
+    header = ["strategy", f"mean of {budget}", "best"]
+    header.append(f"test accuracy of the best {final}, new seeds")
+    rows = []
     for name, searches in histories.items():
         values = np.array([[one.value for one in history] for history in searches])
         best = np.mean([best_so_far(history)[-1] for history in searches])
         test = _tested(trained, searches, final, final_seeds)
-        rows.append(f"| {name} | {np.nanmean(values):.2f} | {best:.2f} | {test} |")
+        rows.append([name, f"{np.nanmean(values):.2f}", f"{best:.2f}", test])
     label = "validation accuracy, %"
     curves = {n: np.stack([best_so_far(h) for h in found]) for n, found in histories.items()}
     every = {n: [one for history in found for one in history] for n, found in histories.items()}
@@ -179,7 +179,7 @@ def compare_trained(
         draw_progress(curves, Path(folder) / "progress.png", ylabel=f"best {label}"),
         draw_evaluated(every, Path(folder) / "networks.png", label=label),
     ]
-    report = "\n".join(rows) + "\n"
+    report = "\n".join(markdown_table(header, rows)) + "\n"
     return _written(Path(folder), Comparison(histories=histories, report=report, figures=figures))
 
 
@@ -196,26 +196,20 @@ def _tested(
         return "-"
     finals = [[run["final"]["test_acc"] for run in trained.results(words, s)] for s in seeds]
     accuracy = np.nanmean(np.array(finals, dtype=np.float64), axis=0)
-    mean, error = mean_and_error(accuracy[:, None])
-    return f"{mean[0]:.2f} ± {error[0]:.2f}"
+    return with_error(accuracy.mean(), standard_error(accuracy), 2)
 
 
 def _regret_report(regret: Mapping[str, np.ndarray], title: str) -> str:
     length = next(iter(regret.values())).shape[1]
     steps = [n for n in _STEPS if n < length] + [length]
-    rows = [
-        title,
-        "",
-        f"| networks evaluated | {' | '.join(map(str, steps))} |",
-        f"|---|{'---|' * len(steps)}",
-    ]
+    rows = []
     for name, curves in regret.items():
         mean, error = mean_and_error(curves)
-        cells = [f"{mean[n - 1]:.3f} ± {error[n - 1]:.3f}" for n in steps]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+        rows.append([name, *(with_error(mean[n - 1], error[n - 1]) for n in steps)])
+    table = markdown_table(["networks evaluated", *map(str, steps)], rows)
+    return "\n".join([title, "", *table]) + "\n"
 
 
 def _written(folder: Path, comparison: Comparison) -> Comparison:
-    write_atomic(folder / "report.md", lambda file: file.write(comparison.report.encode()))
+    write_text(folder / "report.md", comparison.report)
     return comparison

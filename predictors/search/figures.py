@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graph2nn.runs.summaries import standard_error
 from predictors.search.strategies import Evaluated
 
 __all__ = ["draw_evaluated", "draw_progress", "mean_and_error"]
@@ -17,9 +18,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean over seeds and its standard error, NaN for one seed. Shapes: (S, N) -> (N,), (N,)."""
-    count = len(values)
-    spread = values.std(0, ddof=1) if count > 1 else np.full(values.shape[1:], np.nan)
-    return values.mean(0), spread / np.sqrt(count)
+    return values.mean(0), standard_error(values)
 
 
 def draw_progress(

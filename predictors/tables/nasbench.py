@@ -10,8 +10,8 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells.as_archgraph import macro_network, nb101_cell, nb201_cell, tnb101_cell
+from graph2nn.runs.tables import ColumnTable, Schema, read_csv
 from predictors.metrics import kendall_tau
-from predictors.tables.columns import integers, numbers, read_columns
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = [
@@ -41,18 +41,25 @@ def with_attributes(graphs: Sequence[ArchGraph], columns: Mapping[str, np.ndarra
     ]
 
 
+def _read(path: Path) -> ColumnTable:
+    """The columns of a table; what names a network is text, though it may look like a number."""
+    return read_csv(
+        path, Schema(kinds=dict.fromkeys(("arch", "arch_str", "valid"), str), others=float)
+    )
+
+
 def nb201(folder: Path) -> Table:
     """NAS-Bench-201, complete: accuracies, 13 zero-cost proxies, hardware costs, robustness."""
-    columns = read_columns(folder / "nb201.csv.gz")
+    columns = _read(folder / "nb201.csv.gz")
     keep = ("c10_val", "c100_val", "in16_val", "c10_vis_acc")
-    targets = {n: numbers(columns[n]) for n in columns if n in keep or n[:3] in ("hw_", "rob")}
+    targets = {n: columns[n].copy() for n in columns if n in keep or n[:3] in ("hw_", "rob")}
     for name in targets:
         if name.startswith("hw_"):
             targets[name][targets[name] < 0] = np.nan  # -1 stands for no value
-    proxies = {n: numbers(columns[n]) for n in columns if n.startswith("zc_")}
+    proxies = {n: columns[n].copy() for n in columns if n.startswith("zc_")}
     for values in proxies.values():
         values[values == _FAILED] = np.nan
-    cells = [nb201_cell(integers(text)) for text in columns["arch"]]
+    cells = [nb201_cell(_integers(text)) for text in columns["arch"]]
     tau = kendall_tau(targets["c10_val"], targets["c10_vis_acc"])
     cost = {n for n in targets if n.endswith(("_latency", "_energy"))}
     return Table(
@@ -61,7 +68,7 @@ def nb201(folder: Path) -> Table:
         targets=targets,
         default="c10_val",
         minimise=frozenset(cost),
-        subsets={"valid": np.array([text == "True" for text in columns["valid"]])},
+        subsets={"valid": columns["valid"] == "True"},
         noise={"c10_val": NoiseReference(tau=tau, meaning="validation against test accuracy")},
         source=f"NAS-Bench-201 (arXiv:2001.00326); proxies: {_SUITE_ZERO}; costs: HW-NAS-Bench "
         "(arXiv:2103.10584); robustness: Jung et al. (ICLR 2023)",
@@ -70,13 +77,13 @@ def nb201(folder: Path) -> Table:
 
 def nb201_latency(folder: Path) -> Table:
     """Latency (ms) of the NAS-Bench-201 networks on 27 devices, from HELP (arXiv:2106.08630)."""
-    columns = read_columns(folder / "nb201_latency_help.csv.gz")
-    order = read_columns(folder / "nb201.csv.gz")
+    columns = _read(folder / "nb201_latency_help.csv.gz")
+    order = _read(folder / "nb201.csv.gz")
     code = dict(zip(order["arch_str"], order["arch"]))
-    targets = {n: numbers(c) for n, c in columns.items() if n != "arch_str"}
+    targets = {n: c for n, c in columns.items() if n != "arch_str"}
     return Table(
         name="nb201_latency",
-        graphs=[nb201_cell(integers(code[text])) for text in columns["arch_str"]],
+        graphs=[nb201_cell(_integers(code[text])) for text in columns["arch_str"]],
         targets=targets,
         default="1080ti_1",
         minimise=frozenset(targets),
@@ -86,11 +93,11 @@ def nb201_latency(folder: Path) -> Table:
 
 def nb201_9x(folder: Path) -> Table:
     """199 NAS-Bench-201 networks on three other data sets."""
-    columns = read_columns(folder / "9x_nasbench201.csv")
+    columns = _read(folder / "9x_nasbench201.csv")
     return Table(
         name="nb201_9x",
-        graphs=[nb201_cell(integers(text)) for text in columns["arch"]],
-        targets={n: numbers(columns[n]) for n in ("ninapro", "svhn", "scifar100")},
+        graphs=[nb201_cell(_integers(text)) for text in columns["arch"]],
+        targets={n: columns[n] for n in ("ninapro", "svhn", "scifar100")},
         default="svhn",
         source=_SUITE_ZERO,
     )
@@ -98,11 +105,11 @@ def nb201_9x(folder: Path) -> Table:
 
 def tnb101_micro(folder: Path) -> Table:
     """TransNAS-Bench-101, micro space, complete: seven tasks."""
-    columns = read_columns(folder / "tnb101_micro.csv.gz")
+    columns = _read(folder / "tnb101_micro.csv.gz")
     return Table(
         name="tnb101_micro",
-        graphs=[tnb101_cell(integers(text)) for text in columns["arch"]],
-        targets={n: numbers(c) for n, c in columns.items() if n != "arch"},
+        graphs=[tnb101_cell(_integers(text)) for text in columns["arch"]],
+        targets={n: c for n, c in columns.items() if n != "arch"},
         default="class_object",
         source="TransNAS-Bench-101 (CVPR 2021, arXiv:2105.11871)",
     )
@@ -110,9 +117,9 @@ def tnb101_micro(folder: Path) -> Table:
 
 def nas_bench_macro(folder: Path) -> Table:
     """NAS-Bench-Macro, complete: `acc` is the mean test accuracy of the runs `acc0` to `acc2`."""
-    columns = read_columns(folder / "nas_bench_macro.csv.gz")
-    runs = {n: numbers(columns[n]) for n in ("acc0", "acc1", "acc2")}
-    known = {n: numbers(columns[n]) for n in ("params", "flops")}
+    columns = _read(folder / "nas_bench_macro.csv.gz")
+    runs = {n: columns[n] for n in ("acc0", "acc1", "acc2")}
+    known = {n: columns[n] for n in ("params", "flops")}
     others = [np.mean([runs[m] for m in runs if m != n], axis=0) for n in runs]
     tau = float(np.mean([kendall_tau(runs[n], rest) for n, rest in zip(runs, others)]))
     return Table(
@@ -127,12 +134,12 @@ def nas_bench_macro(folder: Path) -> Table:
 
 def nb101_500(folder: Path) -> Table:
     """500 labelled NAS-Bench-101 cells, as drawn: with nodes off every path; 11 proxies."""
-    columns = read_columns(folder / "nb101_500.csv")
-    known = {f"zc_{n}": numbers(c) for n, c in columns.items() if n not in ("arch", "val_accuracy")}
+    columns = _read(folder / "nb101_500.csv")
+    known = {f"zc_{n}": c for n, c in columns.items() if n not in ("arch", "val_accuracy")}
     return Table(
         name="nb101_500",
         graphs=with_attributes([_matrix_cell(text) for text in columns["arch"]], known),
-        targets={"val_accuracy": numbers(columns["val_accuracy"])},
+        targets={"val_accuracy": columns["val_accuracy"]},
         default="val_accuracy",
         test_size=100,
         source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
@@ -141,11 +148,11 @@ def nb101_500(folder: Path) -> Table:
 
 def nb101_unlabelled(folder: Path) -> Table:
     """10 250 NAS-Bench-101 cells without accuracies; the target is the zen proxy."""
-    columns = read_columns(folder / "nb101_unlabelled_10250.csv.gz")
+    columns = _read(folder / "nb101_unlabelled_10250.csv.gz")
     return Table(
         name="nb101_unlabelled",
         graphs=[_matrix_cell(text) for text in columns["arch"]],
-        targets={"zen": numbers(columns["zen"])},
+        targets={"zen": columns["zen"]},
         default="zen",
         source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
     )
@@ -173,7 +180,12 @@ def ec_nas(folder: Path) -> Table:
 
 
 def _matrix_cell(text: str) -> ArchGraph:
-    values = integers(text)
+    values = _integers(text)
     n = int((len(values) + 0.25) ** 0.5)  # n * n + n numbers
     matrix = np.array(values[: n * n]).reshape(n, n)
     return nb101_cell(matrix, values[n * n :])
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    """The integers of a printed tuple: "(4, 0, 3)" is (4, 0, 3)."""
+    return tuple(int(part) for part in text.strip("()[] ").split(",") if part.strip())

@@ -103,10 +103,12 @@ def test_smaller_batches_when_memory_runs_out(digits: ImageData) -> None:
 def test_summary() -> None:
     s = summarise([50.0, 70.0, 90.0, 30.0])
     assert (s.n, s.mean, s.median, s.best, s.worst) == (4, 60, 60, 90, 30)
-    deviation = math.sqrt((100 + 100 + 900 + 900) / 4)  # of the population
+    deviation = math.sqrt((100 + 100 + 900 + 900) / 3)  # of the sample
     assert s.stderr == pytest.approx(deviation / 2)
-    assert str(s) == "60.00 ± 11.18 (n=4, best 90.00, worst 30.00)"
-    assert summarise([12.5]).stderr == 0
+    assert str(s) == "60.00 ± 12.91 (n=4, best 90.00, worst 30.00)"
+    one = summarise([12.5])
+    assert math.isnan(one.stderr) and one.to_json()["stderr"] is None
+    assert str(one) == "12.50 (n=1, best 12.50, worst 12.50)"
     with pytest.raises(ValueError, match="no networks were evaluated"):
         summarise([])
 

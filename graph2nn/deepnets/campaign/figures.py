@@ -10,6 +10,7 @@ from scipy.stats import kendalltau
 
 from graph2nn.deepnets.campaign.table import GroundTruth
 from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.summaries import markdown_table
 
 __all__ = ["plot_ground_truth", "summarise_ground_truth"]
 
@@ -31,17 +32,18 @@ def summarise_ground_truth(truth: GroundTruth) -> str:
         f"of which {diverged} diverged: {truth.settings.recipe.epochs} epochs on {images.train} "
         f"images of {images.dataset} at {images.side} pixels, {truth.made['minutes']} minutes.",
         "",
-        "| target | unit | 10 % | median | 90 % | two labellings, tau | params, tau | FLOPs, tau |",
-        "|---|---|---|---|---|---|---|---|",
     ]
+    rows = []
     for name, values in truth.targets.items():
         low, middle, high = np.nanpercentile(values, [10, 50, 90])
         unit = _UNITS.get(name, "%" if "acc" in name else "nats")
         taus = [_tau(truth.facts[fact], values) for fact in ("params", "flops")]
         numbers = [f"{low:.3g}", f"{middle:.3g}", f"{high:.3g}"]
         numbers += [f"{tau:.3f}" for tau in (truth.noise(name), *taus)]
-        lines.append(f"| {name} | {unit} | {' | '.join(numbers)} |")
-    return "\n".join(lines) + "\n"
+        rows.append([name, unit, *numbers])
+    header = ["target", "unit", "10 %", "median", "90 %"]
+    header += ["two labellings, tau", "params, tau", "FLOPs, tau"]
+    return "\n".join([*lines, *markdown_table(header, rows)]) + "\n"
 
 
 def plot_ground_truth(

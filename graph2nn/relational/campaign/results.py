@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.tables import ColumnTable, Schema, read_columns, write_csv
 
 __all__ = [
     "COLUMNS",
@@ -54,10 +50,10 @@ _KINDS: dict[str, type] = {
 COLUMNS = tuple(_KINDS)
 """The published columns in their order."""
 
-_MISSING: dict[type, Any] = {str: "", int: -1, float: np.nan}
+_SCHEMA = Schema(kinds=_KINDS, required=REQUIRED, filled=REQUIRED)
 
 
-class ResultTable(Mapping[str, np.ndarray]):
+class ResultTable(ColumnTable):
     """Test errors of trained networks: a mapping from column to array, all of one length.
 
     Text columns are str arrays, `is_baseline` bool, whole numbers int64 with -1 where missing, the
@@ -79,16 +75,9 @@ class ResultTable(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, columns: Mapping[str, Any], *, where: str = "result table") -> None:
-        absent = [name for name in REQUIRED if name not in columns]
-        if absent:
-            raise ValueError(
-                f"{where}: expected the columns {', '.join(REQUIRED)}, missing "
-                f"{', '.join(absent)}; it has {', '.join(columns) or 'none'}"
-            )
-        self.where = where
         order = [name for name in COLUMNS if name in columns]
         order += [name for name in columns if name not in COLUMNS]
-        self._columns = {name: _as_column(name, columns[name], where) for name in order}
+        super().__init__({name: columns[name] for name in order}, _SCHEMA, where=where)
         self._check()
 
     @classmethod
@@ -108,40 +97,13 @@ class ResultTable(Mapping[str, np.ndarray]):
                 raise ValueError(f"{where}: row {position} lacks {', '.join(absent)}")
         return cls({name: [row.get(name) for row in rows] for name in names}, where=where)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._columns:
-            raise KeyError(f"{self.where} has no column {name}; it has {', '.join(self)}")
-        return self._columns[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
-
-    def __iter__(self):
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        """Number of columns, as of any mapping; `num_rows` counts the runs."""
-        return len(self._columns)
-
-    __eq__ = object.__eq__  # a mapping would compare arrays as if they were single values
-    __hash__ = object.__hash__
-
     def __repr__(self) -> str:
         return f"ResultTable({self.num_rows} rows, tasks={list(self.tasks)})"
-
-    @property
-    def num_rows(self) -> int:
-        return len(self._columns["task"])
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Tasks in order of first appearance."""
         return tuple(dict.fromkeys(self["task"].tolist()))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One dictionary per run, of plain Python values."""
-        lists = [column.tolist() for column in self._columns.values()]
-        return [dict(zip(self._columns, values)) for values in zip(*lists)]
 
     def take(self, keep: np.ndarray) -> ResultTable:
         """The rows that a mask or an index array picks."""
@@ -218,9 +180,6 @@ class ResultTable(Mapping[str, np.ndarray]):
             )
 
     def _check(self) -> None:
-        lengths = {name: len(column) for name, column in self._columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"{self.where}: columns of unequal lengths, {lengths}")
         error = self["top1_error"]
         bad = ~((error >= 0) & (error <= 100))
         if bad.any():
@@ -251,26 +210,7 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
         ValueError: a missing column, a half-written file, a value of another kind; with the line.
     """
     path = _find(Path(path), "results_by_epoch" if by_epoch else "results")
-    text = _text(path)
-    if not text:
-        raise ValueError(f"{path} is empty: expected a header line with {', '.join(REQUIRED)}")
-    lines = csv.reader(io.StringIO(text, newline=""))
-    header = next(lines)
-    rows: list[list[str]] = []
-    for row in lines:
-        if len(row) != len(header):
-            raise ValueError(
-                f"{path}, line {lines.line_num}: expected {len(header)} values, got {len(row)}; "
-                "the file is half-written or altered: remove the line or write the file again"
-            )
-        rows.append(row)
-    if not text.endswith("\n"):
-        raise ValueError(
-            f"{path}, line {lines.line_num}: the line has no end, so the file may be half-written; "
-            "remove the line, or end it if it is complete"
-        )
-    columns = list(zip(*rows)) if rows else [()] * len(header)
-    return ResultTable(dict(zip(header, columns)), where=str(path))
+    return ResultTable(read_columns(path, REQUIRED), where=str(path))
 
 
 def write_results(path: str | Path, table: ResultTable) -> Path:
@@ -285,22 +225,15 @@ def write_results(path: str | Path, table: ResultTable) -> Path:
     path = Path(path)
     if not path.name.endswith((".csv", ".csv.gz")):
         raise ValueError(f"results are written as .csv or .csv.gz, got {path.name}")
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(list(table))
-    columns = (_cells(name, column) for name, column in table.items())
-    writer.writerows(zip(*columns))
-    data = text.getvalue().encode()
-    if path.name.endswith(".gz"):
-        data = gzip.compress(data, mtime=0)
-    return write_atomic(path, lambda file: file.write(data))
+    return write_csv(path, {name: _written(name, column) for name, column in table.items()})
 
 
-def _cells(name: str, column: np.ndarray) -> list[Any]:
-    """The column as text cells, empty where a value is missing."""
-    if _KINDS.get(name) is int:
-        return ["" if value == _MISSING[int] else value for value in column.tolist()]
-    return [_cell(value) for value in column.tolist()]
+def _written(name: str, column: np.ndarray) -> list[Any]:
+    """The column as published: 0 or 1 for bool, nothing where a whole number is missing."""
+    if column.dtype == bool:
+        return column.astype(int).tolist()
+    values = column.tolist()
+    return [None if v == -1 else v for v in values] if _KINDS.get(name) is int else values
 
 
 def _find(path: Path, stem: str) -> Path:
@@ -312,57 +245,3 @@ def _find(path: Path, stem: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; expected a results file or a run folder")
     return path
-
-
-def _text(path: Path) -> str:
-    opener: Callable[..., IO[bytes]] = gzip.open if path.name.endswith(".gz") else open  # type: ignore[assignment]
-    try:
-        with opener(path, "rb") as file:
-            return file.read().decode()
-    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path} is half-written or altered ({error}): write or copy the file again"
-        ) from None
-
-
-def _as_column(name: str, values: Any, where: str) -> np.ndarray:
-    kind = _KINDS.get(name)
-    if isinstance(values, np.ndarray) and values.ndim != 1:
-        raise ValueError(f"{where}: column {name} must be one-dimensional, got {values.shape}")
-    if kind is None:
-        try:
-            return _as_column("top5_error", values, where)  # an unknown column, of numbers
-        except ValueError:
-            kind = str
-    if isinstance(values, np.ndarray) and values.dtype.kind == np.dtype(kind).kind:
-        return values if kind is str else values.astype(kind, copy=False)
-    column = [_value(kind, value, name, row, where) for row, value in enumerate(list(values))]
-    return np.array(column, dtype=kind)
-
-
-def _value(kind: type, value: Any, name: str, row: int, where: str) -> Any:
-    if kind is str:
-        return "" if value is None else str(value)
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        if name in REQUIRED:
-            raise ValueError(f"{where}, line {row + 2}: {name} is empty")
-        return _MISSING[kind]
-    try:
-        number = float(value)
-        if kind is not float and (number != int(number) or (kind is bool and number not in (0, 1))):
-            raise ValueError
-    except (ValueError, OverflowError):
-        expected = {int: "a whole number", bool: "0 or 1"}.get(kind, "a number")
-        raise ValueError(
-            f"{where}, line {row + 2}: {name} should be {expected}, got {value!r}; the file is "
-            "half-written or altered: remove the line or write the file again"
-        ) from None
-    return kind(number)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, float):
-        return "" if value != value else repr(value)
-    return value

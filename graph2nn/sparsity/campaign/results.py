@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from graph2nn.runs.reference import reference_folder
+from graph2nn.runs.tables import ColumnTable, Schema, read_columns
 
 __all__ = [
     "KEY",
@@ -59,12 +57,18 @@ PUBLISHED_MODELS = ("CONV-6", "Resnet-20", "Resnet-32", "Wide-Resnet-28-2")
 PUBLISHED_PRUNERS = ("snip", "grasp", "synflow", "prospr", "uniform", "er", "erk")
 """Pruning at initialisation; the table also has the dynamic dsr, rigl, itop and snfs."""
 
+_NUMBERS = dict.fromkeys(("accuracy", "sparsity", *METRICS, *LAYER_COLUMNS), float)
+_KINDS: dict[str, type] = {
+    **_NUMBERS,
+    **dict.fromkeys(("model", "dataset", "pruning", "layer_name"), str),
+    **dict.fromkeys(("seed", "layer_id"), int),
+}
 _REQUIRED = (*KEY, "accuracy")
-_TEXT = ("model", "dataset", "pruning", "layer_name")
-_WHOLE = ("seed", "layer_id")
+_SCHEMA = Schema(kinds=_KINDS, required=_REQUIRED, filled=_REQUIRED)
+_LAYER_SCHEMA = Schema(kinds=_KINDS, required=(*KEY, *LAYER_COLUMNS), filled=(*KEY, "layer_id"))
 
 
-class SparseTable(Mapping[str, np.ndarray]):
+class SparseTable(ColumnTable):
     """Accuracies and metrics of pruned networks: a mapping from column to array, one row a network.
 
     `model`, `dataset` and `pruning` are str, `seed` int64, everything that is a number float64 with
@@ -100,9 +104,7 @@ class SparseTable(Mapping[str, np.ndarray]):
         where: str = "table",
         repeated: int = 0,
     ) -> None:
-        _has(columns, _REQUIRED, where)
-        self.where = where
-        self._columns = _arrays(columns, where)
+        super().__init__(columns, _SCHEMA, where=where)
         self.repeated = repeated
         self._drop_repeated()
         self._check()
@@ -110,31 +112,9 @@ class SparseTable(Mapping[str, np.ndarray]):
         if layers is not None:
             self.layers = self._joined(layers)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._columns:
-            raise KeyError(f"{self.where} has no column {name}; it has {', '.join(self)}")
-        return self._columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
-
-    def __len__(self) -> int:
-        """Number of columns, as of any mapping; `num_rows` counts the networks."""
-        return len(self._columns)
-
-    __eq__ = object.__eq__  # a mapping would compare arrays as if they were single values
-    __hash__ = object.__hash__
-
     def __repr__(self) -> str:
         layers = "no layers" if self.layers is None else f"{len(self.layers['row'])} layers"
         return f"SparseTable({self.where}: {self.num_rows} networks, {layers})"
-
-    @property
-    def num_rows(self) -> int:
-        return len(self._columns["model"])
 
     def keys_of_rows(self) -> list[tuple[Any, ...]]:
         """(model, dataset, pruning, sparsity, seed) of each network."""
@@ -225,8 +205,7 @@ class SparseTable(Mapping[str, np.ndarray]):
 
     def _joined(self, layers: Mapping[str, Any]) -> dict[str, np.ndarray]:
         where = f"layers of {self.where}"
-        _has(layers, (*KEY, *LAYER_COLUMNS), where)
-        arrays = _arrays(layers, where)
+        arrays = _LAYER_SCHEMA.arrays(layers, where)
         row_of = {key: row for row, key in enumerate(self.keys_of_rows())}
         keys = zip(*(arrays[name].tolist() for name in KEY))
         rows = np.array([row_of.get(key, -1) for key in keys], dtype=np.int64)
@@ -259,8 +238,8 @@ def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> Spa
         stem = path.name.removesuffix(".gz").removesuffix(".csv")
         places = [path.with_name(f"{stem}_layers.csv{end}") for end in ("", ".gz")]
         layers = next((place for place in places if place.is_file()), None)
-    found = None if layers is None else _read(Path(layers))
-    return SparseTable(_read(path), found, where=str(path))
+    columns = read_columns(path, _REQUIRED)
+    return SparseTable(columns, None if layers is None else read_columns(layers), where=str(path))
 
 
 def published_table() -> SparseTable:
@@ -308,60 +287,3 @@ def accuracy_drop(table: SparseTable) -> np.ndarray:
             f"{table['dataset'][row]} is {dense[row]}; it must be above 0 and known"
         )
     return 1 - accuracy / dense
-
-
-def _read(path: Path) -> dict[str, list[str]]:
-    opener: Callable[..., IO[str]] = gzip.open if path.name.endswith(".gz") else open
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected a table of sparse networks")
-    try:
-        with opener(path, "rt", newline="", encoding="utf-8") as file:
-            lines = csv.reader(file)
-            header = next(lines)
-            rows = list(lines)
-    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError, StopIteration) as error:
-        raise ValueError(f"{path} is empty or damaged ({error!r}): copy the file again") from None
-    for number, row in enumerate(rows):
-        if len(row) != len(header):
-            raise ValueError(
-                f"{path}, line {number + 2}: expected {len(header)} values, got {len(row)}; the "
-                "file is half-written: remove the line or write the file again"
-            )
-    return {name: [row[at] for row in rows] for at, name in enumerate(header)}
-
-
-def _has(columns: Mapping[str, Any], names: Sequence[str], where: str) -> None:
-    absent = [name for name in names if name not in columns]
-    if absent:
-        raise ValueError(
-            f"{where}: expected the columns {', '.join(names)}, missing {', '.join(absent)}; it "
-            f"has {', '.join(columns) or 'none'}"
-        )
-
-
-def _arrays(columns: Mapping[str, Any], where: str) -> dict[str, np.ndarray]:
-    arrays = {name: _array(name, values, where) for name, values in columns.items()}
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"{where}: columns of unequal lengths, {lengths}")
-    return arrays
-
-
-def _array(name: str, values: Any, where: str) -> np.ndarray:
-    """Text for names, int64 for seeds, else numbers where all values are, else text."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub" and name not in _TEXT:
-        return values.astype(np.int64 if name in _WHOLE else np.float64, copy=False)
-    values = list(values)
-    if name in _TEXT:
-        return np.array([str(value) for value in values], dtype=str)
-    try:
-        numbers = np.array([np.nan if v in ("", None) else float(v) for v in values], dtype=float)
-    except ValueError as error:
-        if name in (*_REQUIRED, *METRICS, *LAYER_COLUMNS):
-            raise ValueError(f"{where}: column {name} must hold numbers: {error}") from None
-        return np.array([str(value) for value in values], dtype=str)
-    if name not in _WHOLE:
-        return numbers
-    if not (numbers == np.floor(numbers)).all():
-        raise ValueError(f"{where}: column {name} must hold whole numbers")
-    return numbers.astype(np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import warnings
@@ -17,11 +16,11 @@ from graph2nn.runs import (
     parallel_map,
     read_job,
     to_dict,
-    write_atomic,
     write_job,
+    write_text,
 )
 from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
-from graph2nn.runs.tables import cell_text, write_rows
+from graph2nn.runs.tables import cell_text, read_rows, write_rows
 from graph2nn.sparsity.as_archgraph import DENSITY_NAMES
 from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
 from graph2nn.sparsity.campaign.pipeline import INITIAL, Row, run_cell
@@ -166,7 +165,7 @@ def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path
         "environment": {k: v for k, v in describe_environment().items() if k != "command"},
     }
     text = json.dumps(about, indent=2) + "\n"
-    write_atomic(path.with_suffix(".json"), lambda file: file.write(text.encode()))
+    write_text(path.with_suffix(".json"), text)
     return path
 
 
@@ -194,8 +193,7 @@ def regenerate(
     path = Path(path)
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     grid: SparseGrid = from_dict(SparseGrid, about["grid"])
-    with path.open(newline="", encoding="utf-8") as file:
-        stored = list(csv.DictReader(file))
+    stored = read_rows(path)
     if not 0 <= row < len(stored):
         raise ValueError(f"{path} has the rows 0 to {len(stored) - 1}, not {row}")
     old = stored[row]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.summaries import standard_error
 from graph2nn.wirings.campaign.checkpoints import find_run
 
 __all__ = ["BASELINE", "collect_runs", "compare_runs", "plot_comparison"]
@@ -184,8 +185,7 @@ def _mean(values: Sequence[float]) -> tuple[float | None, float | None]:
     """Mean and its standard error, where there are enough for them."""
     if not values:
         return None, None
-    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
-    return float(np.mean(values)), None if error is None else float(error)
+    return float(np.mean(values)), standard_error(values) if len(values) > 1 else None
 
 
 def _grouped(rows: Sequence[Mapping[str, Any]], *keys: str) -> list[list[Mapping[str, Any]]]:

@@ -4,9 +4,9 @@ from predictors.studies.properties.methods import Method, scalar_methods, svr_me
 from predictors.studies.properties.scoring import (
     PropertyScore,
     best_networks,
-    markdown_table,
     plot_scores,
     score_methods,
+    score_table,
 )
 from predictors.studies.properties.tasks import PROPERTIES, PropertyTask, own_task, published_task
 
@@ -16,12 +16,12 @@ __all__ = [
     "PropertyScore",
     "PropertyTask",
     "best_networks",
-    "markdown_table",
     "own_task",
     "plot_scores",
     "published_task",
     "scalar_methods",
     "score_methods",
+    "score_table",
     "svr_method",
     "with_numbers",
 ]

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from graph2nn.runs.summaries import markdown_table, standard_error, with_error
 from predictors.metrics import kendall_tau
 from predictors.studies.properties.methods import Method
 from predictors.studies.properties.tasks import PROPERTIES, PropertyTask
 from predictors.targets import TargetTransform
 
-__all__ = ["PropertyScore", "best_networks", "markdown_table", "plot_scores", "score_methods"]
+__all__ = ["PropertyScore", "best_networks", "plot_scores", "score_methods", "score_table"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,8 @@ class PropertyScore:
 
     @property
     def stderr(self) -> float:
-        """Standard error of the mean over seeds; 0 where the seed changes nothing."""
-        spread = float(np.std(self.taus, ddof=1)) if len(self.taus) > 1 else 0.0
-        return spread / len(self.taus) ** 0.5
+        """Standard error of the mean over seeds; NaN for one."""
+        return standard_error(self.taus)
 
 
 def score_methods(
@@ -124,21 +124,19 @@ def _predicted(
     return transform.inverse(model.predict(x_test)[:, None])[:, 0]
 
 
-def markdown_table(scores: Sequence[PropertyScore], noise: Mapping[str, float]) -> str:
-    """A row a method, a column a property, mean ± standard error; the noise of the labels below."""
+def score_table(scores: Sequence[PropertyScore], noise: Mapping[str, float]) -> str:
+    """Return Markdown: a row a method, a column a property, mean ± standard error of tau; below,
+    how well labels agree with a second measurement."""
     by_place = {(s.method, s.prop): s for s in scores}
     methods = list(dict.fromkeys(s.method for s in scores))
     props = [prop for prop in PROPERTIES if any(s.prop == prop for s in scores)]
-    lines = ["| method | " + " | ".join(props) + " |", "|---" * (len(props) + 1) + "|"]
+    rows = []
     for method in methods:
-        cells = [by_place[method, prop] for prop in props]
-        lines.append(
-            f"| {method} | " + " | ".join(f"{s.mean:.3f} ± {s.stderr:.3f}" for s in cells) + " |"
-        )
-    known = [noise.get(prop, float("nan")) for prop in props]
-    shown = " | ".join(f"{tau:.3f}" if np.isfinite(tau) else "-" for tau in known)
-    lines.append(f"| *labels against a second measurement* | {shown} |")
-    return "\n".join(lines) + "\n"
+        found = [by_place[method, prop] for prop in props]
+        rows.append([method, *(with_error(s.mean, s.stderr) for s in found)])
+    known = [with_error(noise.get(prop), None) or "-" for prop in props]
+    rows.append(["*labels against a second measurement*", *known])
+    return "\n".join(markdown_table(["method", *props], rows)) + "\n"
 
 
 def plot_scores(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph2nn.runs.summaries import markdown_table
 from predictors.studies.relational.statistics.tests import reliability
 from predictors.studies.relational.study import TaskStudy
 
@@ -84,7 +85,7 @@ def _errors(studies: Iterable[TaskStudy]) -> list[str]:
         "graph is chosen on all seeds but one and measured on that one, on average over seeds. "
         "*Reliability*: the share of the variance between graphs that is not noise of seeds."
     )
-    return [*_table(names, rows), "", note, ""]
+    return [*markdown_table(names, rows), "", note, ""]
 
 
 def _spots(studies: Iterable[TaskStudy]) -> list[str]:
@@ -104,7 +105,8 @@ def _spots(studies: Iterable[TaskStudy]) -> list[str]:
     ]
     if not rows:
         return ["None: see what was not computed.", ""]
-    return [*_table(["task", "sweet spot", "inside", "C", "L", "best (C, L), error"], rows), ""]
+    names = ["task", "sweet spot", "inside", "C", "L", "best (C, L), error"]
+    return [*markdown_table(names, rows), ""]
 
 
 def _control(studies: Iterable[TaskStudy]) -> list[str]:
@@ -127,7 +129,7 @@ def _control(studies: Iterable[TaskStudy]) -> list[str]:
         "explains after the other, with the p-value of its F test; mean error inside minus outside "
         "the published sweet spot, before and after degree and width are taken out."
     )
-    return [*_table(names, rows), "", note, "", *_bands(studies)]
+    return [*markdown_table(names, rows), "", note, "", *_bands(studies)]
 
 
 def _bands(studies: Iterable[TaskStudy]) -> list[str]:
@@ -151,7 +153,7 @@ def _bands(studies: Iterable[TaskStudy]) -> list[str]:
         "Parabolas within bands of degree, where width hardly changes either. In brackets the "
         "range of the graphs, where the minimum lies outside it."
     )
-    return [*_table(names, rows), "", note, ""]
+    return [*markdown_table(names, rows), "", note, ""]
 
 
 def _pairs(report: Report) -> list[str]:
@@ -169,7 +171,7 @@ def _pairs(report: Report) -> list[str]:
         for pair in report.pairs.values()
     ]
     names = ["tasks", "graphs", "r [95 %]", "without complete", "graph means", "Spearman"]
-    return [*_table(names, rows), ""]
+    return [*markdown_table(names, rows), ""]
 
 
 def _curves(report: Report) -> list[str]:
@@ -196,14 +198,6 @@ def _figures(report: Report) -> list[str]:
         lines += [f"{text} {links}", ""]
         lines += [f"![{name}]({shown.name})", ""] if shown else []
     return lines or ["None.", ""]
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [
-        f"| {' | '.join(names)} |",
-        f"|{'---|' * len(names)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
 
 
 def _minimum(place: float, interior: bool, values: np.ndarray) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
 from graph2nn.relational.campaign.results import ResultTable
-from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.checkpoint import write_text
+from graph2nn.runs.tables import write_rows
 from predictors.studies.relational import tables
 from predictors.studies.relational.figures.comparisons import (
     draw_correlations,
@@ -118,7 +119,7 @@ def analyze(
     if formats:
         _write_figures(report, out, formats)
     text = render_page(report, opened.where)
-    write_atomic(report.page, lambda file: file.write(text.encode()))
+    write_text(report.page, text)
     return report
 
 
@@ -196,7 +197,7 @@ def _write_tables(report: Report, out: Path) -> None:
     }
     for name, table in rows.items():
         if table:
-            report.tables[name] = tables.write_table(out / f"{name}.csv", table)
+            report.tables[name] = write_rows(out / f"{name}.csv", table, digits=12)
 
 
 def _write_figures(report: Report, out: Path, formats: Sequence[str]) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.runs.checkpoint import write_atomic
 from predictors.studies.relational.statistics.correlation import (
     EpochCurve,
     GraphCountCurve,
@@ -33,7 +29,6 @@ __all__ = [
     "slice_rows",
     "spot_rows",
     "task_rows",
-    "write_table",
 ]
 
 Row = dict[str, Any]
@@ -175,21 +170,6 @@ def graph_count_rows(curves: Iterable[GraphCountCurve]) -> list[Row]:
     ]
 
 
-def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes rows as CSV, columns in order of appearance, missing values empty; whole or not at
-    all.
-
-    Raises:
-        OSError: as `write_atomic`.
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([[_cell(row.get(name)) for name in names] for row in rows])
-    return write_atomic(path, lambda file: file.write(text.getvalue().encode()))
-
-
 def _task_row(study: TaskStudy) -> Row:
     means = study.means
     generated = np.flatnonzero(~means.is_baseline)
@@ -266,12 +246,3 @@ def _cells_of(study: TaskStudy) -> list[Row]:
         }
         for i in range(len(cells))
     ]
-
-
-def _cell(value: Any) -> Any:
-    """Floats to 12 digits, as equal sums may differ beyond; NaN and None empty."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, (float, np.floating)):
-        return f"{float(value):.12g}"
-    return value

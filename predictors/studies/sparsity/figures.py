@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph2nn.runs.summaries import standard_error
 from predictors.studies.relational.figures.drawing import COLOURS, canvas, tidy
 from predictors.studies.sparsity.importance import Importance
 from predictors.studies.sparsity.ranking import TauRow
@@ -84,8 +85,7 @@ def draw_importance(found: Mapping[str, Importance], *, title: str = "") -> Figu
             (0.2, found[name].r2_loss, COLOURS[0], "loss of R²"),
             (-0.2, found[name].tau_loss, COLOURS[3], "loss of tau"),
         ):
-            errors = loss.std(axis=1, ddof=1) / loss.shape[1] ** 0.5 if loss.shape[1] > 1 else 0
-            spread = np.broadcast_to(errors, len(loss))[order]
+            spread = np.nan_to_num(standard_error(loss, axis=1))[order]
             where = places + shift
             ax.barh(where, loss.mean(axis=1)[order], 0.4, xerr=spread, color=colour, label=label)
         ax.set_yticks(places, labels)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph2nn.runs.summaries import markdown_table, with_error
 from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS
 from predictors.studies.sparsity.ranking import TauRow
 from predictors.studies.sparsity.regression import BLEND, IN_SAMPLE, TrialScore, difference
@@ -96,7 +97,7 @@ def _ceilings(found: Study) -> list[str]:
         rows.append([task.name, *size, *limits, f"{tail_share(task):.0%}"])
     head = ["data set", "networks", "left out", "seeds", "R² allowed by noise"]
     head += ["tau allowed by noise", "tau of one seed", "variance in the 2 % largest drops"]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _in_sample(found: Study, scores: Sequence[TrialScore]) -> list[str]:
@@ -117,7 +118,7 @@ def _regressors(found: Study, scores: Sequence[TrialScore]) -> list[str]:
         sorted(mine, key=lambda s: (s.trial.protocol, s.trial.features), reverse=True),
         lambda s: f"{s.trial.regressor}, `{s.trial.features}`, {s.trial.protocol}",
         name,
-        lambda s: _with_error(s.r2, s.r2_error),
+        lambda s: with_error(s.r2, s.r2_error, 2),
     )
 
 
@@ -129,13 +130,13 @@ def _held_out(found: Study, scores: Sequence[TrialScore]) -> list[str]:
         sorted(mine, key=lambda s: _order(s.trial.protocol)),
         lambda s: f"{s.trial.protocol}, `{s.trial.features}`",
         "protocol, features",
-        lambda s: f"{_number(s.r2)} · {_with_error(s.tau, s.tau_error)}",
+        lambda s: f"{_number(s.r2)} · {with_error(s.tau, s.tau_error, 2)}",
     )
     pooled = [s for s in mine if s.trial.protocol == "leave-dataset-out"]
     if pooled:
-        rows = [[f"`{s.trial.features}`", _with_error(s.tau, s.tau_error)] for s in pooled]
+        rows = [[f"`{s.trial.features}`", with_error(s.tau, s.tau_error, 2)] for s in pooled]
         lines += ["", "Learnt on the other data sets (leave-dataset-out):", ""]
-        lines += _table(["features", "tau"], rows)
+        lines += markdown_table(["features", "tau"], rows)
     return lines
 
 
@@ -146,7 +147,7 @@ def _relative(found: Study) -> list[str]:
         sorted(mine, key=lambda s: _order(s.trial.protocol)),
         lambda s: f"{s.trial.protocol}, `{s.trial.features}`",
         "protocol, features",
-        lambda s: _with_error(s.tau, s.tau_error),
+        lambda s: with_error(s.tau, s.tau_error, 2),
     )
 
 
@@ -168,10 +169,10 @@ def _differences(found: Study) -> list[str]:
         mean, error = difference(scores, base)
         how = "ridge within contests" if regressor == "strong ridge" else regressor
         how = "extra trees and ridge" if features == BLEND else how
-        rows.append([protocol, f"`{features}`", how, f"{mean:+.3f} ± {error:.3f}"])
+        rows.append([protocol, f"`{features}`", how, with_error(mean, error, signed=True)])
     rows.sort(key=lambda row: _order(row[0]))
     head = ["protocol", "features", "how", f"tau less that of `{_BASELINE}` with extra trees"]
-    return _table(head, rows) if rows else []
+    return markdown_table(head, rows) if rows else []
 
 
 def _taus(rows: Sequence[TauRow]) -> list[str]:
@@ -183,8 +184,8 @@ def _taus(rows: Sequence[TauRow]) -> list[str]:
     body = []
     for row in rows:
         values = [*row.by_task().values(), *row.by_sparsity().values()]
-        body.append([row.name, _with_error(row.tau, row.error), *map(_number, values)])
-    return _table(head, body)
+        body.append([row.name, with_error(row.tau, row.error, 2), *map(_number, values)])
+    return markdown_table(head, body)
 
 
 def _importance(found: Study) -> list[str]:
@@ -199,7 +200,7 @@ def _importance(found: Study) -> list[str]:
             cells = [f"{i.r2_loss[at].mean():.3f} · {i.tau_loss[at].mean():.3f}" for i in mine]
             rows.append([list(mine[0].groups)[at], *cells])
         head = [f"permuted ({what})", *(task.name for task in found.tasks)]
-        lines += [*_table(head, rows), ""]
+        lines += [*markdown_table(head, rows), ""]
     return lines
 
 
@@ -217,7 +218,7 @@ def _grid(
             rows.setdefault(name(score), {})[score.trial.task] = cell(score)
     names = [task.name for task in found.tasks]
     body = [[row, *(cells.get(n, "") for n in names)] for row, cells in rows.items()]
-    return _table([head, *names], body) if body else []
+    return markdown_table([head, *names], body) if body else []
 
 
 def _order(protocol: str) -> int:
@@ -225,14 +226,5 @@ def _order(protocol: str) -> int:
     return known.index(protocol) if protocol in known else len(known)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
 def _number(value: float, digits: int = 2) -> str:
     return "" if not np.isfinite(value) else f"{value:.{digits}f}"
-
-
-def _with_error(value: float, error: float) -> str:
-    return _number(value) + (f" ± {error:.2f}" if np.isfinite(error) else "")

@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 
 from graph2nn.runs.jobs import parallel_map
+from graph2nn.runs.summaries import standard_error
 from predictors.studies.sparsity.contests import blend, relative_drops, relative_features
 from predictors.studies.sparsity.regressors import RANDOM_REGRESSORS, DropRegressor
 from predictors.studies.sparsity.scoring import (
@@ -90,7 +91,7 @@ class TrialScore:
     @property
     def r2_error(self) -> float:
         """Standard error over seeds, NaN with one."""
-        return _standard_error(self.r2s)
+        return standard_error(self.r2s)
 
     @property
     def tau_error(self) -> float:
@@ -258,7 +259,3 @@ def _possible(task: DropTask, protocol: str) -> bool:
         return bool(splits(task, protocol))
     except ValueError:
         return False
-
-
-def _standard_error(values: np.ndarray) -> float:
-    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.checkpoint import write_text
+from graph2nn.runs.summaries import standard_error
 from graph2nn.runs.tables import write_rows
 from predictors.studies.relational.figures.drawing import check_formats, save_figure
 from predictors.studies.sparsity import figures
@@ -51,7 +52,7 @@ def write_report(
         for name, figure in _figures(found).items()
     }
     text = render_page(found, title=title, figures=drawn, tables=list(tables))
-    return write_atomic(out / "report.md", lambda file: file.write(text.encode()))
+    return write_text(out / "report.md", text)
 
 
 def report_tables(found: Study) -> dict[str, Rows]:
@@ -102,7 +103,6 @@ def _importance_rows(found: Study) -> Rows:
     for (task, what), importance in found.importance.items():
         for at, group in enumerate(importance.groups):
             r2, tau = importance.r2_loss[at], importance.tau_loss[at]
-            root = max(len(r2) - 1, 1) ** 0.5
             rows.append(
                 {
                     "task": task,
@@ -110,9 +110,9 @@ def _importance_rows(found: Study) -> Rows:
                     "protocol": importance.protocol,
                     "group": group,
                     "r2_loss": float(r2.mean()),
-                    "r2_loss_error": float(r2.std() / root),
+                    "r2_loss_error": standard_error(r2),
                     "tau_loss": float(tau.mean()),
-                    "tau_loss_error": float(tau.std() / root),
+                    "tau_loss_error": standard_error(tau),
                 }
             )
     return rows

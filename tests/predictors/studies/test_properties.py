@@ -15,11 +15,11 @@ from predictors.studies.properties import (
     PropertyScore,
     PropertyTask,
     best_networks,
-    markdown_table,
     plot_scores,
     published_task,
     scalar_methods,
     score_methods,
+    score_table,
     svr_method,
     with_numbers,
 )
@@ -107,7 +107,7 @@ def test_table_and_figure(task: PropertyTask, tmp_path: Path) -> None:
         PropertyScore(prop=prop, method="one", taus=(0.5, 0.7), n_train=3, n_test=2)
         for prop in PROPERTIES
     ]
-    table = markdown_table(scores, task.noise)
+    table = score_table(scores, task.noise)
     assert table.count("0.600 ± 0.100") == 4
     assert "| 0.900 | - | - | - |" in table
     assert plot_scores(scores, task.noise, tmp_path / "p.png", "title").stat().st_size > 1000

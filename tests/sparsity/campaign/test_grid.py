@@ -14,7 +14,8 @@ import torch
 from repository import ROOT
 
 from graph2nn.runs import from_dict, to_dict
-from graph2nn.runs.tables import cell_text, format_rows
+from graph2nn.runs.summaries import format_rows
+from graph2nn.runs.tables import cell_text
 from graph2nn.sparsity.campaign import training
 from graph2nn.sparsity.campaign.figures import plot_grid
 from graph2nn.sparsity.campaign.grid import (

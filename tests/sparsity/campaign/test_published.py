@@ -133,10 +133,10 @@ def test_files(tmp_path):
     [
         ({k: v for k, v in small().items() if k != "seed"}, "missing seed"),
         (small(accuracy=[80, 60, 50]), "accuracy: expected a fraction"),
-        (small(accuracy=[0.1, "", 0.2]), "accuracy: expected a fraction"),
-        (small(accuracy=[0.1, "high", 0.2]), "must hold numbers"),
+        (small(accuracy=[0.1, "", 0.2]), "line 3: accuracy is empty"),
+        (small(accuracy=[0.1, "high", 0.2]), "line 3: accuracy should be a number, got 'high'"),
         (small(sparsity=[0, 1.0, 0.9]), "sparsity: expected a fraction"),
-        (small(seed=[0, 0.5, 0]), "whole numbers"),
+        (small(seed=[0, 0.5, 0]), "line 3: seed should be a whole number, got 0.5"),
         (small(seed=[0, 0]), "unequal lengths"),
         (small(pruning=["snip", "snip", "snip"], sparsity=[0.9] * 3), "the same network"),
     ],

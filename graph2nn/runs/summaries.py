@@ -1,0 +1,111 @@
+"""How are results said in text: mean ± standard error, aligned rows, Markdown tables?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["format_rows", "markdown_table", "standard_error", "with_error"]
+
+
+def standard_error(values: ArrayLike, axis: int = 0) -> Any:
+    """Return the standard error of the mean, s / sqrt(n) with n - 1 in the deviation s.
+
+    Every standard error of this library is this one; what has another definition is called a
+    deviation.
+
+    Args:
+        values: Measured numbers, such as one a seed.
+        axis: The axis of repetitions.
+
+    Shapes:
+        values (..., n, ...) → (...), a float for one row of numbers; NaN where n is below two.
+
+    Example:
+        >>> standard_error([1.0, 2.0, 3.0]), standard_error([4.0])
+        (0.5773502691896258, nan)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    count = values.shape[axis]
+    if count < 2:
+        errors = np.full(np.delete(values.shape, axis), np.nan)
+    else:
+        errors = values.std(axis, ddof=1) / math.sqrt(count)
+    return float(errors) if errors.ndim == 0 else errors
+
+
+def with_error(
+    value: float | None, error: float | None, digits: int = 3, *, signed: bool = False
+) -> str:
+    """Return `value ± error` as text; the value alone where there is no error, as of one run.
+
+    Args:
+        value: A mean; None or NaN gives no text.
+        error: Its standard error, or NaN or None.
+        digits: Decimals of both.
+        signed: Whether a plus is written, as before a difference.
+
+    Example:
+        >>> with_error(0.8312, 0.0041), with_error(0.8312, float("nan"))
+        ('0.831 ± 0.004', '0.831')
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text if error is None or not math.isfinite(error) else f"{text} ± {error:.{digits}f}"
+
+
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, padded: bool = False
+) -> list[str]:
+    """Return the lines of a Markdown table.
+
+    Args:
+        header: Names of the columns.
+        rows: Texts of each row, one a column.
+        padded: Whether columns are as wide as their longest text, all but the first to the right,
+            for tables that are also read in a terminal.
+
+    Raises:
+        ValueError: A row of another length.
+
+    Example:
+        >>> print("\\n".join(markdown_table(["model", "tau"], [["linear", "0.511"]])))
+        | model | tau |
+        |---|---|
+        | linear | 0.511 |
+    """
+    rows = [list(row) for row in rows]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"expected {len(header)} columns, {', '.join(header)}, got {row}")
+    if not padded:
+        lines = [" | ".join(line) for line in (header, *rows)]
+        return [f"| {lines[0]} |", f"|{'---|' * len(header)}", *(f"| {t} |" for t in lines[1:])]
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    lines = [" | ".join(name.ljust(w) for name, w in zip(header, widths))]
+    lines.append(" | ".join(["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]))
+    for first, *others in rows:
+        numbers = [text.rjust(w) for text, w in zip(others, widths[1:])]
+        lines.append(" | ".join([first.ljust(widths[0]), *numbers]))
+    return [f"| {line} |" for line in lines]
+
+
+def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as aligned columns of text, numbers with five digits."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, *([_short(row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(names))]
+    padded = ("  ".join(text.ljust(w) for text, w in zip(line, widths)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def _short(value: Any) -> str:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.5g}"
+    return "" if value is None else str(value)
