@@ -6,9 +6,11 @@ import functools
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["called_as_before", "moved"]
+__all__ = ["called_as_before", "moved", "renamed_attribute", "renamed_keywords"]
+
+Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def moved(
@@ -69,6 +71,73 @@ def called_as_before(
         return call
 
     return adapt
+
+
+def renamed_keywords(**renamed: str) -> Callable[[Made], Made]:
+    """Return a decorator by which a function or class still takes keywords under their old names.
+
+    Args:
+        renamed: Old keyword = the one of today.
+
+    Raises:
+        TypeError: When called with both.
+
+    Example:
+        >>> @renamed_keywords(imsize="image_size")
+        ... def pixels(image_size: int) -> int:
+        ...     return image_size**2
+        >>> pixels(image_size=8)
+        64
+    """
+
+    def decorate(made: Made) -> Made:
+        inner: Any = made.__init__ if isinstance(made, type) else made  # type: ignore[misc]
+
+        @functools.wraps(inner)
+        def call(*args: Any, **given: Any) -> Any:
+            for old in renamed.keys() & given.keys():
+                new = renamed[old]
+                if new in given:
+                    raise TypeError(f"{made.__name__}: {old} is now {new}; both are given")
+                text = (
+                    f"{made.__name__}: {old} is now {new}; the old name goes with the next release"
+                )
+                warnings.warn(text, DeprecationWarning, stacklevel=2)
+                given[new] = given.pop(old)
+            return inner(*args, **given)
+
+        if isinstance(made, type):
+            made.__init__ = call  # type: ignore[misc]
+            return made
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def renamed_attribute(new: str) -> Any:
+    """Return what a class holds under the old name of its attribute `new`, to read it.
+
+    Example:
+        >>> class Data:
+        ...     image_size = 8
+        ...     imsize = renamed_attribute("image_size")
+    """
+    return _RenamedAttribute(new)
+
+
+class _RenamedAttribute:
+    def __init__(self, new: str) -> None:
+        self._new, self._old = new, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._old = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        text = f"{self._old} is now {self._new}; the old name goes with the next release"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return getattr(instance, self._new)
 
 
 def _same(found: Any) -> Any:

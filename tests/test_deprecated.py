@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 import graph2nn.deepnets.campaign
@@ -10,6 +12,7 @@ import graph2nn.runs
 import graph2nn.sparsity
 import graph2nn.training
 import predictors.proxies
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.vision import ImageSettings, load_sets
 
 
@@ -29,6 +32,38 @@ def test_proxies_of_hypernetworks_stand_with_the_others():
     with pytest.warns(DeprecationWarning, match="is now predictors.proxies.compute"):
         found = predictors.proxies.hypernetwork
     assert found.ghn_acc is predictors.proxies.PROXIES["ghn_acc"].compute
+
+
+@renamed_keywords(imsize="image_size")
+def pixels(image_size: int, channels: int = 1) -> int:
+    """Pixels."""
+    return channels * image_size**2
+
+
+@renamed_keywords(imsize="image_size")
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    image_size: int = 8
+    imsize = renamed_attribute("image_size")
+
+
+def test_keywords_go_by_their_old_names_too():
+    assert pixels(8) == pixels(image_size=8) == 64 and pixels.__doc__ == "Pixels."
+    with pytest.warns(DeprecationWarning, match="pixels: imsize is now image_size") as seen:
+        assert pixels(imsize=8, channels=3) == 192
+    assert seen[0].filename == __file__
+    with pytest.raises(TypeError, match="pixels: imsize is now image_size; both are given"):
+        pixels(imsize=8, image_size=8)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'side'"):
+        pixels(side=8)
+
+
+def test_classes_and_their_attributes_go_by_their_old_names_too():
+    assert Images() == Images(image_size=8) and repr(Images()) == "Images(image_size=8)"
+    with pytest.warns(DeprecationWarning, match="Images: imsize is now image_size"):
+        images = Images(imsize=16)
+    with pytest.warns(DeprecationWarning, match="Images.imsize is now image_size"):
+        assert images.imsize == 16
 
 
 @pytest.mark.parametrize(
