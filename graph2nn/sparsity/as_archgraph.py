@@ -21,14 +21,14 @@ DENSITY_NAMES = ("mean", "geo_mean", "harmonic_mean", "min", "std_log", "first",
 
 
 def density_summary(kept: np.ndarray, weights: np.ndarray) -> dict[str, float]:
-    """Eight numbers of how densely the layers of a network are filled.
+    """Summarise in eight numbers how densely the layers of a network are filled.
 
     They know nothing of the graph, and predict accuracies so well that every predictor from graphs
     should be compared with them.
 
     Args:
-        kept: weights kept in each layer, in the order of the layers.
-        weights: all weights of each layer.
+        kept: Number of weights kept in each layer, in the order of the layers.
+        weights: Number of all weights of each layer.
 
     Returns:
         The entries of `DENSITY_NAMES`: arithmetic, geometric and harmonic mean and minimum of the
@@ -66,10 +66,10 @@ def density_summary(kept: np.ndarray, weights: np.ndarray) -> dict[str, float]:
 
 
 def layer_means(layers: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each metric over the layers where it is finite; NaN where it is nowhere.
+    """Average each metric over the layers where it is finite; NaN where it is nowhere.
 
     Args:
-        layers: metrics of each layer, such as those of `ramanujan`.
+        layers: Metrics of each layer, such as those of `ramanujan`.
     """
     names = list(dict.fromkeys(name for values in layers.values() for name in values))
     columns = {
@@ -90,25 +90,28 @@ def sparse_archgraph(
     view: View = "primitives",
     name: str = "",
 ) -> ArchGraph:
-    """The graph of a network's operations, with numbers of what pruning left as attributes.
+    """Make the graph of a network's operations, with numbers of what pruning left.
 
-    Networks that are pruned differently have the same operations, so predictors need the attributes
-    to tell them apart: `FeaturePredictor(attributes=("density/*", "topo/*"))`.
+    The numbers are attributes of the graph. Networks that are pruned differently have the same
+    operations, so predictors need the attributes to tell them apart:
+    `FeaturePredictor(attributes=("density/*", "topo/*"))`.
 
     Args:
-        model: the network.
-        masks: which of its weights are kept; None means those that are not exactly zero.
-        input_shape: (C, H, W) of the images.
-        metrics: of the whole network (`topometrics`); become `topo/NAME`.
-        ramanujan: of each layer (`ramanujan`); their finite means become `ramanujan/NAME`.
-        view: of the operations, see `trace`.
-        name: of the graph.
+        model: The network.
+        masks: Masks of its weights that are kept, by name, each of the shape of its weight; None
+            means those that are not exactly zero.
+        input_shape: Shape of the images, (C, H, W).
+        metrics: Metrics of the whole network (`topometrics`); they become `topo/NAME`.
+        ramanujan: Properties of each layer (`ramanujan`); their finite means become
+            `ramanujan/NAME`.
+        view: View of the operations, see `trace`.
+        name: Name of the graph.
 
     Returns:
         The graph, with the attributes `density/NAME` of `density_summary`, and `density/total`.
 
     Raises:
-        ValueError: masks that do not fit the network, or an input shape it cannot run on.
+        ValueError: Masks that do not fit the network, or an input shape it cannot run on.
 
     Example:
         >>> graph = sparse_archgraph(model, masks, (3, 32, 32),          # doctest: +SKIP

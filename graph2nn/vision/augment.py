@@ -28,13 +28,14 @@ class Augment:
     """What happens to training images.
 
     Args:
-        crop: random crop after zero padding; for image files a random resized crop.
-        padding: pixels on each side; None means an eighth of the image side (4 at 32 x 32).
-        pad_with: what moves in: zero (black), or mean (the mean colour, zero after normalising, as
-            where images are normalised first).
-        flip: mirror every second image, where the data set allows it.
-        cutout: side of a square set to zero after normalising (arXiv:1708.04552); 0 for none.
-        jitter: largest change of brightness, contrast and saturation, half of it for hue; None
+        crop: Whether there is a random crop after zero padding; for image files a random resized
+            crop.
+        padding: Pixels added on each side; None means an eighth of the image side (4 at 32 x 32).
+        pad_with: Colour that moves in: zero (black), or mean (the mean colour, zero after
+            normalising, as where images are normalised first).
+        flip: Whether every second image is mirrored, where the data set allows it.
+        cutout: Side of a square set to zero after normalising (arXiv:1708.04552); 0 for none.
+        jitter: Largest change of brightness, contrast and saturation, half of it for hue; None
             means 0.4 for image files and none otherwise.
     """
 
@@ -57,7 +58,9 @@ class Augment:
 def random_crop(
     images: Tensor, padding: int, generator: torch.Generator, fill: Sequence[float] | None = None
 ) -> Tensor:
-    """Each image shifted by up to `padding` pixels a side, zeros or `fill` (C values) moving in.
+    """Shift each image by up to `padding` pixels a side, zeros or `fill` moving in.
+
+    `fill` has C values.
 
     Shapes:
         images (N, C, H, W) → (N, C, H, W).
@@ -79,15 +82,16 @@ def random_crop(
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image mirrored left to right with probability one half; shape unchanged."""
+    """Mirror each image (N, C, H, W) left to right with probability one half."""
     flipped = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
     return torch.where(flipped[:, None, None, None], images.flip(-1), images)
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """A square of `side` pixels, centred uniformly and clipped at the border, set to zero.
+    """Set a square of `side` pixels to zero in each image (N, C, H, W).
 
-    DeVries and Taylor, arXiv:1708.04552. Meant for normalised images, where zero is the mean.
+    The square is centred uniformly and clipped at the border. DeVries and Taylor, arXiv:1708.04552.
+    Meant for normalised images, where zero is the mean.
     """
     if side == 0 or len(images) == 0:
         return images
@@ -103,20 +107,23 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
 
 def add_noise(images: Tensor, std: float, generator: torch.Generator) -> Tensor:
-    """Gaussian noise on float images in [0, 1], clipped to that range."""
+    """Add Gaussian noise to float images in [0, 1], of any shape, clipped to that range."""
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     return (images + std * noise).clamp_(0, 1)
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(images - mean) / std per channel, for float images in [0, 1] of shape (N, C, H, W)."""
+    """Compute (images - mean) / std per channel.
+
+    Images are float in [0, 1], (N, C, H, W).
+    """
     shift = images.new_tensor(mean)[:, None, None]
     scale = images.new_tensor(std)[:, None, None]
     return (images - shift) / scale
 
 
 def color_jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation scaled by 1 ± strength, hue turned by ± strength / 2.
+    """Change brightness, contrast and saturation by 1 ± strength, hue by ± strength / 2.
 
     Factors differ an image; the order of the four differs a batch. Float images in [0, 1] of shape
     (N, 3, H, W), returned clipped to [0, 1].

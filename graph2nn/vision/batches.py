@@ -32,18 +32,19 @@ class Batches:
     images, and no draw depends on another. Evaluation gives the same order every time.
 
     Args:
-        data: images and labels; moved to `device` by the caller (`data.to`) to save a copy a batch.
-        batch_size: images a batch; the last one may be smaller.
-        train: shuffle anew every epoch and augment.
-        seed: of the order, of augmentation and of noise.
-        augment: for training; None means `Augment()`.
-        device: of the batches.
-        shuffle: None means yes in training, and in evaluation where files are stored class by
-            class (then in the order of a `torch.utils.data.DataLoader` with a generator of that
-            seed, as in the published evaluation).
-        noise: corrupt the images (evaluation); True takes the data set's standard deviation.
-        drop_last: leave out a smaller last batch.
-        workers: threads that decode image files.
+        data: Images and labels; moved to `device` by the caller (`data.to`) to save a copy a batch.
+        batch_size: Number of images a batch; the last one may be smaller.
+        train: Whether images are shuffled anew every epoch and augmented.
+        seed: Seed of the order, of augmentation and of noise.
+        augment: Augmentation in training; None means `Augment()`.
+        device: Device of the batches.
+        shuffle: Whether images are shuffled; None means yes in training, and in evaluation where
+            files are stored class by class (then in the order of a `torch.utils.data.DataLoader`
+            with a generator of that seed, as in the published evaluation).
+        noise: Whether the images are corrupted (evaluation); True takes the data set's standard
+            deviation.
+        drop_last: Whether a smaller last batch is left out.
+        workers: Number of threads that decode image files.
 
     Shapes:
         images (B, C, H, W) float32, labels (B,) int64.
@@ -100,12 +101,15 @@ class Batches:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def endless(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of one epoch after the other, from the present state on."""
+        """Iterate over batches of one epoch after the other, from the present state on.
+
+        Shapes: images (B, C, H, W) float32, labels (B,) int64.
+        """
         while True:
             yield from self
 
     def state_dict(self) -> dict[str, int]:
-        """Where the iteration stands: the next batch to come. Plain integers."""
+        """Return where the iteration stands, the next batch to come, as plain integers."""
         return {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -115,7 +119,7 @@ class Batches:
         }
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on from `state`.
+        """Go on from `state`.
 
         Raises:
             ValueError: a state of other data, seed or batch size, where the batches would differ.

@@ -33,7 +33,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """What is fixed about a data set. `mean` and `std` have one entry a stored channel."""
+    """What is fixed about a data set.
+
+    `mean` and `std` have one entry a stored channel.
+    """
 
     num_classes: int
     imsize: int
@@ -88,7 +91,7 @@ DATASETS: dict[str, DatasetInfo] = {
 
 
 def default_data_dir() -> Path:
-    """`$GRAPH2NN_DATA`, or `./data`."""
+    """Return `$GRAPH2NN_DATA`, or `./data`."""
     return Path(os.environ.get("GRAPH2NN_DATA") or "data")
 
 
@@ -101,7 +104,7 @@ def load_images(
     channels: int = 3,
     n_shots: int | None = None,
 ) -> ImageData:
-    """One split of a data set.
+    """Load one split of a data set.
 
     Validation images are held out of the training files: the last 10 % in file order (CIFAR,
     Fashion-MNIST), the last 50 of each class (ImageNet, Tiny ImageNet), or 13 a class (digits);
@@ -110,18 +113,18 @@ def load_images(
     drawn for testing and 13 for validation with the seed 1111, which leaves 1167 for training.
 
     Args:
-        name: one of `DATASETS`.
-        data_dir: folder with the data; None means `$GRAPH2NN_DATA` or `./data`.
-        split: train, val, test or trainval.
-        imsize: side in pixels to resize to; None keeps the native size (digits 8, Fashion-MNIST 28,
+        name: One of `DATASETS`.
+        data_dir: Folder with the data; None means `$GRAPH2NN_DATA` or `./data`.
+        split: Part of the data: train, val, test or trainval.
+        imsize: Side in pixels to resize to; None keeps the native size (digits 8, Fashion-MNIST 28,
             CIFAR 32, Tiny ImageNet 64; ImageNet is cropped to 224). Resized CIFAR images are
             normalised with the statistics of ImageNet, as in the published runs.
-        channels: 3 repeats the channel of grey images; 1 keeps it.
-        n_shots: only the first images of each class, in file order.
+        channels: Channels of the images: 3 repeats the channel of grey images; 1 keeps it.
+        n_shots: Number of images of each class, the first in file order; None for all.
 
     Raises:
-        ValueError: unknown name or split, unsuitable channels, or damaged files.
-        FileNotFoundError: the data are not there; says how to get them.
+        ValueError: Unknown name or split, unsuitable channels, or damaged files.
+        FileNotFoundError: The data are not there; says how to get them.
 
     Example:
         >>> data = load_images("digits", split="test", imsize=16)

@@ -25,9 +25,9 @@ class Facts:
     """What is known of a data set.
 
     Args:
-        counts: training and test images.
-        mean, std: of the training images per channel, for values in [0, 1], to four decimals; empty
-            where images are not held in memory.
+        counts: Number of training and test images.
+        mean, std: Mean and deviation of the training images per channel, for values in [0, 1], to
+            four decimals; empty where images are not held in memory.
     """
 
     counts: tuple[int, int]
@@ -55,23 +55,23 @@ def download_images(
     facts: Facts | None = None,
     progress: bool = True,
 ) -> Path:
-    """Fetches `name` into `data_dir`, from the first source that gives what is known of the set.
+    """Fetch `name` into `data_dir`, from the first source that gives what is known of the set.
 
     Everything happens in a temporary folder inside `data_dir`; only checked data are moved into
     place.
 
     Args:
-        name: a key of `SOURCES`.
-        data_dir: None means `$GRAPH2NN_DATA` or `./data`.
-        sources, facts: instead of the built-in ones.
-        progress: show progress bars.
+        name: Key of `SOURCES`.
+        data_dir: Folder of the data; None means `$GRAPH2NN_DATA` or `./data`.
+        sources, facts: Sources and facts instead of the built-in ones.
+        progress: Whether progress bars are shown.
 
     Returns:
         The folder that `load_images(name, data_dir=...)` reads.
 
     Raises:
         ValueError: a name without sources, data that are there already, or no source that works.
-        OSError: the folder cannot be written.
+        OSError: The folder cannot be written.
     """
     if name not in SOURCES:
         extra = "; digits need no download" if name == "digits" else ""
@@ -103,10 +103,10 @@ def download_images(
 
 
 def check_facts(name: str, data_dir: Path, facts: Facts) -> None:
-    """Compares the data in `data_dir` with what is known of them.
+    """Compare the data in `data_dir` with what is known of them.
 
     Raises:
-        ValueError: another number of images, unequal classes, or another mean or deviation.
+        ValueError: Another number of images, unequal classes, or another mean or deviation.
     """
     for split, count in zip(("trainval", "test"), facts.counts):
         data = load_images(name, data_dir=data_dir, split=split, channels=_channels(name))
@@ -169,6 +169,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Download what the command line names and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m graph2nn.vision.download", description="Downloads and checks image data."
     )

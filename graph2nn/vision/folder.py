@@ -25,9 +25,9 @@ class FolderImages:
     224), then an `imsize` square is cut out. Training cuts random boxes (`crop_boxes`).
 
     Args:
-        files: paths, one an image.
-        imsize: side of the decoded square in pixels.
-        resize: length of the shorter side before the centre crop; None means max(imsize, 256).
+        files: Paths, one an image.
+        imsize: Side of the decoded square in pixels.
+        resize: Length of the shorter side before the centre crop; None means max(imsize, 256).
     """
 
     files: tuple[Path, ...]
@@ -41,6 +41,7 @@ class FolderImages:
         return replace(self, files=tuple(self.files[int(i)] for i in index))
 
     def resized(self, imsize: int) -> FolderImages:
+        """Return the same files, decoded to squares of another side in pixels."""
         return replace(self, imsize=imsize)
 
     def decode(
@@ -49,13 +50,13 @@ class FolderImages:
         boxes: Sequence[Sequence[float]] | None = None,
         pool: ThreadPoolExecutor | None = None,
     ) -> Tensor:
-        """Decoded images, uint8 of shape (len(index), 3, imsize, imsize).
+        """Decode images, uint8 (len(index), 3, side, side).
 
         Args:
-            index: numbers of the images.
-            boxes: for each image four numbers in [0, 1) as drawn by `crop_boxes`; None crops the
+            index: Numbers of the images, (B,) int64.
+            boxes: Four numbers an image in [0, 1) as drawn by `crop_boxes`; None crops the
                 centre.
-            pool: threads to decode in (PIL releases the interpreter lock while it decodes).
+            pool: Threads to decode in (PIL releases the interpreter lock while it decodes).
 
         Raises:
             ValueError: a file that is no readable image, by name.
@@ -86,7 +87,7 @@ class FolderImages:
 
 
 def crop_boxes(count: int, generator: torch.Generator) -> list[list[float]]:
-    """Four uniform numbers an image, of which `FolderImages.decode` makes a random crop."""
+    """Draw four numbers an image, of which `FolderImages.decode` makes a random crop."""
     return torch.rand((count, 4), generator=generator).tolist()
 
 

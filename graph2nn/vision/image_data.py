@@ -19,16 +19,16 @@ class ImageData:
     """Images and labels of one split.
 
     Args:
-        images: all images as one uint8 tensor, or a `FolderImages` that decodes files when asked.
-        labels: class indices, int64.
-        mean, std: per channel, of values in [0, 1]; used to normalise.
-        num_classes: number of classes of the data set (not of those that occur in the split).
-        name, split: for messages and figures.
-        class_names: one a class, or empty.
-        flip: whether mirrored images keep their class (digits do not).
-        noise_std: standard deviation of the noise of corrupted test images, for values in [0, 1].
-        by_class: the file order goes class by class, so evaluation should shuffle when networks
-            normalise with the statistics of a batch.
+        images: All images as one uint8 tensor, or a `FolderImages` that decodes files when asked.
+        labels: Class indices, int64.
+        mean, std: Mean and deviation per channel, of values in [0, 1]; used to normalise.
+        num_classes: Number of classes of the data set (not of those that occur in the split).
+        name, split: Names of the data set and of the split, for messages and figures.
+        class_names: Names of the classes, or empty.
+        flip: Whether mirrored images keep their class (digits do not).
+        noise_std: Standard deviation of the noise of corrupted test images, for values in [0, 1].
+        by_class: Whether the file order goes class by class, so evaluation should shuffle when
+            networks normalise with the statistics of a batch.
 
     Shapes:
         images (N, C, H, W), labels (N,).
@@ -70,6 +70,7 @@ class ImageData:
 
     @property
     def channels(self) -> int:
+        """Number of channels of the images."""
         return len(self.mean)
 
     @property
@@ -80,15 +81,15 @@ class ImageData:
         return int(self.images.shape[-1])
 
     def subset(self, index: Tensor) -> ImageData:
-        """The images numbered in `index` (int64, any length), in that order."""
+        """Select the images numbered in `index` (n,) int64, in that order."""
         where = index.to(self.labels.device)
         return replace(self, images=self.images[where], labels=self.labels[where])
 
     def draw(self, count: int, seed: int) -> ImageData:
-        """`count` random images, without repetition; the same for a seed on any machine.
+        """Draw `count` random images, without repetition; the same for a seed on any machine.
 
         Raises:
-            ValueError: where there are fewer.
+            ValueError: Where there are fewer.
         """
         if count > len(self):
             raise ValueError(
@@ -99,15 +100,15 @@ class ImageData:
         return self.subset(torch.from_numpy(order))
 
     def few_shot(self, n_shots: int) -> ImageData:
-        """The first `n_shots` images of each class, file order kept.
+        """Select the first `n_shots` images of each class, file order kept.
 
         Raises:
-            ValueError: where a class has fewer images.
+            ValueError: Where a class has fewer images.
         """
         return self.subset(first_shots(self.labels, n_shots, self.num_classes, self.name))
 
     def resized(self, imsize: int) -> ImageData:
-        """Images of `imsize` x `imsize` pixels: antialiased bilinear, as torchvision's Resize."""
+        """Resize the images to squares, antialiased bilinear as torchvision's Resize."""
         if imsize == self.imsize:
             return self
         if isinstance(self.images, FolderImages):
@@ -115,14 +116,14 @@ class ImageData:
         return replace(self, images=_resize(self.images, imsize))
 
     def repeated(self, channels: int) -> ImageData:
-        """Grey images with their channel repeated; colour images as they are."""
+        """Repeat the channel of grey images; colour images stay as they are."""
         if self.channels != 1 or channels == 1 or not isinstance(self.images, Tensor):
             return self
         images = self.images.expand(-1, channels, -1, -1).contiguous()
         return replace(self, images=images, mean=self.mean * channels, std=self.std * channels)
 
     def to(self, device: torch.device | str) -> ImageData:
-        """With images and labels in the memory of `device`; folders stay where they are."""
+        """Move images and labels into the memory of `device`; folders stay where they are."""
         images = self.images
         if isinstance(images, Tensor):
             images = images.to(device)
@@ -130,7 +131,7 @@ class ImageData:
 
 
 def first_shots(labels: Tensor, n_shots: int, num_classes: int, name: str) -> Tensor:
-    """Indices of the first `n_shots` images of each class, ascending."""
+    """Find the first `n_shots` images of each class: labels (N,) -> ascending indices (n,)."""
     if n_shots < 1:
         raise ValueError(f"n_shots must be at least 1, got {n_shots}")
     chosen = []

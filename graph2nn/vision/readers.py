@@ -44,10 +44,10 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_cifar_pickle(file: BinaryIO, where: str) -> dict[bytes, Any]:
-    """One of CIFAR's `data_batch_1`, `train`, ... as a dictionary with `bytes` keys.
+    """Read one of CIFAR's `data_batch_1`, `train`, ... as a dictionary with `bytes` keys.
 
     Raises:
-        ValueError: anything but a dictionary of numpy arrays, lists and strings. Nothing in
+        ValueError: Anything but a dictionary of numpy arrays, lists and strings. Nothing in
             the file is executed.
     """
     try:
@@ -62,7 +62,10 @@ def read_cifar_pickle(file: BinaryIO, where: str) -> dict[bytes, Any]:
 def read_cifar_python(
     opened: Callable[[str], BinaryIO], names: list[str], label_key: bytes
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of batches `names`, opened by `opened`."""
+    """Read images (N, 3, 32, 32) uint8 and labels (N,) int64 of some batches.
+
+    Batches are called `names` and opened by `opened`.
+    """
     images, labels = [], []
     for name in names:
         with opened(name) as file:
@@ -73,7 +76,9 @@ def read_cifar_python(
 
 
 def read_npz(path: Path, part: str) -> tuple[Tensor, Tensor]:
-    """`{part}_images` and `{part}_labels` of a file written by the downloader.
+    """Read `{part}_images` and `{part}_labels` of a file written by the downloader.
+
+    Shapes: images (N, C, H, W) uint8, labels (N,) int64.
 
     Raises:
         ValueError: a truncated or altered file, or one with other contents.
@@ -91,10 +96,12 @@ def read_npz(path: Path, part: str) -> tuple[Tensor, Tensor]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An IDX file of MNIST's format (unsigned bytes), plain or gzip-compressed.
+    """Read an IDX file of MNIST's format (unsigned bytes), plain or gzip-compressed.
+
+    The array has the shape that the file's header says, (N, H, W) for images.
 
     Raises:
-        ValueError: another kind of file, or one whose length contradicts its header.
+        ValueError: Another kind of file, or one whose length contradicts its header.
     """
     raw = path.read_bytes()
     try:
@@ -111,7 +118,10 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def find_folder(data_dir: Path, names: tuple[str, ...], needed: tuple[str, ...]) -> Path | None:
-    """The first of `names` under `data_dir` that holds everything in `needed`, plain or `.gz`."""
+    """Find the first of `names` under `data_dir` that holds everything in `needed`.
+
+    Files may be plain or `.gz`.
+    """
     for name in names:
         folder = data_dir / name
         if all((folder / n).exists() or (folder / f"{n}.gz").exists() for n in needed):
@@ -122,10 +132,10 @@ def find_folder(data_dir: Path, names: tuple[str, ...], needed: tuple[str, ...])
 def list_class_folders(
     folder: Path, extensions: tuple[str, ...]
 ) -> tuple[list[str], list[list[Path]]]:
-    """Class names (sorted folder names) and the sorted image files of each.
+    """List class names (sorted folder names) and the sorted image files of each.
 
     Raises:
-        ValueError: no class folders, or one without images.
+        ValueError: No class folders, or one without images.
     """
     classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     if not classes:

@@ -91,12 +91,12 @@ class ImageSettings:
 
     @property
     def side(self) -> int:
-        """Pixels, known without the images."""
+        """Side of the images in pixels, known without the images."""
         return self.image_size or DATASETS[dataset_name(self.dataset)].imsize
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
+        """Shape (C, H, W) of an image."""
         return (self.channels, self.side, self.side)
 
     @property
@@ -134,13 +134,15 @@ class ImageSets:
 
     @cached_property
     def more_tests(self) -> dict[str, ImageData]:
-        """What is tested on every epoch beside `val`: its noisy copy `val_noise`."""
+        """Images that are tested on every epoch beside `val`: its noisy copy `val_noise`."""
         return {"val_noise": self._corrupted(self.val, "noise")}
 
     @cached_property
     def final_tests(self) -> dict[str, ImageData]:
-        """What is tested on at the end: `final`, the test images, and their copies `final_NAME`
-        with each of `CORRUPTIONS`."""
+        """Images that are tested on at the end.
+
+        They are `final`, the test images, and their copies `final_NAME` with each of `CORRUPTIONS`.
+        """
         copies = {f"final_{name}": self._corrupted(self.test, name) for name in CORRUPTIONS}
         return {"final": self.test, **copies}
 
@@ -154,7 +156,7 @@ def load_sets(settings: ImageSettings, data_dir: str | Path | None = None) -> Im
     Training and validation images are drawn from one split, without an image in both.
 
     Args:
-        settings: Which images.
+        settings: Settings that say which images.
         data_dir: Folder of the data; None takes that of the settings.
 
     Raises:

@@ -49,9 +49,9 @@ class Source:
     """One way to get a data set.
 
     Args:
-        name: for messages.
-        fetch: called with an empty folder and whether to show progress; leaves the data in that
-            folder in the layout that `load_images` reads.
+        name: Name for messages.
+        fetch: Function called with an empty folder and whether to show progress; leaves the data in
+            that folder in the layout that `load_images` reads.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Source:
 
 
 def download(url: str, target: Path, sha256: str | None, progress: bool) -> None:
-    """Streams `url` into `target`.
+    """Stream `url` into `target`.
 
     Raises:
-        SourceError: unreachable, or another checksum than `sha256`.
+        SourceError: Unreachable, or another checksum than `sha256`.
     """
     try:
         with urllib.request.urlopen(url, timeout=30) as reply, target.open("wb") as file:
@@ -82,7 +82,7 @@ def download(url: str, target: Path, sha256: str | None, progress: bool) -> None
 
 
 def unpack_zip(archive: Path, folder: Path) -> None:
-    """Unpacks into `folder`; `zipfile` keeps members from leaving it."""
+    """Unpack an archive into `folder`; `zipfile` keeps members from leaving it."""
     try:
         with zipfile.ZipFile(archive) as file:
             file.extractall(folder)

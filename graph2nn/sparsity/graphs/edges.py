@@ -17,12 +17,12 @@ class EdgeList:
     """Edges as three columns, in no order to rely on but always in the same one.
 
     Args:
-        source: node that an edge leaves.
-        target: node that it enters.
-        weight: absolute value; an edge may weigh nothing.
+        source: Node that an edge leaves.
+        target: Node that it enters.
+        weight: Absolute value of the weight; an edge may weigh nothing.
 
     Shapes:
-        all (edges,); source and target int32 where the node numbers fit, else int64; weight
+        All (edges,); source and target int32 where the node numbers fit, else int64; weight
         float32.
     """
 
@@ -35,11 +35,12 @@ class EdgeList:
 
     @property
     def nbytes(self) -> int:
+        """Memory of the three columns, in bytes."""
         return self.source.nbytes + self.target.nbytes + self.weight.nbytes
 
 
 def edge_list(graph: MultipartiteGraph) -> EdgeList:
-    """All edges of a graph.
+    """List all edges of a graph.
 
     The edges of one tap of a kernel are the pairs of channels that it joins times the positions
     at which it lies inside the map, so that they are copied row by row out of the tables of node
@@ -142,7 +143,7 @@ def _window(block: Block, axis: int, tap: int) -> tuple[slice, slice] | None:
 
 
 def edge_list_reference(graph: MultipartiteGraph) -> list[tuple[int, int, float]]:
-    """What `edge_list` is compared with: the definition of `Block`, edge by edge.
+    """List all edges by the definition of `Block`, edge by edge, to compare `edge_list` with.
 
     Returns:
         Source, target and weight of each edge, sorted.

@@ -21,9 +21,9 @@ class Layer:
     """Nodes `start` to `start + size - 1`: one map of activations, channel by channel, row by row.
 
     Args:
-        name: of the module or operation whose output the nodes are.
-        start: number of the first node.
-        shape: of the map, (C, H, W); (features, 1, 1) after a linear layer.
+        name: Name of the module or operation whose output the nodes are.
+        start: Number of the first node.
+        shape: Shape of the map, (C, H, W); (features, 1, 1) after a linear layer.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Layer:
 
     @property
     def size(self) -> int:
+        """Number of nodes."""
         return prod(self.shape)
 
 
@@ -45,20 +46,21 @@ class Block:
     depthwise one with weight 1. No two weights of a block make the same edge.
 
     Args:
-        name: of the weight (`layer1.0.conv1.weight`), or of the operation without one.
-        source: node numbers of the map that is read; -1 where there is none. The last axis holds
+        name: Name of the weight (`layer1.0.conv1.weight`), or of the operation without one.
+        source: Node numbers of the map that is read; -1 where there is none. The last axis holds
             several where pooling stands between: an edge from a pooled value is one from each of
             the values that it pools.
-        target: node numbers of the map that is written.
-        weight: absolute values, float32, zero where pruned.
-        mask: which weights are kept. A kept weight may be zero; its edges exist.
-        stride, dilation: of rows and columns.
-        padding: left, right, top, bottom (the order of `torch.nn.functional.pad`).
-        groups: of channels.
+        target: Node numbers of the map that is written.
+        weight: Absolute values, float32, zero where pruned.
+        mask: True for the weights that are kept. A kept weight may be zero; its edges exist.
+        stride, dilation: Steps in rows and columns.
+        padding: Columns and rows of zeros left, right, top, bottom (the order of
+            `torch.nn.functional.pad`).
+        groups: Number of groups of channels.
 
     Shapes:
-        source (C, H, W, K) int64, target (C', H', W') int64, weight and mask
-        (C', C / groups, h, w).
+        source (C, H, W, K) int64, target (C', H', W') int64, weight and mask (C', C / groups, h,
+        w).
     """
 
     name: str
@@ -98,13 +100,13 @@ class MultipartiteGraph:
     by layer; no two edges join the same nodes.
 
     Args:
-        layers: of nodes; the first is the network's input.
-        blocks: of edges, in the order of computation.
-        outputs: positions in `layers` of the network's outputs.
-        encoding: `unrolled`, `rolled` or `rolled-channel`.
-        compat: made as the published code makes it, deviations included; the topometrics then
-            count as published too.
-        name: of the network.
+        layers: Layers of nodes; the first is the network's input.
+        blocks: Blocks of edges, in the order of computation.
+        outputs: Positions in `layers` of the network's outputs.
+        encoding: Kind of graph: `unrolled`, `rolled` or `rolled-channel`.
+        compat: Whether it is made as the published code makes it, deviations included; the
+            topometrics then count as published too.
+        name: Name of the network.
     """
 
     layers: tuple[Layer, ...]
@@ -117,11 +119,12 @@ class MultipartiteGraph:
 
     @property
     def num_nodes(self) -> int:
+        """Number of nodes."""
         return max(layer.start + layer.size for layer in self.layers)
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """Nodes of each layer."""
+        """Number of nodes of each layer."""
         return tuple(layer.size for layer in self.layers)
 
     def __repr__(self) -> str:

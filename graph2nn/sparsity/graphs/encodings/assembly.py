@@ -23,9 +23,9 @@ class Nodes:
     """A layer under construction; its nodes have provisional numbers from `first` on.
 
     Args:
-        sources: what the blocks that write the layer read.
-        pending: reads still to come of the values that are exactly this layer.
-        used: something other than an element-wise operation has read it.
+        sources: Nodes that the blocks that write the layer read.
+        pending: Number of reads still to come of the values that are exactly this layer.
+        used: Whether something other than an element-wise operation has read it.
     """
 
     name: str
@@ -37,9 +37,11 @@ class Nodes:
 
     @property
     def size(self) -> int:
+        """Number of nodes."""
         return prod(self.shape)
 
     def numbers(self) -> Tensor:
+        """Return the provisional numbers of the nodes, (size,) int64."""
         return torch.arange(self.first, self.first + self.size)
 
 
@@ -48,8 +50,8 @@ class Value:
     """A symbolic activation (`values`).
 
     Args:
-        index: nodes at each position.
-        nodes: the layer, where the value is exactly one: each of its nodes at one position.
+        index: Nodes at each position of a tensor of shape S, (*S, K), filled up with -1.
+        nodes: The layer, where the value is exactly one: each of its nodes at one position.
     """
 
     index: Tensor
@@ -57,11 +59,12 @@ class Value:
 
     @property
     def shape(self) -> torch.Size:
+        """Shape of the tensor that the value stands for."""
         return self.index.shape[:-1]
 
     @property
     def is_open(self) -> bool:
-        """No one reads the layer any more: its nodes may take in what is added to them."""
+        """Whether no one reads the layer any more, so that it may take in what is added."""
         return self.nodes is not None and not self.nodes.used and self.nodes.pending == 0
 
 
@@ -79,7 +82,8 @@ class Assembly:
     """Layers and blocks, with provisional node numbers until `finish`.
 
     Args:
-        identity_skips: edges of weight 1 from an activation into the layer that it is added to.
+        identity_skips: Whether there are edges of weight 1 from an activation into the layer that
+            it is added to.
     """
 
     def __init__(self, *, identity_skips: bool = True):
@@ -91,7 +95,7 @@ class Assembly:
         self._is_read = torch.zeros(0, dtype=torch.bool)  # by node, as far as blocks go
 
     def layer(self, name: str, shape: tuple[int, int, int]) -> Nodes:
-        """A new layer of nodes behind all others."""
+        """Add a layer of nodes behind all others."""
         nodes = Nodes(name, shape, self.size)
         self.size += nodes.size
         self.layers.append(nodes)
@@ -106,7 +110,7 @@ class Assembly:
         mask: Tensor | None = None,
         **geometry: Any,
     ) -> None:
-        """A block of edges from a map of nodes (C, H, W, K) onto a whole layer."""
+        """Add a block of edges from a map of nodes (C, H, W, K) onto a whole layer."""
         target = nodes.numbers().reshape(nodes.shape)
         self._add(name, nodes, source, target, weight, mask, geometry)
 
@@ -125,7 +129,10 @@ class Assembly:
         self._add(name, nodes, source, target, weight, None, {"groups": len(source)})
 
     def own(self, name: str, index: Tensor) -> Value:
-        """A layer of nodes of its own for a value, one a position, by edges of weight 1."""
+        """Give a value a layer of nodes of its own, one a position, by edges of weight 1.
+
+        Shapes: index (*S, K).
+        """
         channels, height, width, _ = _as_map(index).shape
         nodes = self.layer(name, (channels, height, width))
         made = nodes.numbers().reshape(*index.shape[:-1], 1)
@@ -133,10 +140,11 @@ class Assembly:
         return Value(made, nodes)
 
     def block_names(self) -> list[str]:
+        """List the names of the blocks so far."""
         return [draft.name for draft in self._drafts]
 
     def readable(self, name: str, value: Value) -> Tensor:
-        """The value's index for a kernel, which must not meet a node twice."""
+        """Return the value's index (*S, K) for a kernel, which must not meet a node twice."""
         if value.nodes is None and repeats(value.index):
             return self.own(name, value.index).index
         return value.index
@@ -144,14 +152,14 @@ class Assembly:
     def combine(
         self, name: str, values: Sequence[Value], shape: Sequence[int], *, added: bool
     ) -> Value:
-        """The element-wise function of several values.
+        """Combine several values by an element-wise function.
 
         Its nodes are those of the last value that nothing else reads, if there is one; other such
         values have theirs merged into these, and the rest join by edges of weight 1. Otherwise the
         result is a layer of its own.
 
         Args:
-            added: a sum, in which an activation that joins is an identity skip.
+            added: Whether it is a sum, in which an activation that joins is an identity skip.
         """
         values = [Value(expanded(v.index, shape), _same(v, shape)) for v in values]
         values = [v for k, v in enumerate(values) if not _among(v, values[:k])]
@@ -200,7 +208,7 @@ class Assembly:
         self._identity(name, base.nodes, index, base.index)
 
     def finish(self, name: str, outputs: Sequence[Value]) -> MultipartiteGraph:
-        """The graph, numbered layer by layer; `outputs` are the network's."""
+        """Number the nodes layer by layer and make the graph; `outputs` are the network's."""
         layers: list[Layer] = []
         number = np.full(self.size + 1, -1, dtype=np.int64)  # the last: no node stays none
         start = 0

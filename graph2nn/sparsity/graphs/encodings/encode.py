@@ -63,27 +63,29 @@ def encode(
     compat: bool = False,
     identity_skips: bool = True,
 ) -> MultipartiteGraph | dict[str, MultipartiteGraph]:
-    """The graph of a pruned network, or one graph for each of its layers.
+    """Make the graph of a pruned network, or one graph for each of its layers.
 
     Sparse networks as multipartite graphs, arXiv:2305.16886, section 3.
 
     Args:
-        model: any network with convolutions or linear layers, on any device; left as it was.
-        masks: which weights are kept, by name (`prune`); None keeps what is not exactly zero.
-        encoding: "unrolled", one graph whose nodes are the activations for an input of
-            `input_shape`; "rolled", one bipartite graph a layer between its inputs (kernel
+        model: Any network with convolutions or linear layers, on any device; left as it was.
+        masks: Masks of the weights that are kept, by name (`prune`), each of the shape of its
+            weight; None keeps what is not exactly zero.
+        encoding: Kind of graph: "unrolled", one graph whose nodes are the activations for an input
+            of `input_shape`; "rolled", one bipartite graph a layer between its inputs (kernel
             positions told apart) and its output channels; "rolled-channel", between its channels.
-        input_shape: of one image, (C, H, W); "unrolled" needs it.
-        compat: as the published code makes it, deviations included; the unrolled form then takes
-            chains of layers with convolutional shortcuts, as that code does.
-        identity_skips: "unrolled" without `compat`: with the identity skip connections as edges
-            of weight 1. The published graphs have none.
+        input_shape: Shape of one image, (C, H, W); "unrolled" needs it.
+        compat: Whether the graph is as the published code makes it, deviations included; the
+            unrolled form then takes chains of layers with convolutional shortcuts, as that code
+            does.
+        identity_skips: Whether "unrolled" without `compat` has the identity skip connections as
+            edges of weight 1. The published graphs have none.
 
     Returns:
         The graph, or with "rolled" and "rolled-channel" a dict of graphs by layer.
 
     Raises:
-        ValueError: unknown encoding; masks that do not fit the network; an input shape that is
+        ValueError: Unknown encoding; masks that do not fit the network; an input shape that is
             missing or does not fit; an operation that cannot be unrolled.
 
     Example:

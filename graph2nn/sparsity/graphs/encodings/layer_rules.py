@@ -44,12 +44,12 @@ __all__ = [
 
 
 def bound(call: Call, names: str) -> dict[str, Any]:
-    """The arguments by name; `names` are the positional ones."""
+    """Return the arguments of a call by name; `names` are the positional ones."""
     return dict(zip(names.split(), call.args)) | dict(call.kwargs)
 
 
 def convolution(walk: Walk, call: Call) -> Value:
-    """`conv1d`, `conv2d`: a layer of nodes and the kernel that writes it."""
+    """Unroll `conv1d`, `conv2d`: a layer of nodes and the kernel that writes it."""
     given = bound(call, "input weight bias stride padding dilation groups")
     name, weight, mask = walk.weight(call, given["weight"])
     axes = weight.dim() - 2
@@ -70,8 +70,11 @@ def convolution(walk: Walk, call: Call) -> Value:
 
 
 def transposed_convolution(walk: Walk, call: Call) -> Value:
-    """`conv_transpose1d`, `conv_transpose2d`: the convolution, with the kernel turned around, of a
-    map with nothing between its rows and columns."""
+    """Unroll `conv_transpose1d`, `conv_transpose2d`.
+
+    It is the convolution, with the kernel turned around, of a map with nothing between its rows and
+    columns.
+    """
     given = bound(call, "input weight bias stride padding output_padding groups dilation")
     name, weight, mask = walk.weight(call, given["weight"])
     axes, groups = weight.dim() - 2, given.get("groups", 1)
@@ -141,14 +144,14 @@ def _map(walk: Walk, call: Call, axes: int, operand: Any, name: str) -> Tensor:
 
 
 def linear(walk: Walk, call: Call) -> Value:
-    """`linear`: a kernel of 1 x 1, at as many positions as the tensor has rows."""
+    """Unroll `linear`: a kernel of 1 x 1, at as many positions as the tensor has rows."""
     given = bound(call, "input weight bias")
     name, weight, mask = walk.weight(call, given["weight"])
     return _dense(walk, walk.value(call, given["input"]), name, weight, mask)
 
 
 def product(walk: Walk, call: Call) -> Value:
-    """`matmul`, `mm`, `addmm` with a parameter on the right."""
+    """Unroll `matmul`, `mm`, `addmm` with a parameter on the right."""
     left, right = call.args[-2:] if len(call.args) > 1 else (None, None)
     name, weight, mask = walk.weight(call, right)
     return _dense(walk, walk.value(call, left), name, weight.T.contiguous(), mask.T.contiguous())
@@ -165,7 +168,7 @@ def _dense(walk: Walk, value: Value, name: str, weight: Tensor, mask: Tensor) ->
 
 
 def pool(walk: Walk, call: Call) -> Value:
-    """`max_pool2d`, `avg_pool2d`, ... and their 1-d forms."""
+    """Unroll `max_pool2d`, `avg_pool2d`, ... and their 1-d forms."""
     names = "input kernel_size stride padding"
     if call.name.startswith("max"):
         names += " dilation"
@@ -199,7 +202,7 @@ def pool(walk: Walk, call: Call) -> Value:
 
 
 def adaptive_pool(walk: Walk, call: Call) -> Value:
-    """`adaptive_avg_pool2d`, `adaptive_max_pool2d`, ... and their 1-d forms."""
+    """Unroll `adaptive_avg_pool2d`, `adaptive_max_pool2d`, ... and their 1-d forms."""
     axes = 1 if "1d" in call.name else 2
     index = _rows(walk.value(call, bound(call, "input")["input"]).index, axes)
     out = (1, *call.shape[-1:]) if axes == 1 else call.shape[-2:]
@@ -227,7 +230,7 @@ def _gathered(walk: Walk, call: Call, index: Tensor, rows: Tensor, columns: Tens
 
 
 def gated(walk: Walk, call: Call) -> Value:
-    """`glu`: the product of the two halves."""
+    """Unroll `glu`: the product of the two halves."""
     given = bound(call, "input dim")
     dim = given.get("dim", -1)
     halves = replay(lambda t: t.chunk(2, dim), walk.value(call, given["input"]).index)
@@ -236,7 +239,7 @@ def gated(walk: Walk, call: Call) -> Value:
 
 
 def reduction(walk: Walk, call: Call) -> Value:
-    """`mean`, `sum`, `amax`, ... over some axes, or all."""
+    """Unroll `mean`, `sum`, `amax`, ... over some axes, or all."""
     given = bound(call, "input order dim" if "norm" in call.name else "input dim")
     index = walk.value(call, given["input"]).index
     axes = given.get("dim")
@@ -247,14 +250,14 @@ def reduction(walk: Walk, call: Call) -> Value:
 
 
 def pad(walk: Walk, call: Call) -> Value:
-    """`pad`: what is padded with a number is no node."""
+    """Unroll `pad`: what is padded with a number is no node."""
     given = bound(call, "input pad mode value")
     index = walk.value(call, given["input"]).index
     return Value(padded(index, given["pad"], given.get("mode", "constant")))
 
 
 def interpolate(walk: Walk, call: Call) -> Value:
-    """`interpolate`: nearest copies positions; linear and area read neighbours."""
+    """Unroll `interpolate`: nearest copies positions; linear and area read neighbours."""
     given = bound(call, "input size scale_factor mode align_corners recompute_scale_factor")
     value, mode = walk.value(call, given.pop("input")), given.get("mode", "nearest")
     axes = len(value.shape) - 2

@@ -31,7 +31,7 @@ MOVES = REARRANGEMENTS.union(_CHOICES.split(), _FUNCTIONS)
 
 
 def mover(call: Call) -> Callable[..., Any]:
-    """The call as a function of its tensor arguments in order."""
+    """Make a function of a call's tensor arguments in order."""
     name = {"view": "reshape", "view_as": "reshape_as", "getitem": "__getitem__"}
     if call.name == "setitem":
         act: Callable[..., Any] = _set_item
@@ -59,7 +59,7 @@ def _set_item(tensor: Tensor, place: Any, value: Any) -> Tensor:
 
 
 def filled(value: Any, tensors: Any) -> Any:
-    """Nested arguments with the tensors put back where placeholders stand."""
+    """Put tensors back where placeholders stand in nested arguments."""
     if isinstance(value, (tuple, list)):
         return type(value)(filled(v, tensors) for v in value)
     if isinstance(value, Mapping):

@@ -25,7 +25,7 @@ _WEIGHTED = ("conv", "linear")
 def published_unrolled(
     model: nn.Module, masks: Mapping[str, Tensor] | None, input_shape: Sequence[int]
 ) -> MultipartiteGraph:
-    """The multipartite graph that the published code makes of a network.
+    """Make the multipartite graph that the published code makes of a network.
 
     Sparse networks as multipartite graphs, arXiv:2305.16886, section 3, as its code has it. That
     code reads the layers off `named_modules()`, takes each to follow the one before, and deviates
@@ -48,13 +48,13 @@ def published_unrolled(
     followed, and then no layer is left out.
 
     Args:
-        model: the network; run on no data, and only where a linear layer does not take what
+        model: The network; run on no data, and only where a linear layer does not take what
             pooling before it writes.
-        masks: by name of the weight; None keeps what is not exactly zero.
-        input_shape: (C, H, W) of the images, H = W.
+        masks: Masks by name of the weight, each of its shape; None keeps what is not exactly zero.
+        input_shape: Shape of the images, (C, H, W), H = W.
 
     Raises:
-        ValueError: what the published encoding has no rule for, or where it makes several edges
+        ValueError: What the published encoding has no rule for, or where it makes several edges
             between the same nodes: overlapping pooling, some shortcuts in a row (says to use
             `compat=False`); masks or an input shape that do not fit.
 

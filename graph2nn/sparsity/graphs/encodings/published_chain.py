@@ -24,20 +24,22 @@ class Part:
 
     @property
     def read(self) -> tuple[int, int, int]:
+        """Map that the layer reads, (C, H, W)."""
         side = self.step.reads - (0 if self.first else 2 * self.step.padding)
         return self.step.channels, side, side
 
     @property
     def padding(self) -> int:
+        """Rows of padding that are no nodes, on each side."""
         return 0 if self.first else self.step.padding
 
 
 def chain_of(steps: list[Step], reach: int) -> tuple[list[Part], list[tuple[Step, int]], bool]:
-    """The layers that become parts of the graph, and its shortcuts.
+    """Find the layers that become parts of the graph, and its shortcuts.
 
     Args:
-        steps: layers in order.
-        reach: see `shortcut_reach`.
+        steps: Layers in order.
+        reach: Number of convolutions that a shortcut spans, see `shortcut_reach`.
 
     Returns:
         The parts; each shortcut with its place, the number of the layer of nodes after the one it

@@ -18,13 +18,13 @@ class Step:
     """One layer as the published encoding sees it.
 
     Args:
-        kind: `conv`, `linear`, `pool` or `shortcut`.
-        name: of the module.
-        module: the layer.
-        reads: rows and columns that it reads; with padding for `conv`, and there without those
+        kind: Kind of layer: `conv`, `linear`, `pool` or `shortcut`.
+        name: Name of the module.
+        module: The layer.
+        reads: Rows and columns that it reads; with padding for `conv`, and there without those
             that no window reaches.
-        writes: rows and columns that it writes.
-        kernel, stride, padding: rows of the window, its step, rows added on each side.
+        writes: Rows and columns that it writes.
+        kernel, stride, padding: Rows of the window, its step, rows added on each side.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Step:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the map that is written."""
+        """Shape of the map that is written, (C, H, W)."""
         if isinstance(self.module, nn.Linear):
             return self.module.out_features, 1, 1
         assert isinstance(self.module, nn.Conv2d), self.name
@@ -47,7 +47,7 @@ class Step:
 
     @property
     def channels(self) -> int:
-        """That are read."""
+        """Number of channels that are read."""
         if isinstance(self.module, nn.Linear):
             return self.module.in_features
         assert isinstance(self.module, nn.Conv2d), self.name
@@ -55,10 +55,12 @@ class Step:
 
 
 def list_steps(model: nn.Module, size: int) -> list[Step]:
-    """The layers in the order of `named_modules`, with sizes as if each read the one before.
+    """List the layers in the order of `named_modules`.
+
+    Their sizes are as if each read the one before.
 
     Args:
-        size: rows and columns of the input.
+        size: Rows and columns of the input.
 
     Raises:
         ValueError: a layer that the published encoding has no rule for, or a map that is too
@@ -81,10 +83,11 @@ def list_steps(model: nn.Module, size: int) -> list[Step]:
 
 
 def shortcut_reach(model: nn.Module) -> int:
-    """Convolutions on the main path of a residual block: how far back its shortcut starts.
+    """Count the convolutions on the main path of a residual block.
 
-    The published code counts the names of convolutions in two classes of blocks; here any module
-    with a convolution called `shortcut` or `downsample` is such a block.
+    That is how far back its shortcut starts. The published code counts the names of convolutions in
+    two classes of blocks; here any module with a convolution called `shortcut` or `downsample` is
+    such a block.
     """
     names = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     inner: set[str] = set()
@@ -181,20 +184,22 @@ def _square(name: str, option: str, value: Any) -> int:
 
 
 def pool_windows(shape: tuple[int, int, int], kernel: int, stride: int, name: str) -> np.ndarray:
-    """Positions of a map that each pooled value stands for, as the published code pools them.
+    """Find the positions of a map that each pooled value stands for, as published.
 
     Windows start every `stride` rows from the first one, whatever the padding, and are cut where
     the map ends.
 
     Args:
-        shape: of the map.
-        name: of the layer, for messages.
+        shape: Shape of the map, (C, H, W).
+        name: Name of the layer, for messages.
+        kernel: Side of a window in rows.
+        stride: Rows from a window to the next.
 
     Shapes:
         (pooled values, kernel²); -1 where a window is cut.
 
     Raises:
-        ValueError: windows that overlap.
+        ValueError: Windows that overlap.
     """
     channels, height, width = shape
     rows = np.arange(0, height, stride)[:, None] + np.arange(kernel)

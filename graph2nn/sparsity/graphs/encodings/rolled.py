@@ -21,28 +21,28 @@ def rolled(
     channel: bool = False,
     compat: bool = False,
 ) -> dict[str, MultipartiteGraph]:
-    """A bipartite graph for each layer: what its kernels read on the left, its outputs right.
+    """Make a bipartite graph for each layer: what its kernels read left, its outputs right.
 
-    As Sparse networks as multipartite graphs, arXiv:2305.16886, section 2, compares with. *Rolled*:
-    a node for each position of the kernel in each channel that is read, an edge for each weight
-    (https://openreview.net/forum?id=uVcDssQff_). *Rolled-channel*: a node a channel, an edge
+    As Sparse networks as multipartite graphs, arXiv:2305.16886, section 2, compares with these.
+    *Rolled*: a node for each position of the kernel in each channel that is read, an edge for each
+    weight (https://openreview.net/forum?id=uVcDssQff_). *Rolled-channel*: a node a channel, an edge
     for each kernel with a weight left, as heavy as its weights' Euclidean norm (Deep Expander
     Networks, arXiv:1711.08757). Of linear layers both have a node a feature. With groups, outputs
     read the channels of their own group.
 
     Args:
-        model: the network.
-        masks: by name of the weight; None keeps what is not exactly zero.
-        channel: rolled-channel instead of rolled.
-        compat: as published: weights are rounded to half precision; rolled takes all groups to
-            read the same nodes, as many as a group reads; rolled-channel knows depthwise layers
-            only, and of those one output a channel.
+        model: The network.
+        masks: Masks by name of the weight, each of its shape; None keeps what is not exactly zero.
+        channel: Whether graphs are rolled-channel instead of rolled.
+        compat: Whether graphs are as published: weights are rounded to half precision; rolled takes
+            all groups to read the same nodes, as many as a group reads; rolled-channel knows
+            depthwise layers only, and of those one output a channel.
 
     Returns:
-        By name of the weight, in the order of the modules.
+        Graphs by name of the weight, in the order of the modules.
 
     Raises:
-        ValueError: masks that do not fit; groups that the published rolled-channel encoding has no
+        ValueError: Masks that do not fit; groups that the published rolled-channel encoding has no
             rule for.
 
     Example:

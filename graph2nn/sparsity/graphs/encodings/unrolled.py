@@ -54,7 +54,7 @@ def unrolled(
     *,
     identity_skips: bool = True,
 ) -> MultipartiteGraph:
-    """The unrolled multipartite graph of any network that can be traced.
+    """Make the unrolled multipartite graph of any network that can be traced.
 
     Sparse networks as multipartite graphs, arXiv:2305.16886, section 3. The nodes are the
     activations of the input and of every convolution and linear layer. Element-wise functions and
@@ -67,14 +67,14 @@ def unrolled(
     the padding of the first layer and misplaces strided layers.
 
     Args:
-        model: run in eval mode on no data, and left as it was.
-        masks: which weights are kept, by name; None keeps what is not exactly zero. Parameters
-            that cannot be pruned count whole.
-        input_shape: of one image, (C, H, W).
-        identity_skips: with them, or weighted connections only.
+        model: The network, run in eval mode on no data, and left as it was.
+        masks: Masks of the weights that are kept, by name, each of the shape of its weight; None
+            keeps what is not exactly zero. Parameters that cannot be pruned count whole.
+        input_shape: Shape of one image, (C, H, W).
+        identity_skips: Whether identity skips are edges, or weighted connections only.
 
     Raises:
-        ValueError: the input does not fit the network; the masks do not; an operation between
+        ValueError: The input does not fit the network; the masks do not; an operation between
             input and output has no unrolled form; there are no weights to unroll.
 
     Example:
@@ -123,6 +123,7 @@ class Walk:
         self._made: set[int] = set()
 
     def run(self, input_shape: tuple[int, ...]) -> MultipartiteGraph:
+        """Make the graph for images of shape `input_shape`."""
         ends = self._ends()
         live, self._reads = self._live(ends)
         for node in live:
@@ -235,13 +236,16 @@ class Walk:
         return self._values[operand]
 
     def value(self, call: Call, operand: Any) -> Value:
-        """The symbolic value of an argument."""
+        """Look up the symbolic value of an argument."""
         if not isinstance(operand, Operand) or operand.node not in self._made:
             raise self.unsupported(call, "its input does not depend on the network's")
         return self._value(call, operand)
 
     def weight(self, call: Call, argument: Any) -> tuple[str, Tensor, Tensor]:
-        """Name, absolute values and mask of the parameter that a call is given as its weight."""
+        """Look up the parameter that a call is given as its weight.
+
+        Returns its name, absolute values and mask, both of the weight's shape.
+        """
         if not isinstance(argument, Weight):
             raise self.unsupported(call, "its weight is computed, not a parameter")
         if argument.name not in self._weights:
@@ -250,10 +254,11 @@ class Walk:
         return argument.name, *self._weights[argument.name]
 
     def label(self, call: Call) -> str:
-        """Name for nodes and edges of a call without a weight."""
+        """Name the nodes and edges of a call without a weight."""
         return f"{call.module}.{call.name}" if call.module else call.name
 
     def unsupported(self, call: Call, why: str = "") -> ValueError:
+        """Make the error for a call that has no unrolled form."""
         where = f"module {call.module!r}" if call.module else "the top module"
         reason = f" ({why})" if why else ""
         return ValueError(

@@ -29,10 +29,11 @@ __all__ = [
 
 
 def replay(function: Callable[..., Tensor | Sequence[Tensor]], *indices: Tensor) -> list[Tensor]:
-    """Runs a function that only moves positions (`view`, `cat`, `chunk`) on what stands at them.
+    """Run a function that only moves positions (`view`, `cat`, `chunk`) on what stands at them.
 
     Args:
-        function: of as many tensors as there are indices; may write -1 for "nothing".
+        function: Function of as many tensors as there are indices; it may write -1 for "nothing".
+        indices: Indices, each (*S, K) with S the shape of the tensor it stands for.
     """
     width = max(index.shape[-1] for index in indices)
     if width == 1:
@@ -54,7 +55,10 @@ def _listed(out: Tensor | Sequence[Tensor]) -> list[Tensor]:
 
 
 def padded(index: Tensor, pad: Sequence[int], mode: str = "constant") -> Tensor:
-    """`torch.nn.functional.pad` of the positions; zeros are no nodes."""
+    """Pad the positions of an index as `torch.nn.functional.pad`; zeros are no nodes.
+
+    Shapes: (..., H, W, K) -> (..., H', W', K).
+    """
     if mode == "constant":
         return F.pad(index, (0, 0, *pad), value=-1)
 
@@ -65,7 +69,7 @@ def padded(index: Tensor, pad: Sequence[int], mode: str = "constant") -> Tensor:
 
 
 def expanded(index: Tensor, shape: Sequence[int]) -> Tensor:
-    """The index broadcast to a tensor's shape."""
+    """Broadcast an index (*S, K) to a tensor's shape."""
     width = index.shape[-1]
     missing = len(shape) - (index.dim() - 1)
     return index.reshape(*(1,) * missing, *index.shape).expand(*shape, width)
@@ -74,14 +78,17 @@ def expanded(index: Tensor, shape: Sequence[int]) -> Tensor:
 def pool_windows(
     size: int, out: int, kernel: int, stride: int, padding: int, dilation: int
 ) -> Tensor:
-    """What each output of a pooling window reads along one axis: (out, kernel), -1 outside."""
+    """Find what each output of a pooling window reads along one axis.
+
+    Shapes: (out, kernel) int64, -1 outside.
+    """
     places = torch.arange(out)[:, None] * stride - padding
     places = places + torch.arange(kernel) * dilation
     return places.where((places >= 0) & (places < size), -1)
 
 
 def adaptive_windows(size: int, out: int) -> Tensor:
-    """What each output of adaptive pooling reads along one axis: (out, widest window)."""
+    """Find what each output of adaptive pooling reads along one axis, (out, widest window)."""
     steps = torch.arange(out)
     first, last = steps * size // out, -(-(steps + 1) * size // out)
     places = first[:, None] + torch.arange(int((last - first).max()))
@@ -89,7 +96,7 @@ def adaptive_windows(size: int, out: int) -> Tensor:
 
 
 def interpolation(size: int, out: int, *, align_corners: bool) -> Tensor:
-    """The two neighbours that linear interpolation reads along one axis: (out, 2)."""
+    """Find the two neighbours that linear interpolation reads along one axis, (out, 2)."""
     steps = torch.arange(out, dtype=torch.float64)
     if align_corners:
         place = steps * ((size - 1) / (out - 1) if out > 1 else 0.0)
@@ -101,7 +108,7 @@ def interpolation(size: int, out: int, *, align_corners: bool) -> Tensor:
 
 
 def windows(index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Gathers windows of the last two axes of a tensor: its sets become unions.
+    """Gather windows of the last two axes of a tensor: its sets become unions.
 
     Shapes: index (..., H, W, K), rows (H', h), columns (W', w) → (..., H', W', h·w·K).
     """
@@ -111,13 +118,13 @@ def windows(index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def nodes_of(index: Tensor) -> Tensor:
-    """The nodes in an index, as often as they occur."""
+    """List the nodes in an index (*S, K), as often as they occur, (nodes,)."""
     flat = index.reshape(-1)
     return flat[flat >= 0]
 
 
 def repeats(index: Tensor) -> bool:
-    """Whether any node occurs twice."""
+    """Tell whether any node occurs twice in an index (*S, K)."""
     nodes = nodes_of(index)
     if not len(nodes):
         return False
@@ -125,7 +132,7 @@ def repeats(index: Tensor) -> bool:
 
 
 def distinct(index: Tensor) -> Tensor:
-    """The index with every node at most once in each set."""
+    """Keep every node at most once in each set of an index (*S, K)."""
     if index.shape[-1] == 1:
         return index
     ordered = index.sort(-1, descending=True).values
@@ -137,7 +144,7 @@ def distinct(index: Tensor) -> Tensor:
 
 
 def overlap(first: Sequence[Tensor], second: Tensor) -> bool:
-    """Whether any of the first indices has a node in common with the second."""
+    """Tell whether any of the first indices has a node in common with the second, (*S, K) each."""
     nodes = nodes_of(second)
     if not len(nodes):
         return False

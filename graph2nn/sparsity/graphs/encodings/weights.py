@@ -18,13 +18,13 @@ class KeptWeight:
     """The weights of one layer and which of them are kept.
 
     Args:
-        name: of the parameter (`layer1.0.conv1.weight`).
-        module: the layer.
-        value: absolute values, float32, on the CPU; zero where not kept.
-        mask: which are kept, booleans.
+        name: Name of the parameter (`layer1.0.conv1.weight`).
+        module: The layer.
+        value: Absolute values, float32, on the CPU; zero where not kept.
+        mask: True for the weights that are kept.
 
     Shapes:
-        value and mask as the parameter.
+        value, mask: the shape of the parameter.
     """
 
     name: str
@@ -36,16 +36,17 @@ class KeptWeight:
 def kept_weights(
     model: nn.Module, masks: Mapping[str, Tensor] | None = None, *, compat: bool = False
 ) -> dict[str, KeptWeight]:
-    """The kept weights of every convolution and linear layer, by the name of the module.
+    """Find the kept weights of every convolution and linear layer, by the name of the module.
 
     Args:
-        model: the network; not changed.
-        masks: by name of the weight; None keeps what is not exactly zero.
-        compat: as published: what is exactly zero is no edge even if the mask keeps it, and
-            values are rounded to half precision. Those that become zero by that are still kept.
+        model: The network; not changed.
+        masks: Masks by name of the weight, each of its shape; None keeps what is not exactly zero.
+        compat: Whether to keep as published: what is exactly zero is no edge even if the mask keeps
+            it, and values are rounded to half precision. Those that become zero by that are still
+            kept.
 
     Raises:
-        ValueError: masks that do not fit the network, or a kept weight that is infinite or NaN.
+        ValueError: Masks that do not fit the network, or a kept weight that is infinite or NaN.
     """
     names = {id(weight): name for name, weight in prunable(model).items()}
     if masks is not None:

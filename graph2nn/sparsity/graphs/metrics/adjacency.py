@@ -30,9 +30,9 @@ class UndirectedRows:
     """The neighbours of each node, whichever way the edges point, those of few neighbours first.
 
     Args:
-        offsets, neighbours: as those of `DirectedRows`; each edge stands in two rows.
-        order: the nodes by ascending degree, which is their rank.
-        lower: how many neighbours of a node have a lower rank.
+        offsets, neighbours: Rows like those of `DirectedRows`; each edge stands in two rows.
+        order: The nodes by ascending degree, which is their rank.
+        lower: Number of neighbours of each node that have a lower rank.
 
     Shapes:
         offsets (n + 1,), neighbours (2 · edges,), order and lower (n,).
@@ -45,11 +45,12 @@ class UndirectedRows:
 
     @property
     def degree(self) -> np.ndarray:
+        """Number of neighbours of each node, (n,) int64."""
         return np.diff(self.offsets)
 
 
 def count_ends(ends: np.ndarray, num_nodes: int, *, engine: str = "numba") -> np.ndarray:
-    """How often each node is an end. Shapes: ends (edges,), the result (num_nodes,) int64."""
+    """Count how often each node is an end, (edges,) -> (num_nodes,) int64."""
     if engine != "numba":
         return np.bincount(ends, minlength=num_nodes)
     count = np.zeros(num_nodes, np.int64)  # bincount copies its input to 64 bits
@@ -60,7 +61,10 @@ def count_ends(ends: np.ndarray, num_nodes: int, *, engine: str = "numba") -> np
 def directed_rows(
     edges: EdgeList, num_nodes: int, *, reverse: bool = False, engine: str = "numba"
 ) -> DirectedRows:
-    """The nodes that each node has an edge to; in reverse, from. 4 bytes an edge."""
+    """List the nodes that each node has an edge to; in reverse, from.
+
+    It takes 4 bytes an edge.
+    """
     keys, values = edges.source, edges.target
     if reverse:
         keys, values = values, keys
@@ -75,13 +79,15 @@ def directed_rows(
 def undirected_rows(
     edges: EdgeList, num_nodes: int, *, out: DirectedRows | None = None, engine: str = "numba"
 ) -> UndirectedRows:
-    """The neighbours of each node. 8 bytes an edge, as much again until it is made.
+    """List the neighbours of each node.
+
+    It takes 8 bytes an edge, as much again until it is made.
 
     Args:
-        out: `directed_rows` of the same edges, where they are there already.
+        out: Result of `directed_rows` of the same edges, where it is there already.
 
     Raises:
-        ValueError: two edges between the same two nodes, or an edge from a node to itself.
+        ValueError: Two edges between the same two nodes, or an edge from a node to itself.
     """
     degree = count_ends(edges.source, num_nodes, engine=engine)
     degree += count_ends(edges.target, num_nodes, engine=engine)

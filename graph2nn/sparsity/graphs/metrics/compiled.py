@@ -22,7 +22,7 @@ __all__ = [
 
 
 def count_rows(keys: np.ndarray, count: np.ndarray) -> None:
-    """Adds to each count how often its key occurs."""
+    """Add to each count how often its key occurs; keys (edges,), count (n,)."""
     for key in keys:
         count[key] += 1
 
@@ -32,7 +32,9 @@ def fill_rows(
 ) -> None:
     """Sort values by key, in the order in which they come.
 
-    Shapes: keys and values (edges,), offsets (n + 1,), neighbours (edges,) to be filled."""
+    Shapes:
+        keys and values (edges,), offsets (n + 1,), neighbours (edges,) to be filled.
+    """
     cursor = offsets[:-1].copy()
     for k in range(len(keys)):
         row = keys[k]
@@ -50,7 +52,7 @@ def fill_undirected(
     neighbours: np.ndarray,
     lower: np.ndarray,
 ) -> int:
-    """Rows of the undirected graph, each in the given order of nodes.
+    """Fill the rows of the undirected graph, each in the given order of nodes.
 
     Returns:
         -1, or a node with two edges to one other node or with an edge to itself.
@@ -80,9 +82,10 @@ def fill_undirected(
 
 
 def lowpoints(offsets: np.ndarray, neighbours: np.ndarray) -> tuple[int, int, int]:
-    """Bridges, articulation points and components of an undirected graph.
+    """Count the bridges, articulation points and components of an undirected graph.
 
-    One depth-first search without recursion (Tarjan, SIAM J. Comput. 1(2), 1972).
+    Shapes: offsets (n + 1,), neighbours (2 · edges,). It is one depth-first search without
+    recursion (Tarjan, SIAM J. Comput. 1(2), 1972).
     """
     n = len(offsets) - 1
     found = np.zeros(n, np.int32)  # when a node was found, from 1; 0: not yet
@@ -124,11 +127,12 @@ def lowpoints(offsets: np.ndarray, neighbours: np.ndarray) -> tuple[int, int, in
 
 
 def core_sum(order: np.ndarray, offsets: np.ndarray, neighbours: np.ndarray) -> int:
-    """Sum of the coreness of all nodes, by peeling the node of the least degree.
+    """Sum the coreness of all nodes, by peeling the node of the least degree.
 
     Batagelj and Zaversnik, arXiv:cs/0310049.
 
-    Shapes: order (n,), the nodes by ascending degree."""
+    Shapes: order (n,), the nodes by ascending degree; offsets (n + 1,), neighbours (2 · edges,).
+    """
     n = len(order)
     degree, place, queue = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     begin = np.zeros(n + 1, np.int64)  # of the nodes of each degree in the queue
@@ -156,7 +160,10 @@ def core_sum(order: np.ndarray, offsets: np.ndarray, neighbours: np.ndarray) -> 
 
 
 def path_sum(offsets: np.ndarray, neighbours: np.ndarray) -> int:
-    """Sum over edges, each in both directions, of (d - 1) (d' - 1), d and d' the ends' degrees."""
+    """Sum (d - 1) (d' - 1) over edges, each in both directions, d and d' the ends' degrees.
+
+    Shapes: offsets (n + 1,), neighbours (2 · edges,).
+    """
     total = np.int64(0)
     for v in range(len(offsets) - 1):
         degree = offsets[v + 1] - offsets[v]
@@ -169,9 +176,10 @@ def path_sum(offsets: np.ndarray, neighbours: np.ndarray) -> int:
 
 
 def two_hop_sum(offsets: np.ndarray, neighbours: np.ndarray) -> int:
-    """Sum over all nodes of how many nodes are within two steps, the node itself included.
+    """Sum over all nodes how many nodes are within two steps, the node itself included.
 
-    Shapes: rows of a directed graph."""
+    Shapes: offsets (n + 1,), neighbours (edges,): rows of a directed graph.
+    """
     n = len(offsets) - 1
     seen = np.full(n, -1, np.int32)
     total = np.int64(0)
@@ -190,7 +198,10 @@ def two_hop_sum(offsets: np.ndarray, neighbours: np.ndarray) -> int:
 
 
 def is_bipartite(offsets: np.ndarray, neighbours: np.ndarray) -> bool:
-    """Whether an undirected graph has no cycle of odd length."""
+    """Tell whether an undirected graph has no cycle of odd length.
+
+    Shapes: offsets (n + 1,), neighbours (2 · edges,).
+    """
     n = len(offsets) - 1
     side = np.zeros(n, np.int8)  # 1 and -1; 0: not yet found
     queue = np.empty(n, np.int32)

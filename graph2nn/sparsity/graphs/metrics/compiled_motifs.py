@@ -14,11 +14,12 @@ __all__ = ["cliques", "four_cycles", "rooted_motifs", "triangles"]
 def four_cycles(
     order: np.ndarray, offsets: np.ndarray, neighbours: np.ndarray, lower: np.ndarray
 ) -> int:
-    """Cycles of four nodes, chords or not.
+    """Count the cycles of four nodes, chords or not.
 
-    The node v of the highest rank of a cycle sees two others twice removed in it, by two ways.
-    `reach[u]` counts the neighbours of u that rank below v: nodes come in the order of their rank,
-    hence it grows by one with each v.
+    Shapes: order, lower (n,), offsets (n + 1,), neighbours (2 · edges,). The node v of the highest
+    rank of a cycle sees two others twice removed in it, by two ways. `reach[u]` counts the
+    neighbours of u that rank below v: nodes come in the order of their rank, hence it grows by one
+    with each v.
     """
     n = len(order)
     reach = lower.copy()
@@ -49,13 +50,15 @@ def triangles(
     of_edge: np.ndarray,
     of_node: np.ndarray,
 ) -> int:
-    """How many triangles each edge and each node is in, added to `of_edge` and `of_node`.
+    """Count the triangles that each edge and each node is in, added to `of_edge` and `of_node`.
 
     Returns:
         Pairs of triangles with an edge in common.
 
-    Shapes: starts (n + 1,), the first edge of each node to those of a higher rank; of_edge
-    (edges,), of_node (n,)."""
+    Shapes:
+        starts (n + 1,), the first edge of each node to those of a higher rank; offsets (n + 1,),
+        neighbours (2 · edges,), lower (n,); of_edge (edges,), of_node (n,).
+    """
     n = len(lower)
     edge_to = np.full(n, -1, np.int64)  # from v
     pairs = np.int64(0)
@@ -85,7 +88,10 @@ def cliques(
     lower: np.ndarray,
     of_edge: np.ndarray,
 ) -> int:
-    """Cliques of four nodes, given how many triangles each edge is in."""
+    """Count the cliques of four nodes, given how many triangles each edge is in.
+
+    Shapes: starts, offsets (n + 1,), neighbours (2 · edges,), lower (n,), of_edge (edges,).
+    """
     n = len(lower)
     near = np.full(n, -1, np.int64)  # neighbours of v
     both = np.full(n, -1, np.int64)  # neighbours of both ends of edge e
@@ -115,12 +121,13 @@ def cliques(
 def rooted_motifs(
     roots: np.ndarray, offsets: np.ndarray, neighbours: np.ndarray, in_triangles: bool
 ) -> int:
-    """Connected sets of four nodes whose smallest number is one of the roots.
+    """Count the connected sets of four nodes whose smallest number is one of the roots.
 
-    What enumeration from a root finds (Wernicke, doi:10.1109/TCBB.2006.51), counted: near are the
-    neighbours w of the root v, far those of a near one that are not near. A set goes on from v and
-    the i-th near w to two more of the later near ones and the far ones of w, or to one of these and
-    one that it alone adds.
+    Shapes: roots (r,), offsets (n + 1,), neighbours (2 · edges,). This is what enumeration from a
+    root finds (Wernicke, doi:10.1109/TCBB.2006.51), counted: near are the neighbours w of the root
+    v, far those of a near one that are not near. A set goes on from v and the i-th near w to two
+    more of the later near ones and the far ones of w, or to one of these and one that it alone
+    adds.
     """
     n = len(offsets) - 1
     near, own = np.full(n, -1, np.int64), np.full(n, -1, np.int64)

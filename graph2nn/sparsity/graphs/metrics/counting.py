@@ -32,7 +32,7 @@ class NodeSums(NamedTuple):
 
 
 def degrees(graph: MultipartiteGraph) -> NodeSums:
-    """In-degree and out-degree of each node, exact.
+    """Compute the in-degree and out-degree of each node, exact.
 
     Time and memory grow with the weights and the nodes, not with the edges.
 
@@ -49,28 +49,29 @@ def degrees(graph: MultipartiteGraph) -> NodeSums:
 
 
 def strengths(graph: MultipartiteGraph) -> NodeSums:
-    """Sum of |w| over the edges that end at each node, and over those that start there."""
+    """Sum |w| over the edges that end at each node, and over those that start there."""
     if "strengths" not in graph._cache:
         graph._cache["strengths"] = _node_sums(graph, lambda block: block.weight.double())
     return graph._cache["strengths"]
 
 
 def count_edges(graph: MultipartiteGraph) -> int:
-    """Number of edges, exact."""
+    """Count the edges, exactly."""
     return int(degrees(graph).incoming.sum())
 
 
 def local_metrics(graph: MultipartiteGraph, sums: NodeSums) -> dict[str, int]:
-    """Sinks, sources, disconnected nodes and removable connections (arXiv:2305.16886, section 3).
+    """Count sinks, sources, disconnected nodes and removable connections.
 
-    A sink has edges in and none out, a source edges out and none in, a disconnected node none.
-    `r-out` counts the edges into sinks, `r-in` those out of sources. Outputs are not sinks and
-    inputs are not sources. A compat graph is counted as the published code counts: all inputs and
-    outputs are taken off the number of sources and sinks, whether they were in it or not, and the
-    removable connections are those of nodes numbered below N - 1 - outputs, or above the inputs.
+    As in arXiv:2305.16886, section 3: a sink has edges in and none out, a source edges out and none
+    in, a disconnected node none. `r-out` counts the edges into sinks, `r-in` those out of sources.
+    Outputs are not sinks and inputs are not sources. A compat graph is counted as the published
+    code counts: all inputs and outputs are taken off the number of sources and sinks, whether they
+    were in it or not, and the removable connections are those of nodes numbered below N - 1 -
+    outputs, or above the inputs.
 
     Args:
-        sums: `degrees(graph)`, or degrees counted over a list of edges.
+        sums: Result of `degrees(graph)`, or degrees counted over a list of edges.
 
     Returns:
         `sink_nodes`, `source_nodes`, `disc_nodes`, `r-out` and `r-in`, in the order of the
@@ -101,7 +102,9 @@ def local_metrics(graph: MultipartiteGraph, sums: NodeSums) -> dict[str, int]:
 
 
 def tap_positions(block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """Which row, and which column, of the source each tap reads for each row and column written.
+    """Find which row, and which column, of the source each tap reads.
+
+    There is one for each row and column written.
 
     Shapes:
         (h, H') and (w, W'); outside 0 .. H - 1 and 0 .. W - 1 where a tap falls off the map.

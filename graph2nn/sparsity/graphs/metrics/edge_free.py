@@ -28,11 +28,13 @@ class AdjacencyOperator(LinearOperator):
     as `MultipartiteGraph` promises; then this is the matrix of the undirected simple graph.
 
     Args:
-        graph: any encoding, compat or not.
-        device: where to convolve.
-        precision: of the convolutions. Vectors come and go in float64, so that Lanczos stays
-            orthogonal; in float32 an extreme eigenvalue is off by about 1e-7 of itself.
-        kernel: values on the edges; `block.weight` when not given, `block.mask` for 0 and 1.
+        graph: Graph of any encoding, compat or not.
+        device: Device that convolves.
+        precision: Type of the numbers in the convolutions. Vectors come and go in float64, so that
+            Lanczos stays orthogonal; in float32 an extreme eigenvalue is off by about 1e-7 of
+            itself.
+        kernel: Function from a block to the values on its edges; `block.weight` when not given,
+            `block.mask` for 0 and 1.
     """
 
     def __init__(
@@ -130,7 +132,9 @@ def adjacency_operator(
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
 ) -> AdjacencyOperator:
-    """The symmetric adjacency of |w|: see `AdjacencyOperator`.
+    """Make the symmetric adjacency of |w| of a graph, (nodes, nodes).
+
+    See `AdjacencyOperator`.
 
     Example:
         >>> model = build("Resnet-20", image_size=8)
@@ -143,9 +147,10 @@ def adjacency_operator(
 
 
 def motifs_by_degrees(graph: MultipartiteGraph) -> int:
-    """Stars and paths of four nodes, `motifs.motifs_by_degrees` without the edges.
+    """Count stars and paths of four nodes, as `motifs.motifs_by_degrees` without the edges.
 
-    One product with the adjacency of 0 and 1, in float64 on the processor: exact below 2^53.
+    It takes one product with the adjacency of 0 and 1, in float64 on the processor: exact below
+    2^53.
     """
     degree = np.add(*degrees(graph))
     adjacency = AdjacencyOperator(graph, precision=torch.float64, kernel=lambda block: block.mask)

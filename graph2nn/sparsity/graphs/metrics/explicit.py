@@ -40,13 +40,13 @@ class ExplicitGraph:
     Every count is an exact integer or the mean of some, the same with each engine.
 
     Args:
-        edges: at most one between two nodes.
-        num_nodes: nodes are numbered from 0.
-        engine: `numba`, `igraph` or `plain`; `auto` takes the first that is installed. Motifs are
-            counted by Python itself where the engine is igraph.
+        edges: Edges, at most one between two nodes.
+        num_nodes: Number of nodes, which are numbered from 0.
+        engine: Engine that counts: `numba`, `igraph` or `plain`; `auto` takes the first that is
+            installed. Motifs are counted by Python itself where the engine is igraph.
 
     Raises:
-        ValueError: node numbers outside the graph, two edges between the same two nodes, or an
+        ValueError: Node numbers outside the graph, two edges between the same two nodes, or an
             engine that is not installed.
 
     Example:
@@ -131,13 +131,13 @@ class ExplicitGraph:
         return int(total) / self.num_nodes
 
     def motifs(self, how: str = "exact", *, seed: int = 0) -> float:
-        """Connected sets of four nodes, see `motifs.motifs`."""
+        """Count the connected sets of four nodes, see `motifs.motifs`."""
         engine = "plain" if self.engine == "igraph" else self.engine
         return float(motifs(self.rows, how, seed=seed, engine=engine))
 
 
 def degrees(edges: EdgeList, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Edges into and out of each node. Shapes: both (num_nodes,) int64."""
+    """Count the edges into and out of each node, both (num_nodes,) int64."""
     engine = "numba" if has_numba() else "plain"
     return (
         count_ends(edges.target, num_nodes, engine=engine),
@@ -155,17 +155,17 @@ def explicit_metrics(
     engine: str = "auto",
     progress: bool = False,
 ) -> dict[str, float]:
-    """Raw values of the metrics asked for, among `EXPLICIT_METRICS`.
+    """Compute the raw values of the metrics asked for, among `EXPLICIT_METRICS`.
 
     Args:
-        motif: `exact`, `sampled` (as published, from a thousandth of the nodes) or `degrees` (an
-            approximation).
-        seed: of the sample.
-        engine: see `ExplicitGraph`.
-        progress: show a bar.
+        motif: How motifs are counted: `exact`, `sampled` (as published, from a thousandth of the
+            nodes) or `degrees` (an approximation).
+        seed: Seed of the sample.
+        engine: Engine that counts, see `ExplicitGraph`.
+        progress: Whether a bar is shown.
 
     Raises:
-        ValueError: an unknown name, motif count or engine, or edges that are no simple graph.
+        ValueError: An unknown name, motif count or engine, or edges that are no simple graph.
     """
     unknown = sorted(set(names) - set(EXPLICIT_METRICS))
     if unknown:
@@ -190,7 +190,7 @@ def explicit_metrics(
 def predicted_bytes(
     num_nodes: int, num_edges: int, names: Collection[str] = EXPLICIT_METRICS
 ) -> int:
-    """Memory that `edge_list` and `explicit_metrics` will take at their highest, about.
+    """Estimate the memory that `edge_list` and `explicit_metrics` will take at their highest.
 
     The edges themselves are 12 bytes each, their rows 4 and undirected 8; the undirected ones are
     made of rows either way, of 8 bytes together.

@@ -35,8 +35,9 @@ class Measures:
     last ones.
 
     Args:
-        listed: take degrees, strengths and spectra from listed edges too, not from the masks.
-        motif, seed, device: as those of `topometrics`.
+        listed: Whether degrees, strengths and spectra come from listed edges too, not from the
+            masks.
+        motif, seed, device: Arguments of `topometrics`.
     """
 
     def __init__(
@@ -97,43 +98,55 @@ class Measures:
         return total
 
     def num_edges(self) -> int:
+        """Count the edges."""
         return int(self._degrees.incoming.sum())
 
     def one_hop(self) -> float:
         # No two edges join the same nodes, hence every edge leads to another node.
+        """Compute the mean number of nodes within one step along the edges, itself included."""
         return 1 + self.num_edges() / self.num_nodes
 
     def two_hop(self) -> float:
+        """Compute the mean number of nodes within two steps along the edges, itself included."""
         return self._explicit.two_hop
 
     def motifs(self) -> float:
+        """Count the connected sets of four nodes."""
         if self.motif == "degrees" and not self.listed:
             return motifs_by_degrees(self.graph)
         found = self._explicit.motifs(self.motif, seed=self.seed)
         return found if self.motif == "sampled" else int(found)
 
     def strength(self) -> float:
+        """Compute the mean over nodes of the sum of |w| of their edges, in and out."""
         return float(self._strengths.mean())
 
     def coreness(self) -> float:
+        """Compute the mean coreness of the nodes."""
         return self._explicit.coreness
 
     def cut_edges(self) -> int:
+        """Count the bridges."""
         return self._explicit.bridges
 
     def cut_nodes(self) -> int:
+        """Count the articulation points."""
         return self._explicit.cut_nodes
 
     def components(self) -> int:
+        """Count the connected components."""
         return self._explicit.components
 
     def mean_component(self) -> float:
+        """Compute the mean number of nodes of a component."""
         return self.num_nodes / self._explicit.components
 
     def gap(self) -> float:
+        """Compute the spectral gap of the adjacency of |w|."""
         return spectral_gap(self._adjacency, seed=self.seed)
 
     def radius(self) -> float:
+        """Compute the spectral radius of the Laplacian of |w|."""
         matrix = laplacian(self._adjacency, self._strengths)
         return largest_eigenvalue(matrix, seed=self.seed)
 

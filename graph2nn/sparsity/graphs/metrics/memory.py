@@ -20,13 +20,13 @@ _LIMITS = {
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process can still take without swapping, or None where nothing tells.
+    """Measure the bytes that this process can still take without swapping.
 
-    The least of what Linux holds available and what the process's control groups (a container's
-    limit) leave; on other systems the free pages.
+    None where nothing tells. It is the least of what Linux holds available and what the process's
+    control groups (a container's limit) leave; on other systems the free pages.
 
     Args:
-        root: the file system's; another for tests.
+        root: Root of the file system; another for tests.
     """
     found = [_from_meminfo(root / "proc/meminfo"), *_from_groups(root)]
     known = [size for size in found if size is not None]
@@ -39,15 +39,16 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def check_memory(needed: int, num_edges: int, available: int | None = None) -> None:
-    """Refuses a run over listed edges that would not fit.
+    """Refuse a run over listed edges that would not fit.
 
     Args:
-        needed: bytes.
-        num_edges: of the graph, for the message.
-        available: bytes; `available_memory()` when not given. Where that is unknown, all fits.
+        needed: Bytes that it takes.
+        num_edges: Number of edges of the graph, for the message.
+        available: Bytes that are there; `available_memory()` when not given. Where that is unknown,
+            all fits.
 
     Raises:
-        ValueError: more is needed than there is.
+        ValueError: More is needed than there is.
     """
     there = available_memory() if available is None else available
     if there is not None and needed > there:

@@ -23,10 +23,10 @@ SHARE = 0.001  # of the nodes, in the published sample
 def motifs(
     rows: UndirectedRows, how: str = "exact", *, seed: int = 0, engine: str = "auto"
 ) -> float:
-    """`motifs_exact`, `motifs_sampled` or `motifs_by_degrees`, by name.
+    """Count motifs by `motifs_exact`, `motifs_sampled` or `motifs_by_degrees`.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: An unknown name.
     """
     if how not in MOTIFS:
         raise ValueError(f"unknown motif count {how!r}; choose one of {', '.join(MOTIFS)}")
@@ -38,11 +38,12 @@ def motifs(
 
 
 def motifs_by_degrees(rows: UndirectedRows, *, engine: str = "auto") -> int:
-    """Stars and paths of four nodes, as the degrees give them: Σ C(d, 3) + Σ (d - 1)(d' - 1).
+    """Count stars and paths of four nodes as the degrees give them.
 
-    The nodes of the second sum are the two ends of an edge. Nearly free. Where there are few
-    triangles it exceeds `motifs_exact` by about three times the cycles of four nodes: by half a
-    per cent for ResNet-20 pruned to 2 % at random, by more in dense layers.
+    The count is Σ C(d, 3) + Σ (d - 1)(d' - 1). The nodes of the second sum are the two ends of an
+    edge. Nearly free. Where there are few triangles it exceeds `motifs_exact` by about three times
+    the cycles of four nodes: by half a per cent for ResNet-20 pruned to 2 % at random, by more in
+    dense layers.
     """
     degree = rows.degree
     stars = int((degree * (degree - 1) * (degree - 2) // 6).sum())
@@ -51,7 +52,7 @@ def motifs_by_degrees(rows: UndirectedRows, *, engine: str = "auto") -> int:
 
 
 def motifs_exact(rows: UndirectedRows, *, engine: str = "auto") -> int:
-    """Connected induced subgraphs of four nodes, all six kinds together.
+    """Count the connected induced subgraphs of four nodes, all six kinds together.
 
     A star or path of four nodes is counted by degrees; sets that hold several of them, or in
     which the path closes to a triangle, are corrected: - 3 T - 2 Σ t (d - 2) - 3 C + 4 Σ C(s, 2)
@@ -76,7 +77,7 @@ def motifs_exact(rows: UndirectedRows, *, engine: str = "auto") -> int:
 def motifs_sampled(
     rows: UndirectedRows, *, seed: int = 0, share: float = SHARE, engine: str = "auto"
 ) -> float:
-    """The published estimate of `motifs_exact`, from a thousandth of the nodes.
+    """Estimate `motifs_exact` as published, from a thousandth of the nodes.
 
     Of each node drawn, without replacement, the sets are counted in which its number is the
     smallest; their sum is scaled to all nodes. This is the estimator of igraph's

@@ -26,7 +26,7 @@ DENSE_ENTRIES = 2**24
 
 
 def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) -> dict[str, float]:
-    """The three Ramanujan properties of one layer's graph.
+    """Compute the three Ramanujan properties of one layer's graph.
 
     arXiv:2305.16886, section 4.1, after Hoang et al. (https://openreview.net/forum?id=uVcDssQff_).
     A bipartite graph with mean degrees l and r is Ramanujan if its second singular value t (of
@@ -42,9 +42,10 @@ def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) 
       NaN where there is none.
 
     Args:
-        graph: of one layer, as `rolled` makes it.
-        compat: as published: NaN for `delta_r` of a graph with three nodes or fewer.
-        seed: of the start vector of Lanczos, used where both sides have over 1024 nodes.
+        graph: Graph of one layer, as `rolled` makes it.
+        compat: Whether to compute as published: NaN for `delta_r` of a graph with three nodes or
+            fewer.
+        seed: Seed of the start vector of Lanczos, used where both sides have over 1024 nodes.
 
     Raises:
         ValueError: a graph that is not of one layer.

@@ -28,16 +28,17 @@ LANCZOS_VECTORS = 20
 
 
 def largest_magnitudes(operator: Operator, count: int = 3, *, seed: int = 0) -> np.ndarray:
-    """The largest absolute eigenvalues, in descending order; 0 stands for those that are missing.
+    """Compute the largest absolute eigenvalues, in descending order.
 
-    Eigenvalues of a bipartite graph come in pairs of both signs, those of a deep multipartite one
-    nearly. Hence one more than asked for is sought where the count is odd: a search that has to
-    keep one of a pair and to drop the other converges slowly.
+    0 stands for those that are missing. Eigenvalues of a bipartite graph come in pairs of both
+    signs, those of a deep multipartite one nearly. Hence one more than asked for is sought where
+    the count is odd: a search that has to keep one of a pair and to drop the other converges
+    slowly.
 
     Args:
-        operator: symmetric.
-        count: how many.
-        seed: of the start vector. It matters below the tolerance only.
+        operator: Symmetric matrix (n, n) or operator.
+        count: Number of eigenvalues.
+        seed: Seed of the start vector. It matters below the tolerance only.
 
     Shapes:
         (count,) float64.
@@ -55,30 +56,33 @@ def largest_magnitudes(operator: Operator, count: int = 3, *, seed: int = 0) -> 
 
 
 def spectral_gap(adjacency: Operator, *, seed: int = 0) -> float:
-    """The largest absolute eigenvalue less the third (arXiv:2305.16886, section 3).
+    """Compute the largest absolute eigenvalue of an adjacency (n, n) less the third.
 
-    The third, because the two largest of a bipartite graph are equal.
+    As in arXiv:2305.16886, section 3. The third, because the two largest of a bipartite graph are
+    equal.
     """
     values = largest_magnitudes(adjacency, 3, seed=seed)
     return float(values[0] - values[2])
 
 
 def largest_eigenvalue(operator: Operator, *, seed: int = 0) -> float:
-    """The largest eigenvalue: of a Laplacian, its spectral radius.
+    """Compute the largest eigenvalue of an operator (n, n).
+
+    That of a Laplacian is its spectral radius.
 
     Raises:
-        ValueError: as `largest_magnitudes`.
+        ValueError: As `largest_magnitudes`.
     """
     values = _eigenvalues(operator, 1, "LA", seed)
     return float(values.max()) if len(values) else 0.0
 
 
 def laplacian(adjacency: Operator, strength: np.ndarray) -> LinearOperator:
-    """D - A as a product.
+    """Make the Laplacian D - A as a product.
 
     Args:
-        adjacency: symmetric.
-        strength: the diagonal of D, the sum of each row of A.
+        adjacency: Symmetric adjacency A, (nodes, nodes).
+        strength: Diagonal of D, the sum of each row of A.
 
     Shapes:
         strength (nodes,).

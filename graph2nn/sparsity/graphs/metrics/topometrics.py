@@ -27,10 +27,10 @@ class Topometric:
     """One metric.
 
     Args:
-        group: of the paper, or `size`.
-        divisor: what published figures are divided by: `nodes`, `edges`, or empty.
-        edge_free: whether it can be had without listing edges.
-        meaning: of the raw figure.
+        group: Group that the paper puts it in, or `size`.
+        divisor: Number that published figures are divided by: `nodes`, `edges`, or empty.
+        edge_free: Whether it can be had without listing edges.
+        meaning: Meaning of the raw figure.
     """
 
     group: str
@@ -79,7 +79,7 @@ def topometrics(
     progress: bool = False,
     max_memory: int | None = None,
 ) -> dict[str, float]:
-    """Topological metrics of a sparse network (arXiv:2305.16886, section 3.2).
+    """Compute topological metrics of a sparse network (arXiv:2305.16886, section 3.2).
 
     Two engines with equal results. `explicit` lists all edges; `edge-free` convolves the masks, so
     that its memory does not grow with the number of edges, and leaves out what needs them
@@ -89,23 +89,23 @@ def topometrics(
     the same on every run, and motifs are counted exactly unless `motif` says otherwise.
 
     Args:
-        graph: of any encoding; a rolled one is measured layer by layer.
-        engine: one of `ENGINES`.
-        metrics: names among `TOPOMETRICS`; all that the engine can do when not given.
-        motif: `exact`, `sampled` or `degrees`, see `motifs.motifs`. The last, some 0.4 % too large
-            for pruned networks, needs no edges.
-        normalise: divide by the number of nodes or edges as the published table does.
-        seed: of the start vectors of Lanczos and of the motif sample.
-        device: where masks are convolved for the spectra. Sums on a GPU may come in another order
-            on every run, which moves spectra by rounding errors.
-        progress: show a bar.
-        max_memory: bytes that listed edges may take; what is available when not given.
+        graph: Graph of any encoding; a rolled one is measured layer by layer.
+        engine: One of `ENGINES`.
+        metrics: Names among `TOPOMETRICS`; all that the engine can do when not given.
+        motif: How motifs are counted: `exact`, `sampled` or `degrees`, see `motifs.motifs`. The
+            last, some 0.4 % too large for pruned networks, needs no edges.
+        normalise: Whether to divide by the number of nodes or edges as the published table does.
+        seed: Seed of the start vectors of Lanczos and of the motif sample.
+        device: Device on which masks are convolved for the spectra. Sums on a GPU may come in
+            another order on every run, which moves spectra by rounding errors.
+        progress: Whether a bar is shown.
+        max_memory: Bytes that listed edges may take; what is available when not given.
 
     Returns:
         Counts as int, the others as float, in the order of `TOPOMETRICS`.
 
     Raises:
-        ValueError: an unknown engine, metric or motif count; a metric that the engine cannot do;
+        ValueError: An unknown engine, metric or motif count; a metric that the engine cannot do;
             weights that are not finite; a graph whose edges would not fit into memory; a division
             by no edges.
 
