@@ -17,8 +17,6 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from ghn.checkpoints import ghn_payload
 from ghn.evaluation import evaluate_nets, evaluation_batches, summarise
 from ghn.figures import plot_distributions, plot_size_accuracy, plot_training
@@ -26,7 +24,15 @@ from ghn.model import GHN
 from ghn.training import TrainConfig, Trainer
 from ghn.training.networks import evaluation_nets
 from ghn.training.trainer import MAY_DIFFER
-from graph2nn.runs import RunFolder, Workers, parse_config, save_checkpoint, to_dict, write_text
+from graph2nn.runs import (
+    RunFolder,
+    Workers,
+    parse_config,
+    save_checkpoint,
+    seeded,
+    to_dict,
+    write_text,
+)
 from graph2nn.vision import load_images
 
 
@@ -114,8 +120,7 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
     batches = evaluation_batches(data.to(device), config.test_batch_size, device=device)
     kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
     nets = evaluation_nets("test", config.test_nets or 0, small=config.small, **kind)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         untrained = GHN(ghn.config).to(device)
     trained = evaluate_nets(ghn, nets, batches, title="test networks")
     before = evaluate_nets(untrained, nets, batches, title="before training")

@@ -15,6 +15,7 @@ from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network
 from graph2nn.runs.summaries import standard_error, with_error
+from graph2nn.training import evaluate
 from graph2nn.vision import Batches, ImageData
 
 __all__ = [
@@ -89,9 +90,9 @@ def accuracy(forward: Forward, batches: Batches) -> tuple[float, float]:
     """
     while True:
         try:
-            hits = [_hits(forward(images), labels) for images, labels in batches]
-            top1, top5 = (sum(h) for h in zip(*hits, strict=True))
-            return 100 * top1 / len(batches.data), 100 * top5 / len(batches.data)
+            # a network of NaN logits predicts nothing, whatever their order
+            found = evaluate(forward, batches, loss=False, finite_only=True)
+            return 100 * found.top1 / found.images, 100 * found.top5 / found.images
         except torch.OutOfMemoryError:
             if batches.batch_size <= 2:
                 raise
@@ -116,16 +117,6 @@ def evaluation_batches(
     if limit is not None and limit < len(data):
         data = data.subset(torch.linspace(0, len(data) - 1, limit).long())
     return Batches(data, batch_size, train=False, seed=EVAL_SEED, device=device, noise=noise)
-
-
-def _hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
-    if isinstance(logits, tuple | list):
-        logits = logits[0]
-    best = logits.topk(min(5, logits.shape[1]), dim=1).indices
-    right = best == labels[:, None]
-    # a network of NaN logits predicts nothing, whatever topk makes of them
-    right &= logits.isfinite().all(1, keepdim=True)
-    return int(right[:, 0].sum()), int(right.any(1).sum())
 
 
 @torch.no_grad()

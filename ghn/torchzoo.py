@@ -63,9 +63,8 @@ def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0)
     for prefix, argument in sized.items():
         if name.startswith(prefix):
             extra[argument] = imsize if argument == "image_size" else (imsize, imsize)
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), seeded(seed):
         warnings.simplefilter("ignore")  # about initial weights and missing rules of adjust_net
-        torch.manual_seed(seed)
         try:
             model = models.get_model(name, weights=None, num_classes=num_classes, **extra)
         except (AssertionError, RuntimeError, ValueError) as error:

@@ -25,7 +25,7 @@ from ghn.training.networks import evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import MetaBatch, MetaBatches, NetConfig
-from graph2nn.runs import RunFolder, Workers, load_checkpoint
+from graph2nn.runs import RunFolder, Workers, load_checkpoint, seeded
 from graph2nn.training import (
     Schedule,
     clip_gradients,
@@ -269,8 +269,7 @@ class Trainer:
                 )
             ghn.config = replace(ghn.config, dataset=c.dataset, imsize=c.imsize)
             return ghn
-        with torch.random.fork_rng():
-            torch.manual_seed(c.seed)
+        with seeded(c.seed):
             kind = {k: self.image_kind[k] for k in ("num_classes", "in_channels")}
             ghn = GHN(c.ghn_config(**kind))
             if c.init == "unit":

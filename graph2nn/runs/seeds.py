@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["AnyGenerator", "generator_state", "restore_generator", "seeded"]
+__all__ = ["AnyGenerator", "generator_state", "reseed", "restore_generator", "seeded"]
 
 AnyGenerator = torch.Generator | np.random.Generator | random.Random
 
@@ -82,10 +82,21 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         if device.type not in ("cpu", "meta"):
             stack.enter_context(torch.random.fork_rng([device], device_type=device.type))
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
-        if device.type == "cuda":
-            index = torch.cuda.current_device() if device.index is None else device.index
-            torch.cuda.default_generators[index].manual_seed(seed)
-        elif device.type not in ("cpu", "meta"):
-            torch.get_device_module(device).manual_seed(seed)
+        reseed(seed, device)
         yield
+
+
+def reseed(seed: int, device: torch.device | str = "cpu") -> None:
+    """Seed torch's global generators anew, inside `seeded`, which alone puts them back.
+
+    Args:
+        seed: Number from 0 up.
+        device: Device whose generator is seeded, too.
+    """
+    device = torch.device(device)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
+    elif device.type not in ("cpu", "meta"):
+        torch.get_device_module(device).manual_seed(seed)

@@ -1,6 +1,7 @@
 """Training of one network or many: recipes, optimisers, schedules, stacked networks."""
 
 from graph2nn.deprecated import moved
+from graph2nn.training.evaluation import Evaluation, evaluate, topk_correct
 from graph2nn.training.observer import Observer
 from graph2nn.training.optim import (
     OPTIMIZERS,
@@ -23,6 +24,7 @@ from graph2nn.training.trainer import Record, train_networks
 
 __all__ = [
     "AMP",
+    "Evaluation",
     "OPTIMIZERS",
     "Observer",
     "PreciseStatistics",
@@ -35,6 +37,7 @@ __all__ = [
     "clip_gradients",
     "cosine_factor",
     "cosine_warmup_factor",
+    "evaluate",
     "exponential_factor",
     "group_by_width",
     "linear_warmup_factor",
@@ -43,6 +46,7 @@ __all__ = [
     "precise_bn",
     "set_learning_rate",
     "step_factor",
+    "topk_correct",
     "train_networks",
 ]
 

@@ -1,4 +1,4 @@
-"""What one forward pass trains: a network, or (see `stacking`) several as one."""
+"""What does one forward pass train? A network, or (see `stacked`) several as one."""
 
 from __future__ import annotations
 
@@ -7,67 +7,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graph2nn.training.evaluation import RunningErrors, mean_losses, topk_correct, widened
 from graph2nn.training.optim import make_optimizer, set_learning_rate
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
 
-__all__ = ["HALVES", "Single", "Tally", "Unit", "topk_correct"]
+__all__ = ["HALVES", "Learner", "Single"]
 
 HALVES = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What the operations that bear it compute in, by name of `Recipe.amp`."""
 
 
-def topk_correct(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """How many labels are the largest logit, and how many are among the five largest.
-
-    Shapes:
-        logits (K, B, classes), labels (B,) → (K,) and (K,) int64.
-    """
-    hits = logits.topk(min(5, logits.shape[-1]), dim=-1).indices == labels[:, None]
-    return hits[..., 0].sum(-1), hits.any(-1).sum(-1)
-
-
-class Tally:
-    """Sums over images of loss and of right answers, one a network, kept on the device.
-
-    Args:
-        networks: how many.
-        device: of the sums.
-    """
-
-    def __init__(self, networks: int, device: torch.device) -> None:
-        kind = torch.float32 if device.type == "mps" else torch.float64
-        self.sums = torch.zeros(3, networks, dtype=kind, device=device)
-        self.images = 0
-
-    def add(self, loss: Tensor, top1: Tensor, top5: Tensor | None, images: int) -> None:
-        """Adds a batch: mean losses (K,) and numbers of right answers (K,)."""
-        self.sums[0] += images * loss
-        self.sums[1] += top1
-        if top5 is not None:
-            self.sums[2] += top5
-        self.images += images
-
-    def means(self) -> list[tuple[float, float, float]]:
-        """Loss, top-1 and top-5 error in percent of each network."""
-        count = max(1, self.images)
-        return [
-            (loss / count, 100 * (count - top1) / count, 100 * (count - top5) / count)
-            for loss, top1, top5 in self.sums.cpu().t().tolist()
-        ]
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"sums": self.sums, "images": self.images}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.sums.copy_(state["sums"])
-        self.images = int(state["images"])
-
-
-class Unit(ABC):
+class Learner(ABC):
     """K networks that share a forward pass, with their optimiser and what they have learned.
 
     Args:
@@ -98,7 +51,7 @@ class Unit(ABC):
             fused=device.type in ("cpu", "cuda"),
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.amp == "fp16")
-        self.tally = Tally(len(self.names), device)
+        self.errors = RunningErrors(len(self.names), device)
         self.alive = [True] * len(self.names)
 
     def _groups(self, parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
@@ -132,7 +85,7 @@ class Unit(ABC):
         """A context that replaces the statistics of batch normalisation."""
 
     @abstractmethod
-    def hand_back(self) -> None:
+    def write_back(self) -> None:
         """Writes what was learned into the caller's networks, where it is not there already."""
 
     def train_step(self, images: Tensor, labels: Tensor, factor: float) -> None:
@@ -145,13 +98,13 @@ class Unit(ABC):
         self.scaler.step(self.optimizer)
         self.scaler.update()
         right = (logits.detach().argmax(-1) == labels).sum(-1)
-        self.tally.add(losses.detach(), right, None, len(labels))
+        self.errors.add(losses.detach(), right, None, len(labels))
 
     @torch.no_grad()
-    def test_step(self, images: Tensor, labels: Tensor, tally: Tally) -> None:
-        """Adds the errors on one batch to `tally`."""
+    def test_step(self, images: Tensor, labels: Tensor, errors: RunningErrors) -> None:
+        """Add the results of one batch to `errors`."""
         losses, logits = self._losses(images, labels)
-        tally.add(losses, *topk_correct(logits, labels), len(labels))
+        errors.add(losses, *topk_correct(logits, labels), len(labels))
 
     def statistics_step(self, images: Tensor, statistics: PreciseStatistics) -> None:
         """One batch of `precise_statistics`."""
@@ -164,7 +117,7 @@ class Unit(ABC):
             "weights": self.weights(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "tally": self.tally.state_dict(),
+            "tally": self.errors.state_dict(),
             "alive": list(self.alive),
         }
 
@@ -173,20 +126,15 @@ class Unit(ABC):
         self.load_weights(state["weights"])
         self.optimizer.load_state_dict(dict(state["optimizer"]))
         self.scaler.load_state_dict(dict(state["scaler"]))
-        self.tally.load_state_dict(state["tally"])
+        self.errors.load_state_dict(state["tally"])
         self.alive = list(state["alive"])
 
     def _losses(
         self, images: Tensor, labels: Tensor, smoothing: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy (K,) and logits (K, B, classes) in full precision."""
-        logits = self._amp_logits(images)
-        logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-        repeated = labels.expand(len(logits), -1)
-        losses = F.cross_entropy(
-            logits.transpose(1, 2), repeated, reduction="none", label_smoothing=smoothing
-        )
-        return losses.mean(1), logits
+        logits = widened(self._amp_logits(images))
+        return mean_losses(logits, labels, smoothing), logits
 
     def _amp_logits(self, images: Tensor) -> Tensor:
         amp = self.recipe.amp
@@ -194,13 +142,13 @@ class Unit(ABC):
             return self.logits(images)
 
 
-class Single(Unit):
+class Single(Learner):
     """One network, trained in place.
 
     Args:
         name: of the network.
         network: images (B, C, H, W) → logits (B, classes); moved to `device`.
-        recipe, device: see `Unit`.
+        recipe, device: see `Learner`.
     """
 
     def __init__(self, name: str, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
@@ -222,5 +170,5 @@ class Single(Unit):
     def precise_statistics(self) -> PreciseStatistics:
         return PreciseStatistics(self.network)
 
-    def hand_back(self) -> None:
+    def write_back(self) -> None:
         """Nothing to do: the network was trained in place."""

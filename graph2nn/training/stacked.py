@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from graph2nn.training.learner import HALVES, Single, Unit
+from graph2nn.training.learner import HALVES, Learner, Single
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
 
-__all__ = ["Stacked", "Template", "group_by_width", "make_units"]
+__all__ = ["Stacked", "Template", "group_by_width", "make_learners"]
 
 Template = Callable[[Sequence[nn.Module]], nn.Module]
 """Makes a module that every given network fits into, once padded with zeros."""
 
 
-class Stacked(Unit):
+class Stacked(Learner):
     """K networks of one structure, trained together: K batched operations instead of K times one.
 
     Parameters and buffers are padded with zeros to the shapes of `template` and stacked along a new
@@ -33,7 +33,7 @@ class Stacked(Unit):
     Args:
         networks: by name; equal structure, widths at most those of `template`.
         template: gives the forward pass; its own values are not used.
-        recipe, device: see `Unit`.
+        recipe, device: see `Learner`.
 
     Raises:
         ValueError: a network that does not fit, or half precision with loss scaling, where one
@@ -93,7 +93,7 @@ class Stacked(Unit):
         return PreciseStatistics(self.template, self.buffers)
 
     @torch.no_grad()
-    def hand_back(self) -> None:
+    def write_back(self) -> None:
         stack = {**self.parameters, **self.buffers}
         for k, network in enumerate(self.networks.values()):
             for key, value in _tensors(network).items():
@@ -104,15 +104,15 @@ class Stacked(Unit):
         return functional_call(self.template, (dict(parameters), dict(buffers)), (images,))
 
 
-def make_units(
+def make_learners(
     networks: Mapping[str, nn.Module],
     recipe: Recipe,
     device: torch.device,
     template: Template | None = None,
     *,
     waste: float = 0.25,
-) -> list[Unit]:
-    """The networks as units of training: one each, or stacked where `template` is given.
+) -> list[Learner]:
+    """Make a learner of each network, or of several stacked ones where `template` is given.
 
     Args:
         networks: by name.
@@ -125,17 +125,17 @@ def make_units(
     alike: dict[tuple, list[str]] = {}
     for name, network in networks.items():
         alike.setdefault(_structure(network), []).append(name)
-    units: list[Unit] = []
+    learners: list[Learner] = []
     for names in alike.values():
         sizes = [sum(p.numel() for p in networks[name].parameters()) for name in names]
         for group in group_by_width(sizes, waste=waste, power=1):
             members = {names[k]: networks[names[k]] for k in group}
             if len(members) == 1:
-                units += [Single(*item, recipe, device) for item in members.items()]
+                learners += [Single(*item, recipe, device) for item in members.items()]
             else:
                 made = template(list(members.values()))
-                units.append(Stacked(members, made, recipe, device))
-    return units
+                learners.append(Stacked(members, made, recipe, device))
+    return learners
 
 
 def group_by_width(

@@ -19,10 +19,12 @@ from tqdm import tqdm
 
 from graph2nn.runs.checkpoint import load_checkpoint
 from graph2nn.runs.folder import RunFolder
-from graph2nn.training.learner import HALVES, Tally, Unit
+from graph2nn.runs.seeds import reseed, seeded
+from graph2nn.training.evaluation import RunningErrors
+from graph2nn.training.learner import HALVES, Learner
 from graph2nn.training.observer import Observer
 from graph2nn.training.recipe import Recipe
-from graph2nn.training.stacked import Template, make_units
+from graph2nn.training.stacked import Template, make_learners
 from graph2nn.vision.augment import Augment
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.image_data import ImageData
@@ -114,17 +116,17 @@ def train_networks(
     place = torch.device(device)
     if recipe.amp == "fp16" and place.type == "cpu":
         raise ValueError("train_networks: amp fp16 needs a GPU; use bf16 or none on a CPU")
-    with torch.random.fork_rng([place] if place.type == "cuda" else []):
-        units = make_units(networks, recipe, place, stacked)
+    with seeded(seed, place):
+        learners = make_learners(networks, recipe, place, stacked)
         data = _Data(train, test, recipe, seed, place, augment or Augment())
         data.add_tests(more_tests or {}, final_tests or {})
-        watching = _checked_observers(observers or {}, units)
+        watching = _checked_observers(observers or {}, learners)
         run = None
         if folder is not None:
             config = _describe(networks, data, watching, stacked is not None)
             run = RunFolder(folder, config, resume=resume)
         saving = (save_seconds, save_epochs)
-        return _Training(units, data, run, watching, saving, progress).fit()
+        return _Training(learners, data, run, watching, saving, progress).fit()
 
 
 class _Data:
@@ -184,17 +186,17 @@ class _Training:
 
     def __init__(
         self,
-        units: list[Unit],
+        learners: list[Learner],
         data: _Data,
         run: RunFolder | None,
         observers: Mapping[str, Observer],
         saving: tuple[float, bool],
         progress: bool,
     ) -> None:
-        self.units, self.data, self.run, self.recipe = units, data, run, data.recipe
+        self.learners, self.data, self.run, self.recipe = learners, data, run, data.recipe
         self.observers, self.progress = observers, progress
         self.save_seconds, self.save_epochs = saving
-        self.names = [name for unit in units for name in unit.names]
+        self.names = [name for learner in learners for name in learner.names]
         self.done = -1  # epochs evaluated; -1 before the first evaluation
         self.records: list[Record] = []
         self.seconds = 0.0
@@ -211,9 +213,9 @@ class _Training:
                 if self.done >= 0 and self.data.train.epoch == self.done:
                     self._train_epoch(bar)
                 self._finish_epoch()
-        for unit in self.units:
-            unit.train(False)
-            unit.hand_back()
+        for learner in self.learners:
+            learner.train(False)
+            learner.write_back()
         return self.records
 
     @property
@@ -224,14 +226,14 @@ class _Training:
     def _train_epoch(self, bar: tqdm) -> None:
         """The rest of an epoch, from wherever the images stand."""
         shown = time.monotonic()
-        active = [unit for unit in self.units if any(unit.alive)]
-        for unit in active:
-            unit.train()
+        active = [learner for learner in self.learners if any(learner.alive)]
+        for learner in active:
+            learner.train()
         step = self._step
         for turn in self._turns(self.data.train, len(active)):
-            for unit in active:
+            for learner in active:
                 for at, (images, labels) in enumerate(turn, start=step):
-                    self._train_step(unit, at, images, labels)
+                    self._train_step(learner, at, images, labels)
             step += len(turn)
             bar.update(len(turn))
             if self.progress and time.monotonic() - shown > _REFRESH:
@@ -240,22 +242,22 @@ class _Training:
             if self.run is not None and time.monotonic() - self._saved >= self.save_seconds:
                 self._save(self.run)
 
-    def _train_step(self, unit: Unit, step: int, images: Tensor, labels: Tensor) -> None:
-        observer = self.observers.get(unit.names[0])
+    def _train_step(self, learner: Learner, step: int, images: Tensor, labels: Tensor) -> None:
+        observer = self.observers.get(learner.names[0])
         if observer is not None:
             observer.before_step(step)
         self._seed_draws(self._dropout_seed(step))
-        unit.train_step(images, labels, self.data.schedule(step))
+        learner.train_step(images, labels, self.data.schedule(step))
         if observer is not None:
-            observer.after_step(step, unit.optimizer)
+            observer.after_step(step, learner.optimizer)
 
-    def _turns(self, batches: Iterable[Batch], units: int) -> Iterator[list[Batch]]:
+    def _turns(self, batches: Iterable[Batch], learners: int) -> Iterator[list[Batch]]:
         """A few batches at a time, on all of which a network is trained or tested before the next
         one's turn: while it lasts, its weights and momentum stay in the processor's cache."""
         stream = ((self.data.as_input(images), labels) for images, labels in batches)
         for first in stream:
             size = first[0].numel() * first[0].element_size()
-            most = 1 if units == 1 else max(1, min(_TURN, _TURN_BYTES // size))
+            most = 1 if learners == 1 else max(1, min(_TURN, _TURN_BYTES // size))
             yield [first, *islice(stream, most - 1)]
 
     def _finish_epoch(self) -> None:
@@ -265,28 +267,28 @@ class _Training:
             self._precise_statistics(epoch)
         if self.recipe.evaluates(epoch):
             self._evaluate(epoch)
-        for unit in self.units:
-            unit.tally = Tally(len(unit.names), self.data.device)
+        for learner in self.learners:
+            learner.errors = RunningErrors(len(learner.names), self.data.device)
         self.done = epoch
         due = self.save_epochs or epoch == self.recipe.epochs
         if self.run is not None and (due or time.monotonic() - self._saved >= self.save_seconds):
             self._save(self.run)
 
     def _precise_statistics(self, epoch: int) -> None:
-        active = [unit for unit in self.units if any(unit.alive)]
+        active = [learner for learner in self.learners if any(learner.alive)]
         draw = self._dropout_seed(self._step, "statistics")
         with ExitStack() as stack:
-            contexts = [stack.enter_context(unit.precise_statistics()) for unit in active]
+            contexts = [stack.enter_context(learner.precise_statistics()) for learner in active]
             for images, _ in self.data.for_statistics(epoch):
                 images = self.data.as_input(images)
-                for unit, context in zip(active, contexts):
+                for learner, context in zip(active, contexts):
                     self._seed_draws(draw)
-                    unit.statistics_step(images, context)
+                    learner.statistics_step(images, context)
 
     def _evaluate(self, epoch: int) -> None:
         start = time.monotonic()
-        for unit in self.units:
-            unit.train(False)
+        for learner in self.learners:
+            learner.train(False)
         tested = self._test(self.data.test)
         tested_at = time.monotonic()
         last = epoch == self.recipe.epochs
@@ -301,40 +303,40 @@ class _Training:
             "test_seconds": (tested_at - start) / len(self.data.test) / count,
         }
         self._clock, self.seconds = now, 0.0
-        for at, unit in enumerate(self.units):
+        for at, learner in enumerate(self.learners):
             extra = {name: means and means[at] for name, means in more.items()}
-            self._record(epoch, unit, unit.tally.means(), tested[at], extra, timing)
+            self._record(epoch, learner, learner.errors.means(), tested[at], extra, timing)
 
     def _test(self, batches: Batches) -> list[list[tuple[float, float, float]]]:
-        """Loss, top-1 and top-5 error of every network of every unit."""
-        tallies = [Tally(len(unit.names), self.data.device) for unit in self.units]
-        active = [(u, t) for u, t in zip(self.units, tallies) if any(u.alive)]
+        """Loss, top-1 and top-5 error of every network of every learner."""
+        found = [RunningErrors(len(learner.names), self.data.device) for learner in self.learners]
+        active = [(u, t) for u, t in zip(self.learners, found) if any(u.alive)]
         for turn in self._turns(batches, len(active)):
-            for unit, tally in active:
+            for learner, errors in active:
                 for images, labels in turn:
-                    unit.test_step(images, labels, tally)
-        return [tally.means() for tally in tallies]
+                    learner.test_step(images, labels, errors)
+        return [errors.means() for errors in found]
 
     def _record(
         self,
         epoch: int,
-        unit: Unit,
+        learner: Learner,
         train: list,
         test: list,
         more: Mapping[str, list | None],
         timing: Mapping[str, float],
     ) -> None:
-        for k, name in enumerate(unit.names):
+        for k, name in enumerate(learner.names):
             finite = all(map(math.isfinite, (*train[k], *test[k])))
-            if unit.alive[k] and not finite:
-                unit.alive[k] = False
+            if learner.alive[k] and not finite:
+                learner.alive[k] = False
                 warnings.warn(
                     f"network {name}: the loss is not finite in epoch {epoch}; it is left behind "
                     "and its errors are None from here on (lower the learning rate?)",
                     RuntimeWarning,
                 )
-            trained = train[k] if unit.alive[k] and epoch > 0 else (None,) * 3
-            tested = test[k] if unit.alive[k] else (None,) * 3
+            trained = train[k] if learner.alive[k] and epoch > 0 else (None,) * 3
+            tested = test[k] if learner.alive[k] else (None,) * 3
             record = {
                 "network": name,
                 "epoch": epoch,
@@ -343,26 +345,23 @@ class _Training:
                 "test_loss": tested[0],
                 "train_loss": trained[0],
                 "train_error": trained[1],
-                **_further(more, k, unit.alive[k]),
+                **_further(more, k, learner.alive[k]),
                 **timing,
             }
-            if unit.alive[k] and name in self.observers:
+            if learner.alive[k] and name in self.observers:
                 record = _united(record, self.observers[name].after_epoch(epoch))
             self.records.append(record)
             if self.run is not None:
                 self.run.log(epoch, **{key: v for key, v in record.items() if key != "epoch"})
 
     def _mean_loss(self) -> float:
-        losses = [mean[0] for unit in self.units for mean in unit.tally.means()]
+        losses = [mean[0] for learner in self.learners for mean in learner.errors.means()]
         finite = [loss for loss in losses if math.isfinite(loss)]
         return sum(finite) / len(finite) if finite else math.nan
 
     def _seed_draws(self, seed: int) -> None:
         """Before each network, so that it draws (dropout) what it would draw alone."""
-        if self.data.device.type == "cpu":
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed asks every backend
-        else:
-            torch.manual_seed(seed)
+        reseed(seed, self.data.device)
 
     def _dropout_seed(self, step: int, purpose: str = "step") -> int:
         text = f"{self.data.seed} {purpose} {step}".encode()
@@ -374,7 +373,7 @@ class _Training:
             "kind": _KIND,
             "done": self.done,
             "images": self.data.train.state_dict(),
-            "units": [unit.state_dict() for unit in self.units],
+            "units": [learner.state_dict() for learner in self.learners],
             "records": self.records,
             "seconds": self.seconds + now - self._clock,
             "observers": {name: seen.state_dict() for name, seen in self.observers.items()},
@@ -387,14 +386,14 @@ class _Training:
             run.rewind(-1)  # what a run logged that ended before its first checkpoint
             return
         content = load_checkpoint(run.last, kind=_KIND, map_location=self.data.device)
-        stored = [unit["names"] for unit in content["units"]]
-        if stored != [list(unit.names) for unit in self.units]:
+        stored = [learner["names"] for learner in content["units"]]
+        if stored != [list(learner.names) for learner in self.learners]:
             raise ValueError(
                 f"{run.last} groups the networks otherwise than this run; use its settings or "
                 "another folder"
             )
-        for unit, state in zip(self.units, content["units"]):
-            unit.load_state_dict(state)
+        for learner, state in zip(self.learners, content["units"]):
+            learner.load_state_dict(state)
         for name, observer in self.observers.items():
             observer.load_state_dict(content["observers"][name])
         self.data.train.load_state_dict(content["images"])
@@ -422,9 +421,9 @@ def _united(record: Record, measured: Mapping[str, Any]) -> Record:
 
 
 def _checked_observers(
-    observers: Mapping[str, Observer], units: list[Unit]
+    observers: Mapping[str, Observer], learners: list[Learner]
 ) -> Mapping[str, Observer]:
-    alone = {unit.names[0] for unit in units if len(unit.names) == 1}
+    alone = {learner.names[0] for learner in learners if len(learner.names) == 1}
     wrong = sorted(set(observers) - alone)
     if wrong:
         raise ValueError(

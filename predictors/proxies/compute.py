@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
+from graph2nn.training import topk_correct
 from predictors.proxies.probe import ProxyProbe
 from predictors.proxies.registry import PROXIES, proxy
 
@@ -90,9 +91,9 @@ def compute_proxies(
 @proxy("ghn_acc", "zero-shot accuracy of GHN-2, arXiv:2110.13100", needs_ghn=True)
 def ghn_acc(probe: ProxyProbe) -> float:
     """Top-1 accuracy in percent with predicted parameters, normalising by batch."""
-    logits, labels = probe.predicted, probe.test[1]
-    right = (logits.argmax(1) == labels) & logits.isfinite().all(1)
-    return 100 * float(right.double().mean())
+    labels = probe.test[1]
+    right, _ = topk_correct(probe.predicted[None], labels, finite_only=True)
+    return 100 * (int(right) / len(labels))
 
 
 @proxy("ghn_loss", "zero-shot loss of GHN-2, arXiv:2110.13100", needs_ghn=True)

@@ -107,15 +107,15 @@ def test_bfloat16_agrees(make, images: ImageData) -> None:
 
 def test_padding_stays_zero(images: ImageData) -> None:
     nets = {name: perceptron(width, 1) for name, width in (("a", 6), ("b", 12))}
-    unit = Stacked(nets, perceptron(12, 0), RECIPE, torch.device("cpu"))
-    unit.train()
+    learner = Stacked(nets, perceptron(12, 0), RECIPE, torch.device("cpu"))
+    learner.train()
     for _ in range(5):
-        unit.train_step(torch.randn(20, 3, 4, 4).double(), images.labels[:20], 1.0)
-    hidden = unit.parameters["4.weight"]
+        learner.train_step(torch.randn(20, 3, 4, 4).double(), images.labels[:20], 1.0)
+    hidden = learner.parameters["4.weight"]
     assert hidden.shape == (2, 12, 12)
     assert hidden[0, :6, :6].abs().min() > 0
     assert not hidden[0, 6:].any() and not hidden[0, :, 6:].any()
-    assert not unit.buffers["5.running_mean"][0, 6:].any()
+    assert not learner.buffers["5.running_mean"][0, 6:].any()
 
 
 def test_resumes(images: ImageData, tmp_path) -> None:

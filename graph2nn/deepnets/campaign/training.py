@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.networks.network import Network
-from graph2nn.runs import RunFolder, one_thread, parallel_map, to_dict
+from graph2nn.runs import RunFolder, one_thread, parallel_map, seeded, to_dict
 from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
 from graph2nn.runs.job_results import read_job, write_job
 from graph2nn.training import Record, train_networks
@@ -159,11 +157,11 @@ def train_group(
     """
     sets = load_sets(settings.images, data_dir)
     networks = {}
-    with torch.random.fork_rng(devices=[]), one_thread(), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "network .* the loss is not finite", RuntimeWarning)
         for entry in entries:
-            torch.default_generator.manual_seed(seed)
-            networks[entry.name] = Network(entry.config)
+            with seeded(seed):
+                networks[entry.name] = Network(entry.config)
         records = train_networks(
             networks,
             sets.train,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from tqdm import tqdm
 
-from graph2nn.training.learner import topk_correct
+from graph2nn.training import evaluate
 from graph2nn.vision import Batches, ImageData
 
 __all__ = ["evaluate_wiring"]
@@ -39,24 +36,10 @@ def evaluate_wiring(
     """
     model.to(device).eval()
     batches = Batches(test.to(torch.device(device)), batch_size, train=False, device=device)
-    sums, seconds = torch.zeros(3, dtype=torch.float64), 0.0
-    for images, labels in tqdm(batches, total=len(batches), leave=None, disable=not progress):
-        start = time.perf_counter()
-        logits = model(images)
-        found = _hits(logits.float(), labels)  # moved to the CPU, so that the device is done
-        seconds += time.perf_counter() - start
-        sums += found
-    loss, top1, top5 = (sums / len(test)).tolist()
+    found = evaluate(model, tqdm(batches, total=len(batches), leave=None, disable=not progress))
     return {
-        "top1_error": 100 * (1 - top1),
-        "top5_error": 100 * (1 - top5),
-        "test_loss": loss,
-        "images_per_second": len(test) / seconds,
+        "top1_error": found.top1_error,
+        "top5_error": found.top5_error,
+        "test_loss": found.loss,
+        "images_per_second": found.images / found.seconds,
     }
-
-
-def _hits(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum of losses, and numbers of right answers among the first one and five. -> (3,)."""
-    top1, top5 = topk_correct(logits[None], labels)
-    loss = F.cross_entropy(logits, labels, reduction="sum")
-    return torch.stack([loss.double(), top1[0].double(), top5[0].double()]).cpu()

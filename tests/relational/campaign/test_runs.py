@@ -151,9 +151,9 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("sweep", {here!r})
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-from graph2nn.training.learner import Unit
+from graph2nn.training.learner import Learner
 
-steps, plain = 0, Unit.train_step
+steps, plain = 0, Learner.train_step
 def counted(*args):
     global steps
     steps += 1
@@ -161,7 +161,7 @@ def counted(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     plain(*args)
 
-Unit.train_step = counted
+Learner.train_step = counted
 module.sweep(Path({folder!r}))
 """
 
