@@ -24,6 +24,9 @@ from predictors.targets import TargetTransform
 __all__ = ["NeuralPredictor"]
 
 
+_FIT = tuple(field.name for field in fields(FitSettings))
+
+
 class NeuralPredictor(ArchPredictor):
     """Trains one module, or an ensemble, on labelled graphs.
 
@@ -36,8 +39,8 @@ class NeuralPredictor(ArchPredictor):
 
     Args:
         preset: name of a recipe in `PRESETS`.
-        epochs, batch_size, lr, weight_decay, optimizer, schedule, warmup, drop_last, loss, target,
-            dropout, clip, ensemble, validation, patience: see `FitSettings`.
+        fit: settings of the training loop by name, see `FitSettings`; each is a keyword and an
+            attribute like the others.
         ops: operations that the model can read; None takes the vocabularies (`graph.ops`) of the
             training graphs.
         init: pre-trained weights to start from: a checkpoint with the key `model`, or a mapping
@@ -54,48 +57,23 @@ class NeuralPredictor(ArchPredictor):
         self,
         *,
         preset: str = "modern",
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        weight_decay: float | None = None,
-        optimizer: str | None = None,
-        schedule: str | None = None,
-        warmup: int | None = None,
-        drop_last: bool | None = None,
-        loss: str | None = None,
-        target: str | None = None,
-        dropout: float | None = None,
-        clip: float | None = None,
-        ensemble: int | None = None,
-        validation: float | None = None,
-        patience: int | None = None,
         ops: Sequence[str] | None = None,
         init: str | Path | Mapping[str, Tensor] | None = None,
         seed: int = 0,
         device: str = "cpu",
         progress: bool = False,
+        **fit: Any,
     ) -> None:
         self.preset = preset
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.warmup = warmup
-        self.drop_last = drop_last
-        self.loss = loss
-        self.target = target
-        self.dropout = dropout
-        self.clip = clip
-        self.ensemble = ensemble
-        self.validation = validation
-        self.patience = patience
         self.ops = ops
         self.init = init
         self.seed = seed
         self.device = device
         self.progress = progress
+        for name in _FIT:
+            setattr(self, name, fit.pop(name, None))
+        if fit:
+            raise TypeError(f"{type(self).__name__} has no setting {', '.join(sorted(fit))}")
 
     # ---- hooks -------------------------------------------------------------------------------
 
@@ -139,13 +117,11 @@ class NeuralPredictor(ArchPredictor):
         super().__init_subclass__(**options)
         if "__init__" not in vars(cls):
             return
-        own = inspect.signature(cls.__init__)
-        merged = {p.name: p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD}
+        inherited: dict[str, inspect.Parameter] = {}
         for base in cls.__mro__[1:]:
             if issubclass(base, NeuralPredictor):
-                merged = {**inspect.signature(base.__init__).parameters, **merged}
-        order = sorted(merged.values(), key=lambda p: p.kind)
-        cls.__init__.__signature__ = own.replace(parameters=order)  # type: ignore[attr-defined]
+                inherited = {**inspect.signature(base.__init__).parameters, **inherited}
+        _write_signature(cls, inherited)
 
     def setting(self, name: str, default: Any = None) -> Any:
         """The value in force of a setting: as passed, else of the preset, else the default.
@@ -166,7 +142,7 @@ class NeuralPredictor(ArchPredictor):
         Raises:
             ValueError: one that is out of range.
         """
-        given = {f.name: self.setting(f.name) for f in fields(FitSettings)}
+        given = {name: self.setting(name) for name in _FIT}
         return FitSettings(**{name: v for name, v in given.items() if v is not None})
 
     # ---- fit and predict ---------------------------------------------------------------------
@@ -264,6 +240,28 @@ class NeuralPredictor(ArchPredictor):
             return self.transform_.inverse(mean), None
         std = values.std(0, ddof=1)
         return self.transform_.inverse(mean), self.transform_.inverse_std(mean, std)
+
+
+def _write_signature(cls: type, inherited: Mapping[str, inspect.Parameter]) -> None:
+    """Puts parameters in the place of `**settings` in the signature of a constructor."""
+    own = inspect.signature(cls.__init__)  # type: ignore[misc]
+    named = {p.name: p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD}
+    order = sorted({**inherited, **named}.values(), key=lambda p: p.kind)
+    cls.__init__.__signature__ = own.replace(parameters=order)  # type: ignore[misc]
+
+
+_write_signature(
+    NeuralPredictor,
+    {
+        field.name: inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=f"{field.type} | None",
+        )
+        for field in fields(FitSettings)
+    },
+)
 
 
 def _split(count: int, share: float, seed: int) -> tuple[Tensor, Tensor]:

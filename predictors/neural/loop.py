@@ -17,29 +17,27 @@ from graph2nn.training.optim import set_learning_rate
 from predictors.neural.losses import find_loss
 from predictors.targets import TargetTransform
 
-__all__ = ["FitSettings", "member_seed", "train_module"]
+__all__ = ["FitSettings", "LoopSettings", "member_seed", "train_module"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """How a module is trained.
+class LoopSettings:
+    """How the loop trains a module, whatever its loss.
 
     Args:
-        epochs: passes over the training networks.
-        batch_size: networks a step; at most all of them.
-        lr: base learning rate.
-        weight_decay: strength, decoupled with adamw.
-        optimizer: adam, adamw or sgd.
-        schedule: of the learning rate, changed every step: cosine or none.
-        warmup: epochs in which the learning rate first rises linearly.
-        drop_last: leave out the last batch of an epoch where it is not full.
-        loss: one of `predictors.neural.losses.LOSSES`.
-        target: rank, standard or none, see `predictors.targets`.
-        dropout: probability, where the module has dropout.
-        clip: largest norm of the gradient; 0 for none.
-        ensemble: modules trained from different seeds; their spread is the standard deviation.
-        validation: share of the networks held out for early stopping; 0 trains all epochs.
-        patience: epochs without a better validation loss before training stops.
+        epochs: Passes over the training networks.
+        batch_size: Networks a step; at most all of them.
+        lr: Base learning rate.
+        weight_decay: Strength of weight decay, decoupled with adamw.
+        optimizer: One of adam, adamw and sgd.
+        schedule: Schedule of the learning rate, changed every step: cosine or none.
+        warmup: Epochs in which the learning rate first rises linearly.
+        drop_last: Whether the last batch of an epoch is left out where it is not full.
+        clip: Largest norm of the gradient; 0 for none.
+        patience: Epochs without a better validation loss before training stops.
+
+    Raises:
+        ValueError: A setting out of range.
     """
 
     epochs: int = 200
@@ -50,29 +48,51 @@ class FitSettings:
     schedule: str = "cosine"
     warmup: int = 0
     drop_last: bool = False
-    loss: str = "mse"
-    target: str = "rank"
-    dropout: float = 0.1
     clip: float = 0.0
-    ensemble: int = 1
-    validation: float = 0.0
     patience: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "ensemble", "patience"):
+        for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("lr", "weight_decay", "clip", "warmup"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a number from 0 up, got {getattr(self, name)}")
-        for name in ("dropout", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected a share below 1, got {getattr(self, name)}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings(LoopSettings):
+    """How a predictor is trained: the loop, and what it learns.
+
+    Args:
+        loss: One of `predictors.neural.losses.LOSSES`.
+        target: One of rank, standard and none, see `predictors.targets`.
+        dropout: Probability of dropout, where the module has it.
+        ensemble: Modules trained from different seeds; their spread is the standard deviation.
+        validation: Share of the networks held out for early stopping; 0 trains all epochs.
+
+    Raises:
+        ValueError: A setting out of range.
+    """
+
+    loss: str = "mse"
+    target: str = "rank"
+    dropout: float = 0.1
+    ensemble: int = 1
+    validation: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ensemble < 1:
+            raise ValueError(f"ensemble: expected at least 1, got {self.ensemble}")
+        for name in ("dropout", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected a share below 1, got {getattr(self, name)}")
         find_loss(self.loss)
         TargetTransform(self.target)
 
@@ -86,7 +106,7 @@ def train_module(
     module: nn.Module,
     count: int,
     loss: Callable[[Tensor, torch.Generator], Tensor],
-    settings: FitSettings,
+    settings: LoopSettings,
     *,
     seed: int,
     score: Callable[[], float] | None = None,
@@ -98,7 +118,7 @@ def train_module(
         module: what is trained; dropout draws from torch's global generator (`seeded`).
         count: number of training networks.
         loss: of the networks of an index, with a generator for augmentation.
-        settings: see `FitSettings`; loss, target and ensemble are not read here.
+        settings: see `LoopSettings`.
         seed: of the order of networks and of the augmentation.
         score: validation loss; with it the best weights are kept and training stops early.
         progress: show a bar, under this name if a text.
@@ -131,7 +151,7 @@ def train_module(
 class _Stepper:
     """Optimiser, schedule and clipping of one training."""
 
-    def __init__(self, module: nn.Module, settings: FitSettings, steps: int) -> None:
+    def __init__(self, module: nn.Module, settings: LoopSettings, steps: int) -> None:
         self.parameters, self.clip, self.taken = list(module.parameters()), settings.clip, 0
         self.optimizer = make_optimizer(
             self.parameters,

@@ -16,7 +16,7 @@ from archtokens.batch import NODE, SPECIAL_TOKENS, TokenBatch
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
 from graph2nn.runs import load_checkpoint, save_checkpoint, seeded
-from predictors.neural.loop import FitSettings, train_module
+from predictors.neural.loop import LoopSettings, train_module
 from predictors.tart.analytic import analytic_targets
 from predictors.tart.graph_form import in_form, without_repeats
 from predictors.tart.model import ModelSettings, TokenTransformer
@@ -28,11 +28,10 @@ KIND = "tart-encoder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainSettings:
-    """How an encoder is pre-trained.
+class PretrainSettings(LoopSettings):
+    """How an encoder is pre-trained: the loop with other defaults, and the tasks.
 
     Args:
-        epochs, batch_size, lr, weight_decay, warmup: of AdamW with a cosine schedule.
         analytic: weight of the analytic targets (`analytic_targets`).
         masked: weight of guessing hidden operations; 0 leaves that out.
         share: part of the operations hidden.
@@ -46,11 +45,13 @@ class PretrainSettings:
     lr: float = 2e-3
     weight_decay: float = 1e-2
     warmup: int = 2
+    clip: float = 1.0
     analytic: float = 1.0
     masked: float = 0.0
     share: float = 0.25
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.analytic < 0 or self.masked < 0 or self.analytic + self.masked == 0:
             raise ValueError(
                 "analytic, masked: expected weights from 0 up, one of them above 0; got "
@@ -58,18 +59,6 @@ class PretrainSettings:
             )
         if not 0 < self.share < 1:
             raise ValueError(f"share: expected a number between 0 and 1, got {self.share}")
-        self.loop()
-
-    def loop(self) -> FitSettings:
-        """The settings of the training loop."""
-        return FitSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            clip=1.0,
-        )
 
 
 class PretrainedEncoder:
@@ -187,7 +176,7 @@ def pretrain(
                 known[index],
                 generator,
             ),
-            settings.loop(),
+            settings,
             seed=seed,
             progress=progress and "pre-training",
         )

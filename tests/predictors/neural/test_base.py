@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from torch import nn
 from graph2nn.cells import cell_graph, nb201_cell
 from graph2nn.runs import save_checkpoint
 from predictors.metrics import kendall_tau
+from predictors.neural import GCNPredictor
 from predictors.neural.base import NeuralPredictor
+from predictors.neural.loop import FitSettings
 from predictors.neural.losses import LOSSES
 
 
@@ -187,3 +191,26 @@ def test_bad_data(data):
         CountPredictor(epochs=1).fit(X, y).predict([strange])
     with pytest.raises(ValueError, match="does not know"):
         CountPredictor(epochs=1, ops=("input", "output")).fit(X, y)
+
+
+def test_settings_of_the_loop_are_keywords_of_scikit_learn() -> None:
+    """Stated in `FitSettings` alone, they are parameters of every predictor."""
+    model = GCNPredictor(epochs=3, dropout=0.2)
+    names = {field.name for field in fields(FitSettings)}
+    assert names < set(model.get_params()) and names < set(
+        inspect.signature(GCNPredictor).parameters
+    )
+    assert model.get_params()["lr"] is None and model.get_params()["epochs"] == 3
+    copy = clone(model).set_params(lr=0.01, batch_size=4)
+    assert (copy.fit_settings().lr, copy.fit_settings().dropout) == (0.01, 0.2)
+    with pytest.raises(TypeError, match="GCNPredictor has no setting epoch, rate"):
+        GCNPredictor(epoch=3, rate=1)
+    with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
+        model.set_params(epoch=3)
+
+
+def test_settings_of_the_loop_can_be_searched() -> None:
+    graphs = [nb201_cell([k % 5, 2, k % 3, 3, 1, 2]) for k in range(12)]
+    labels = [float(k % 5) for k in range(12)]
+    search = GridSearchCV(GCNPredictor(epochs=1), {"lr": [1e-3, 1e-2]}, cv=2)
+    assert search.fit(graphs, labels).best_params_["lr"] in (1e-3, 1e-2)
