@@ -35,6 +35,7 @@ from graph2nn.deepnets import (
 )
 from graph2nn.deepnets.dataset import EVAL_CHUNK, eval_chunk
 from graph2nn.runs import parallel_map
+from graph2nn.runs.figures import canvas, save_figure
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -144,12 +145,7 @@ def summary(split: str, table: NetTable) -> str:
 
 def draw(tables: dict[str, NetTable], path: Path) -> None:
     """Histograms of cells, nodes, parameters and operations of every split."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 4, figsize=(16, 3.5), constrained_layout=True)
+    figure, axes = canvas(16, 3.5, 1, 4)
     for split, table in tables.items():
         used = np.arange(table.op.shape[2]) < 2 * table.steps[:, :, None]
         style = {"density": True, "histtype": "step", "label": split}
@@ -161,8 +157,7 @@ def draw(tables: dict[str, NetTable], path: Path) -> None:
         axis.set_title(title)
     axes[3].set_xticks(range(len(OPS)), OPS, rotation=90, fontsize=7)
     axes[0].legend(fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_figure(figure, path, dpi=120)
 
 
 def main(argv: list[str] | None = None) -> None:

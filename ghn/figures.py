@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ghn.evaluation import NetResult, summarise
-from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.figures import canvas, figure_path, save_figure
 
 __all__ = ["plot_distributions", "plot_size_accuracy", "plot_training"]
 
@@ -23,8 +23,8 @@ def plot_training(
     training images, and on validation images for validation networks with the standard error over
     networks.
     """
-    plt = pyplot()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    path = figure_path(path)
+    figure, (left, right) = canvas(10, 3.6, 1, 2, layout=None)
     steps, loss = _series(metrics, "loss")
     left.plot(steps, loss, color="tab:blue")
     left.set(xlabel="step", ylabel="training loss (nats)")
@@ -48,9 +48,10 @@ def plot_distributions(
     Args:
         results: method, then split, to accuracies in percent.
     """
-    plt = pyplot()
+    path = figure_path(path)
     splits = list(dict.fromkeys(s for by_split in results.values() for s in by_split))
-    figure, axis = plt.subplots(figsize=(1.5 + 1.3 * len(splits) * max(1, len(results) / 2), 4))
+    width = 1.5 + 1.3 * len(splits) * max(1, len(results) / 2)
+    figure, (axis,) = canvas(width, 4, layout=None)
     width = 0.8 / len(results)
     rng = np.random.default_rng(0)
     for k, (method, by_split) in enumerate(results.items()):
@@ -75,8 +76,8 @@ def plot_size_accuracy(results: Sequence[NetResult], path: str | Path, *, title:
     """Accuracy against the number of parameters (logarithmic), coloured by the number of graph
     nodes.
     """
-    plt = pyplot()
-    figure, axis = plt.subplots(figsize=(5.5, 4))
+    path = figure_path(path)
+    figure, (axis,) = canvas(5.5, 4, layout=None)
     points = axis.scatter(
         [r.num_params for r in results],
         [r.top1 for r in results],
@@ -103,4 +104,4 @@ def _finish(figure: Any, path: str | Path, title: str) -> Path:
         axis.spines[["top", "right"]].set_visible(False)
     if title:
         figure.suptitle(title)
-    return save_figure(figure, path)
+    return save_figure(figure, path, tight=True)

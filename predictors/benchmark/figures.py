@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph2nn.runs.figures import COLOUR_BLIND, canvas, figure_path, save_figure
 from predictors.benchmark.leaderboard import Setting, Summary
 from predictors.tables import read_table
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_benchmark", "draw_scatter"]
 
-# Okabe and Ito's colours, which the colour-blind tell apart
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKERS = "osD^vPX*"
 
 
@@ -31,21 +30,16 @@ def draw_benchmark(
     Returns:
         The files, `SETTING.png`.
     """
-    from matplotlib.figure import Figure
-
     models = sorted({s.model for s in summaries})
     files = []
     for setting in sorted({s.setting for s in summaries}):
         here = [s for s in summaries if s.setting == setting]
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        axes = figure.subplots()
+        figure, (axes,) = canvas(6.4, 4.2)
         lines = len({s.train for s in here}) > 1
         (_lines if lines else _bars)(axes, here, models)
         _noise_line(axes, setting, data_dir, vertical=not lines)
         axes.set_title(setting.title())
-        path = Path(folder) / f"{_file_name(setting)}.png"
-        figure.savefig(path, dpi=150)
-        files.append(path)
+        files.append(save_figure(figure, Path(folder) / f"{_file_name(setting)}.png"))
     return files
 
 
@@ -58,9 +52,9 @@ def _lines(axes: Axes, here: Sequence[Summary], models: Sequence[str]) -> None:
             [s.mean["tau"] for s in rows],
             yerr=np.nan_to_num([s.error["tau"] for s in rows]),
             label=model,
-            color=_COLOURS[k % len(_COLOURS)],
-            marker=_MARKERS[(k // len(_COLOURS) + k) % len(_MARKERS)],
-            linestyle="-" if k < len(_COLOURS) else "--",
+            color=COLOUR_BLIND[k % len(COLOUR_BLIND)],
+            marker=_MARKERS[(k // len(COLOUR_BLIND) + k) % len(_MARKERS)],
+            linestyle="-" if k < len(COLOUR_BLIND) else "--",
             markersize=4,
             linewidth=1.2,
             capsize=2,
@@ -85,7 +79,7 @@ def _bars(axes: Axes, here: Sequence[Summary], models: Sequence[str]) -> None:
         [s.model for s in rows],
         [s.mean["tau"] for s in rows],
         xerr=np.nan_to_num([s.error["tau"] for s in rows]),
-        color=[_COLOURS[models.index(s.model) % len(_COLOURS)] for s in rows],
+        color=[COLOUR_BLIND[models.index(s.model) % len(COLOUR_BLIND)] for s in rows],
         capsize=2,
     )
     axes.set_xlabel(f"Kendall tau on unseen networks, {rows[0].train} to learn from")
@@ -114,15 +108,12 @@ def _file_name(setting: Setting) -> str:
 
 def draw_scatter(truth: np.ndarray, predicted: np.ndarray, path: str | Path, title: str) -> Path:
     """Predicted against true values of test networks. Shapes: (N,), (N,)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.scatter(truth, predicted, s=6, alpha=0.4, color=_COLOURS[0], linewidths=0)
+    path = figure_path(path)
+    figure, (axes,) = canvas(4.2, 4.2)
+    axes.scatter(truth, predicted, s=6, alpha=0.4, color=COLOUR_BLIND[0], linewidths=0)
     low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
     axes.plot([low, high], [low, high], color="grey", linewidth=0.8, linestyle=":")
     axes.set_xlabel("measured")
     axes.set_ylabel("predicted")
     axes.set_title(title)
-    figure.savefig(path, dpi=150)
-    return Path(path)
+    return save_figure(figure, path)

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from graph2nn.runs.figures import COLOUR_BLIND, canvas, figure_path, save_figure
 from graph2nn.runs.summaries import standard_error
 from predictors.search.strategies import Evaluated
 
 __all__ = ["draw_evaluated", "draw_progress", "mean_and_error"]
-
-# Okabe and Ito's colours, which the colour-blind tell apart
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,11 +32,9 @@ def draw_progress(
     Shapes:
         curves (S, N).
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for (name, values), colour in zip(curves.items(), _COLOURS):
+    path = figure_path(path)
+    figure, (axes,) = canvas(6.4, 4.2)
+    for (name, values), colour in zip(curves.items(), COLOUR_BLIND[:6]):
         mean, error = mean_and_error(values)
         steps = np.arange(1, len(mean) + 1)
         axes.plot(steps, mean, label=name, color=colour)
@@ -50,8 +46,7 @@ def draw_progress(
     axes.set_ylabel(ylabel)
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
-    return Path(path)
+    return save_figure(figure, path)
 
 
 def draw_evaluated(
@@ -62,20 +57,17 @@ def draw_evaluated(
     Args:
         label: of the values.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for (name, history), colour in zip(histories.items(), _COLOURS):
+    path = figure_path(path)
+    figure, (left, right) = canvas(9.6, 4.2, 1, 2)
+    for (name, history), colour in zip(histories.items(), COLOUR_BLIND[:6]):
         left.plot(
             range(1, len(history) + 1), [e.value for e in history], "o", ms=4, color=colour,
             label=name,
         )  # fmt: skip
-        guided = [e for e in history if e.predicted is not None]
+        guided = [(e.predicted, e.value) for e in history if e.predicted is not None]
         if guided:
             right.plot(
-                [e.predicted for e in guided], [e.value for e in guided], "o", ms=4, color=colour,
-                label=name,
+                *zip(*guided), "o", ms=4, color=colour, label=name,
             )  # fmt: skip
     left.set_xlabel("networks evaluated")
     right.set_xlabel(f"predicted {label}")
@@ -83,5 +75,4 @@ def draw_evaluated(
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     left.legend()
-    figure.savefig(path, dpi=150)
-    return Path(path)
+    return save_figure(figure, path)

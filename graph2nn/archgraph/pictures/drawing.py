@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,14 +12,14 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.pictures.layered import Layout, layered_layout
 from graph2nn.archgraph.pictures.palette import style_of
 from graph2nn.archgraph.primitives import PRIMITIVES
+from graph2nn.runs.figures import blank, figure_path, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "draw"]
+__all__ = ["draw"]
 
-FORMATS = ("png", "pdf", "svg")
 _LABELLED = 80  # most nodes that "auto" labels
 _DOT, _BOX = (0.13, 0.13), (1.12, 0.2)  # nodes without and with a label, in inches
 _EDGE = "#5b6470"
@@ -62,7 +61,7 @@ def draw(
     Example:
         >>> figure = draw(trace(torchvision.models.resnet18(), view="ghn2"), "resnet18.pdf")
     """
-    kind = _format(path)
+    path = None if path is None else figure_path(path)
     if not graph.num_nodes:
         raise ValueError("the graph has no nodes, so there is nothing to draw")
     boxed = graph.num_nodes <= _LABELLED if labels == "auto" else bool(labels)
@@ -82,25 +81,14 @@ def draw(
         title = f"{name}{graph.num_nodes} nodes, {graph.num_edges} edges"
     axes.set_title(title, fontsize=9)
     if path is not None:
-        _save(figure, Path(path), kind)
+        dpi = min(200, 12000 / max(figure.get_size_inches()))
+        save_figure(figure, path, dpi=dpi, tight=True)
     return figure
 
 
-def _format(path: str | Path | None) -> str:
-    suffix = "png" if path is None else Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        known = ", ".join(f".{name}" for name in FORMATS)
-        raise ValueError(f"cannot draw to {path}: expected a file name that ends in {known}")
-    return suffix
-
-
 def _axes(layout: Layout) -> Axes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     shrink = min(1.0, 60 / max(layout.size))  # inches; what viewers and printers still take
-    figure = Figure(figsize=(layout.size[0] * shrink, layout.size[1] * shrink))
-    FigureCanvasAgg(figure)
+    figure = blank(layout.size[0] * shrink, layout.size[1] * shrink)
     return figure.add_axes((0, 0, 1, 1))
 
 
@@ -239,13 +227,3 @@ def _legend(ax: Axes, graph: ArchGraph) -> None:
         handletextpad=0.3,
         columnspacing=1.2,
     )
-
-
-def _save(figure: Figure, path: Path, kind: str) -> None:
-    """Rendered in memory first: a failure leaves no half file."""
-    from graph2nn.runs.checkpoint import write_atomic
-
-    buffer = io.BytesIO()
-    inches = max(figure.get_size_inches())
-    figure.savefig(buffer, format=kind, dpi=min(200, 12000 / inches), bbox_inches="tight")
-    write_atomic(path, lambda file: file.write(buffer.getvalue()))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from graph2nn.deepnets.campaign.table import GroundTruth
-from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.figures import canvas, check_formats, save_formats, shades
 from graph2nn.runs.summaries import markdown_table
 
 __all__ = ["plot_ground_truth", "summarise_ground_truth"]
@@ -52,28 +52,26 @@ def plot_ground_truth(
     """Draws `accuracy` (distributions), `curves` (learning curves) and `cost` (accuracy against
     parameters, coloured by inference time) into a folder; returns the files.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_formats(formats)
     drawn = {
         "accuracy": _distributions(truth),
         "curves": _curves(truth),
         "cost": _cost(truth),
     }
-    made = []
+    made: list[Path] = []
     for name, figure in drawn.items():
         for axis in figure.axes:
             axis.spines[["top", "right"]].set_visible(False)
         figure.suptitle(f"{truth.settings.name}: {len(truth)} networks")
-        for kind in formats:
-            file = folder / f"{truth.settings.name}_{name}.{kind}"
-            made.append(save_figure(figure, file))
+        file = f"{truth.settings.name}_{name}"
+        made += save_formats(figure, folder, file, formats, dpi=150, tight=True)
     return made
 
 
 def _distributions(truth: GroundTruth) -> Any:
-    figure, (left, right) = pyplot().subplots(1, 2, figsize=(10, 3.6))
+    figure, (left, right) = canvas(10, 3.6, 1, 2, layout=None)
     targets = truth.targets
-    bins = np.linspace(0, 100, 41)
+    bins = np.linspace(0, 100, 41).tolist()
     for name, label in (("val_acc", "clean"), ("val_acc_noise", "noisy")):
         left.hist(targets[name], bins=bins, alpha=0.6, label=label)
     left.set(xlabel="validation accuracy (%)", ylabel="networks")
@@ -87,7 +85,7 @@ def _distributions(truth: GroundTruth) -> Any:
 
 
 def _curves(truth: GroundTruth) -> Any:
-    figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6))
+    figure, axes = canvas(13, 3.6, 1, 3, layout=None)
     final = np.nan_to_num(truth.targets["val_acc"])
     order = np.argsort(final)
     rows = order[np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).astype(int)]
@@ -96,17 +94,17 @@ def _curves(truth: GroundTruth) -> Any:
         "val_acc_noise": "noisy images (%)",
         "train_loss": "training loss (nats)",
     }
-    colors = pyplot().get_cmap("viridis")(np.linspace(0, 1, len(rows)))
+    colors = shades("viridis", np.linspace(0, 1, len(rows)))
     for axis, (name, label) in zip(axes, panels.items()):
         for row, color in zip(rows, colors):
             axis.plot(truth.curves[name][0, row], color=color, lw=0.9)
         axis.set(xlabel="epoch", ylabel=label)
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.locator_params(axis="x", integer=True)
     return figure
 
 
 def _cost(truth: GroundTruth) -> Any:
-    figure, axis = pyplot().subplots(figsize=(5.5, 4))
+    figure, (axis,) = canvas(5.5, 4, layout=None)
     targets = truth.targets
     points = axis.scatter(
         truth.facts["params"],

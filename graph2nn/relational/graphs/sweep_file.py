@@ -15,6 +15,7 @@ from graph2nn.deepnets.store import replacing
 from graph2nn.relational.graphs.published import GRAPH_COLUMNS
 from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
 from graph2nn.relational.graphs.thinning import Thinned, ThinningRule, thin
+from graph2nn.runs.figures import canvas, figure_path, save_figure
 
 __all__ = ["SweepFile", "draw_sweep", "read_sweep", "sweep_to_file", "write_sweep"]
 
@@ -161,11 +162,8 @@ def _json(file: h5py.File, name: str) -> dict[str, Any]:
 
 def draw_sweep(found: SweepFile, path: str | Path) -> Path:
     """Draw all graphs as grey points in the plane of (C, L), and the thinned sets over them."""
-    from matplotlib.figure import Figure
-
-    sweep = found.sweep
-    figure = Figure(figsize=(7, 5.5), layout="constrained")
-    axes = figure.add_subplot()
+    path, sweep = figure_path(path), found.sweep
+    figure, (axes,) = canvas(7, 5.5)
     step = max(1, len(sweep.C) // 200_000)  # more points would only hide each other
     axes.plot(sweep.C[::step], sweep.L[::step], ",", color="0.8")
     axes.plot([], [], ".", color="0.8", label=f"all: {len(sweep.C)}")  # a pixel is no legend
@@ -185,6 +183,4 @@ def draw_sweep(found: SweepFile, path: str | Path) -> Path:
     axes.set_ylabel("average path length L")
     axes.set_title(f"WS-flex graphs with {sweep.grid.nodes} nodes")
     axes.legend()
-    with replacing(path, overwrite=True) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
-    return Path(path)
+    return save_figure(figure, path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.figures import canvas, figure_path, save_figure
 from graph2nn.sparsity.campaign.results import SparseTable
 from graph2nn.sparsity.graphs.metrics.counting import degrees
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
@@ -33,33 +33,31 @@ def plot_network(
         graph: the unrolled graph; None draws the densities only.
         title: above the figure.
     """
-    plt = pyplot()
+    path = figure_path(path)
     count = 1 if graph is None else 2
-    figure, axes = plt.subplots(1, count, figsize=(6.5 * count, 4.2), squeeze=False)
+    figure, axes = canvas(6.5 * count, 4.2, 1, count, layout=None)
     places = np.arange(len(layers))
     density = [layer["nnz"] / max(layer["numel"], 1) for layer in layers]
-    axes[0, 0].bar(places, density, color="tab:blue")
-    axes[0, 0].set_xticks(places, [layer["layer_name"] for layer in layers], rotation=90)
-    axes[0, 0].set(yscale="log", ylabel="part of the weights kept")
+    axes[0].bar(places, density, color="tab:blue")
+    axes[0].set_xticks(places, [layer["layer_name"] for layer in layers], rotation=90)
+    axes[0].set(yscale="log", ylabel="part of the weights kept")
     if graph is not None:
-        _draw_sizes(axes[0, 1], graph)
-    for axis in axes.flat:
+        _draw_sizes(axes[1], graph)
+    for axis in axes:
         axis.tick_params(axis="x", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title)
-    return save_figure(figure, path)
+    return save_figure(figure, path, tight=True)
 
 
 def plot_grid(table: SparseTable, path: str | Path) -> Path:
     """Accuracy against the part of weights that is kept, a panel a model and data set, a line a
     pruner; bars span the seeds. A dashed line is the mean of the dense networks, where known.
     """
-    plt = pyplot()
+    path = figure_path(path)
     panels = list(dict.fromkeys(zip(table["model"].tolist(), table["dataset"].tolist())))
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(5 * len(panels), 4), squeeze=False, sharey=False
-    )
-    for axis, (model, dataset) in zip(axes.flat, panels):
+    figure, axes = canvas(5 * len(panels), 4, 1, len(panels), layout=None)
+    for axis, (model, dataset) in zip(axes, panels):
         part = table.select(model=model, dataset=dataset)
         for pruning, marker in zip(dict.fromkeys(part["pruning"].tolist()), _MARKERS * 3):
             _draw_pruner(axis, part.select(pruning=pruning), str(pruning), marker)
@@ -72,9 +70,9 @@ def plot_grid(table: SparseTable, path: str | Path) -> Path:
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("test accuracy (%)")
-    axes[0, -1].legend(frameon=False, fontsize=8)
-    return save_figure(figure, path)
+    axes[0].set_ylabel("test accuracy (%)")
+    axes[-1].legend(frameon=False, fontsize=8)
+    return save_figure(figure, path, tight=True)
 
 
 def _draw_pruner(axis: Any, part: SparseTable, label: str, marker: str) -> None:

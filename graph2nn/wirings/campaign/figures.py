@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from graph2nn.runs import write_atomic
-from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.figures import canvas, figure_path, save_figure
 from graph2nn.training import Record
 from graph2nn.wirings.edges.layers import WiredConv, wired_layers
 
@@ -100,18 +100,19 @@ def plot_curves(records: Sequence[Record], path: str | Path) -> Path:
     """
     if not records:
         raise ValueError("plot_curves: expected records, got none")
-    figure, axes = pyplot().subplots(2, 3, figsize=(13, 6.5), sharex=True)
-    for axis, (title, lines) in zip(axes.flat, _PANELS.items()):
+    path = figure_path(path)
+    figure, axes = canvas(13, 6.5, 2, 3, layout=None, sharex=True)
+    for axis, (title, lines) in zip(axes, _PANELS.items()):
         for key, label in lines.items():
             _plot(axis, records, key, label)
         axis.set_title(title, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
         if len(axis.lines) > 1:
             axis.legend(frameon=False, fontsize=8)
-    for axis in axes[-1]:
+    for axis in axes[3:]:
         axis.set_xlabel("epoch")
     figure.suptitle(str(records[0].get("network", "")))
-    return save_figure(figure, path)
+    return save_figure(figure, path, tight=True)
 
 
 _PANELS: dict[str, dict[str, str]] = {

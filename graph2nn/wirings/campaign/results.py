@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.figures import pyplot, save_figure
+from graph2nn.runs.figures import canvas, figure_path, save_figure
 from graph2nn.runs.summaries import standard_error
 from graph2nn.wirings.campaign.checkpoints import find_run
 
@@ -118,6 +118,7 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path
     Raises:
         ValueError: see `compare_runs`.
     """
+    path = figure_path(path)
     last = compare_runs(rows)
     by_epoch = [compare_runs(rows, epoch) for epoch in range(last[0]["epoch"] + 1)]
     curves = {(row["name"], row["kind"]): row for row in last}
@@ -125,9 +126,8 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path
     if any(row["gap"] is not None and row["kind"] != BASELINE for row in last):
         panels.append((f"gap to {BASELINE} edges (points)", "gap", "gap_error"))
     panels.append(("clustering C", "C", "C_error"))
-    size = (4.6 * len(panels), 4.0)
-    figure, axes = pyplot().subplots(1, len(panels), figsize=size, layout="constrained")
-    for axis, (title, value, error) in zip(np.atleast_1d(axes), panels):
+    figure, axes = canvas(4.6 * len(panels), 4.0, 1, len(panels))
+    for axis, (title, value, error) in zip(axes, panels):
         for name, kind in curves:
             points = [
                 r for part in by_epoch for r in part if (r["name"], r["kind"]) == (name, kind)
@@ -137,14 +137,14 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path
                 _curve(axis, points, value, error, kind if unique else f"{name}, {kind}")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.locator_params(axis="x", integer=True)
         axis.spines[["top", "right"]].set_visible(False)
         if value == "gap":
             axis.axhline(0, color="grey", linewidth=0.8)
-    np.atleast_1d(axes)[0].legend(frameon=False, fontsize=8)
+    axes[0].legend(frameon=False, fontsize=8)
     runs = ", ".join(f"{row['runs']} of {row['kind']}" for row in last)
     figure.suptitle(f"{rows[0]['model']}, {rows[0]['dataset']}: {runs}", fontsize=10)
-    return save_figure(figure, path)
+    return save_figure(figure, path, tight=True)
 
 
 def _curve(axis: Any, points: Sequence[Row], value: str, error: str, label: str) -> None:

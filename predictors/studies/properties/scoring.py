@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from graph2nn.runs.figures import canvas, figure_path, save_figure, shades
 from graph2nn.runs.summaries import markdown_table, standard_error, with_error
 from predictors.metrics import kendall_tau
 from predictors.studies.properties.methods import Method
@@ -145,14 +146,13 @@ def plot_scores(
     """Bars of tau, grouped by property, one colour a method, with standard errors; a line where
     the labels agree with a second measurement.
     """
-    import matplotlib.pyplot as plt  # slow to import, and not needed for numbers
-
+    path = figure_path(path)
     methods = list(dict.fromkeys(s.method for s in scores))
     props = [prop for prop in PROPERTIES if any(s.prop == prop for s in scores)]
     by_place = {(s.method, s.prop): s for s in scores}
-    figure, axis = plt.subplots(figsize=(2.6 * len(props), 4))
+    figure, (axis,) = canvas(2.6 * len(props), 4, layout=None)
     width = 0.84 / len(methods)
-    colours = plt.get_cmap("tab20")(np.arange(len(methods)) % 20)
+    colours = shades("tab20", np.arange(len(methods)) % 20)
     for k, method in enumerate(methods):
         found = [by_place[method, prop] for prop in props]
         places = np.arange(len(props)) - 0.42 + (k + 0.5) * width
@@ -165,7 +165,4 @@ def plot_scores(
     axis.set_xticks(range(len(props)), props)
     axis.set(ylabel="Kendall tau on the test half", title=title)
     axis.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    path = Path(path)
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    plt.close(figure)
-    return path
+    return save_figure(figure, path, tight=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from graph2nn.relational.campaign.graph_means import GraphMeans
 from graph2nn.relational.campaign.results import ResultTable
 from graph2nn.runs.checkpoint import write_text
+from graph2nn.runs.figures import check_formats, save_formats
 from graph2nn.runs.tables import write_rows
 from predictors.studies.relational import tables
 from predictors.studies.relational.figures.comparisons import (
@@ -25,7 +26,6 @@ from predictors.studies.relational.figures.curves import (
     draw_graph_counts,
     draw_slices,
 )
-from predictors.studies.relational.figures.drawing import check_formats, save_figure
 from predictors.studies.relational.figures.heatmaps import draw_heatmaps
 from predictors.studies.relational.page import render_page
 from predictors.studies.relational.sources import Source, open_source
@@ -202,7 +202,7 @@ def _write_tables(report: Report, out: Path) -> None:
 
 def _write_figures(report: Report, out: Path, formats: Sequence[str]) -> None:
     def save(name: str, figure: Figure) -> None:
-        report.figures[name] = save_figure(figure, out, name, formats)
+        report.figures[name] = save_formats(figure, out, name, formats)
 
     for task, study in report.studies.items():
         if (~study.means.is_baseline).any():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph2nn.runs.figures import COLOURS, canvas, tidy
 from graph2nn.runs.summaries import standard_error
-from predictors.studies.relational.figures.drawing import COLOURS, canvas, tidy
 from predictors.studies.sparsity.importance import Importance
 from predictors.studies.sparsity.ranking import TauRow
 from predictors.studies.sparsity.regression import TrialScore

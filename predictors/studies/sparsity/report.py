@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from graph2nn.runs.checkpoint import write_text
+from graph2nn.runs.figures import check_formats, save_formats
 from graph2nn.runs.summaries import standard_error
 from graph2nn.runs.tables import write_rows
-from predictors.studies.relational.figures.drawing import check_formats, save_figure
 from predictors.studies.sparsity import figures
 from predictors.studies.sparsity.page import render_page
 from predictors.studies.sparsity.regression import held_out_predictions
@@ -48,7 +48,7 @@ def write_report(
     for name, rows in tables.items():
         write_rows(out / f"{name}.csv", rows)
     drawn = {
-        name: save_figure(figure, out, name, formats)[0].name
+        name: save_formats(figure, out, name, formats)[0].name
         for name, figure in _figures(found).items()
     }
     text = render_page(found, title=title, figures=drawn, tables=list(tables))

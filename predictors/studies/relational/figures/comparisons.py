@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from predictors.studies.relational.figures.drawing import COLOURS, STYLES, canvas, spot_label, tidy
+from graph2nn.runs.figures import COLOURS, canvas, tidy
+from predictors.studies.relational.figures.drawing import STYLES, spot_label
 from predictors.studies.relational.statistics.correlation import TaskPair
 from predictors.studies.relational.study import TaskStudy
 

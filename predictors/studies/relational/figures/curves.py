@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from predictors.studies.relational.figures.drawing import COLOURS, ERROR_LABEL, canvas, tidy
+from graph2nn.runs.figures import COLOURS, canvas, tidy
+from predictors.studies.relational.figures.drawing import ERROR_LABEL
 from predictors.studies.relational.figures.heatmaps import draw_rectangle, paint_cells
 from predictors.studies.relational.statistics.control import Control, degree_fit
 from predictors.studies.relational.statistics.correlation import EpochCurve, GraphCountCurve

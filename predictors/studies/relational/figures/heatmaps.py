@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from predictors.studies.relational.figures.drawing import (
-    ERROR_LABEL,
-    STYLES,
-    canvas,
-    spot_label,
-    tidy,
-)
+from graph2nn.runs.figures import canvas, tidy
+from predictors.studies.relational.figures.drawing import ERROR_LABEL, STYLES, spot_label
 from predictors.studies.relational.statistics.bins import (
     RESOLUTIONS,
     Binning,
