@@ -17,10 +17,11 @@ from common import parser, ratio, report, side_by_side, start, table
 
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
-from graph2nn.relational.graphs.kernels import has_numba, measure_graphs, ws_flex_measures
+from graph2nn.relational.graphs.many_graphs import measure_graphs, ws_flex_measures
 from graph2nn.relational.graphs.measures import clustering_reference, path_length_reference
 from graph2nn.relational.graphs.rewiring import RewiredGraph
 from graph2nn.relational.graphs.sweep import SweepGrid
+from graph2nn.runs.engines import has_numba
 
 ENGINES = ("plain", "numba") if has_numba() else ("plain",)
 MOVES = ((64, 8), (64, 32), (256, 16), (1024, 32))  # nodes, degree

@@ -14,7 +14,7 @@ from ghn.adjust import adjust_net
 from ghn.evaluation import NetResult, accuracy
 from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph, trace
-from graph2nn.archgraph.tracing.tracer import View
+from graph2nn.archgraph.tracer import View
 from graph2nn.deepnets import NetConfig, Network
 from graph2nn.runs import seeded
 from graph2nn.vision import Batches

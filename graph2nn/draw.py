@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.pictures.drawing import draw
-from graph2nn.archgraph.tracing.tracer import trace
+from graph2nn.archgraph.tracer import trace
 from graph2nn.runs import option, parse_config
 
 __all__ = ["DrawConfig", "main"]
@@ -67,7 +67,7 @@ def _graph(config: DrawConfig) -> ArchGraph:
         model = models.get_model(config.network, weights=None, num_classes=config.classes)
     side = config.imsize
     example = None if side is None else torch.empty(2, 3, side, side, device="meta")
-    return replace(trace(model, example, view=config.view), name=config.network)
+    return trace(model, example, view=config.view).replace(name=config.network)
 
 
 def _deepnets_graph(config: DrawConfig, place: list[str]) -> ArchGraph:
@@ -83,7 +83,7 @@ def _deepnets_graph(config: DrawConfig, place: list[str]) -> ArchGraph:
     if config.view == "ghn2":
         return build_graph(nets[number], name=config.network)
     graph = trace(Network(nets[number], device="meta"), view=config.view)
-    return replace(graph, name=config.network)
+    return graph.replace(name=config.network)
 
 
 if __name__ == "__main__":

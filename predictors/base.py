@@ -49,7 +49,7 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
             NotFittedError: before `fit` (a ValueError).
             ValueError: a graph that the model cannot read, such as one with an unknown operation.
         """
-        return self._shaped(self._moments(X)[0])
+        return self._shaped(self.predict_moments(X)[0])
 
     def predict_std(self, X: Sequence[ArchGraph]) -> np.ndarray:
         """Standard deviation of each prediction, in the units of y. Shapes: as `predict`.
@@ -57,7 +57,7 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
         Raises:
             ValueError: before `fit`, or the model knows no uncertainty with its settings.
         """
-        std = self._moments(X)[1]
+        std = self.predict_moments(X)[1]
         if std is None:
             raise ValueError(
                 f"{type(self).__name__} with these settings has no standard deviation; ensembles "
@@ -73,7 +73,15 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
         """Means and, where known, standard deviations. Shapes: (N, T) each."""
 
-    def _moments(self, X: Sequence[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+    def predict_moments(self, X: Sequence[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return means and, where known, standard deviations of all targets.
+
+        Shapes:
+            (N, T) each, also where y was (N,).
+
+        Raises:
+            NotFittedError: before `fit` (a ValueError).
+        """
         self._check_fitted()
         return self._predict(check_graphs(X))
 

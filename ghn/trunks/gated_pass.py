@@ -11,21 +11,10 @@ import torch
 from torch import Tensor
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.paths import topological_levels
+from graph2nn.archgraph.stack import GraphStack
 
 __all__ = ["Schedule", "Sweep", "topological_levels"]
-
-
-def topological_levels(edges: np.ndarray, num_nodes: int) -> np.ndarray:
-    """Length of the longest path to each node from a node without predecessors.
-
-    Edges must follow the node order. Shapes: edges (2, E) -> (N,).
-    """
-    level = [0] * num_nodes
-    order = np.lexsort((edges[0], edges[1]))
-    for u, v in zip(edges[0][order].tolist(), edges[1][order].tolist(), strict=True):
-        if level[u] >= level[v]:
-            level[v] = level[u] + 1
-    return np.asarray(level)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +43,8 @@ class Schedule:
         """Schedule of the sweep along (`backward=False`) or against the edges, on the device of
         `like`.
         """
-        levels = np.concatenate([_levels(g, backward) for g in graphs])
+        stack = GraphStack.of(graphs)
+        levels = topological_levels(stack.pairs, stack.total, backward=backward)
         order = np.argsort(levels, kind="stable")
         inverse = np.empty_like(order)
         inverse[order] = np.arange(len(order))
@@ -68,13 +58,6 @@ class Schedule:
             bounds=bounds,
             weights=tuple(torch.from_numpy(w).to(like) for w in weights),
         )
-
-
-def _levels(graph: ArchGraph, backward: bool) -> np.ndarray:
-    n = graph.num_nodes
-    if not backward:
-        return topological_levels(graph.edges, n)
-    return topological_levels(n - 1 - graph.edges[::-1], n)[::-1]
 
 
 def _message_weights(

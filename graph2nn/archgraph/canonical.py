@@ -5,13 +5,12 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.archgraph.hashing import structural_hash
+from graph2nn.archgraph.graph import ArchGraph, structural_hash
 from graph2nn.archgraph.labelling import canonical_order
+from graph2nn.archgraph.paths import live_nodes, topological_levels
 
 __all__ = ["canonical", "canonical_key", "isomorphic_variants", "pruned", "reordered"]
 
@@ -78,7 +77,7 @@ def canonical_key(graph: ArchGraph, **options: bool | None | Sequence[str]) -> s
         for new, old in zip(places, form.params)
         for place, name in zip(new, old)
     }
-    key = structural_hash(replace(form, params=tuple(places), param_shapes=shapes, _cache={}))
+    key = structural_hash(form.replace(params=tuple(places), param_shapes=shapes))
     return key if not form.outputs else f"{key}:{','.join(map(str, form.outputs))}"
 
 
@@ -124,22 +123,20 @@ def reordered(graph: ArchGraph, order: Sequence[int]) -> ArchGraph:
     place[index] = np.arange(len(index))
     edges = np.sort(place[graph.edges], axis=0)
     params = tuple(graph.params[k] for k in order)
-    return replace(
-        graph,
+    return graph.replace(
         op=graph.op[index],
         shape=graph.shape[index],
         edges=edges[:, np.lexsort((edges[1], edges[0]))],
         params=params,
         cell=graph.cell[index],
         outputs=tuple(sorted(int(place[k]) for k in graph.outputs)),
-        _cache={},
     )
 
 
 def pruned(graph: ArchGraph, drop: Collection[str] = ("none",)) -> ArchGraph:
     """Steps 1 and 2 of `canonical` only: the live part of a graph, in the order given."""
     n, names = graph.num_nodes, graph.op_names()
-    before, after = _adjacency(n, graph.edges)
+    before, _ = _adjacency(n, graph.edges)
     has_input = "input" in names
     inputs = {
         k
@@ -148,19 +145,15 @@ def pruned(graph: ArchGraph, drop: Collection[str] = ("none",)) -> ArchGraph:
     }
     outputs = _outputs(graph)
     kept = [name not in drop or k in inputs | outputs for k, name in enumerate(names)]
-    forward = [k in inputs for k in range(n)]
-    for k in range(n):
-        forward[k] = kept[k] and (forward[k] or any(forward[u] for u in before[k]))
-    backward = [k in outputs for k in range(n)]
-    for k in reversed(range(n)):
-        backward[k] = kept[k] and (backward[k] or any(backward[v] for v in after[k]))
-    ends = {k for k in range(n) if names[k] == "input"} | outputs
-    alive = [k for k in range(n) if (forward[k] and backward[k]) or k in ends]
-    if len(alive) == n:
+    starts, ends = (np.isin(np.arange(n), list(nodes)) for nodes in (inputs, outputs))
+    found = live_nodes(graph.edges, starts, ends, np.array(kept, dtype=bool)).tolist()
+    stay = {k for k in range(n) if names[k] == "input"} | outputs
+    live = [k for k in range(n) if found[k] or k in stay]
+    if len(live) == n:
         return graph
-    live = set(alive)
-    edges = [(u, v) for u, v in graph.edges.T.tolist() if u in live and v in live]
-    return _subgraph(graph, alive, edges)
+    known = set(live)
+    edges = [(u, v) for u, v in graph.edges.T.tolist() if u in known and v in known]
+    return _subgraph(graph, live, edges)
 
 
 def _adjacency(n: int, edges: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
@@ -223,8 +216,7 @@ def _subgraph(
     pairs = sorted((place[u], place[v]) for u, v in edges)
     params = tuple(() if fresh else graph.params[k] for k, fresh in zip(origin, new))
     outputs = tuple(place[k] for k in graph.outputs)
-    return replace(
-        graph,
+    return graph.replace(
         op=op,
         shape=shape,
         edges=np.array(pairs, dtype=np.int64).reshape(-1, 2).T.copy(),
@@ -232,7 +224,6 @@ def _subgraph(
         param_shapes={name: graph.param_shapes[name] for names in params for name in names},
         cell=graph.cell[origin],
         outputs=outputs,
-        _cache={},
     )
 
 
@@ -278,10 +269,8 @@ def _order(graph: ArchGraph, directed: bool) -> list[int]:
     before, after = _adjacency(n, graph.edges)
     depth, height = [0] * n, [0] * n
     if directed:
-        for k in range(n):
-            depth[k] = max((depth[u] + 1 for u in before[k]), default=0)
-        for k in reversed(range(n)):
-            height[k] = max((height[v] + 1 for v in after[k]), default=0)
+        depth = topological_levels(graph.edges, n).tolist()
+        height = topological_levels(graph.edges, n, backward=True).tolist()
     else:
         before = after = [b + a for b, a in zip(before, after)]
     names, shapes, cells = graph.op_names(), graph.shape.tolist(), graph.cell.tolist()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.archgraph.primitives import PRIMITIVES
+from graph2nn.archgraph.graph import PRIMITIVES, ArchGraph
 
 if TYPE_CHECKING:
     import networkx as nx

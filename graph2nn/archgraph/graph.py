@@ -1,16 +1,42 @@
-"""`ArchGraph`: the one graph type of the library. Arrays and names, no modules."""
+"""What is a graph of a network? `ArchGraph`, the one type of the library: arrays and names."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from graph2nn.archgraph.primitives import PRIMITIVES
-from graph2nn.archgraph.tracing.calls import Call
+from graph2nn.archgraph.calls import Call
+from graph2nn.archgraph.paths import path_lengths
+from graph2nn.archgraph.remembering import Remembering
 
-__all__ = ["ArchGraph", "shape4d"]
+__all__ = ["PRIMITIVES", "PRIMITIVE_ID", "ArchGraph", "shape4d", "structural_hash"]
+
+PRIMITIVES: tuple[str, ...] = (
+    "max_pool",
+    "avg_pool",
+    "sep_conv",
+    "dil_conv",
+    "conv",
+    "msa",
+    "cse",
+    "sum",
+    "concat",
+    "input",
+    "bias",
+    "bn",
+    "ln",
+    "pos_enc",
+    "glob_avg",
+)
+"""The vocabulary of operations a graph hypernetwork knows (DeepNets-1M, arXiv:2110.13100, Table 1),
+in published order: the index is the row of a hypernetwork's `embed`."""
+
+PRIMITIVE_ID: dict[str, int] = {name: i for i, name in enumerate(PRIMITIVES)}
 
 
 def shape4d(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -32,7 +58,7 @@ def shape4d(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ArchGraph:
+class ArchGraph(Remembering):
     """The computational graph of a network: a DAG whose nodes are operations and parameters.
 
     Nodes are numbered in a topological order: every edge goes from a smaller to a larger index.
@@ -77,7 +103,6 @@ class ArchGraph:
     note: str = ""
     calls: tuple[Call | None, ...] = ()
     attributes: Mapping[str, float] = field(default_factory=dict)
-    _cache: dict = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.op)
@@ -117,15 +142,29 @@ class ArchGraph:
         (arXiv:2110.13100, section 3.2).
 
         Entry (u, v) is 1 on a real edge, d on a shortest path of 2 <= d <= `cutoff` edges, else 0.
-        `cutoff=1` gives the plain adjacency. Shapes: (N, N) int16.
+        `cutoff=1` gives the plain adjacency. Remembered under `("distances", cutoff)`.
+        Shapes: (N, N) int16.
         """
-        from graph2nn.archgraph.paths import path_lengths
-
-        if cutoff not in self._cache:
-            self._cache[cutoff] = path_lengths(self.edges, self.num_nodes, cutoff)
-        return self._cache[cutoff]
+        make = partial(path_lengths, self.edges, self.num_nodes, cutoff)
+        return self.remember(("distances", cutoff), make)
 
     def __repr__(self) -> str:
         label = f"{self.name!r}, " if self.name else ""
         sizes = f"nodes={self.num_nodes}, edges={self.num_edges}"
         return f"ArchGraph({label}{sizes}, parameters={len(self.param_shapes)})"
+
+
+def structural_hash(graph: ArchGraph) -> str:
+    """Return a key for what was computed from a graph: a hexadecimal SHA-256 of operation names,
+    shapes, edges and parameter names and shapes.
+
+    Equal for equal graphs in any process; the model's name, the note and the vocabulary's order
+    do not count. Isomorphic graphs numbered differently differ.
+    """
+    digest = hashlib.sha256()
+    head = [graph.op_names(), [list(names) for names in graph.params]]
+    shapes = [[n, list(graph.param_shapes[n])] for names in graph.params for n in names]
+    digest.update(json.dumps([*head, shapes], separators=(",", ":")).encode())
+    for array in (graph.shape, graph.edges, graph.cell):
+        digest.update(np.ascontiguousarray(array, dtype=np.int64).tobytes())
+    return digest.hexdigest()

@@ -1,10 +1,20 @@
-"""All-pairs shortest path lengths of a DAG: the virtual edges of GHN-2."""
+"""What do the paths of a DAG say? Their lengths, the levels of nodes, which nodes are live.
+
+Edges are arrays (2, E), sources above targets, of one graph or of many laid end to end.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["path_lengths", "path_lengths_reference"]
+__all__ = [
+    "breadth_first",
+    "live_nodes",
+    "path_lengths",
+    "path_lengths_reference",
+    "reached",
+    "topological_levels",
+]
 
 
 def path_lengths(edges: np.ndarray, num_nodes: int, cutoff: int) -> np.ndarray:
@@ -46,3 +56,101 @@ def path_lengths_reference(edges: np.ndarray, num_nodes: int, cutoff: int) -> np
         for v, d in lengths.items():
             dist[u, v] = d
     return dist
+
+
+def topological_levels(edges: np.ndarray, num_nodes: int, *, backward: bool = False) -> np.ndarray:
+    """Return the number of edges on the longest path that ends in each node, or starts there.
+
+    Args:
+        edges: They follow the node order: every source is smaller than its target.
+        backward: Whether paths run from the node to the end; else from the start to the node.
+
+    Shapes:
+        edges (2, E) -> (num_nodes,) int64.
+    """
+    level = [0] * num_nodes
+    sources, targets = _in_order(edges, backward)
+    for u, v in zip(sources, targets, strict=True):
+        if level[u] >= level[v]:
+            level[v] = level[u] + 1
+    return np.array(level, dtype=np.int64)
+
+
+def reached(
+    edges: np.ndarray, starts: np.ndarray, allowed: np.ndarray, *, backward: bool = False
+) -> np.ndarray:
+    """Return which allowed nodes a path over allowed nodes joins to an allowed start.
+
+    Args:
+        edges: They follow the node order.
+        starts: Where paths begin.
+        allowed: Nodes that paths may visit.
+        backward: Whether paths run against the edges.
+
+    Shapes:
+        edges (2, E), starts, allowed (N,) bool -> (N,) bool.
+    """
+    found = (starts & allowed).tolist()
+    open_nodes = allowed.tolist()
+    sources, targets = _in_order(edges, backward)
+    for u, v in zip(sources, targets, strict=True):
+        if found[u] and open_nodes[v]:
+            found[v] = True
+    return np.array(found, dtype=bool)
+
+
+def live_nodes(
+    edges: np.ndarray, starts: np.ndarray, ends: np.ndarray, allowed: np.ndarray
+) -> np.ndarray:
+    """Return the allowed nodes on a path from a start to an end over allowed nodes.
+
+    Args:
+        edges: They follow the node order.
+        starts, ends: Where paths may begin and end.
+        allowed: Nodes that carry the signal.
+
+    Shapes:
+        edges (2, E), starts, ends, allowed (N,) bool -> (N,) bool.
+    """
+    return reached(edges, starts, allowed) & reached(edges, ends, allowed, backward=True)
+
+
+def _in_order(edges: np.ndarray, backward: bool) -> tuple[list[int], list[int]]:
+    """Ends of the edges, so that those into a node come before those out of it."""
+    if edges.shape[1] and (np.diff(edges[0]) < 0).any():
+        edges = edges[:, np.argsort(edges[0], kind="stable")]
+    if backward:
+        edges = edges[::-1, ::-1]
+    return edges[0].tolist(), edges[1].tolist()
+
+
+def breadth_first(edges: np.ndarray, num_nodes: int) -> np.ndarray:
+    """Return the number of edges on the shortest path to each node from any that no edge enters.
+
+    Shapes:
+        edges (2, E), in any order -> (num_nodes,) int64.
+    """
+    source, target = edges
+    starts, order = _by_source(source, num_nodes)
+    distance = np.full(num_nodes, -1, dtype=np.int64)
+    front, level = np.flatnonzero(np.bincount(target, minlength=num_nodes) == 0), 0
+    while front.size:
+        distance[front] = level
+        reached = target[order[_slices(starts, front)]]
+        front = np.unique(reached[distance[reached] < 0])
+        level += 1
+    return distance
+
+
+def _by_source(source: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the edges of each node begin in the order by source, and that order."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=total))])
+    return starts, np.argsort(source, kind="stable")
+
+
+def _slices(starts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Positions `starts[r] .. starts[r + 1] - 1` of all rows r, one after another."""
+    counts = starts[rows + 1] - starts[rows]
+    ends = np.cumsum(counts)
+    total = int(ends[-1])
+    return np.repeat(starts[rows] - (ends - counts), counts) + np.arange(total)

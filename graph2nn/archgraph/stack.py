@@ -1,4 +1,4 @@
-"""Many graphs laid end to end, so that a whole list is read with array operations."""
+"""How are many graphs read at once? Laid end to end in shared arrays."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.graph import ArchGraph
 
-__all__ = ["GraphStack", "breadth_first", "longest_depth"]
+__all__ = ["GraphStack"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,13 @@ class GraphStack:
 
     @classmethod
     def of(cls, graphs: Sequence[ArchGraph]) -> GraphStack:
-        """Stacks graphs, at least one."""
+        """Stack graphs, in order.
+
+        Raises:
+            ValueError: no graph.
+        """
+        if not graphs:
+            raise ValueError("expected at least one graph to stack, got an empty sequence")
         nodes = np.array([graph.num_nodes for graph in graphs])
         edges = np.array([graph.num_edges for graph in graphs])
         offsets = np.concatenate([[0], np.cumsum(nodes)])
@@ -46,63 +52,19 @@ class GraphStack:
         source, target = pairs.astype(np.int64) + offsets[edge_graph]
         return cls(tuple(graphs), nodes, edges, offsets, source, target, edge_graph)
 
+    def __len__(self) -> int:
+        return len(self.graphs)
+
     @property
     def total(self) -> int:
         """Number of nodes of all graphs."""
         return int(self.offsets[-1])
 
+    @property
+    def pairs(self) -> np.ndarray:
+        """Source and target of every edge. Shapes: (2, E)."""
+        return np.stack([self.source, self.target])
+
     def node_graph(self) -> np.ndarray:
         """Graph of every node. Shapes: (N,)."""
         return np.repeat(np.arange(len(self.nodes)), self.nodes)
-
-
-def longest_depth(source: np.ndarray, target: np.ndarray, total: int) -> np.ndarray:
-    """Edges on the longest path that ends in each node of a DAG; 0 where no edge enters.
-
-    Peels the graph: a round removes every node all of whose predecessors are gone.
-
-    Shapes:
-        source, target (E,) -> (total,) int64.
-    """
-    starts, order = _by_source(source, total)
-    waiting = np.bincount(target, minlength=total)
-    depth = np.zeros(total, dtype=np.int64)
-    front, level = np.flatnonzero(waiting == 0), 0
-    while front.size:
-        depth[front] = level
-        reached = target[order[_slices(starts, front)]]
-        np.subtract.at(waiting, reached, 1)
-        front = np.unique(reached[waiting[reached] == 0])
-        level += 1
-    return depth
-
-
-def breadth_first(source: np.ndarray, target: np.ndarray, total: int) -> np.ndarray:
-    """Edges on the shortest path to each node from any node that no edge enters.
-
-    Shapes:
-        source, target (E,) -> (total,) int64.
-    """
-    starts, order = _by_source(source, total)
-    distance = np.full(total, -1, dtype=np.int64)
-    front, level = np.flatnonzero(np.bincount(target, minlength=total) == 0), 0
-    while front.size:
-        distance[front] = level
-        reached = target[order[_slices(starts, front)]]
-        front = np.unique(reached[distance[reached] < 0])
-        level += 1
-    return distance
-
-
-def _by_source(source: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the edges of each node begin in the order by source, and that order."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=total))])
-    return starts, np.argsort(source, kind="stable")
-
-
-def _slices(starts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Positions `starts[r] .. starts[r + 1] - 1` of all rows r, one after another."""
-    counts = starts[rows + 1] - starts[rows]
-    ends = np.cumsum(counts)
-    total = int(ends[-1])
-    return np.repeat(starts[rows] - (ends - counts), counts) + np.arange(total)

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +18,9 @@ from graph2nn.deepnets.dataset import NetDataset
 from graph2nn.deepnets.graphs.config import OPS
 from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.splits import WidthRule
+from graph2nn.runs.checkpoint import replacing
 
-__all__ = ["NetStore", "load_nets", "replacing", "save_nets"]
+__all__ = ["NetStore", "load_nets", "save_nets"]
 
 _FORMAT = "netwright-deepnets"
 _VERSION = 1
@@ -32,41 +29,6 @@ _SETTINGS = (
     *("glob_avg", "norm", "vit"),
 )
 _CHUNK = 16384
-
-
-@contextmanager
-def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary file that takes the place of `path` at the end of the block.
-
-    Where the block ends with an error, `path` stays as it was.
-
-    Raises:
-        FileExistsError: `path` exists and `overwrite` is false.
-        OSError: The folder is missing or cannot be written, or the disk is full; no file is left.
-    """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise OSError(
-            f"cannot write to the folder {path.parent}: {error.strerror or error}; create it or "
-            "choose another"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another "
-            "folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_nets(

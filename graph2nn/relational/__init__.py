@@ -30,7 +30,7 @@ from graph2nn.relational.graphs.generators import (
 )
 from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.graphs.graph_sets import GRAPH_SETS, GraphEntry, graph_set
-from graph2nn.relational.graphs.kernels import ENGINES
+from graph2nn.relational.graphs.many_graphs import ENGINES
 from graph2nn.relational.graphs.measures import GraphMeasures, clustering, measure, path_length
 from graph2nn.relational.graphs.rewiring import FoundGraph, RewiredGraph, search_graph
 from graph2nn.relational.graphs.sweep import SweepGrid, run_sweep

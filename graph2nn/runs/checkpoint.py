@@ -9,14 +9,22 @@ import pickle
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["load_checkpoint", "save_checkpoint", "sha256_file", "write_atomic", "write_text"]
+__all__ = [
+    "load_checkpoint",
+    "replacing",
+    "save_checkpoint",
+    "sha256_file",
+    "write_atomic",
+    "write_text",
+]
 
 _PLAIN = (str, int, float, bool, type(None))
 _ADVICE = {
@@ -215,3 +223,38 @@ def _check_archive(path: Path) -> None:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return text[0][:200] if text else type(error).__name__
+
+
+@contextmanager
+def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary file that takes the place of `path` at the end of the block.
+
+    Where the block ends with an error, `path` stays as it was.
+
+    Raises:
+        FileExistsError: `path` exists and `overwrite` is false.
+        OSError: The folder is missing or cannot be written, or the disk is full; no file is left.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise OSError(
+            f"cannot write to the folder {path.parent}: {error.strerror or error}; create it or "
+            "choose another"
+        ) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another "
+            "folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from graph2nn.relational.graphs.kernels import has_numba
-
-__all__ = ["ENGINES", "chosen_engine", "compiled", "igraph_module"]
+__all__ = ["ENGINES", "chosen_engine", "compiled", "has_igraph", "has_numba", "igraph_module"]
 
 ENGINES = ("auto", "numba", "igraph", "plain")
 """`auto` takes numba where it is installed, else igraph, else plain Python."""
+
+
+def has_numba() -> bool:
+    """Return whether numba is installed; it is not imported to find out."""
+    return importlib.util.find_spec("numba") is not None
 
 
 def chosen_engine(engine: str = "auto") -> str:
@@ -30,7 +33,7 @@ def chosen_engine(engine: str = "auto") -> str:
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
-    installed = {"numba": has_numba(), "igraph": _has_igraph(), "plain": True}
+    installed = {"numba": has_numba(), "igraph": has_igraph(), "plain": True}
     if engine == "auto":
         return next(name for name in ENGINES[1:] if installed[name])
     if not installed[engine]:
@@ -51,7 +54,8 @@ def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     return importlib.import_module("numba").njit(cache=True, nogil=True)(loop)
 
 
-def _has_igraph() -> bool:
+def has_igraph() -> bool:
+    """Return whether igraph is installed; it is not imported to find out."""
     return importlib.util.find_spec("igraph") is not None
 
 

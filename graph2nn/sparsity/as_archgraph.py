@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph, trace
-from graph2nn.archgraph.tracing.tracer import View
+from graph2nn.archgraph.tracer import View
 from graph2nn.sparsity.campaign.feature_sets import DENSITY_FLOOR
 from graph2nn.sparsity.networks.masks import Masks
 
@@ -133,9 +132,7 @@ def sparse_archgraph(
     numbers |= {f"topo/{key}": float(v) for key, v in (metrics or {}).items()}
     numbers |= {f"ramanujan/{key}": v for key, v in layer_means(ramanujan or {}).items()}
     graph = trace(model, torch.zeros((2, *input_shape), device="meta"), view=view)
-    return replace(
-        graph,
+    return graph.replace(
         name=name or graph.name,
         attributes={**graph.attributes, **numbers},
-        _cache={},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,14 +160,15 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
     def _structure(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
         """Columns that come from the graph, from the memory of the graphs where they are there."""
         key = ("features", tuple(self.blocks), self.space_)
-        missing = [k for k, graph in enumerate(graphs) if key not in graph._cache]
+        missing = [k for k, graph in enumerate(graphs) if graph.recall(key) is None]
         if missing:
             fresh = [graphs[k] for k in missing]
             measure = self._relational if self.relational_ else self._labelled
             table, columns = measure(fresh)
             for row, graph in zip(table, fresh):
-                graph._cache[key] = (row, columns)
-        return np.array([graph._cache[key][0] for graph in graphs]), graphs[0]._cache[key][1]
+                graph.remember(key, partial(tuple, (row, columns)))
+        known = [graph.recall(key) for graph in graphs]
+        return np.array([row for row, _ in known]), known[0][1]
 
     def _labelled(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
         tables: dict[str, np.ndarray] = {}

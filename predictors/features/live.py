@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from predictors.features.padded import ENDS, Padded
+from graph2nn.archgraph.paths import topological_levels
+from predictors.features.padded import ENDS, Padded, end_to_end
 from predictors.features.paths import op_subsets, path_statistics
 from predictors.features.space import Columns, Space, named
 
@@ -201,7 +202,5 @@ def _numbers(batch: Padded, space: Space, place: np.ndarray, values, label: str)
 
 def _levels(edges: np.ndarray) -> np.ndarray:
     """Edges on the longest path to each node. Shapes: (B, n, n) -> (B, n)."""
-    level = np.zeros(edges.shape[:2], dtype=np.int64)
-    for v in range(1, edges.shape[1]):
-        level[:, v] = np.where(edges[:, :v, v], level[:, :v] + 1, 0).max(1)
-    return level
+    count, n, _ = edges.shape
+    return topological_levels(end_to_end(edges), count * n).reshape(count, n)

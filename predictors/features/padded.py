@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.paths import live_nodes
 
-__all__ = ["ENDS", "Padded", "padded_batches", "vocabulary"]
+__all__ = ["ENDS", "Padded", "end_to_end", "padded_batches", "vocabulary"]
 
 ENDS = ("input", "output")
 """Operations that mark where a graph starts and ends and that compute nothing."""
@@ -55,15 +56,9 @@ class Padded:
         Shapes:
             allowed (B, n) -> (B, n).
         """
-        count = self.op.shape[1]
-        forward, backward = self.start & allowed, self.end & allowed
-        for v in range(count):
-            fed = (self.adjacency[:, :v, v] & forward[:, :v]).any(1)
-            forward[:, v] |= allowed[:, v] & fed
-        for u in reversed(range(count)):
-            used = (self.adjacency[:, u, u + 1 :] & backward[:, u + 1 :]).any(1)
-            backward[:, u] |= allowed[:, u] & used
-        return forward & backward
+        edges = end_to_end(self.adjacency)
+        found = live_nodes(edges, self.start.ravel(), self.end.ravel(), allowed.ravel())
+        return found.reshape(self.op.shape)
 
     def contracted(self, keep: np.ndarray, through: np.ndarray) -> np.ndarray:
         """Edges between kept nodes, where paths over `through` nodes count as one edge.
@@ -78,6 +73,16 @@ class Padded:
                 passes = table[:, :, w] & through[:, w, None]
                 table |= passes[:, :, None] & table[:, None, w, :]
         return table & keep[:, :, None] & keep[:, None, :]
+
+
+def end_to_end(adjacency: np.ndarray) -> np.ndarray:
+    """Return the edges of a batch as those of one graph: node v of graph b is `b * n + v`.
+
+    Shapes:
+        (B, n, n) bool -> (2, E), sorted by source.
+    """
+    graph, source, target = np.nonzero(adjacency)
+    return np.stack([source, target]) + graph * adjacency.shape[1]
 
 
 def vocabulary(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.relational.graphs.kernels import measure_graphs
+from graph2nn.relational.graphs.many_graphs import measure_graphs
 from predictors.features.space import Columns
 
 __all__ = ["RELATIONAL_OP", "adjacencies", "is_relational", "relational_columns"]

@@ -170,7 +170,7 @@ class StackedEnsemble(ArchPredictor):
 
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
         weights = [w for w, member in zip(self.weights_, self.fitted_) if member is not None]
-        moments = [member._moments(graphs) for member in self.fitted_ if member is not None]
+        moments = [member.predict_moments(graphs) for member in self.fitted_ if member is not None]
         if len(moments) == 1:
             return moments[0]
         share = np.stack(weights)[:, None] / np.sum(weights, axis=0)  # (M, 1, T)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph.paths import topological_levels
 
 __all__ = ["NODE_FEATURES", "NodeFeatures", "useful_features"]
 
@@ -89,14 +90,9 @@ def _stage(graph: ArchGraph) -> np.ndarray:
 
 
 def _depth(graph: ArchGraph) -> np.ndarray:
-    down, up = np.zeros(graph.num_nodes), np.zeros(graph.num_nodes)
-    pairs = graph.edges.T.tolist()
-    for u, v in sorted(pairs, key=lambda edge: edge[1]):
-        down[v] = max(down[v], down[u] + 1)
-    for u, v in sorted(pairs, reverse=True):
-        up[u] = max(up[u], up[v] + 1)
-    longest = max(down.max(), 1)
-    return np.stack([down / longest, up / longest], axis=1)
+    n = graph.num_nodes
+    levels = [topological_levels(graph.edges, n, backward=b) for b in (False, True)]
+    return np.stack(levels, axis=1) / max(levels[0].max(), 1)
 
 
 def _degree(graph: ArchGraph) -> np.ndarray:

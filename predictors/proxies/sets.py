@@ -65,7 +65,7 @@ def with_proxies(
     if len(graphs) != len(values):
         raise ValueError(f"expected values of {len(graphs)} networks, got {len(values)}")
     return [
-        replace(g, attributes={**g.attributes, **{PREFIX + n: x for n, x in v.items()}}, _cache={})
+        g.replace(attributes={**g.attributes, **{PREFIX + n: x for n, x in v.items()}})
         for g, v in zip(graphs, values)
     ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archtokens.grammar import ArchGrammar
-from graph2nn.archgraph.hashing import structural_hash
+from graph2nn.archgraph.graph import structural_hash
 from graph2nn.deepnets import NetConfig, build_graph
 from graph2nn.deepnets.campaign import GroundTruthSettings, NetEntry, train_group
 from graph2nn.runs import parallel_map

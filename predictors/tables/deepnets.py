@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def deepnets_published(folder: Path) -> Table:
     tau = kendall_tau(targets["val_acc"], tests)
     return Table(
         name="deepnets_published",
-        graphs=[replace(g, attributes=_attributes(row), _cache={}) for g, row in zip(graphs, rows)],
+        graphs=[g.replace(attributes=_attributes(row)) for g, row in zip(graphs, rows)],
         targets=targets,
         default="val_acc",
         minimise=frozenset({"time", "converge_time"}),

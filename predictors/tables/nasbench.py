@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +31,7 @@ _SUITE_ZERO = "NAS-Bench-Suite-Zero (NeurIPS 2022, datasets track)"
 def with_attributes(graphs: Sequence[ArchGraph], columns: Mapping[str, np.ndarray]) -> list:
     """Copies of the graphs with the finite values of their row as attributes."""
     return [
-        replace(
-            graph,
-            attributes={n: float(c[k]) for n, c in columns.items() if np.isfinite(c[k])},
-            _cache={},
-        )
+        graph.replace(attributes={n: float(c[k]) for n, c in columns.items() if np.isfinite(c[k])})
         for k, graph in enumerate(graphs)
     ]
 

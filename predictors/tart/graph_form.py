@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
@@ -36,8 +37,5 @@ def without_repeats(graphs: Sequence[ArchGraph]) -> list[ArchGraph]:
 
 
 def _remembered(graph: ArchGraph, form: str) -> ArchGraph:
-    key = ("form", form)
-    if key not in graph._cache:
-        contract = ("skip",) if form == "canonical" else ()
-        graph._cache[key] = canonical(graph, contract=contract)
-    return graph._cache[key]
+    contract = ("skip",) if form == "canonical" else ()
+    return graph.remember(("form", form), partial(canonical, graph, contract=contract))

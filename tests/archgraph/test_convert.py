@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from graph2nn.archgraph import (
-    GraphBatch,
     coverage,
     from_networkx,
     structural_hash,
@@ -43,55 +42,6 @@ def same(a, b):
     assert dict(a.param_shapes) == dict(b.param_shapes)
     for field in ("shape", "edges", "cell"):
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
-
-
-def test_batch_holds_graphs_side_by_side():
-    graphs = [small(4), small(6), small(8)]
-    batch = GraphBatch.of(graphs)
-    n = graphs[0].num_nodes
-    assert len(batch) == 3 and batch.num_nodes == 3 * n
-    assert batch.offsets.tolist() == [0, n, 2 * n, 3 * n]
-    assert batch.index.tolist() == [0] * n + [1] * n + [2] * n
-    assert batch[1] is graphs[1] and list(batch) == graphs
-    assert batch.shape[n + 1].tolist() == [6, 3, 3, 3]
-    assert len(GraphBatch.of(graphs[0])) == 1
-
-
-@pytest.mark.parametrize("cutoff", [1, 3, 50])
-def test_batch_edges_are_those_of_the_graphs(cutoff):
-    graphs = [small(4), small(6)]
-    batch = GraphBatch.of(graphs)
-    source, target, length, index = batch.edges(cutoff).tolist()
-    for k, graph in enumerate(graphs):
-        want = graph.distances(cutoff)
-        got = np.zeros_like(want)
-        for u, v, d, g in zip(source, target, length, index):
-            if g == k:
-                start = int(batch.offsets[k])
-                got[u - start, v - start] = d
-        np.testing.assert_array_equal(got, want)
-
-
-def test_dense_batch_is_padded_and_masked():
-    a = small(4)
-    b = trace(nn.Linear(3, 2), torch.zeros(1, 3), view="ghn2")
-    op, distance, mask = GraphBatch.of([a, b]).dense()
-    assert op.shape == mask.shape == (2, a.num_nodes) and distance.shape[1:] == (a.num_nodes,) * 2
-    assert mask.sum(1).tolist() == [a.num_nodes, b.num_nodes]
-    assert not distance[1, b.num_nodes :].any()
-    np.testing.assert_array_equal(distance[0].numpy(), a.distances(50))
-
-
-def test_batch_to_device():
-    batch = GraphBatch.of([small()]).to("meta")
-    assert batch.op.is_meta and batch.offsets.is_meta
-
-
-def test_bad_batches():
-    with pytest.raises(ValueError, match="at least one graph"):
-        GraphBatch.of([])
-    with pytest.raises(ValueError, match="graph 1 .*another vocabulary.*one view"):
-        GraphBatch.of([small(), small(view="full")])
 
 
 @pytest.mark.parametrize("view", ["ghn2", "full"])

@@ -81,7 +81,9 @@ def test_batches_resume_and_do_not_depend_on_workers():
     assert [key(b) for b in resumed] == [key(b) for b in here[5:8]]
     for batch in workers:
         assert sum(g.num_nodes for g in batch.graphs) <= 700
-        assert all(10 in g._cache for g in batch.graphs), "path lengths were not sent along"
+        assert all(g.recall(("distances", 10)) is not None for g in batch.graphs), (
+            "path lengths were not sent along"
+        )
 
 
 def test_large_batches_are_dropped_whole():

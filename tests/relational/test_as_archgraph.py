@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ghn import GHN
-from graph2nn.archgraph import GraphBatch, draw, structural_hash, to_networkx, to_pyg, trace
+from graph2nn.archgraph import GraphStack, draw, structural_hash, to_networkx, to_pyg, trace
 from graph2nn.relational.as_archgraph import relational_archgraph
 from graph2nn.relational.graphs.generators import complete, cycle, ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
@@ -149,7 +149,7 @@ def test_other_forms_take_it(tmp_path) -> None:
     )
     assert to_networkx(graph).number_of_edges() == graph.num_edges
     assert to_pyg(graph).num_nodes == graph.num_nodes
-    assert GraphBatch.of([graph, graph]).num_nodes == 2 * graph.num_nodes
+    assert GraphStack.of([graph, graph]).total == 2 * graph.num_nodes
     draw(graph, tmp_path / "graph.png")
     assert (tmp_path / "graph.png").stat().st_size > 1000
 

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.linalg import eigh
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.archgraph.stack import GraphStack, breadth_first, longest_depth
+from graph2nn.archgraph.paths import breadth_first, topological_levels
+from graph2nn.archgraph.stack import GraphStack
 
 __all__ = [
     "IDENTIFIERS",
@@ -188,13 +189,14 @@ def shortest_path_identifiers(graphs: Sequence[ArchGraph]) -> np.ndarray:
 
 
 def _depths(stack: GraphStack) -> np.ndarray:
-    ends = ((stack.source, stack.target), (stack.target, stack.source))
-    return _scaled([longest_depth(*pair, stack.total) for pair in ends], stack)
+    pairs = stack.pairs
+    ways = (False, True)
+    return _scaled([topological_levels(pairs, stack.total, backward=b) for b in ways], stack)
 
 
 def _hops(stack: GraphStack) -> np.ndarray:
-    ends = ((stack.source, stack.target), (stack.target, stack.source))
-    return _scaled([breadth_first(*pair, stack.total) for pair in ends], stack)
+    ways = (stack.pairs, stack.pairs[::-1])
+    return _scaled([breadth_first(pairs, stack.total) for pairs in ways], stack)
 
 
 def _scaled(lengths: list[np.ndarray], stack: GraphStack) -> np.ndarray:

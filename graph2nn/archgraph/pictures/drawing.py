@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.graph import PRIMITIVES, ArchGraph
 from graph2nn.archgraph.pictures.layered import Layout, layered_layout
 from graph2nn.archgraph.pictures.palette import style_of
-from graph2nn.archgraph.primitives import PRIMITIVES
 from graph2nn.runs.figures import blank, figure_path, save_figure
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from graph2nn.archgraph.paths import topological_levels
+
 __all__ = ["Layout", "layered_layout"]
 
 _THIN = 0.45  # width of a passing edge, in widths of the smallest node
@@ -107,10 +109,8 @@ class _Points:
 
 def _levels(edges: np.ndarray, n: int) -> list[int]:
     """Longest path to each node; nodes that nothing leads to stand just above their targets."""
-    level = [0] * n
+    level = topological_levels(edges, n).tolist()
     by_target = edges[:, np.lexsort((edges[0], edges[1]))].T.tolist()
-    for u, v in by_target:
-        level[v] = max(level[v], level[u] + 1)
     fed = {v for _, v in by_target}
     first: dict[int, int] = {}
     for u, v in by_target:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from graph2nn.archgraph.tracing.calls import Call, CallLog
+from graph2nn.archgraph.calls import Call
+from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.shape_rules import SHAPE_RULES, Rule
 
 __all__ = ["Op", "ParamInfo", "Recorder", "Trace", "tensors_in"]
@@ -203,7 +204,7 @@ class Recorder(TorchFunctionMode):
             return args[0]
         out = entry.rule(args, kwargs) if entry.rule is not None else None
         if out is None:
-            out = self._call(func, entry.name, args, kwargs)
+            out = self.call(func, entry.name, args, kwargs)
         if isinstance(out, Tensor) or entry.inplace or type(out) in (tuple, list):
             self._record(entry, args, kwargs, out)
         elif not isinstance(out, (int, float, bool, str, type(None), torch.Size)):
@@ -222,7 +223,7 @@ class Recorder(TorchFunctionMode):
         rule = SHAPE_RULES.get(raw) if self.fast else None
         return _Entry(name, rule, inplace, _ATTRS.get(name))
 
-    def _call(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
+    def call(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
         """Runs the function; tensors made on another device than meta follow the meta ones."""
         if name in _MOVES and args and isinstance(args[0], Tensor) and args[0].is_meta:
             return _move_meta(args, kwargs)

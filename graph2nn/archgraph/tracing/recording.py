@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graph2nn.archgraph.tracing.calls import CallLog
+from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
 
 __all__ = ["default_input_size", "record"]
@@ -219,7 +219,7 @@ def _describe_failure(model: nn.Module, error: BaseException) -> str:
 def _message(model: nn.Module, input: Any, error: BaseException) -> str:
     call = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is Recorder._call.__code__:
+        if frame.f_code is Recorder.call.__code__:
             call = f" in operation '{frame.f_locals.get('name')}'"
     given = "the given input"
     if input is None:

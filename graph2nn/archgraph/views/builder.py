@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
-from graph2nn.archgraph.graph import ArchGraph, shape4d
-from graph2nn.archgraph.primitives import PRIMITIVES
+from graph2nn.archgraph.graph import PRIMITIVES, ArchGraph, shape4d
 
 __all__ = ["Draft", "Node", "count_cells"]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import nn
 
+from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.archgraph.tracing.calls import Call
 from graph2nn.archgraph.tracing.recorder import Op, Trace
 from graph2nn.archgraph.views.builder import Draft, Node, count_cells
 from graph2nn.archgraph.views.published import output_classes, union
@@ -56,7 +54,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     calls: list[Call | None] = [None] * len(draft.nodes)
     for entry, call in zip(entries, trace.calls):  # no node has moved: ops run in order
         calls[entry] = call.renumbered(entries)
-    return replace(graph, calls=tuple(calls), _cache={})
+    return graph.replace(calls=tuple(calls))
 
 
 def _nodes(op: Op, trace: Trace, used: set[int]) -> list[Node]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from torch import Tensor, nn
@@ -158,5 +157,5 @@ def _live_states(
         raise ValueError(f"strides: expected powers of two, got {list(strides)}")
     wanted = list(zip(widths, strides))
     # Pruning keeps the order, and these numbers survive it.
-    numbered = pruned(replace(graph, cell=np.arange(graph.num_nodes), _cache={}))
+    numbered = pruned(graph.replace(cell=np.arange(graph.num_nodes)))
     return numbered, [wanted[k] for k in numbered.cell]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graph2nn.archgraph.hashing import structural_hash
+from graph2nn.archgraph.graph import structural_hash
 from graph2nn.deepnets.as_archgraph import build_graph
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.dataset import NetDataset, eval_nets

@@ -11,16 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from graph2nn.archgraph.graph import ArchGraph, shape4d
+from graph2nn.archgraph.graph import PRIMITIVE_ID, PRIMITIVES, ArchGraph, shape4d
 from graph2nn.archgraph.paths import path_lengths
-from graph2nn.archgraph.primitives import PRIMITIVE_ID, PRIMITIVES
 from graph2nn.deepnets.as_archgraph import build_graph
 from graph2nn.deepnets.graphs.config import NetConfig
 from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.counts import table_params
 from graph2nn.deepnets.graphs.sampling import draw_widths
 from graph2nn.deepnets.graphs.splits import WidthRule
-from graph2nn.deepnets.store import replacing
+from graph2nn.runs.checkpoint import replacing
 
 __all__ = ["PublishedNets", "parameter_name", "write_published"]
 
@@ -205,7 +204,7 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         )
         if not self.fix_stored and self.cutoff <= _STORED_CUTOFF:
             kept = np.where(adjacency > self.cutoff, 0, adjacency)
-            graph._cache[self.cutoff] = kept.astype(np.int16)
+            graph.remember(("distances", self.cutoff), lambda: kept.astype(np.int16))
         return graph
 
     def __getstate__(self) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graph2nn.archgraph.graph import ArchGraph, shape4d
-from graph2nn.archgraph.primitives import PRIMITIVE_ID
+from graph2nn.archgraph.graph import PRIMITIVE_ID, ArchGraph, shape4d
 from graph2nn.deepnets.as_archgraph import build_graph
 from graph2nn.deepnets.graphs.autograd_graph import Tape, record
 from graph2nn.deepnets.graphs.config import NetConfig

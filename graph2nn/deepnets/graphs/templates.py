@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graph2nn.archgraph.primitives import PRIMITIVE_ID
+from graph2nn.archgraph.graph import PRIMITIVE_ID
 from graph2nn.deepnets.graphs.config import Edges
 from graph2nn.deepnets.graphs.layout import CellPlan
 

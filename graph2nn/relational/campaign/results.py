@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
+from graph2nn.runs.reference import reference_folder
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns, write_csv
 
 __all__ = [
+    "published_results",
     "COLUMNS",
     "REQUIRED",
     "ResultTable",
@@ -211,6 +213,21 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
     """
     path = _find(Path(path), "results_by_epoch" if by_epoch else "results")
     return ResultTable(read_columns(path, REQUIRED), where=str(path))
+
+
+def published_results(*, by_epoch: bool = False) -> ResultTable:
+    """Return the published errors, one row a task, graph and training seed (and epoch).
+
+    Args:
+        by_epoch: Whether every evaluated epoch has a row; otherwise the last one only.
+
+    Raises:
+        ValueError: No reference folder, or a damaged file.
+    """
+    return read_results(
+        reference_folder("relational")
+        / ("results_by_epoch.csv.gz" if by_epoch else "results.csv.gz")
+    )
 
 
 def write_results(path: str | Path, table: ResultTable) -> Path:

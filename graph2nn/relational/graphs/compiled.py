@@ -1,7 +1,7 @@
-"""numba kernels on bit sets: WS-flex generation, C and L. Import only through `kernels`.
+"""Compiled loops on bit sets: WS-flex generation, C and L. Import only through `many_graphs`.
 
 Adjacency rows are sets of bits in 64-bit words: node v is bit v % 64 of word v // 64. All graphs
-here are undirected. The plain twin of every function is in `kernels`, which the tests compare.
+here are undirected. The plain twin of every function is in `many_graphs`, which the tests compare.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["clustering_of", "distance_sum", "measure_many", "sweep_many"]
+__all__ = [
+    "clustering_of",
+    "count_bits",
+    "distance_sum",
+    "flip_edge",
+    "has_edge",
+    "lowest_bit",
+    "measure_many",
+    "sweep_many",
+]
 
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
@@ -23,7 +32,9 @@ _intrinsic: Any = intrinsic  # its type does not know that the typing context is
 
 
 @_intrinsic
-def _popcount(typing_context: Any, word: Any) -> Any:
+def count_bits(typing_context: Any, word: Any) -> Any:
+    """Count the bits of a word that are set."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
@@ -31,8 +42,8 @@ def _popcount(typing_context: Any, word: Any) -> Any:
 
 
 @_intrinsic
-def _lowest(typing_context: Any, word: Any) -> Any:
-    """Position of the lowest bit of a word that has one."""
+def lowest_bit(typing_context: Any, word: Any) -> Any:
+    """Return the position of the lowest bit of a word that has one."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], context.get_constant(types.boolean, True))
@@ -100,13 +111,15 @@ def _draws(stream: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 @njit(cache=True, nogil=True)
-def _flip(adj: np.ndarray, u: int, v: int) -> None:
+def flip_edge(adj: np.ndarray, u: int, v: int) -> None:
+    """Add the edge between u and v, or take it out. Shapes: adj (n, words)."""
     adj[u, v >> 6] ^= _ONE << np.uint64(v & 63)
     adj[v, u >> 6] ^= _ONE << np.uint64(u & 63)
 
 
 @njit(cache=True, nogil=True)
-def _has(adj: np.ndarray, u: int, v: int) -> bool:
+def has_edge(adj: np.ndarray, u: int, v: int) -> bool:
+    """Return whether u and v are joined. Shapes: adj (n, words)."""
     return (adj[u, v >> 6] >> np.uint64(v & 63)) & _ONE != _ZERO
 
 
@@ -117,8 +130,8 @@ def _ring(adj: np.ndarray, edges: int) -> None:
     for u in range(n):
         for step in range(1, edges // n + (1 if u < edges % n else 0) + 1):
             v = (u + step) % n
-            if not _has(adj, u, v):
-                _flip(adj, u, v)
+            if not has_edge(adj, u, v):
+                flip_edge(adj, u, v)
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +153,7 @@ def _rewire(
     degree = np.zeros(n, np.int64)
     for u in range(n):
         for j in range(adj.shape[1]):
-            degree[u] += np.int64(_popcount(adj[u, j]))
+            degree[u] += np.int64(count_bits(adj[u, j]))
     for u in range(n):
         for step in range(1, edges // n + (1 if u < edges % n else 0) + 1):
             if pos + 2 > len(stream):
@@ -153,15 +166,15 @@ def _rewire(
             if degree[u] >= n - 1:
                 draw += 1
             else:
-                while draw < len(nodes) and (nodes[draw] == u or _has(adj, u, nodes[draw])):
+                while draw < len(nodes) and (nodes[draw] == u or has_edge(adj, u, nodes[draw])):
                     draw += 1
             if draw >= len(nodes):
                 return -1
             pos = behind[draw]
             if degree[u] < n - 1:
                 v, w = (u + step) % n, nodes[draw]
-                _flip(adj, u, v)
-                _flip(adj, u, w)
+                flip_edge(adj, u, v)
+                flip_edge(adj, u, w)
                 degree[v] -= 1
                 degree[w] += 1
     return pos
@@ -216,14 +229,14 @@ def clustering_of(adj: np.ndarray) -> float:
     for u in range(n):
         for j in range(words):
             row = adj[u, j]
-            degree[u] += _popcount(row)
+            degree[u] += count_bits(row)
             while row != _ZERO:
-                v = (j << 6) + np.int64(_lowest(row))
+                v = (j << 6) + np.int64(lowest_bit(row))
                 row &= row - _ONE
                 if v > u:
                     shared = 0
                     for i in range(words):
-                        shared += np.int64(_popcount(adj[u, i] & adj[v, i]))
+                        shared += np.int64(count_bits(adj[u, i] & adj[v, i]))
                     closed[u] += shared
                     closed[v] += shared
     for u in range(n):
@@ -245,26 +258,26 @@ def _distance_sum_word(adj: np.ndarray) -> int:
     for source in range(n):
         frontier = adj[source]
         unseen = full & ~(frontier | (_ONE << np.uint64(source)))
-        total += np.int64(_popcount(frontier))
+        total += np.int64(count_bits(frontier))
         depth = 1
         while unseen != _ZERO:
             depth += 1
             found = _ZERO
-            if _popcount(frontier) < _popcount(unseen):
+            if count_bits(frontier) < count_bits(unseen):
                 while frontier != _ZERO:
-                    found |= adj[_lowest(frontier)]
+                    found |= adj[lowest_bit(frontier)]
                     frontier &= frontier - _ONE
                 found &= unseen
             else:  # ask each unseen node whether it has a neighbour in the frontier
                 asked = unseen
                 while asked != _ZERO:
-                    u = _lowest(asked)
+                    u = lowest_bit(asked)
                     if adj[u] & frontier != _ZERO:
                         found |= _ONE << u
                     asked &= asked - _ONE
             if found == _ZERO:
                 return -1
-            total += depth * np.int64(_popcount(found))
+            total += depth * np.int64(count_bits(found))
             unseen ^= found
             frontier = found
     return total
@@ -289,7 +302,7 @@ def _distance_sum_words(adj: np.ndarray) -> int:
             for j in range(words):
                 row = frontier[j]
                 while row != _ZERO:
-                    u = (j << 6) + np.int64(_lowest(row))
+                    u = (j << 6) + np.int64(lowest_bit(row))
                     row &= row - _ONE
                     for i in range(words):
                         found[i] |= adj[u, i]
@@ -297,7 +310,7 @@ def _distance_sum_words(adj: np.ndarray) -> int:
             for j in range(words):
                 frontier[j] = found[j] & unseen[j]
                 unseen[j] ^= frontier[j]
-                size += np.int64(_popcount(frontier[j]))
+                size += np.int64(count_bits(frontier[j]))
             if size == 0:
                 return -1
             total += depth * size

@@ -1,4 +1,4 @@
-"""numba kernels of `rewiring`: triangles and distances kept up to date. Import only through it.
+"""Compiled loops of `rewiring`: triangles and distances kept up to date. Import only through it.
 
 Distances of pairs out of reach are 2 n, more than any path plus one.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from graph2nn.relational.graphs.compiled import _flip, _has, _lowest, _popcount
+from graph2nn.relational.graphs.compiled import count_bits, flip_edge, has_edge, lowest_bit
 
 __all__ = ["begin", "replace_edge"]
 
@@ -36,7 +36,7 @@ def _search(adj: np.ndarray, source: int, row: np.ndarray) -> int:
             found = adj[u, j] & unseen[j]
             unseen[j] ^= found
             while found != _ZERO:
-                v = (j << 6) + np.int64(_lowest(found))
+                v = (j << 6) + np.int64(lowest_bit(found))
                 found &= found - _ONE
                 row[v] = row[u] + 1
                 total += row[v]
@@ -59,10 +59,10 @@ def begin(
         sums[u] = _search(adj, u, dist[u])
         degree[u], closed[u] = 0, 0
         for v in range(n):
-            if _has(adj, u, v):
+            if has_edge(adj, u, v):
                 degree[u] += 1
                 for j in range(words):
-                    closed[u] += np.int64(_popcount(adj[u, j] & adj[v, j]))
+                    closed[u] += np.int64(count_bits(adj[u, j] & adj[v, j]))
 
 
 @njit(cache=True, nogil=True)
@@ -71,7 +71,7 @@ def _triangles(adj: np.ndarray, closed: np.ndarray, u: int, v: int, change: int)
     for j in range(adj.shape[1]):
         shared = adj[u, j] & adj[v, j]
         while shared != _ZERO:
-            closed[(j << 6) + np.int64(_lowest(shared))] += change
+            closed[(j << 6) + np.int64(lowest_bit(shared))] += change
             closed[u] += change
             closed[v] += change
             shared &= shared - _ONE
@@ -83,7 +83,7 @@ def _orphaned(adj: np.ndarray, row: np.ndarray, child: int) -> bool:
     for j in range(adj.shape[1]):
         near = adj[child, j]
         while near != _ZERO:
-            if row[(j << 6) + np.int64(_lowest(near))] == row[child] - 1:
+            if row[(j << 6) + np.int64(lowest_bit(near))] == row[child] - 1:
                 return False
             near &= near - _ONE
     return True
@@ -107,7 +107,7 @@ def replace_edge(
     """
     n = len(adj)
     _triangles(adj, closed, u, v, -2)
-    _flip(adj, u, v)
+    flip_edge(adj, u, v)
     degree[v] -= 1
     searches = 0
     for s in range(n):
@@ -116,7 +116,7 @@ def replace_edge(
             sums[s] = _search(adj, s, row)
             searches += 1
     _triangles(adj, closed, u, w, 2)
-    _flip(adj, u, w)
+    flip_edge(adj, u, w)
     degree[w] += 1
     from_u, from_w = dist[u].copy(), dist[w].copy()
     for s in range(n):

@@ -1,9 +1,8 @@
-"""The published graphs and results of "Graph Structure of Neural Networks", from reference data."""
+"""The published graphs of "Graph Structure of Neural Networks", from reference data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,15 +10,11 @@ from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.runs.reference import reference_folder
 
-if TYPE_CHECKING:
-    from graph2nn.relational.campaign.results import ResultTable
-
 __all__ = [
     "GRAPH_COLUMNS",
     "PUBLISHED_GRAPHS",
     "published_graph",
     "published_graphs",
-    "published_results",
 ]
 
 GRAPH_COLUMNS = ("n", "sparsity", "p", "seed", "C", "L")
@@ -81,20 +76,3 @@ def published_graph(row: Sequence[float] | np.ndarray, *, rounded: bool = True) 
     if rounded:
         sparsity, p = round(sparsity, 6), round(p, 6)
     return ws_flex(int(n), n * sparsity, p, int(seed))
-
-
-def published_results(*, by_epoch: bool = False) -> ResultTable:
-    """Read the published errors, one row a task, graph and training seed (and epoch).
-
-    Args:
-        by_epoch: Whether every evaluated epoch has a row; otherwise the last one only.
-
-    Raises:
-        ValueError: No reference folder, or a damaged file.
-    """
-    from graph2nn.relational.campaign.results import read_results
-
-    return read_results(
-        reference_folder("relational")
-        / ("results_by_epoch.csv.gz" if by_epoch else "results.csv.gz")
-    )

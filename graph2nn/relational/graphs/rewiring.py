@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
-from graph2nn.relational.graphs.kernels import compiled_kernels, ws_flex_graphs, ws_flex_measures
+from graph2nn.relational.graphs.many_graphs import compiled_loops, ws_flex_graphs, ws_flex_measures
 from graph2nn.relational.graphs.measures import mean_local_clustering, pack_bits
 
 __all__ = ["FoundGraph", "RewiredGraph", "search_graph"]
@@ -22,11 +22,11 @@ class RewiredGraph:
     node change by a removal only where the farther end loses its last neighbour on a shortest
     path, and by an addition only where the two ends were two or more steps apart: only these nodes
     are searched again. What that saves grows with the number and the density of nodes; for C and L
-    of many unrelated graphs, as in a sweep, `kernels.measure_graphs` is faster.
+    of many unrelated graphs, as in a sweep, `many_graphs.measure_graphs` is faster.
 
     Args:
         graph: Anything that `as_graph` takes; undirected, at least two nodes.
-        engine: Engine of the kernels; see `kernels.ENGINES`.
+        engine: What runs the loops; see `many_graphs.ENGINES`.
 
     Raises:
         ValueError: a directed graph, or a single node.
@@ -41,7 +41,7 @@ class RewiredGraph:
         graph = as_graph(graph)
         if graph.directed or graph.num_nodes < 2:
             raise ValueError(f"expected an undirected graph of two nodes or more, got {graph}")
-        compiled = compiled_kernels(engine)
+        compiled = compiled_loops(engine)
         state = _PlainState if compiled is None else _CompiledState
         self._state: _PlainState | _CompiledState = state(graph.adjacency)
         self.num_nodes = graph.num_nodes
@@ -93,11 +93,11 @@ class _CompiledState:
         from graph2nn.relational.graphs import compiled_rewiring
 
         n = len(table)
-        self.kernels = compiled_rewiring
+        self.loops = compiled_rewiring
         self.bits = pack_bits(table)
         self.dist = np.empty((n, n), np.int64)
         self.sums, self.closed, self.degree = (np.empty(n, np.int64) for _ in range(3))
-        self.kernels.begin(self.bits, self.dist, self.sums, self.closed, self.degree)
+        self.loops.begin(self.bits, self.dist, self.sums, self.closed, self.degree)
 
     def adjacency(self) -> np.ndarray:
         n = len(self.bits)
@@ -110,13 +110,11 @@ class _CompiledState:
         return bool(self.dist[0].max() == 2 * len(self.dist))
 
     def rewire(self, u: int, v: int, w: int) -> None:
-        self.kernels.replace_edge(
-            self.bits, self.dist, self.sums, self.closed, self.degree, u, v, w
-        )
+        self.loops.replace_edge(self.bits, self.dist, self.sums, self.closed, self.degree, u, v, w)
 
 
 class _PlainState:
-    """The twin of the kernels, on arrays of numpy."""
+    """The twin of the compiled loops, on arrays of numpy."""
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = table.copy()
@@ -216,7 +214,7 @@ def search_graph(
         tolerance: Largest deviation of both measures.
         steps: Largest number of rewirings to try.
         seed: Seed of the start and of the moves.
-        engine: Engine of the kernels; see `kernels.ENGINES`.
+        engine: What runs the loops; see `many_graphs.ENGINES`.
 
     Returns:
         The nearest graph; `close` says whether it is within the tolerance.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.relational.graphs.kernels import compiled_kernels, ws_flex_measures
+from graph2nn.relational.graphs.many_graphs import compiled_loops, ws_flex_measures
 from graph2nn.runs import parallel_map, write_atomic
 
 __all__ = ["Sweep", "SweepGrid", "run_sweep"]
@@ -155,7 +155,7 @@ def run_sweep(
             once, and processes read its cache.
         parts: Folder in which each job leaves its part; a sweep that was stopped goes on from
             what it holds. The caller deletes it.
-        engine: Engine of the kernels; see `kernels.ENGINES`.
+        engine: What runs the loops; see `many_graphs.ENGINES`.
         progress: Whether a progress bar is shown.
 
     Raises:
@@ -167,7 +167,7 @@ def run_sweep(
         >>> run_sweep(grid, progress=False).rows().shape
         (4, 6)
     """
-    if compiled_kernels(engine) is not None:  # compile here, once, for all processes
+    if compiled_loops(engine) is not None:  # compile here, once, for all processes
         ws_flex_measures(8, np.array([4.0]), np.array([0.5]), np.array([0]), engine=engine)
     folder = None if parts is None else Path(parts)
     step = max(1, _PART // (grid.probabilities * grid.seeds))

@@ -11,10 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from graph2nn.deepnets.store import replacing
 from graph2nn.relational.graphs.published import GRAPH_COLUMNS
 from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
 from graph2nn.relational.graphs.thinning import Thinned, ThinningRule, thin
+from graph2nn.runs.checkpoint import replacing
 from graph2nn.runs.figures import canvas, figure_path, save_figure
 
 __all__ = ["SweepFile", "draw_sweep", "read_sweep", "sweep_to_file", "write_sweep"]

@@ -7,11 +7,13 @@ as the question needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from torch import Tensor
+
+from graph2nn.archgraph.remembering import Remembering
 
 __all__ = ["Block", "Layer", "MultipartiteGraph"]
 
@@ -93,7 +95,7 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MultipartiteGraph:
+class MultipartiteGraph(Remembering):
     """A network of pruned layers as a directed graph of its activations.
 
     Sparse networks as multipartite graphs, arXiv:2305.16886, section 3. Nodes are numbered layer
@@ -115,7 +117,6 @@ class MultipartiteGraph:
     encoding: str = "unrolled"
     compat: bool = False
     name: str = ""
-    _cache: dict = field(default_factory=dict, init=False, repr=False)
 
     @property
     def num_nodes(self) -> int:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.relational.campaign.results import ResultTable, read_results
-from graph2nn.relational.graphs.published import published_results
+from graph2nn.relational.campaign.results import ResultTable, published_results, read_results
 
 __all__ = ["Source", "open_source"]
 

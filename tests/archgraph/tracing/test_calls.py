@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graph2nn.archgraph import trace
-from graph2nn.archgraph.tracing.calls import Call, Constant, Operand, Weight, operands
+from graph2nn.archgraph.calls import Call, Constant, Operand, Weight, operands
 
 
 def calls_of(forward, *modules: nn.Module, shape=(1, 4, 6, 6), **options) -> list[Call]:

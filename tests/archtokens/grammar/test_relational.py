@@ -11,7 +11,7 @@ import pytest
 
 from archtokens.grammar import ArchGrammar
 from graph2nn.relational import RelationalGraph, as_graph, complete, graph_set, ws_flex
-from graph2nn.relational.graphs import generators, kernels
+from graph2nn.relational.graphs import generators, many_graphs
 
 
 @pytest.mark.parametrize("name, step", [("n64_52", 1), ("n64_449", 5), ("n16_326", 2)])
@@ -94,7 +94,7 @@ def test_isomorphic_graphs_have_one_string() -> None:
 
 def test_arguments_without_a_connected_graph_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ring of degree 2 that is rewired everywhere rarely is connected: the next degree is."""
-    for module in (generators, kernels):
+    for module in (generators, many_graphs):
         monkeypatch.setattr(module, "TRIES", 1)  # 100 tries fail on thousands of nodes only
     with pytest.raises(ValueError, match="no connected graph in 1 tries"):
         ws_flex(64, 2, 1.0, seed=1)

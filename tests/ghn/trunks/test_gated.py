@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ghn.trunks.gated import GatedGNN
-from ghn.trunks.gated_pass import Schedule, Sweep, topological_levels
+from ghn.trunks.gated_pass import Schedule, Sweep
 from ghn.trunks.mlp import NodeMLP
 from graph2nn.archgraph import ArchGraph
 
@@ -121,12 +121,6 @@ def test_any_topological_order_gives_the_same_parameters(tiny, random_graph, hyp
     ends = {18, 19, *order[-2:]}  # the classification layer, by position
     for node in set(range(20)) - ends:
         torch.testing.assert_close(ours[f"p{node}"], theirs[f"p{node}"], rtol=1e-4, atol=1e-5)
-
-
-def test_topological_levels() -> None:
-    edges = np.array([[0, 0, 1, 2, 1], [1, 2, 3, 3, 2]])
-    assert topological_levels(edges, 5).tolist() == [0, 1, 2, 3, 0]
-    assert topological_levels(np.zeros((2, 0), int), 2).tolist() == [0, 0]
 
 
 def test_same_input_same_output(random_graph, generator) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -23,7 +21,7 @@ def cells(count: int = 30, seed: int = 0) -> list:
 
 def with_attributes(graphs: list, **columns) -> list:
     return [
-        replace(g, attributes={n: c[k] for n, c in columns.items() if c[k] is not None}, _cache={})
+        g.replace(attributes={n: c[k] for n, c in columns.items() if c[k] is not None})
         for k, g in enumerate(graphs)
     ]
 

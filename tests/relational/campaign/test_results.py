@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational.campaign.results import COLUMNS, ResultTable, read_results, write_results
-from graph2nn.relational.graphs.published import published_results
+from graph2nn.relational.campaign.results import (
+    COLUMNS,
+    ResultTable,
+    published_results,
+    read_results,
+    write_results,
+)
 
 _HEADER = "task,seed,epoch,top1_error,C,L,is_baseline,graph_id\n"
 

@@ -18,8 +18,9 @@ from graph2nn.relational import (
     path_length,
     sweep_to_file,
 )
+from graph2nn.relational.campaign.results import published_results
 from graph2nn.relational.graphs.graph_sets import complete_entry, entries_from_rows
-from graph2nn.relational.graphs.published import published_graphs, published_results
+from graph2nn.relational.graphs.published import published_graphs
 from graph2nn.relational.graphs.sweep import SweepGrid
 from graph2nn.vision import load_images
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graph2nn.relational.campaign.results import published_results
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.published import (
     PUBLISHED_GRAPHS,
     published_graph,
     published_graphs,
-    published_results,
 )
 
 

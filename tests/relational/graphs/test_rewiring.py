@@ -10,9 +10,9 @@ import pytest
 
 from graph2nn.relational.graphs.generators import complete, cycle, tree, ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
-from graph2nn.relational.graphs.kernels import has_numba
 from graph2nn.relational.graphs.measures import clustering, path_length
 from graph2nn.relational.graphs.rewiring import RewiredGraph, search_graph
+from graph2nn.runs.engines import has_numba
 
 ENGINES = [
     pytest.param(

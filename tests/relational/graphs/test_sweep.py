@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from graph2nn.relational.graphs import sweep as sweep_module
-from graph2nn.relational.graphs.kernels import has_numba, ws_flex_measures
+from graph2nn.relational.graphs.many_graphs import ws_flex_measures
 from graph2nn.relational.graphs.published import PUBLISHED_GRAPHS, published_graphs
 from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
 from graph2nn.relational.graphs.sweep_file import draw_sweep, read_sweep, sweep_to_file, write_sweep
 from graph2nn.relational.graphs.thinning import ThinningRule, thin
+from graph2nn.runs.engines import has_numba
 
 SMALL = SweepGrid(nodes=16, k_min=4, k_max=14, degrees=7, probabilities=11, seeds=3)
 WIDE = ThinningRule(cells=4, longest=2.5, centre_threshold=-1.0)

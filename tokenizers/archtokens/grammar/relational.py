@@ -19,7 +19,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
 from graph2nn.relational import RelationalGraph, relational_mlp
 from graph2nn.relational.graphs.generators import ws_flex_name
-from graph2nn.relational.graphs.kernels import ws_flex_graphs
+from graph2nn.relational.graphs.many_graphs import ws_flex_graphs
 
 __all__ = ["RelationalRules", "RelationalSpace", "relational_tokens"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graph2nn.archgraph.tracing.calls import Call
+from graph2nn.archgraph.calls import Call
 from graph2nn.sparsity.graphs.encodings.assembly import Value
 from graph2nn.sparsity.graphs.encodings.values import (
     adaptive_windows,

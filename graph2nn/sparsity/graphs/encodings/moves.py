@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graph2nn.archgraph.tracing.calls import Call
+from graph2nn.archgraph.calls import Call
 
 __all__ = ["MOVES", "REARRANGEMENTS", "filled", "mover"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph, trace
-from graph2nn.archgraph.tracing.calls import Call, Constant, Operand, Weight
+from graph2nn.archgraph.calls import Call, Constant, Operand, Weight
 from graph2nn.sparsity.graphs.encodings import layer_rules
 from graph2nn.sparsity.graphs.encodings.assembly import Assembly, Value
 from graph2nn.sparsity.graphs.encodings.moves import MOVES, REARRANGEMENTS, mover

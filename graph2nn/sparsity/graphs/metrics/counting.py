@@ -41,18 +41,20 @@ def degrees(graph: MultipartiteGraph) -> NodeSums:
         >>> int(incoming.sum()) == int(outgoing.sum()) == count_edges(graph)
         True
     """
-    if "degrees" not in graph._cache:
+
+    def count() -> NodeSums:
         # Sums of whole numbers below 2^53 are exact in float64.
         sums = _node_sums(graph, lambda block: block.mask.double())
-        graph._cache["degrees"] = NodeSums(*(np.rint(values).astype(np.int64) for values in sums))
-    return graph._cache["degrees"]
+        return NodeSums(*(np.rint(values).astype(np.int64) for values in sums))
+
+    return graph.remember("degrees", count)
 
 
 def strengths(graph: MultipartiteGraph) -> NodeSums:
     """Sum |w| over the edges that end at each node, and over those that start there."""
-    if "strengths" not in graph._cache:
-        graph._cache["strengths"] = _node_sums(graph, lambda block: block.weight.double())
-    return graph._cache["strengths"]
+    return graph.remember(
+        "strengths", lambda: _node_sums(graph, lambda block: block.weight.double())
+    )
 
 
 def count_edges(graph: MultipartiteGraph) -> int:

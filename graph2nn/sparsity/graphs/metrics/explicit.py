@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from graph2nn.relational.graphs.kernels import has_numba
-from graph2nn.runs.engines import chosen_engine, compiled, igraph_module
+from graph2nn.runs.engines import chosen_engine, compiled, has_numba, igraph_module
 from graph2nn.sparsity.graphs.edges import EdgeList
 from graph2nn.sparsity.graphs.metrics.adjacency import (
     DirectedRows,

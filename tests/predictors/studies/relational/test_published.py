@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational.campaign.results import ResultTable
-from graph2nn.relational.graphs.published import published_results
+from graph2nn.relational.campaign.results import ResultTable, published_results
 from predictors.studies.relational.statistics.bins import binning_for
 from predictors.studies.relational.statistics.control import control_for_degree
 from predictors.studies.relational.statistics.correlation import (

@@ -9,10 +9,10 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from graph2nn.relational.graphs.kernels import has_numba
+from graph2nn.runs import engines
+from graph2nn.runs.engines import has_numba
 from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
 from graph2nn.sparsity.graphs.encodings.encode import encode
-from graph2nn.sparsity.graphs.metrics import compiled
 from graph2nn.sparsity.graphs.metrics.adjacency import directed_rows, undirected_rows
 from graph2nn.sparsity.graphs.metrics.explicit import (
     EXPLICIT_METRICS,
@@ -263,16 +263,16 @@ def test_bad_share() -> None:
 
 def test_what_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"numba": True, "igraph": True}
-    monkeypatch.setattr(compiled, "has_numba", lambda: installed["numba"])
-    monkeypatch.setattr(compiled, "_has_igraph", lambda: installed["igraph"])
-    assert compiled.chosen_engine() == "numba"
+    monkeypatch.setattr(engines, "has_numba", lambda: installed["numba"])
+    monkeypatch.setattr(engines, "has_igraph", lambda: installed["igraph"])
+    assert engines.chosen_engine() == "numba"
     installed["numba"] = False
-    assert compiled.chosen_engine() == "igraph"
+    assert engines.chosen_engine() == "igraph"
     with pytest.raises(ValueError, match=r"engine 'numba' is not installed: pip install"):
-        compiled.chosen_engine("numba")
+        engines.chosen_engine("numba")
     installed["igraph"] = False
-    assert compiled.chosen_engine() == "plain"
+    assert engines.chosen_engine() == "plain"
     with pytest.raises(ValueError, match="engine 'igraph' is not installed"):
-        compiled.chosen_engine("igraph")
+        engines.chosen_engine("igraph")
     pairs = CASES["layered"][1]
     assert ExplicitGraph(listed(pairs), 80).engine == "plain"

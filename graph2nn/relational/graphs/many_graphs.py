@@ -1,4 +1,4 @@
-"""Many graphs at once: WS-flex generation, C and L, by numba where it is installed.
+"""What are C and L of many graphs at once? By compiled loops where numba is installed.
 
 `pip install "netwright[fast]"` brings numba; it is imported on first use only, and without it the
 plain functions give the same values, about a hundred times slower.
@@ -7,7 +7,6 @@ plain functions give the same values, about a hundred times slower.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import random
 from types import ModuleType
 
@@ -16,11 +15,11 @@ import numpy as np
 from graph2nn.relational.graphs.generators import TRIES, check_ws_flex, ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.graphs.measures import clustering, pack_bits, path_length
+from graph2nn.runs.engines import has_numba
 
 __all__ = [
     "ENGINES",
-    "compiled_kernels",
-    "has_numba",
+    "compiled_loops",
     "measure_graphs",
     "ws_flex_graphs",
     "ws_flex_measures",
@@ -30,13 +29,8 @@ ENGINES = ("auto", "numba", "plain")
 """`auto` takes numba where it is installed."""
 
 
-def has_numba() -> bool:
-    """Tell whether numba is installed (it is not imported to find out)."""
-    return importlib.util.find_spec("numba") is not None
-
-
-def compiled_kernels(engine: str = "auto") -> ModuleType | None:
-    """Import the module of numba kernels; None where the plain functions are to be used.
+def compiled_loops(engine: str = "auto") -> ModuleType | None:
+    """Import the module of compiled loops; None where the plain functions are to be used.
 
     Raises:
         ValueError: An unknown engine, or numba asked for and not installed.
@@ -82,7 +76,7 @@ def measure_graphs(
             "expected symmetric adjacencies without self-edges; measure directed graphs one by "
             "one with `clustering` and `path_length`"
         )
-    compiled = compiled_kernels(engine)
+    compiled = compiled_loops(engine)
     if compiled is None:
         graphs = [RelationalGraph(adjacency=table) for table in tables]
         return _both([clustering(g) for g in graphs], [path_length(g) for g in graphs])
@@ -105,7 +99,7 @@ def ws_flex_measures(
         ValueError: What `ws_flex` refuses, with the first graph that it refuses.
     """
     k, p, seed = _arguments(n, k, p, seed)
-    compiled = compiled_kernels(engine)
+    compiled = compiled_loops(engine)
     if compiled is None:
         graphs = [ws_flex(n, *one) for one in zip(k.tolist(), p.tolist(), seed.tolist())]
         return _both([clustering(g) for g in graphs], [path_length(g) for g in graphs])
@@ -125,7 +119,7 @@ def ws_flex_graphs(
         ValueError: What `ws_flex` refuses, with the first graph that it refuses.
     """
     k, p, seed = _arguments(n, k, p, seed)
-    compiled = compiled_kernels(engine)
+    compiled = compiled_loops(engine)
     if compiled is None:
         graphs = [ws_flex(n, *one) for one in zip(k.tolist(), p.tolist(), seed.tolist())]
         return np.array([graph.adjacency for graph in graphs]).reshape(len(k), n, n)

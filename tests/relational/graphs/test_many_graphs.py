@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import subprocess
 import sys
@@ -10,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph2nn.relational.graphs import generators, kernels
+from graph2nn.relational.graphs import generators, many_graphs
 from graph2nn.relational.graphs.generators import ws_flex
-from graph2nn.relational.graphs.kernels import (
-    compiled_kernels,
-    has_numba,
+from graph2nn.relational.graphs.many_graphs import (
+    compiled_loops,
     measure_graphs,
     ws_flex_graphs,
     ws_flex_measures,
 )
 from graph2nn.relational.graphs.measures import clustering, path_length
 from graph2nn.relational.graphs.published import PUBLISHED_GRAPHS, published_graph, published_graphs
+from graph2nn.runs.engines import has_numba
 
 needs_numba = pytest.mark.skipif(not has_numba(), reason="numba is not installed")
 SIZES = [2, 3, 5, 16, 31, 63, 64, 65, 100, 130]
@@ -50,7 +51,7 @@ def test_numba_equals_plain(n: int) -> None:
 
 @needs_numba
 def test_general_rewiring_equals_one_word() -> None:
-    compiled = compiled_kernels("numba")
+    compiled = compiled_loops("numba")
     stream = np.empty(624 * 20, np.uint32)
     compiled._fill(stream, 0, np.array(random.Random(5).getstate()[1][:-1], np.uint32))
     draws = compiled._draws(stream, 64)
@@ -67,7 +68,7 @@ def test_general_rewiring_equals_one_word() -> None:
 
 @needs_numba
 def test_outputs_are_those_of_random() -> None:
-    compiled = compiled_kernels("numba")
+    compiled = compiled_loops("numba")
     rng = random.Random(11)
     mt = np.array(rng.getstate()[1][:-1], np.uint32)
     stream = np.empty(624, np.uint32)
@@ -85,14 +86,14 @@ def test_a_second_try_goes_on_with_the_stream(monkeypatch: pytest.MonkeyPatch) -
         ws_flex_graphs(200, k, p, seed, engine="numba"),
         ws_flex_graphs(200, k, p, seed, engine="plain"),
     )
-    monkeypatch.setattr(kernels, "TRIES", 1)
+    monkeypatch.setattr(many_graphs, "TRIES", 1)
     with pytest.raises(ValueError, match="no connected graph in 1 tries"):
         ws_flex_graphs(200, k, p, seed, engine="numba")
 
 
 @pytest.mark.parametrize("engine", [pytest.param("numba", marks=needs_numba), "plain"])
 def test_out_of_tries(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (kernels, generators):
+    for module in (many_graphs, generators):
         monkeypatch.setattr(module, "TRIES", 1)
     with pytest.raises(ValueError, match=r"k=2.0, p=1.0, seed=1\): no connected graph in 1"):
         ws_flex_measures(200, 2.0, np.array([0.0, 1.0]), 1, engine=engine)
@@ -136,15 +137,15 @@ def test_disconnected_length_is_infinite() -> None:
 
 def test_numba_is_not_imported_by_the_package() -> None:
     code = (
-        "import sys, graph2nn.relational.graphs.kernels as k; k.ws_flex_measures(8, 3., .1, 1, "
+        "import sys, graph2nn.relational.graphs.many_graphs as k; k.ws_flex_measures(8, 3., .1, 1, "
         "engine='plain'); assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: None)
-    assert compiled_kernels() is None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert compiled_loops() is None
     monkeypatch.setitem(sys.modules, "graph2nn.relational.graphs.compiled", None)
     with pytest.raises(ValueError, match='pip install "netwright\\[fast\\]"'):
         ws_flex_measures(8, 3.0, 0.1, 1, engine="numba")
