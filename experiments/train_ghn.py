@@ -33,6 +33,7 @@ from graph2nn.runs import (
     to_dict,
     write_text,
 )
+from graph2nn.training import count_parameters
 from graph2nn.vision import load_images
 
 
@@ -87,7 +88,7 @@ def start_run(config: TrainConfig) -> RunFolder | None:
 
 def describe(trainer: Trainer) -> str:
     c, ghn = trainer.config, trainer.ghn
-    size = sum(p.numel() for p in ghn.parameters())
+    size = count_parameters(ghn)
     return (
         f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.imsize} pixels: "
         f"{trainer.total} steps of {c.meta_batch_size} networks x {c.batch_size} images "

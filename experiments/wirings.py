@@ -28,6 +28,7 @@ from torch import nn
 from graph2nn.runs import add_arguments, from_args, option
 from graph2nn.runs.summaries import format_rows
 from graph2nn.runs.tables import write_rows
+from graph2nn.training import count_parameters
 from graph2nn.vision import ImageData, load_images
 from graph2nn.wirings.campaign.build import load_wiring, read_run
 from graph2nn.wirings.campaign.checkpoints import find_run
@@ -105,7 +106,7 @@ def load(run: RunConfig, config: WiringConfig, split: str, size: int | None) -> 
 def describe(model: nn.Module) -> str:
     """Parameters, edges and multiply-adds of a network."""
     if not list(wired_layers(model)):
-        return f"{sum(p.numel() for p in model.parameters()):,} parameters, none of them wired"
+        return f"{count_parameters(model):,} parameters, none of them wired"
     counts = count_wiring(model)
     return (
         f"{counts.edges:,} edges of {counts.legal_slots:,} slots, {counts.effective:,} effective "

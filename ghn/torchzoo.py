@@ -17,6 +17,7 @@ from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracer import View
 from graph2nn.deepnets import NetConfig, Network
 from graph2nn.runs import seeded
+from graph2nn.training.costs import count_parameters
 from graph2nn.vision import Batches
 
 __all__ = [
@@ -81,7 +82,7 @@ def evaluate_module(
     model.to(batches.device).eval()
     use_batch_statistics(model)
     top1, top5 = accuracy(model, batches)
-    size = sum(p.numel() for p in model.parameters())
+    size = count_parameters(model)
     return NetResult(index=index, top1=top1, top5=top5, num_params=size, num_nodes=num_nodes)
 
 

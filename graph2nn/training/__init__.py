@@ -1,6 +1,7 @@
 """Training of one network or many: recipes, optimisers, schedules, stacked networks."""
 
 from graph2nn.deprecated import moved
+from graph2nn.training.costs import count_parameters, multiply_adds
 from graph2nn.training.evaluation import Evaluation, evaluate, topk_correct
 from graph2nn.training.observer import Observer
 from graph2nn.training.optim import (
@@ -37,12 +38,14 @@ __all__ = [
     "clip_gradients",
     "cosine_factor",
     "cosine_warmup_factor",
+    "count_parameters",
     "evaluate",
     "exponential_factor",
     "group_by_width",
     "linear_warmup_factor",
     "make_optimizer",
     "make_schedule",
+    "multiply_adds",
     "precise_bn",
     "set_learning_rate",
     "step_factor",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from graph2nn.training.costs import count_parameters
 from graph2nn.training.learner import HALVES, Learner, Single
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
@@ -127,7 +128,7 @@ def make_learners(
         alike.setdefault(_structure(network), []).append(name)
     learners: list[Learner] = []
     for names in alike.values():
-        sizes = [sum(p.numel() for p in networks[name].parameters()) for name in names]
+        sizes = [count_parameters(networks[name]) for name in names]
         for group in group_by_width(sizes, waste=waste, power=1):
             members = {names[k]: networks[names[k]] for k in group}
             if len(members) == 1:

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, floating-point operations, time of inference."""
+"""What does a network cost? Multiply-adds, and time of inference."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from graph2nn.deepnets.graphs.config import NetConfig
 from graph2nn.deepnets.networks.network import Network
 from graph2nn.runs.jobs import one_thread
+from graph2nn.runs.seeds import seeded
+from graph2nn.training.costs import multiply_adds
 
 __all__ = ["count_flops", "inference_times"]
 
 
 def count_flops(config: NetConfig) -> int:
-    """Floating-point operations of one image's forward pass: convolutions and matrix products.
+    """Count the multiply-adds of one image's forward pass, see `multiply_adds`.
 
-    A multiplication and its addition count as two; normalisation, pooling and activations are left
-    out, as is usual (`torch.utils.flop_counter`). Nothing is computed: tensors are on "meta".
+    Nothing is computed: tensors are on "meta".
     """
     network = Network(config, device="meta").eval()
     batch = 2  # normalisation by batch statistics needs more than one value a channel
     images = torch.empty(batch, config.in_channels, config.imsize, config.imsize, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(images)
-    return counter.get_total_flops() // batch
+    return multiply_adds(lambda: network(images)) // batch
 
 
 def inference_times(
@@ -64,7 +62,7 @@ def inference_times(
 def _forward_seconds(config: NetConfig, batch: int) -> float:
     shape = (batch, config.in_channels, config.imsize, config.imsize)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0):
         network = Network(config).eval()
     network(images)
     start = time.perf_counter()

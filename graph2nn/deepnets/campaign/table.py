@@ -21,7 +21,8 @@ from graph2nn.runs import from_dict, to_dict, write_atomic
 
 __all__ = ["GroundTruth", "add_attributes", "read_ground_truth", "write_ground_truth"]
 
-_FORMAT, _VERSION = "netwright-ground-truth", 1
+_FORMAT, _VERSION = "netwright-ground-truth", 2
+_COUNTS_ONCE = 2  # from this version on a multiply-add counts as one in `flops`, before as two
 _STATUS = ("missing", "ok", "diverged")
 _NEVER = 2.0  # convergence time of a network that does not get there, as published
 _STORED = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "fletcher32": True}
@@ -38,7 +39,7 @@ class GroundTruth:
         names: of the networks: DeepNets-1M split and index, such as val17.
         split: "train" or "test", the half of each.
         keys: structural hash of the graph of each.
-        facts: known without training: `params`, `flops` (of one image, a multiply-add counts two),
+        facts: known without training: `params`, `flops` (multiply-adds of one image),
             `nodes`, `edges`.
         status: of each run: 0 missing, 1 ok, 2 diverged.
         curves: by name, a value an epoch from 0 (before training) on; NaN where there is none.
@@ -229,6 +230,8 @@ def _read(file: h5py.File) -> GroundTruth:
         name: {key: values[()] for key, values in file[name].items()} if name in file else {}
         for name in ("facts", "curves", "final", "attributes")
     }
+    if file.attrs["version"] < _COUNTS_ONCE and "flops" in groups["facts"]:
+        groups["facts"]["flops"] = groups["facts"]["flops"] // 2
     return GroundTruth(
         settings=from_dict(GroundTruthSettings, json.loads(file.attrs["settings"])),
         made=json.loads(file.attrs["made"]),

@@ -31,9 +31,10 @@ class Counts:
     """What a network costs.
 
     Args:
-        flops: Multiply-adds of one image in convolutions and linear layers. Normalisation,
-            activation and biases count nothing, except in squeeze-and-excitation, where each
-            bias counts one.
+        flops: Multiply-adds of one image in convolutions and linear layers, one each, as everywhere
+            (`graph2nn.training.multiply_adds`); weights outside a mask count nothing. The rules and
+            truncations are those of the published numbers: normalisation, activation and biases
+            count nothing, except in squeeze-and-excitation, where each bias counts one.
         params: Trainable parameters; of a relational layer those inside its mask.
     """
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from graph2nn.training.costs import count_parameters, multiply_adds
 from graph2nn.wirings.compaction.compacted import (
     Compaction,
     CompactMobileNetV1,
@@ -91,9 +91,7 @@ def compact_macs(
     twin = set_execution(copy.deepcopy(model), "dense").to(device)
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, *(input_shape or model.expected_input_sz), generator=generator)
-    with FlopCounterMode(display=False) as counter:
-        twin(image.to(device))
-    macs = counter.get_total_flops() // 2
+    macs = multiply_adds(lambda: twin(image.to(device)))
     rounds = max(1, getattr(twin, "rounds", 0), getattr(twin, "nfe", 0))
     spared = sum(p.positions * (p.macs - len(p.values)) for p in twin.products)
     return macs, macs - spared * rounds
@@ -318,7 +316,7 @@ def _report(source: nn.Module, found: CompactNetwork, nodes: tuple[int, int], fo
     return Compaction(
         nodes=nodes,
         edges=(before.used_edges, sum(len(product.values) for product in found.products)),
-        parameters=(before.effective, sum(p.numel() for p in found.parameters())),
+        parameters=(before.effective, count_parameters(found)),
         dense_macs=(before.dense_macs, dense),
         sparse_macs=(before.sparse_macs, sparse),
         folded=folded,

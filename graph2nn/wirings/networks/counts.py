@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from graph2nn.training.costs import count_parameters, multiply_adds
 from graph2nn.wirings.edges.layers import WiredConv, wired_layers
 from graph2nn.wirings.edges.slots import Rectangle
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
@@ -87,7 +87,7 @@ def count_wiring(model: nn.Module, input_shape: tuple[int, int, int] | None = No
     layers = dict(wired_layers(model))
     if not layers:
         raise ValueError(f"expected wired layers, found none in {type(model).__name__}")
-    stored = sum(p.numel() for p in model.parameters())
+    stored = count_parameters(model)
     edges = sum(layer.keep for layer in layers.values())
     used = {name: layer.edges(legal=True) for name, layer in layers.items()}
     used_edges = sum(int(mask.sum()) for mask in used.values())
@@ -144,11 +144,10 @@ def _executed(
         for name, module in twin.named_modules()
         if isinstance(module, (TinyWiring, WiredBlock, WiredConv, WiredMobileNetV1))
     ]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(image)
+    macs = multiply_adds(lambda: twin(image))
     for handle in handles:
         handle.remove()
-    return counter.get_total_flops() // 2, sizes
+    return macs, sizes
 
 
 def _recorder(name: str, module: nn.Module, sizes: dict[str, list[_Applied]]):

@@ -1,0 +1,57 @@
+"""A multiply-add counts as one, and all who count agree."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from graph2nn.deepnets import Network, eval_nets
+from graph2nn.deepnets.campaign import count_flops
+from graph2nn.relational import build_model, count_module
+from graph2nn.training import count_parameters, multiply_adds
+from graph2nn.wirings import StaticWiring, count_wiring
+from predictors.proxies import compute_proxies
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "count"),
+    [
+        (nn.Linear(3, 5), (2, 3), 2 * 3 * 5),
+        (nn.Conv2d(4, 6, 3, padding=1, groups=2), (1, 4, 8, 8), 64 * 6 * 2 * 9),
+        (nn.BatchNorm2d(4), (2, 4, 8, 8), 0),
+        (nn.MultiheadAttention(8, 2), (5, 1, 8), 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8),
+    ],
+)
+def test_layers(layer: nn.Module, shape: tuple[int, ...], count: int) -> None:
+    x = torch.zeros(shape)
+    inputs = (x, x, x) if isinstance(layer, nn.MultiheadAttention) else (x,)
+    assert multiply_adds(lambda: layer(*inputs)) == count
+
+
+def by_proxy(model: nn.Module, images: torch.Tensor) -> int:
+    labels = torch.arange(len(images)) % 2
+    return round(1e6 * compute_proxies(model, images, labels, names=["flops"])["flops"])
+
+
+def test_all_who_count_agree() -> None:
+    images = torch.zeros(2, 3, 32, 32)
+    config = eval_nets("val", 1, 0, imsize=32, num_classes=10)[0]
+    net = Network(config)
+    assert multiply_adds(lambda: net(images)) == 2 * count_flops(config)
+    assert by_proxy(net, images) == count_flops(config)
+    for name in ("mlp", "cnn6"):
+        dense = build_model(name, None, num_classes=10, imsize=32, seed=0)
+        counts = count_module(dense, 32)
+        assert counts.flops == multiply_adds(lambda dense=dense: dense(images)) // 2
+        assert counts.params == count_parameters(dense)
+        assert by_proxy(dense, images) == counts.flops
+    wiring = StaticWiring("dnw").eval()
+    counts = count_wiring(wiring)
+    assert counts.dense_macs == multiply_adds(lambda: wiring(images)) // 2
+    assert counts.stored == count_parameters(wiring)
+
+
+def test_shared_parameters_count_once() -> None:
+    layer = nn.Linear(4, 4)
+    assert count_parameters(nn.Sequential(layer, nn.ReLU(), layer)) == 20
