@@ -8,14 +8,13 @@
 Regression of the accuracy drop on topometrics, Ramanujan properties and layer densities, in sample
 and on held-out pruning algorithms, models and configurations; importance of the metrics; ranking of
 pruning algorithms ("Sparse networks as multipartite graphs", arXiv:2305.16886). Sources are the
-published table (from the folder that GRAPH2NN_REFERENCE names), our own in data/sparse, or a table
+published table (from the folder that NETWRIGHT_REFERENCE names), our own in data/sparse, or a table
 that `sparse_topology.py` wrote. The output folder gets report.md with its figures and tables;
 docs/sparsity.md says how to read them.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from graph2nn.runs import option, parse_config
 from graph2nn.runs.summaries import with_error
+from graph2nn.runs.variables import variable
 from graph2nn.sparsity.campaign.results import SparseTable, read_sparse_table
 from predictors.studies.sparsity.report import write_report
 from predictors.studies.sparsity.studies import PARTS, Study, study
@@ -54,7 +54,7 @@ class RegressionConfig:
 def open_source(name: str | None) -> tuple[str, SparseTable]:
     """The table that a source names, and a short name of it."""
     if name is None:
-        name = "published" if os.environ.get("GRAPH2NN_REFERENCE") else OWN[0]
+        name = "published" if variable("NETWRIGHT_REFERENCE") else OWN[0]
     if name == "published":
         return name, published_networks()
     if name in OWN:

@@ -11,6 +11,7 @@ import torch
 
 from ghn.model import GHN
 from graph2nn.runs import sha256_file
+from graph2nn.runs.variables import variable
 
 __all__ = ["GHN1", "GHN2", "GHN3", "available", "from_pretrained", "resolve"]
 
@@ -97,7 +98,7 @@ def GHN3(name: str = "ghn3tm8", **fields: Any) -> GHN:
 
 
 def _folders() -> list[Path]:
-    own = os.environ.get("NETWRIGHT_CHECKPOINTS")
+    own = variable("NETWRIGHT_CHECKPOINTS")
     repository = Path(__file__).resolve().parent.parent / "checkpoints"
     return [Path(own).expanduser()] if own else [repository]
 
@@ -139,7 +140,7 @@ def _checked(path: Path, entry: dict[str, Any] | None) -> Path:
 
 
 def _download(name: str, filename: str) -> Path:
-    repository = _PUBLISHED.get(name, (None, ""))[0] or os.environ.get(HUB_VARIABLE)
+    repository = _PUBLISHED.get(name, (None, ""))[0] or variable(HUB_VARIABLE)
     reason = "no hub repository is known for it"
     if repository:
         try:

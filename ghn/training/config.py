@@ -24,7 +24,7 @@ class TrainConfig:
 
     dataset: str = option("digits", "-d", help="image data", choices=tuple(DATASETS))
     data_dir: str | None = option(
-        None, "-D", help="folder of the data, none for $GRAPH2NN_DATA or ./data"
+        None, "-D", help="folder of the data, none for $NETWRIGHT_DATA or ./data"
     )
     imsize: int | None = option(None, "-i", help="side of the images in pixels")
     split: str = option("train", help="DeepNets-1M split that networks are drawn from")

@@ -32,7 +32,7 @@ def download_connectomes(
 
     Args:
         names: Keys of `CONNECTOMES`.
-        data_dir: Folder of the data; None means `$GRAPH2NN_DATA` or `./data`.
+        data_dir: Folder of the data; None means `$NETWRIGHT_DATA` or `./data`.
         source: Address of the folder with `<name>.txt`.
         progress: Whether progress bars are shown.
 
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "names", nargs="*", metavar="NAME", help=f"{', '.join(names)} (default: all)"
     )
     parser.add_argument(
-        "-D", "--data-dir", "--data_dir", default=None, help="default: $GRAPH2NN_DATA or ./data"
+        "-D", "--data-dir", "--data_dir", default=None, help="default: $NETWRIGHT_DATA or ./data"
     )
     args = parser.parse_args(argv)
     try:

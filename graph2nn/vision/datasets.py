@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graph2nn.runs.variables import variable
 from graph2nn.vision.folder import EXTENSIONS, FolderImages
 from graph2nn.vision.image_data import ImageData
 from graph2nn.vision.readers import (
@@ -91,8 +91,8 @@ DATASETS: dict[str, DatasetInfo] = {
 
 
 def default_data_dir() -> Path:
-    """Return `$GRAPH2NN_DATA`, or `./data`."""
-    return Path(os.environ.get("GRAPH2NN_DATA") or "data")
+    """Return `$NETWRIGHT_DATA`, or `./data`."""
+    return Path(variable("NETWRIGHT_DATA") or "data")
 
 
 def load_images(
@@ -114,7 +114,7 @@ def load_images(
 
     Args:
         name: One of `DATASETS`.
-        data_dir: Folder with the data; None means `$GRAPH2NN_DATA` or `./data`.
+        data_dir: Folder with the data; None means `$NETWRIGHT_DATA` or `./data`.
         split: Part of the data: train, val, test or trainval.
         imsize: Side in pixels to resize to; None keeps the native size (digits 8, Fashion-MNIST 28,
             CIFAR 32, Tiny ImageNet 64; ImageNet is cropped to 224). Resized CIFAR images are
@@ -188,7 +188,7 @@ def _missing(name: str, data_dir: Path, wanted: str) -> FileNotFoundError:
     if name == "imagenet":
         get = "get it from image-net.org"
     return FileNotFoundError(
-        f"{name} is not in {where} (looked for {wanted}); {get}, or set GRAPH2NN_DATA"
+        f"{name} is not in {where} (looked for {wanted}); {get}, or set NETWRIGHT_DATA"
     )
 
 

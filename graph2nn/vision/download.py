@@ -62,7 +62,7 @@ def download_images(
 
     Args:
         name: Key of `SOURCES`.
-        data_dir: Folder of the data; None means `$GRAPH2NN_DATA` or `./data`.
+        data_dir: Folder of the data; None means `$NETWRIGHT_DATA` or `./data`.
         sources, facts: Sources and facts instead of the built-in ones.
         progress: Whether progress bars are shown.
 
@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("name", choices=list(SOURCES), help="data set")
     parser.add_argument(
-        "-D", "--data-dir", "--data_dir", default=None, help="default: $GRAPH2NN_DATA or ./data"
+        "-D", "--data-dir", "--data_dir", default=None, help="default: $NETWRIGHT_DATA or ./data"
     )
     args = parser.parse_args(argv)
     try:

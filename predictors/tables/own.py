@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from graph2nn.deepnets.campaign import GroundTruth, read_ground_truth
+from graph2nn.runs.variables import variable
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = ["PROPERTIES", "ground_truth_folder", "ground_truth_table", "own_table"]
@@ -21,9 +21,9 @@ _SHIPPED = Path(__file__).parents[2] / "data"
 
 
 def ground_truth_folder() -> Path:
-    """Where the tables are: `ground_truth` in `$GRAPH2NN_DATA`, in `./data` or in the repository's
+    """Where the tables are: `ground_truth` in `$NETWRIGHT_DATA`, in `./data` or in the repository's
     `data`, the first that exists."""
-    named = os.environ.get("GRAPH2NN_DATA")
+    named = variable("NETWRIGHT_DATA")
     roots = [Path(named).expanduser()] if named else []
     places = [root / "ground_truth" for root in (*roots, Path("data"), _SHIPPED)]
     return next((place for place in places if place.is_dir()), places[0])

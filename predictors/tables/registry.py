@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.runs.reference import reference_folder
+from graph2nn.runs.variables import reference_folder
 from predictors.tables import deepnets, nasbench, nlp, own, relational
 from predictors.tables.table import Table
 
@@ -30,7 +30,7 @@ class _Source:
     def hint(self) -> str:
         if self.part:
             return (
-                f"set GRAPH2NN_REFERENCE to the folder that holds data/{self.part}, or pass the "
+                f"set NETWRIGHT_REFERENCE to the folder that holds data/{self.part}, or pass the "
                 "folder of the file as data_dir"
             )
         return (
@@ -67,7 +67,7 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
     Args:
         name: one of `TABLES`.
         data_dir: folder with the table's files; by default the folder of reference data
-            (`GRAPH2NN_REFERENCE`) for published tables, `data/ground_truth` for our own.
+            (`NETWRIGHT_REFERENCE`) for published tables, `data/ground_truth` for our own.
 
     Raises:
         ValueError: an unknown name, or files that are missing (the message says how to get them)

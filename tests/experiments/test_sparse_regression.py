@@ -73,11 +73,11 @@ def test_bad_arguments(script, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_sources(script, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("no_reference")
+def test_sources(script, tmp_path):
     path = write(made_up_table(), tmp_path)
     name, table = script.open_source(str(path))
     assert name == "own" and table.num_rows == made_up_table().num_rows
     assert len(table.layers["row"]) == 5 * table.num_rows
-    monkeypatch.delenv("GRAPH2NN_REFERENCE", raising=False)
-    with pytest.raises(ValueError, match="GRAPH2NN_REFERENCE"):
+    with pytest.raises(ValueError, match="NETWRIGHT_REFERENCE"):
         script.open_source("published")

@@ -257,7 +257,7 @@ def test_missing_data_says_how_to_get_them(name: str, tmp_path: Path) -> None:
 
 def test_data_dir_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_cifar10(tmp_path)
-    monkeypatch.setenv("GRAPH2NN_DATA", str(tmp_path))
+    monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
     assert len(load_images("cifar10")) == 18
 
 

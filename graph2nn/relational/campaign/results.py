@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.runs.reference import reference_folder
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns, write_csv
+from graph2nn.runs.variables import reference_folder
 
 __all__ = [
     "published_results",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.runs.variables import variable
 from graph2nn.vision.datasets import default_data_dir
 
 __all__ = ["CONNECTOMES", "find_connectome", "load_connectome"]
@@ -62,8 +62,8 @@ def find_connectome(name: str, data_dir: str | Path | None = None) -> Path:
 
     Args:
         name: a key of `CONNECTOMES`.
-        data_dir: The folder with `relational/<name>.txt`; None means `$GRAPH2NN_DATA` or `./data`,
-            then the `data` folder of `$GRAPH2NN_REFERENCE`.
+        data_dir: The folder with `relational/<name>.txt`; None means `$NETWRIGHT_DATA` or `./data`,
+            then the `data` folder of `$NETWRIGHT_REFERENCE`.
 
     Raises:
         ValueError: An unknown name, or the file is nowhere.
@@ -71,7 +71,7 @@ def find_connectome(name: str, data_dir: str | Path | None = None) -> Path:
     if name not in CONNECTOMES:
         raise ValueError(f"unknown connectome {name!r}; choose one of {', '.join(CONNECTOMES)}")
     folders = [default_data_dir() if data_dir is None else Path(data_dir).expanduser()]
-    reference = os.environ.get("GRAPH2NN_REFERENCE")
+    reference = variable("NETWRIGHT_REFERENCE")
     if data_dir is None and reference:
         folders.append(Path(reference).expanduser() / "data")
     paths = [folder / "relational" / f"{name}.txt" for folder in folders]

@@ -8,7 +8,7 @@ import numpy as np
 
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
-from graph2nn.runs.reference import reference_folder
+from graph2nn.runs.variables import reference_folder
 
 __all__ = [
     "GRAPH_COLUMNS",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.reference import reference_folder
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns
+from graph2nn.runs.variables import reference_folder
 
 __all__ = [
     "KEY",
@@ -254,7 +254,7 @@ def published_table() -> SparseTable:
     complete.
 
     Raises:
-        ValueError: `GRAPH2NN_REFERENCE` is not set, as `reference_folder`.
+        ValueError: `NETWRIGHT_REFERENCE` is not set, as `reference_folder`.
     """
     folder = reference_folder("sparse")
     return read_sparse_table(folder / "unrolled.csv.gz", folder / "layers.csv.gz")

@@ -118,9 +118,9 @@ def test_unknown_names(name: str, options: dict, message: str, reference: Path) 
         load_table(name, **options)
 
 
-def test_a_table_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GRAPH2NN_REFERENCE", raising=False)
-    with pytest.raises(ValueError, match="table nb201 is not there: .*set GRAPH2NN_REFERENCE"):
+@pytest.mark.usefixtures("no_reference")
+def test_a_table_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="table nb201 is not there: .*set NETWRIGHT_REFERENCE"):
         load_table("nb201")
     for name in set(TABLES) & set(ROWS):
         with pytest.raises(ValueError, match="is not there: no "):

@@ -140,10 +140,8 @@ def test_specs_match_the_dense_baseline() -> None:
     assert dense.flops <= sparse.flops < 1.02 * dense.flops
 
 
-def test_a_task_without_the_connectome_files_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("GRAPH2NN_REFERENCE", raising=False)
+@pytest.mark.usefixtures("no_reference")
+def test_a_task_without_the_connectome_files_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="graph2nn.relational.download"):
         division_entries(find_task("mlp_cifar10_bio"), "all", data_dir=tmp_path)
 

@@ -65,8 +65,8 @@ def test_unknown_and_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         load_connectome("dog")
     with pytest.raises(ValueError, match="graph2nn.relational.download cat"):
         load_connectome("cat", data_dir=tmp_path)
-    monkeypatch.setenv("GRAPH2NN_DATA", str(tmp_path))
-    monkeypatch.setenv("GRAPH2NN_REFERENCE", str(tmp_path / "other"))
+    monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
+    monkeypatch.setenv("NETWRIGHT_REFERENCE", str(tmp_path / "other"))
     with pytest.raises(ValueError, match="looked for .* and .*other"):
         load_connectome("cat")
 

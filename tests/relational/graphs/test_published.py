@@ -40,11 +40,11 @@ def test_published_results(by_epoch: bool, rows: int, reference: Path) -> None:
     assert len(np.unique(table["task"])) == 6
 
 
+@pytest.mark.usefixtures("no_reference")
 def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GRAPH2NN_REFERENCE", raising=False)
-    with pytest.raises(ValueError, match="set GRAPH2NN_REFERENCE to the folder"):
+    with pytest.raises(ValueError, match="set NETWRIGHT_REFERENCE to the folder"):
         published_graphs("n64_52")
-    monkeypatch.setenv("GRAPH2NN_REFERENCE", str(tmp_path))
+    monkeypatch.setenv("NETWRIGHT_REFERENCE", str(tmp_path))
     with pytest.raises(ValueError, match="has no folder data/relational"):
         published_graphs("n64_52")
 
@@ -52,7 +52,7 @@ def test_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data" / "relational"
     folder.mkdir(parents=True)
-    monkeypatch.setenv("GRAPH2NN_REFERENCE", str(tmp_path))
+    monkeypatch.setenv("NETWRIGHT_REFERENCE", str(tmp_path))
     with pytest.raises(ValueError, match="unknown graphs 'n64'; choose one of n64_3942"):
         published_graphs("n64")
     with pytest.raises(ValueError, match="cannot read .*n64_52.npy"):

@@ -1,0 +1,61 @@
+"""What a user says in variables of the environment: `NETWRIGHT_DATA` and the others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["VARIABLES", "reference_folder", "variable"]
+
+VARIABLES = {
+    "NETWRIGHT_DATA": "folder of image data and tables, in place of ./data",
+    "NETWRIGHT_REFERENCE": "folder of published reference tables, which are no part of the library",
+    "NETWRIGHT_CHECKPOINTS": "folder of checkpoints, in place of the repository's",
+    "NETWRIGHT_HUB": "Hugging Face repository that holds the files of the checkpoints' manifest",
+}
+"""Every variable that the library reads by itself."""
+
+_OLDER = {
+    "NETWRIGHT_DATA": "GRAPH2NN_DATA",
+    "NETWRIGHT_REFERENCE": "GRAPH2NN_REFERENCE",
+}
+
+
+def variable(name: str) -> str | None:
+    """Return the value of a variable; None where it is not set, or empty.
+
+    Where it is not, its older name counts: `GRAPH2NN_DATA`, `GRAPH2NN_REFERENCE`.
+
+    Args:
+        name: One of `VARIABLES`.
+
+    Raises:
+        KeyError: Another name.
+    """
+    if name not in VARIABLES:
+        raise KeyError(f"no variable {name}; there are {', '.join(VARIABLES)}")
+    return os.environ.get(name) or os.environ.get(_OLDER.get(name, "")) or None
+
+
+def reference_folder(part: str) -> Path:
+    """Return the folder `data/<part>` of the published reference tables.
+
+    Args:
+        part: One of `relational`, `deepnets`, `predictors` and `sparse`.
+
+    Raises:
+        ValueError: `NETWRIGHT_REFERENCE` is not set or names no folder with such data.
+    """
+    name = "NETWRIGHT_REFERENCE"
+    value = variable(name)
+    if not value:
+        raise ValueError(
+            f"published tables are read from a folder of reference data: set {name} to the "
+            f"folder that holds data/{part}"
+        )
+    folder = Path(value).expanduser() / "data" / part
+    if not folder.is_dir():
+        raise ValueError(
+            f"{name}={value} has no folder data/{part}; set it to the folder that does"
+        )
+    return folder
