@@ -20,7 +20,8 @@ CORE = [
     "scipy",
     "tqdm",
     "matplotlib",
-    "joblib",
+    "joblib>=1.5",
+    "filelock",
     "pillow",
 ]
 EXTRAS = {
@@ -33,6 +34,7 @@ EXTRAS = {
     "hub": ["huggingface_hub", "safetensors"],
     "log": ["tensorboard"],
     "ode": ["torchdiffeq"],
+    "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
 TOOLS = ["pytest", "ruff", "mypy", "setuptools>=70.1"]
 

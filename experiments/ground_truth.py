@@ -115,7 +115,7 @@ def generation(config: GenerateConfig) -> None:
         out,
         folder=config.folder,
         data_dir=config.data_dir,
-        group=config.group,
+        group_size=config.group,
         jobs=config.jobs,
         backend=config.backend,
         device=config.device,

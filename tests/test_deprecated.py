@@ -12,6 +12,7 @@ import graph2nn.runs
 import graph2nn.sparsity
 import graph2nn.training
 import predictors.proxies
+from graph2nn.deepnets.campaign import GroundTruthSettings, train_all
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.vision import ImageSettings, load_sets
 
@@ -99,3 +100,12 @@ def test_settings_of_images_are_made_as_before(package, name, given, expected):
 def test_sets_of_images_are_loaded_as_before():
     with pytest.warns(DeprecationWarning, match="load_sets is now graph2nn.vision.load_sets"):
         assert graph2nn.deepnets.campaign.load_sets is load_sets
+
+
+def test_group_is_group_size():
+    settings = GroundTruthSettings(name="x")
+    with (
+        pytest.warns(DeprecationWarning, match="group is now group_size"),
+        pytest.raises(ValueError, match="group_size: expected at least 1 network a job, got 0"),
+    ):
+        train_all(settings, "nowhere", group=0)

@@ -1,6 +1,17 @@
 """The ground under every run: settings, checkpoints, folders, seeds, jobs, tables, figures."""
 
-from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
+from graph2nn.runs.campaign import (
+    Campaign,
+    Files,
+    Job,
+    Report,
+    follow_jobs,
+    read_job,
+    read_or_set_aside,
+    result_files,
+    run_campaign,
+    write_job,
+)
 from graph2nn.runs.checkpoint import (
     load_checkpoint,
     save_checkpoint,
@@ -20,13 +31,15 @@ from graph2nn.runs.config import (
     settings_of,
     to_dict,
 )
-from graph2nn.runs.folder import RunFolder, describe_environment
-from graph2nn.runs.job_results import read_job, result_files, write_job
+from graph2nn.runs.folder import RunFolder, describe_environment, read_metrics
 from graph2nn.runs.jobs import one_thread, parallel_map
 from graph2nn.runs.seeds import generator_state, restore_generator, seeded
 from graph2nn.runs.workers import Workers
 
 __all__ = [
+    "Campaign",
+    "Files",
+    "Job",
     "Report",
     "RunFolder",
     "Workers",
@@ -45,9 +58,11 @@ __all__ = [
     "parse_command",
     "parse_config",
     "read_job",
+    "read_metrics",
     "read_or_set_aside",
     "restore_generator",
     "result_files",
+    "run_campaign",
     "save_checkpoint",
     "seeded",
     "settings_of",

@@ -22,6 +22,7 @@ __all__ = [
     "replacing",
     "save_checkpoint",
     "sha256_file",
+    "unwritable",
     "write_atomic",
     "write_text",
 ]
@@ -134,10 +135,7 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, "choose another folder")
-        raise OSError(
-            error.errno, f"cannot write {path}: {os.strerror(error.errno or 0)}; {advice}"
-        ) from error
+        raise unwritable(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -151,6 +149,17 @@ def write_text(path: str | Path, text: str) -> Path:
         OSError: See `write_atomic`.
     """
     return write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def unwritable(path: str | Path, error: OSError) -> OSError:
+    """Return an error that says what could not be written, why, and what to do.
+
+    Args:
+        path: The file.
+        error: What the system said.
+    """
+    advice = _ADVICE.get(error.errno or 0, "choose another folder")
+    return OSError(error.errno, f"cannot write {path}: {os.strerror(error.errno or 0)}; {advice}")
 
 
 class _Recorder:

@@ -9,14 +9,21 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from graph2nn.runs.checkpoint import load_checkpoint, save_checkpoint, write_text
+from graph2nn.runs.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    unwritable,
+    write_text,
+)
+from graph2nn.runs.lock import LOCK_FILES, FolderLock
 
-__all__ = ["RunFolder", "describe_environment"]
+__all__ = ["RunFolder", "check_settings", "describe_environment", "json_value", "read_metrics"]
 
 
 _RESULTS = ("metrics.jsonl", "last.pt", "best.pt")  # what a run has once it has got anywhere
@@ -32,12 +39,16 @@ class RunFolder:
         may_differ: settings that a resumed run may change (more epochs, another log interval).
         tensorboard: also write scalars for TensorBoard (extra `log`).
 
+    The folder belongs to this process until it ends, the run is closed or nothing refers to it any
+    more: a second one is refused meanwhile, so that two runs do not mix their files. Reading what a
+    folder holds (`read_metrics`) needs nobody's leave.
+
     A run that ended before it logged or saved anything leaves nothing to protect: any settings may
     take over its folder.
 
     Raises:
         ValueError: the folder holds something else, or a run with other settings, or a run while
-            `resume` is off.
+            `resume` is off, or another process works in it.
         OSError: the folder cannot be written; says what to do.
 
     Example:
@@ -57,7 +68,9 @@ class RunFolder:
     ) -> None:
         self.path = Path(path)
         self.config = json.loads(json.dumps(config))  # what will be read back: lists, no tuples
-        self._check_contents(resume, may_differ)
+        check_settings(self.path, self.config, resume=resume, may_differ=may_differ)
+        self._lock = _locked(self.path)  # who held it may have left something meanwhile
+        check_settings(self.path, self.config, resume=resume, may_differ=may_differ)
         _write_json(self.path / "config.json", self.config)
         _write_json(self.path / "environment.json", describe_environment())
         self._record = self.path / "best.json"
@@ -82,15 +95,9 @@ class RunFolder:
 
     def log(self, step: int, **metrics: float | int | str | None) -> None:
         """Appends a line to `metrics.jsonl`; non-finite numbers are stored as null."""
-        clean = {key: _finite(value) for key, value in metrics.items()}
+        clean = {key: json_value(value) for key, value in metrics.items()}
         line = json.dumps({"step": step, **clean}, allow_nan=False)
-        try:
-            with self._metrics.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise OSError(
-                error.errno, f"cannot write {self._metrics}: {error.strerror}; free some space"
-            ) from error
+        _append_line(self._metrics, line)
         if self._board is not None:
             for key, value in clean.items():
                 if isinstance(value, (int, float)):
@@ -98,15 +105,7 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """All logged lines; one cut short by a crash is left out."""
-        if not self._metrics.is_file():
-            return []
-        rows = []
-        for line in self._metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return rows
+        return read_metrics(self.path)
 
     def rewind(self, step: int) -> None:
         """Drops lines logged after `step`, so that a resumed run does not log them twice."""
@@ -137,9 +136,10 @@ class RunFolder:
         return load_checkpoint(self.last, kind=kind)
 
     def close(self) -> None:
-        """Flushes what TensorBoard has not written yet."""
+        """Let go of the folder, and flush what TensorBoard has not written yet."""
         if self._board is not None:
             self._board.close()
+        self._lock.release()
 
     def _stored_best(self) -> float | None:
         try:
@@ -147,32 +147,71 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _check_contents(self, resume: bool, may_differ: tuple[str, ...]) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"{self.path} is a file, expected a folder for the run")
-        if not self.path.is_dir() or not any(self.path.iterdir()):
-            return
-        stored = self.path / "config.json"
-        if not stored.is_file():
-            raise ValueError(f"{self.path} is not empty and holds no run; choose another folder")
-        try:
-            old = json.loads(stored.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{stored} is damaged ({error}); choose another folder") from None
-        before, now = (
-            {key: value for key, value in settings.items() if key not in may_differ}
-            for settings in (old, self.config)
+
+def check_settings(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    *,
+    resume: bool = True,
+    may_differ: tuple[str, ...] = (),
+) -> None:
+    """Raise an error unless a folder is free or holds a run with these settings.
+
+    Args:
+        folder: Path of the folder.
+        config: JSON-able settings.
+        resume: Whether a run may go on there; otherwise one that is there is an error.
+        may_differ: Names of settings that may be others.
+
+    Raises:
+        ValueError: Says what is there, and what to do.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, expected a folder for the run")
+    if not folder.is_dir() or all(path.name in LOCK_FILES for path in folder.iterdir()):
+        return
+    stored = folder / "config.json"
+    if not stored.is_file():
+        raise ValueError(f"{folder} is not empty and holds no run; choose another folder")
+    try:
+        old = json.loads(stored.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{stored} is damaged ({error}); choose another folder") from None
+    before, now = (
+        {key: value for key, value in settings.items() if key not in may_differ}
+        for settings in (old, json.loads(json.dumps(config)))
+    )
+    other = _differences(before, now)
+    if not any((folder / name).exists() for name in _RESULTS):
+        return
+    if other:
+        raise ValueError(
+            f"{folder} holds a run with other settings: {'; '.join(other)}; "
+            "use these settings, or another folder"
         )
-        other = _differences(before, now)
-        if not any((self.path / name).exists() for name in _RESULTS):
-            return
-        if other:
-            raise ValueError(
-                f"{self.path} holds a run with other settings: {'; '.join(other)}; "
-                "use these settings, or another folder"
-            )
-        if not resume:
-            raise ValueError(f"{self.path} holds a run already; resume it or choose another folder")
+    if not resume:
+        raise ValueError(f"{folder} holds a run already; resume it or choose another folder")
+
+
+def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
+    """Return all lines that a run has logged, whether or not it is still going on.
+
+    A line cut short by a crash is left out.
+
+    Args:
+        folder: Path of the run folder.
+    """
+    path = Path(folder) / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
 
 
 def describe_environment() -> dict[str, Any]:
@@ -189,6 +228,39 @@ def describe_environment() -> dict[str, Any]:
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "commit": _commit(),
     }
+
+
+def json_value(value: Any) -> Any:
+    """Return a plain number for a number of NumPy or a tensor, None for one that is not finite."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _locked(folder: Path) -> FolderLock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FolderLock(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _append_line(path: Path, line: str) -> None:
+    """Adds a line, whole or not at all, and never to half a line that a crash has left."""
+    try:
+        with path.open("a+b", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(end - 1, 0))
+            data = (line + "\n").encode()
+            data = data if file.read(1) in (b"", b"\n") else b"\n" + data
+            try:
+                while data:
+                    data = data[file.write(data) :]
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(end)
+                raise
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -215,11 +287,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout.strip() if run.returncode == 0 else None
-
-
-def _finite(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write_json(path: Path, value: Any) -> None:

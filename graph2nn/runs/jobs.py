@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import joblib
 import torch
+from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
-__all__ = ["one_thread", "parallel_map"]
+from graph2nn.runs.clusters import CLUSTERS, Lost, cluster_backend
+
+__all__ = [
+    "WORKER_DIED", "check_jobs", "follow_parent", "one_thread", "parallel_map", "unordered_map",
+]  # fmt: skip
+
+WORKER_DIED = BrokenProcessPool
+"""What joblib raises when a process of this machine died."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,18 +41,24 @@ def parallel_map(
     total: int | None = None,
     batch_size: int | str = "auto",
 ) -> Iterator[Result]:
-    """Results of `function` for each item, in the order of the items, as they come in.
+    """Yield the results of `function` for each item, in the order of the items, as they come in.
+
+    For pure functions: nothing is kept, and the first error ends all. Results that are kept and
+    resumed are those of a campaign, see `run_campaign`.
 
     Args:
-        function: must be picklable where `jobs` is not 1.
-        items: its arguments; may be a generator.
-        jobs: processes; -1 means one a core, 1 runs in this process.
-        backend: of joblib (`loky`, `threading`, ...), or a cluster: `dask` (the client of this
-            process), `dask:tcp://scheduler:8786`, `ray` (starts or joins one as Ray is configured),
-            `ray:ADDRESS`. There `jobs=-1` takes all workers. None leaves a surrounding
+        function: Function of one item; must be picklable where `jobs` is not 1.
+        items: Its arguments; may be a generator.
+        jobs: Number of processes; -1 means one a core, 1 runs in this process.
+        backend: Name of a backend of joblib (`loky`, `threading`, ...), or a cluster: `dask` (the
+            client of this process), `dask:tcp://scheduler:8786`, `ray` (starts or joins one as Ray
+            is configured), `ray:ADDRESS`. There `jobs=-1` takes all workers, and a job whose worker
+            dies is started again, three times at most. None leaves a surrounding
             `joblib.parallel_config` in charge.
-        description, progress, total: of the progress bar.
-        batch_size: jobs sent together; "auto" lets joblib measure.
+        description: Text beside the progress bar.
+        progress: Whether to show one.
+        total: Number of items, where `items` does not tell.
+        batch_size: Number of jobs sent together; "auto" lets joblib measure.
 
     Raises:
         ValueError: `jobs` is 0, or an unknown backend, or one that is not installed or not running.
@@ -47,8 +67,7 @@ def parallel_map(
         >>> list(parallel_map(abs, [-1, 2, -3], progress=False))
         [1, 2, 3]
     """
-    if jobs == 0:
-        raise ValueError("jobs must not be 0: give a number of processes, or -1 for one a core")
+    check_jobs(jobs)
     if total is None and isinstance(items, Sized):
         total = len(items)
     return _results(function, items, jobs, backend, batch_size, total, description, progress)
@@ -67,24 +86,64 @@ def _results(
     if jobs == 1 and backend is None:
         stream: Iterable[Result] = map(function, items)
     else:
-        pool = _pool(jobs, backend, batch_size)
+        pool = _pool(jobs, backend, batch_size=batch_size, return_as="generator")
         stream = pool(joblib.delayed(function)(item) for item in items)
     yield from tqdm(stream, total=total, desc=description or None, disable=not progress)
 
 
-def _pool(jobs: int, backend: str | None, batch_size: int | str) -> joblib.Parallel:
-    how: dict[str, Any] = {"n_jobs": jobs, "batch_size": batch_size, "return_as": "generator"}
-    if backend is None:
-        return joblib.Parallel(**how)
-    name, _, address = backend.partition(":")
-    options = {"scheduler_host": address} if name == "dask" and address else {}
-    if name == "ray":
-        _start_ray(address)
-        how["return_as"] = "list"  # Ray's pool hands results back all at once
+def unordered_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int = 1,
+    backend: str | None = None,
+) -> Generator[Result | Lost, None, None]:
+    """Yield the results of `function` as they come in, whatever their order.
+
+    Items are taken from `items` no sooner than they can run. With several processes each runs apart
+    from this one, also a single item.
+
+    Args:
+        function: Function of one item; must be picklable where `jobs` is not 1.
+        items: Its arguments; may be a generator.
+        jobs: Number of processes, see `parallel_map`.
+        backend: Name of the backend, see `parallel_map`.
+
+    Returns:
+        The results; `Lost` in place of one whose worker a cluster has started again in vain.
+
+    Raises:
+        ValueError: See `parallel_map`.
+        WORKER_DIED: A process of this machine died, and with it all jobs that were running.
+    """
+    check_jobs(jobs)
+    if jobs == 1 and backend is None:
+        yield from map(function, items)
+        return
+    pool = _pool(jobs, backend, keep_going=True, batch_size=1, return_as="generator_unordered")
+    with closing(pool(joblib.delayed(function)(item) for item in items)) as stream:
+        yield from stream
+
+
+def check_jobs(jobs: int) -> None:
+    """Complain about a number of processes that cannot be."""
+    if jobs == 0:
+        raise ValueError("jobs must not be 0: give a number of processes, or -1 for one a core")
+
+
+def _pool(
+    jobs: int, backend: str | None, *, keep_going: bool = False, **how: Any
+) -> joblib.Parallel:
+    name, _, address = (backend or "").partition(":")
+    how |= {"n_jobs": jobs, "pre_dispatch": "n_jobs" if keep_going or name == "ray" else "2*n_jobs"}
+    if name == "loky" or (backend is None and isinstance(get_active_backend()[0], LokyBackend)):
+        how |= {"initializer": follow_parent, "initargs": (os.getpid(),)}
     try:
-        # Parallel(backend="dask") knows joblib's own backends only; the configuration knows all.
-        with joblib.parallel_config(backend=name, **options):
-            return joblib.Parallel(**how)
+        if name in CLUSTERS:
+            how["backend"] = cluster_backend(name, address, keep_going=keep_going)
+        elif backend is not None:
+            how["backend"] = name
+        return joblib.Parallel(**how)
     except (ValueError, TypeError, OSError) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(
@@ -93,15 +152,20 @@ def _pool(jobs: int, backend: str | None, batch_size: int | str) -> joblib.Paral
         ) from None
 
 
-def _start_ray(address: str) -> None:
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ImportError:
-        raise ValueError("the backend ray needs Ray; run: pip install ray") from None
-    register_ray()
-    if not ray.is_initialized():
-        ray.init(address=address or None)
+def follow_parent(parent: int) -> None:
+    """Let this process end with the one that started it, and leave Ctrl-C to that one.
+
+    Args:
+        parent: Number of the process that started this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 @contextmanager

@@ -6,15 +6,19 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graph2nn.runs import RunFolder, parallel_map, write_atomic
+from graph2nn.runs import RunFolder, read_metrics, write_atomic
+from graph2nn.runs.campaign import Job, Row, read_job, result_files, run_campaign
+from graph2nn.runs.folder import check_settings, json_value
 from predictors.benchmark.protocol import Trial, split_rows
 from predictors.metrics import scores
 from predictors.registry import make_predictor
@@ -23,6 +27,7 @@ from predictors.tables import read_table
 __all__ = ["prediction_file", "run_benchmark", "run_trial", "stored_records"]
 
 _CONFIG = {"kind": "predictor benchmark"}
+_SCORES = ("tau", "rho", "precision", "regret")
 _BEST = 10  # networks that precision and regret look at
 
 
@@ -95,34 +100,66 @@ def run_benchmark(
     """
     run = RunFolder(folder, _CONFIG, resume=True)
     wanted = list(dict.fromkeys(trials))
-    done = {row["trial"]: row for row in run.metrics()}
+    done = _stored(run.path)
     # Large and slow tables change hands least when their trials are neighbours.
     missing = sorted((t for t in wanted if _text(t) not in done), key=lambda t: (t.table, t.seed))
-    results = parallel_map(
-        partial(run_trial, data_dir=data_dir, keep=Path(folder) / "predictions"),
-        missing,
+    work = partial(_work, data_dir=data_dir, keep=run.path / "predictions")
+    plan = [
+        Job(name=_name(t), work=work, payload=t, results=(_result(run.path, t),)) for t in missing
+    ]
+    campaign = run_campaign(
+        run,
+        plan,
         jobs=jobs,
         backend=backend,
-        description="predictors",
+        done=len(wanted) - len(missing),
+        report=lambda files: files[0][0],
+        unit="trial",
         progress=progress and bool(missing),
-        batch_size=1,
     )
-    for trial, record in zip(missing, results):
-        row = {"trial": _text(trial), **record}
-        run.log(len(done), **row)
-        done[row["trial"]] = row
     run.close()
-    return [_without_trial(done[_text(trial)]) for trial in wanted]
+    campaign.check("trials")
+    done = _stored(run.path)
+    return [done[_text(trial)] for trial in wanted]
 
 
 def stored_records(folder: str | Path) -> list[dict[str, Any]]:
-    """All records of a run folder, whichever call made them.
+    """Return all records of a run folder, whichever call made them.
 
     Raises:
-        ValueError: a folder that holds another kind of run.
+        ValueError: A folder that holds another kind of run, or a damaged result.
     """
-    run = RunFolder(folder, _CONFIG, resume=True)
-    return [_without_trial(row) for row in run.metrics()]
+    check_settings(folder, _CONFIG)
+    return list(_stored(Path(folder)).values())
+
+
+def _stored(folder: Path) -> dict[str, dict[str, Any]]:
+    """Records by trial: of runs before there were result files from the log, of others from these;
+    a damaged file is passed over, so that its trial runs again."""
+    rows = {row["trial"]: row for row in read_metrics(folder) if "trial" in row}
+    for path in result_files(folder):
+        with suppress(ValueError):
+            (row,) = read_job(path)
+            rows[row["trial"]] = row
+    passed = ("trial", "step", "job", "networks", "error")
+    return {
+        trial: {k: math.nan if k in _SCORES and v is None else v for k, v in row.items()
+                if k not in passed}
+        for trial, row in rows.items()
+    }  # fmt: skip
+
+
+def _work(trial: Trial, **how: Any) -> list[list[Row]]:
+    record = {name: json_value(value) for name, value in run_trial(trial, **how).items()}
+    return [[{"trial": _text(trial), **record}]]
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.table}_{trial.model}_{Path(prediction_file(trial)).stem}"
+
+
+def _result(folder: Path, trial: Trial) -> Path:
+    return folder / "results" / f"{_name(trial)}.jsonl"
 
 
 def prediction_file(trial: Trial) -> str:
@@ -137,7 +174,3 @@ def _key(trial: Trial) -> dict[str, Any]:
 
 def _text(trial: Trial) -> str:
     return json.dumps(_key(trial), sort_keys=True)
-
-
-def _without_trial(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("trial", "step")}

@@ -11,18 +11,18 @@ from typing import Any
 
 from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph.graph import structural_hash
-from graph2nn.deepnets import NetConfig, build_graph
+from graph2nn.deepnets import build_graph
 from graph2nn.deepnets.campaign import GroundTruthSettings, NetEntry, train_group
-from graph2nn.runs import parallel_map
-from graph2nn.runs.job_results import read_job, write_job
+from graph2nn.runs.campaign import Job, Row, read_job, read_or_set_aside, run_campaign
 
 __all__ = ["TrainedNetworks"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
-    path: Path
-    config: NetConfig
+class _Task:
+    """A network to train, and how."""
+
+    entry: NetEntry
     settings: GroundTruthSettings
     seed: int
     data_dir: str | None
@@ -71,37 +71,40 @@ class TrainedNetworks:
         return [math.nan if value is None else value for value in values]
 
     def results(self, words: Sequence[str], seed: int) -> list[dict[str, Any]]:
-        """What training gave, as `train_group` says."""
-        jobs = [
-            _Job(
-                path=self.folder
-                / f"{hashlib.sha256(word.encode()).hexdigest()[:20]}_s{seed}.jsonl",
-                config=self.grammar.decode(word),
-                settings=self.settings,
-                seed=seed,
-                data_dir=self.data_dir,
-                device=self.device,
-            )
-            for word in words
-        ]
-        return list(
-            parallel_map(
-                _trained, jobs, jobs=self.jobs, backend=self.backend, progress=False, batch_size=1
-            )
+        """Return what training gave for each network, as `train_group` says.
+
+        Raises:
+            RuntimeError: Networks that could not be trained, after all others are done.
+        """
+        plan = {word: self._job(word, seed) for word in words}
+        campaign = run_campaign(
+            self.folder, list(plan.values()), jobs=self.jobs, backend=self.backend, progress=False
         )
+        campaign.check("networks")
+        return [read_job(plan[word].results[0])[0] for word in words]
+
+    def _job(self, word: str, seed: int) -> Job:
+        """The training of a network; a result of another network under its name is dropped."""
+        config = self.grammar.decode(word)
+        key = structural_hash(build_graph(config))
+        name = f"{hashlib.sha256(word.encode()).hexdigest()[:20]}_s{seed}"
+        path = self.folder / f"{name}.jsonl"
+        stored = read_or_set_aside(path, f"{name} is trained again")
+        if stored is not None and stored[0]["key"] != key:
+            path.unlink()
+        entry = NetEntry(config=config, source="search", index=0, key=key)
+        task = _Task(
+            entry=entry,
+            settings=self.settings,
+            seed=seed,
+            data_dir=self.data_dir,
+            device=self.device,
+        )
+        return Job(name=name, work=_train, payload=task, results=(path,))
 
 
-def _trained(job: _Job) -> dict[str, Any]:
-    key = structural_hash(build_graph(job.config))
-    if job.path.is_file():
-        stored = read_job(job.path)[0]
-        if stored["key"] == key:
-            return stored
-    entry = NetEntry(config=job.config, source="search", index=0, key=key)
-    found = train_group([entry], job.settings, job.seed, data_dir=job.data_dir, device=job.device)[
-        0
-    ]
-    result = {"key": key, "seed": job.seed, **found}
-    job.path.parent.mkdir(parents=True, exist_ok=True)
-    write_job(job.path, entry.name, [result])
-    return result
+def _train(task: _Task) -> list[list[Row]]:
+    (found,) = train_group(
+        [task.entry], task.settings, task.seed, data_dir=task.data_dir, device=task.device
+    )
+    return [[{"key": task.entry.key, "seed": task.seed, **found}]]

@@ -26,7 +26,7 @@ from graph2nn.deepnets.campaign.training import (
     train_group,
 )
 from graph2nn.runs import describe_environment
-from graph2nn.runs.job_results import read_job, write_job
+from graph2nn.runs.campaign import read_job, write_job
 
 __all__ = ["Regenerated", "generate", "regenerate"]
 
@@ -52,7 +52,7 @@ def generate(
         path: of the HDF5 file.
         folder: of the run; None for `runs/ground_truth_NAME`.
         progress: show bars.
-        how: `data_dir`, `group`, `jobs`, `backend`, `device`, `save_seconds`, `resume` of
+        how: `data_dir`, `group_size`, `jobs`, `backend`, `device`, `save_seconds`, `resume` of
             `train_all`.
 
     Raises:

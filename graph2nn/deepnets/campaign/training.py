@@ -13,9 +13,17 @@ from typing import Any
 from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.networks.network import Network
-from graph2nn.runs import RunFolder, one_thread, parallel_map, seeded, to_dict
-from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
-from graph2nn.runs.job_results import read_job, write_job
+from graph2nn.deprecated import renamed_keywords
+from graph2nn.runs import RunFolder, one_thread, seeded, to_dict
+from graph2nn.runs.campaign import (
+    Files,
+    Job,
+    Report,
+    Row,
+    read_job,
+    read_or_set_aside,
+    run_campaign,
+)
 from graph2nn.training import Record, train_networks
 from graph2nn.vision import load_sets
 
@@ -32,7 +40,7 @@ _NOT_TRAINING = ("name", "converged", "timing_batch", "timing_rounds")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _Group:
     """Networks that one process trains with one seed on one stream of images."""
 
     entries: tuple[NetEntry, ...]
@@ -47,13 +55,30 @@ class _Job:
     def name(self) -> str:
         return f"{self.entries[0].name}_s{self.seed}"
 
+    def job(self) -> Job:
+        """As a part of a campaign."""
+        return Job(
+            name=self.name,
+            work=_train,
+            payload=self,
+            results=tuple(result_path(self.folder, entry, self.seed) for entry in self.entries),
+            networks=len(self.entries),
+            scratch=self.scratch,
+        )
 
+    @property
+    def scratch(self) -> Path | None:
+        """Folder of checkpoints."""
+        return None if self.save_seconds is None else self.folder / "jobs" / self.name
+
+
+@renamed_keywords(group="group_size")
 def train_all(
     settings: GroundTruthSettings,
     folder: str | Path,
     *,
     data_dir: str | None = None,
-    group: int = 1,
+    group_size: int = 1,
     jobs: int = 1,
     backend: str | None = None,
     device: str = "cpu",
@@ -71,8 +96,8 @@ def train_all(
         settings: of the table.
         folder: of the run; where jobs run on several machines, one that all of them reach.
         data_dir: folder of the images.
-        group: networks a job, trained on one stream of images (more of them fill a GPU); results do
-            not depend on it.
+        group_size: networks a job, trained on one stream of images (more of them fill a GPU);
+            results do not depend on it.
         jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
         device: of every job.
         save_seconds: between a job's checkpoints; None for no checkpoints, which pays where a
@@ -87,29 +112,29 @@ def train_all(
         ValueError: a folder of another table, or settings that cannot be used.
         RuntimeError: networks that could not be trained, after all others are done.
     """
-    if group < 1:
-        raise ValueError(f"group: expected at least 1 network a job, got {group}")
+    if group_size < 1:
+        raise ValueError(f"group_size: expected at least 1 network a job, got {group_size}")
     run = RunFolder(folder, _identity(settings), resume=resume, may_differ=_MAY_GROW)
     load_sets(settings.images, data_dir)  # what is missing is said before anything is started
     runs = planned_runs(draw_networks(settings), settings)
     todo = [one for one in runs if not _finished(run.path, *one)]
     common: dict[str, Any] = {"settings": settings, "folder": run.path, "data_dir": data_dir}
     common |= {"device": device, "save_seconds": save_seconds}
-    plan = [_Job(entries=entries, seed=seed, **common) for entries, seed in _grouped(todo, group)]
-    reports = parallel_map(_run_job, plan, jobs=jobs, backend=backend, progress=False, batch_size=1)
-    failed = follow_jobs(
+    groups = [
+        _Group(entries=entries, seed=seed, **common) for entries, seed in _grouped(todo, group_size)
+    ]
+    campaign = run_campaign(
         run,
-        ((len(job.entries), report) for job, report in zip(plan, reports)),
-        total=len(runs),
+        [group.job() for group in groups],
+        jobs=jobs,
+        backend=backend,
         done=len(runs) - len(todo),
+        report=_told,
         progress=progress,
     )
-    if failed:
-        raise RuntimeError(
-            f"{len(failed)} of {len(plan)} jobs failed, the first ({failed[0]['job']}: "
-            f"{failed[0]['error']}). The others are done and kept in {run.path}; the same command "
-            "repeats those that failed"
-        )
+    campaign.check()
+    for checkpoints in (run.path / "jobs").glob("*"):  # of a job killed after its results
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return run.path
 
 
@@ -235,36 +260,28 @@ def _grouped(runs: Sequence[Run], size: int) -> Iterator[tuple[tuple[NetEntry, .
             yield tuple(entries[start : start + size]), seed
 
 
-def _run_job(job: _Job) -> dict[str, Any]:
-    try:
-        results = _train_and_write(job)
-    except Exception as error:  # the other jobs go on; all failures are reported at the end
-        reason = f"{type(error).__name__}: {error}"
-        return {"job": job.name, "error": reason, "accuracy": None, "seconds": None}
+def _train(group: _Group) -> list[list[Row]]:
+    results = train_group(
+        group.entries,
+        group.settings,
+        group.seed,
+        data_dir=group.data_dir,
+        device=group.device,
+        folder=group.scratch,
+        save_seconds=group.save_seconds or 0.0,
+    )
+    return [
+        [{"network": entry.name, "seed": group.seed, "key": entry.key, **result}]
+        for entry, result in zip(group.entries, results)
+    ]
+
+
+def _told(files: Files) -> Report:
+    """Mean accuracy of a job's networks, NaN where all diverged, and the seconds they took."""
+    results = [rows[0] for rows in files]
     accuracies = [result["curves"]["val_acc"][-1] for result in results]
     finite = [value for value in accuracies if value is not None]
     return {
-        "job": job.name,
-        "error": "",
         "accuracy": sum(finite) / len(finite) if finite else math.nan,
         "seconds": sum(result["seconds"] for result in results),
     }
-
-
-def _train_and_write(job: _Job) -> list[Result]:
-    folder = None if job.save_seconds is None else job.folder / "jobs" / job.name
-    results = train_group(
-        job.entries,
-        job.settings,
-        job.seed,
-        data_dir=job.data_dir,
-        device=job.device,
-        folder=folder,
-        save_seconds=job.save_seconds or 0.0,
-    )
-    for entry, result in zip(job.entries, results):
-        row = {"network": entry.name, "seed": job.seed, "key": entry.key, **result}
-        write_job(result_path(job.folder, entry, job.seed), job.name, [row])
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-    return results

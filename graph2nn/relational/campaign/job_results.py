@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from graph2nn.relational.campaign.results import ResultTable
-from graph2nn.runs.job_results import Row, read_job, result_files
+from graph2nn.runs.campaign import Row, read_job, result_files
 
 __all__ = ["merge_results"]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from graph2nn.relational.graphs.graph_sets import GraphEntry, graph_set_index
 from graph2nn.relational.networks.registry import build_model
-from graph2nn.runs.job_results import Row
+from graph2nn.runs.campaign import Row
 from graph2nn.vision import ImageData
 
 __all__ = ["NetworkSpec", "build_network"]

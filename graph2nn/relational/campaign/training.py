@@ -15,9 +15,16 @@ from graph2nn.relational.campaign.job_results import merge_results
 from graph2nn.relational.campaign.results import ResultTable, write_results
 from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.networks.padding import padded_template
-from graph2nn.runs import RunFolder, load_checkpoint, parallel_map, to_dict
-from graph2nn.runs.campaign import Report, follow_jobs, read_or_set_aside
-from graph2nn.runs.job_results import Row, result_files, write_job
+from graph2nn.runs import RunFolder, load_checkpoint, to_dict
+from graph2nn.runs.campaign import (
+    Files,
+    Job,
+    Report,
+    Row,
+    read_or_set_aside,
+    result_files,
+    run_campaign,
+)
 from graph2nn.training import Recipe, train_networks
 from graph2nn.vision import Augment, ImageSettings
 
@@ -46,30 +53,28 @@ class _Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _Group:
+    """Networks of a job, and the seed that it trains them with."""
+
     name: str
     seed: int
     specs: tuple[NetworkSpec, ...]
     settings: _Settings
 
     @property
-    def result(self) -> Path:
-        return Path(self.settings.folder) / "results" / f"{self.name}.jsonl"
-
-    @property
     def folder(self) -> Path:
         return Path(self.settings.folder) / "jobs" / self.name
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Report:
-    """Of a finished job: mean error of its networks, or what went wrong."""
-
-    name: str
-    networks: int
-    top1: float | None = None
-    seconds: float = 0.0
-    error: str = ""
+    def job(self) -> Job:
+        """As a part of a campaign."""
+        return Job(
+            name=self.name,
+            work=_train,
+            payload=self,
+            results=(Path(self.settings.folder) / "results" / f"{self.name}.jsonl",),
+            networks=len(self.specs),
+            scratch=None if self.settings.keep else self.folder / "last.pt",
+        )
 
 
 def run_jobs(
@@ -139,17 +144,18 @@ def run_jobs(
         progress=progress and jobs == 1 and backend is None,
     )
     run = RunFolder(folder, _config(settings), resume=resume)
-    todo, done = _remaining(settings, specs, seeds, group_size)
-    reports = parallel_map(_run_job, todo, jobs=jobs, backend=backend, progress=False, batch_size=1)
-    failed = follow_jobs(
+    groups, done = _remaining(settings, specs, seeds, group_size)
+    campaign = run_campaign(
         run,
-        ((report.networks, dataclasses.asdict(report)) for report in reports),
-        total=len(specs) * len(seeds),
+        [group.job() for group in groups],
+        jobs=jobs,
+        backend=backend,
         done=done,
-        progress=progress,
+        report=_told,
         postfix=_Means().add,
+        progress=progress,
     )
-    _raise_failures(failed, len(todo), run.path)
+    campaign.check()
     return _write_tables(run.path)
 
 
@@ -192,7 +198,7 @@ def _stored_images(images: ImageSettings) -> dict[str, Any]:
 
 def _remaining(
     settings: _Settings, specs: Sequence[NetworkSpec], seeds: Sequence[int], group_size: int
-) -> tuple[list[_Job], int]:
+) -> tuple[list[_Group], int]:
     """Jobs still to be done, seed by seed and the widest networks first; and runs already done.
 
     Groups depend on the whole list, not on what is done, so that a stopped job finds its folder.
@@ -208,9 +214,9 @@ def _remaining(
                 names = " ".join(spec.entry.graph_id for spec in left)
                 digest = hashlib.sha256(f"{settings.task} {names}".encode()).hexdigest()[:10]
                 todo.append(
-                    _Job(name=f"seed{seed}-{digest}", seed=seed, specs=left, settings=settings)
+                    _Group(name=f"seed{seed}-{digest}", seed=seed, specs=left, settings=settings)
                 )
-    return todo, len(specs) * len(seeds) - sum(len(job.specs) for job in todo)
+    return todo, len(specs) * len(seeds) - sum(len(group.specs) for group in todo)
 
 
 def _covered(folder: Path) -> set[tuple[str, int]]:
@@ -223,48 +229,40 @@ def _covered(folder: Path) -> set[tuple[str, int]]:
     return found
 
 
-def _run_job(job: _Job) -> _Report:
-    try:
-        return _train(job)
-    except Exception as error:  # the other jobs go on; the sweep reports all failures at its end
-        text = f"{type(error).__name__}: {error}"
-        return _Report(name=job.name, networks=len(job.specs), error=text)
-
-
-def _train(job: _Job) -> _Report:
-    s = job.settings
+def _train(group: _Group) -> list[list[Row]]:
+    s = group.settings
     train, test = (s.data.load(split) for split in (s.data.train_split, s.data.test_split))
-    specs = {spec.entry.graph_id: spec for spec in job.specs}
+    specs = {spec.entry.graph_id: spec for spec in group.specs}
     networks = {
-        name: build_network(spec, train, job.seed, execution=s.execution)
+        name: build_network(spec, train, group.seed, execution=s.execution)
         for name, spec in specs.items()
     }
-    _drop_damaged(job.folder / "last.pt")
+    _drop_damaged(group.folder / "last.pt")
     records = train_networks(
         networks,
         train,
         test,
         s.recipe,
-        seed=job.seed,
+        seed=group.seed,
         device=s.device,
-        folder=job.folder,
+        folder=group.folder,
         stacked=padded_template if s.stacked else None,
         augment=s.augment,
         save_seconds=s.save_seconds,
         progress=s.progress,
     )
-    rows = [_row(job, specs[record["network"]], record) for record in records]
-    write_job(job.result, job.name, rows)
-    if not s.keep:
-        (job.folder / "last.pt").unlink(missing_ok=True)
-    last = [row for row in rows if row["epoch"] == s.recipe.epochs]
-    errors = [row["top1_error"] for row in last if row["top1_error"] is not None]
-    return _Report(
-        name=job.name,
-        networks=len(specs),
-        top1=sum(errors) / len(errors) if errors else None,
-        seconds=sum(row["seconds"] for row in rows),
-    )
+    return [[_row(group, specs[record["network"]], record) for record in records]]
+
+
+def _told(files: Files) -> Report:
+    """Mean error of a job's networks after the last epoch, and the seconds that they took."""
+    epochs = max(row["epoch"] for row in files[0])
+    last = [row["top1_error"] for row in files[0] if row["epoch"] == epochs]
+    errors = [error for error in last if error is not None]
+    return {
+        "top1": sum(errors) / len(errors) if errors else None,
+        "seconds": sum(row["seconds"] for row in files[0]),
+    }
 
 
 def _drop_damaged(checkpoint: Path) -> None:
@@ -277,10 +275,10 @@ def _drop_damaged(checkpoint: Path) -> None:
             checkpoint.unlink()
 
 
-def _row(job: _Job, spec: NetworkSpec, record: Mapping[str, Any]) -> Row:
+def _row(group: _Group, spec: NetworkSpec, record: Mapping[str, Any]) -> Row:
     return {
-        "task": job.settings.task,
-        "seed": job.seed,
+        "task": group.settings.task,
+        "seed": group.seed,
         "epoch": record["epoch"],
         "top1_error": record["top1_error"],
         "top5_error": record["top5_error"],
@@ -302,21 +300,12 @@ class _Means:
 
     def add(self, report: Report) -> str:
         """Takes in a job and returns the line to show."""
-        if report["top1"] is not None:
+        if report.get("top1") is not None:
             self.sum += report["top1"] * report["networks"]
             self.networks += report["networks"]
         self.failed += bool(report["error"])
         mean = f"top-1 error {self.sum / self.networks:.2f} %" if self.networks else ""
         return mean + (f", {self.failed} jobs failed" if self.failed else "")
-
-
-def _raise_failures(failed: Sequence[Report], total: int, folder: Path) -> None:
-    if failed:
-        raise RuntimeError(
-            f"{len(failed)} of {total} jobs failed, the first ({failed[0]['name']}) with "
-            f"{failed[0]['error']}. The others are done and kept in {folder}; the same command "
-            "repeats those that failed"
-        )
 
 
 def _write_tables(folder: Path) -> ResultTable:

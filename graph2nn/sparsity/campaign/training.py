@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,10 @@ from graph2nn.runs import (
     RunFolder,
     describe_environment,
     from_dict,
-    parallel_map,
-    read_job,
     to_dict,
-    write_job,
     write_text,
 )
-from graph2nn.runs.campaign import follow_jobs, read_or_set_aside
+from graph2nn.runs.campaign import Files, Job, Report, read_job, run_campaign
 from graph2nn.runs.tables import cell_text, read_rows, write_rows
 from graph2nn.sparsity.as_archgraph import DENSITY_NAMES
 from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
@@ -44,7 +40,9 @@ _MAY_GROW = ("models", "pruners", "sparsities", "seeds")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class _Task:
+    """A cell of a grid, and how it is computed."""
+
     cell: Cell
     grid: SparseGrid
     folder: Path
@@ -53,6 +51,21 @@ class _Job:
     save_seconds: float | None
     keep: bool
     progress: bool
+
+    def job(self) -> Job:
+        """As a part of a campaign."""
+        return Job(
+            name=self.cell.name,
+            work=_compute,
+            payload=self,
+            results=(_result_path(self.folder, self.cell),),
+            scratch=None if self.keep else self.scratch,
+        )
+
+    @property
+    def scratch(self) -> Path | None:
+        """Folder of checkpoints."""
+        return None if self.save_seconds is None else self.folder / "jobs" / self.cell.name
 
 
 def run_grid(
@@ -105,26 +118,20 @@ def run_grid(
     if grid.training or any(PRUNERS[name].needs_data for name in grid.pruners):
         load_sets(grid.sized_images, data_dir)  # what is missing is said before anything is started
     cells = _planned(grid)
-    todo = [cell for cell in cells if not _finished(run.path, cell)]
+    left = sum(not _result_path(run.path, cell).is_file() for cell in cells)
     common: dict[str, Any] = {"grid": grid, "folder": run.path, "data_dir": data_dir}
     common |= {"device": device, "save_seconds": save_seconds, "keep": keep_checkpoints}
-    shown = progress and len(todo) == 1 and jobs == 1
-    plan = [_Job(cell=cell, progress=shown, **common) for cell in todo]
-    reports = parallel_map(_run_job, plan, jobs=jobs, backend=backend, progress=False, batch_size=1)
-    failed = follow_jobs(
+    shown = progress and left == 1 and jobs == 1
+    campaign = run_campaign(
         run,
-        ((1, report) for report in reports),
-        total=len(cells),
-        done=len(cells) - len(todo),
+        [_Task(cell=cell, progress=shown, **common).job() for cell in cells],
+        jobs=jobs,
+        backend=backend,
+        report=_told,
         progress=progress,
     )
     table = write_tables(grid, run.path, run.path / "table.csv")
-    if failed:
-        raise RuntimeError(
-            f"{len(failed)} of {len(plan)} networks failed, the first ({failed[0]['job']}: "
-            f"{failed[0]['error']}). The others "
-            f"are done and kept in {run.path}; the same command repeats those that failed"
-        )
+    campaign.check("networks")
     return table
 
 
@@ -221,37 +228,22 @@ def _result_path(folder: Path, cell: Cell) -> Path:
     return folder / "results" / f"{cell.name}.jsonl"
 
 
-def _finished(folder: Path, cell: Cell) -> bool:
-    """Whether a result exists; a damaged one is put aside, so that its network is made again."""
-    path = _result_path(folder, cell)
-    return read_or_set_aside(path, f"{cell.name} is made again") is not None
-
-
-def _run_job(job: _Job) -> dict[str, Any]:
-    report = {"job": job.cell.name, "error": "", "accuracy": None, "seconds": None}
-    try:
-        row = _run_and_write(job)
-    except Exception as error:  # the other jobs go on; all failures are reported at the end
-        return {**report, "error": f"{type(error).__name__}: {error}"}
-    return {**report, "accuracy": row.get("accuracy"), "seconds": row.get("seconds")}
-
-
-def _run_and_write(job: _Job) -> Row:
-    cell = job.cell
-    folder = None if job.save_seconds is None else job.folder / "jobs" / cell.name
+def _compute(task: _Task) -> list[list[Row]]:
     row, layers = run_cell(
-        cell,
-        job.grid,
-        data_dir=job.data_dir,
-        device=job.device,
-        folder=folder,
-        save_seconds=job.save_seconds or 0.0,
-        progress=job.progress,
+        task.cell,
+        task.grid,
+        data_dir=task.data_dir,
+        device=task.device,
+        folder=task.scratch,
+        save_seconds=task.save_seconds or 0.0,
+        progress=task.progress,
     )
-    write_job(_result_path(job.folder, cell), cell.name, [row, *layers])
-    if folder is not None and not job.keep:
-        shutil.rmtree(folder, ignore_errors=True)
-    return row
+    return [[row, *layers]]
+
+
+def _told(files: Files) -> Report:
+    row = files[0][0]
+    return {"accuracy": row.get("accuracy"), "seconds": row.get("seconds")}
 
 
 def _collect(grid: SparseGrid, folder: Path) -> tuple[list[Row], list[Row], list[str]]:

@@ -294,7 +294,7 @@ def test_a_failing_network_does_not_stop_the_others(tmp_path, monkeypatch) -> No
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_checkpoints_and_several_processes(made, tmp_path, jobs: int) -> None:
     truth, _, _ = made
-    how = {"progress": False, "save_seconds": 0.0, "group": 2, "jobs": jobs}
+    how = {"progress": False, "save_seconds": 0.0, "group_size": 2, "jobs": jobs}
     train_all(replace(SETTINGS, repeated=0, test_networks=1), tmp_path, **how)
     assert len(list((tmp_path / "results").iterdir())) == 3
     assert not list((tmp_path / "jobs").iterdir())
@@ -401,7 +401,7 @@ def test_bad_images_and_rows(made, tmp_path) -> None:
     with pytest.raises(ValueError, match="row 1 was not trained with seed number 1"):
         regenerate(path, 1, repeat=1)
     with pytest.raises(ValueError, match="at least 1 network a job"):
-        train_all(SETTINGS, tmp_path / "run", group=0)
+        train_all(SETTINGS, tmp_path / "run", group_size=0)
     with pytest.raises(FileNotFoundError, match="graph2nn.vision.download cifar10"):
         train_all(TABLES["deepnets_cifar10"], tmp_path / "run", data_dir=str(tmp_path), **QUIET)
 

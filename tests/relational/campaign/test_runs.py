@@ -22,7 +22,7 @@ from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.campaign.training import run_jobs
 from graph2nn.relational.graphs.graph_sets import GraphEntry, complete_entry
 from graph2nn.relational.networks.matching import match_width
-from graph2nn.runs.job_results import read_job, result_files, write_job
+from graph2nn.runs.campaign import read_job, result_files, write_job
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
 

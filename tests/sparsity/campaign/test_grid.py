@@ -13,7 +13,7 @@ import pytest
 import torch
 from repository import ROOT
 
-from graph2nn.runs import from_dict, to_dict
+from graph2nn.runs import from_dict, read_job, to_dict, write_job
 from graph2nn.runs.summaries import format_rows
 from graph2nn.runs.tables import cell_text
 from graph2nn.sparsity.campaign import training
@@ -92,7 +92,7 @@ def remembered(made, monkeypatch) -> list[str]:
 
     def look_up(cell, grid, **how):
         asked.append(cell.name)
-        row, *layers = training.read_job(made.parent / "results" / f"{cell.name}.jsonl")
+        row, *layers = read_job(made.parent / "results" / f"{cell.name}.jsonl")
         return row, layers
 
     monkeypatch.setattr(training, "run_cell", look_up)
@@ -167,9 +167,9 @@ def test_partial_tables_and_networks_that_diverged(made, tmp_path) -> None:
     results = folder / "results"
     results.mkdir(parents=True)
     for cell in (ROW, ROW.dense, replace(ROW, pruning="snip")):
-        row, *layers = training.read_job(made.parent / "results" / f"{cell.name}.jsonl")
+        row, *layers = read_job(made.parent / "results" / f"{cell.name}.jsonl")
         row["accuracy"] = None if cell.pruning == "snip" else row["accuracy"]
-        training.write_job(results / f"{cell.name}.jsonl", cell.name, [row, *layers])
+        write_job(results / f"{cell.name}.jsonl", cell.name, [row, *layers])
     with pytest.warns(RuntimeWarning, match="1 networks diverged.*snip_0.95_s0"):
         path = write_tables(GRID, folder, folder / "t.csv")
     assert read_sparse_table(path)["pruning"].tolist() == ["uniform"]

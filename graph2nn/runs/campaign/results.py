@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from graph2nn.runs.checkpoint import write_atomic
 
-__all__ = ["Row", "read_job", "result_files", "write_job"]
+__all__ = ["Row", "read_job", "read_or_set_aside", "result_files", "write_job"]
 
 Row = dict[str, Any]
 """One line of results, JSON-able."""
@@ -48,6 +49,28 @@ def read_job(path: str | Path) -> list[Row]:
             f"{path} is half-written or altered ({error}); run again with the same folder, which "
             "repeats this job, or delete the file"
         ) from None
+
+
+def read_or_set_aside(path: Path, again: str) -> list[Row] | None:
+    """Return the rows of a job's result file, or None where there is none.
+
+    A damaged file is renamed to `.damaged`, so that its job runs again.
+
+    Args:
+        path: The file.
+        again: End of the warning about a damaged one.
+    """
+    if not path.is_file():
+        return None
+    try:
+        rows = read_job(path)
+        if not rows:
+            raise ValueError(f"{path} has no rows")
+        return rows
+    except ValueError as error:
+        path.replace(path.with_suffix(".damaged"))
+        warnings.warn(f"{error}. {again}", RuntimeWarning)
+        return None
 
 
 def result_files(folder: str | Path) -> list[Path]:
