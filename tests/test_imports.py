@@ -33,7 +33,7 @@ EDGES = {"graph2nn", "graph2nn.deprecated", "graph2nn.draw"}  # beside the floor
 LARGEST_LEVEL = 14
 FOREIGN = {  # private names of torch and of Python that have no public form
     *("_parameters", "_buffers", "_version", "_base", "_utils", "_rebuild_tensor_v2"),
-    *("_BatchNorm", "_NormBase", "_ConvNd", "_DropoutNd", "_asdict", "_getframe"),
+    *("_BatchNorm", "_NormBase", "_ConvNd", "_DropoutNd", "_asdict", "_getframe", "_exit"),
 }
 KNOWN = (  # to be mended, then taken out here; no line may be added
     "ghn/model.py imports ghn.checkpoints",
