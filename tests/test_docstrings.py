@@ -42,7 +42,6 @@ ALLOWED = {
     "graph2nn/runs": 92,
     "graph2nn/sparsity": 235,
     "graph2nn/training": 130,
-    "graph2nn/wirings": 159,
     "ghn": 168,
     "predictors": 922,
 }

@@ -35,26 +35,27 @@ __all__ = ["compact", "compact_macs"]
 
 
 def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") -> CompactNetwork:
-    """A copy for evaluation, without nodes that make no difference; outputs are equal.
+    """Make a copy for evaluation, without nodes that make no difference; outputs are equal.
 
     Nodes go that reach no output, and nodes that no image reaches and that send zero or the same
-    number everywhere, which then is part of the biases of those that heard it. A node that sends a
-    constant with another border (filters see zeros around the map) is kept, without what it hears.
-    Followed through the whole network, not block by block. Edges, filters, batch normalisation and
-    the classifier shrink with the nodes. The copy is in float32.
+    number everywhere, which then is part of the biases of those that received it. A node that sends
+    a constant with another border (filters see zeros around the map) is kept, without what it
+    receives. Followed through the whole network, not block by block. Edges, filters, batch
+    normalisation and the classifier shrink with the nodes. The copy is in float32.
 
     Args:
         model: `WiredMobileNetV1`, `StaticWiring`, `DiscreteTimeWiring`, or a
             `ContinuousTimeWiring`; where its solver chooses its steps by the error of all nodes,
             none may be dead. It is not changed.
-        prune: leave nodes out; without it only the execution differs.
-        execution: of the products, see `set_execution`.
+        prune: Whether to leave nodes out; without it only the execution differs.
+        execution: Name of how products are multiplied; see `set_execution`.
 
     Returns:
-        a network whose `report` says what went.
+        A network whose `report` says what went.
 
     Raises:
-        ValueError: another network, dead nodes and an adaptive solver, an unknown execution.
+        ValueError: The network is another one, the execution is unknown, or nodes are dead under an
+            adaptive solver.
 
     Example:
         >>> small = compact(StaticWiring("dnw"))
@@ -78,13 +79,13 @@ def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") ->
 def compact_macs(
     model: CompactNetwork, input_shape: tuple[int, int, int] | None = None
 ) -> tuple[int, int]:
-    """Multiply-adds of a compacted network for one image: with dense products, with the edges.
+    """Count multiply-adds of a compacted network for one image: dense, and of the edges alone.
 
     Counted on shapes alone; a solver that chooses its steps by values is run on one random image.
 
     Args:
-        model: of `compact`.
-        input_shape: (C, H, W); None means that of the images it was made for.
+        model: Network that `compact` returned.
+        input_shape: Shape (C, H, W) of an image; None means the one it was made for.
     """
     solver = getattr(model, "solver", None)
     device = "meta" if solver is None or not solver.needs_torchdiffeq else "cpu"
@@ -103,21 +104,21 @@ _Built = tuple[CompactNetwork, tuple[int, int], int]
 def _mobilenet(model: WiredMobileNetV1, prune: bool) -> _Built:
     layers = _mobilenet_layers(model)
     find_live(layers) if prune else keep_all(layers)
-    kept = [layer.useful for layer in layers]
+    kept = [layer.live for layer in layers]
     first = layers[0]
-    weight = model.stem.weight.double() * (first.scale * first.listens)[:, None, None, None]
+    weight = model.stem.weight.double() * (first.scale * first.live_input)[:, None, None, None]
     bias = _bias(first)
     stem = Filter(weight[kept[0]], bias[kept[0]], stride=model.stem.stride[0])
     blocks, base = [], 0
     for block in model.wired_blocks:
         senders, products = [], []
         for k in range(block.layers):
-            sender, listener = layers[base + k], layers[base + k + 1]
+            sender, receiver = layers[base + k], layers[base + k + 1]
             assert sender.filters is not None
             stride = block.stride if k == 0 else 1
             senders.append(Senders(sender.filters[kept[base + k]], stride=stride))
-            weight = _between(layers, base, base + k + 1) * listener.scale[listener.useful, None]
-            products.append(EdgeProduct(weight, _bias(listener)[listener.useful]))
+            weight = _between(layers, base, base + k + 1) * receiver.scale[receiver.live, None]
+            products.append(EdgeProduct(weight, _bias(receiver)[receiver.live]))
         blocks.append(WiredLayers(senders, products))
         base += block.layers
     head = _head(model.head, layers[-1])
@@ -128,7 +129,7 @@ def _mobilenet(model: WiredMobileNetV1, prune: bool) -> _Built:
 def _mobilenet_layers(model: WiredMobileNetV1) -> list[NodeLayer]:
     blocks, base = model.wired_blocks, 0
     found = [_normed(blocks[0].norms[0], blocks[0].depthwise.weight[:32, 0])]
-    found[0].even_input = ~model.stem.weight.flatten(1).any(1)
+    found[0].constant_input = ~model.stem.weight.flatten(1).any(1)
     for number, block in enumerate(blocks):
         weight, last = _effective(block.wires), number + 1 == len(blocks)
         filters = block.depthwise.weight[:, 0].split(block.sizes)
@@ -138,12 +139,12 @@ def _mobilenet_layers(model: WiredMobileNetV1) -> list[NodeLayer]:
                 layer = _normed(block.norms[k], filters[k])
             elif last:
                 layer = _normed(model.norm, None)
-                layer.reads = (_matrix(model.head) != 0).any(0)
+                layer.is_read = (_matrix(model.head) != 0).any(0)
             else:
                 after = blocks[number + 1]
                 layer = _normed(after.norms[0], after.depthwise.weight[: after.inputs, 0])
             rows = slice((k - 1) * block.outputs, k * block.outputs)
-            layer.hears = [(base + j, columns[j][rows]) for j in range(k)]
+            layer.sources = [(base + j, columns[j][rows]) for j in range(k)]
             found.append(layer)
         base += block.layers
     return found
@@ -160,9 +161,9 @@ def _static(model: StaticWiring, prune: bool) -> _Built:
     *hidden, outputs = layers
     senders = [
         Senders(
-            layer.filters[layer.useful],  # type: ignore[index]
-            scale=layer.scale[layer.useful],
-            shift=layer.shift[layer.useful],
+            layer.filters[layer.live],  # type: ignore[index]
+            scale=layer.scale[layer.live],
+            shift=layer.shift[layer.live],
         )
         for layer in hidden
     ]
@@ -173,31 +174,31 @@ def _static(model: StaticWiring, prune: bool) -> _Built:
     head = _head(model.fc, outputs)
     assert isinstance(head, nn.Linear)
     found = CompactStatic(
-        TinyFilters(model.stem, layers[0].useful),
+        TinyFilters(model.stem, layers[0].live),
         WiredLayers(senders[:-1], [*products, EdgeProduct(weight)]),
         senders[-1],
         carried,
-        EdgeProduct(last, outputs.sums.value[outputs.useful]),
+        EdgeProduct(last, outputs.sums.value[outputs.live]),
         head,
     )
-    kept = sum(int(layer.useful.sum()) for layer in hidden)
-    kept += int((outputs.useful & ~hidden[-1].useful[-model.outputs :]).sum())
+    kept = sum(int(layer.live.sum()) for layer in hidden)
+    kept += int((outputs.live & ~hidden[-1].live[-model.outputs :]).sum())
     return found, (model.nodes, kept), _constants(layers)
 
 
 def _last_block(layers: Sequence[NodeLayer], outputs: int) -> tuple[Tensor, Tensor]:
-    """What the last block hears, and below it the output nodes whose sums are not among these;
+    """What the last block receives, and below it the output nodes whose sums are not among these;
     for each output node the row of its sum."""
     *_, last, out = layers
-    heard = last.listens[-outputs:] & last.useful[-outputs:]
-    row = (last.useful.cumsum(0) - 1)[-outputs:]
-    alone = out.useful & ~heard
-    first = int(last.useful.sum())
-    row = torch.where(heard, row, first + alone.cumsum(0) - 1)
+    received = last.live_input[-outputs:] & last.live[-outputs:]
+    row = (last.live.cumsum(0) - 1)[-outputs:]
+    alone = out.live & ~received
+    first = int(last.live.sum())
+    row = torch.where(received, row, first + alone.cumsum(0) - 1)
     weight = [_between(layers, 0, len(layers) - 2)]
     parts = [out.weight_from(k) for k in range(len(layers) - 2)]
-    more = [part[alone][:, layers[k].useful] for k, part in enumerate(parts) if part is not None]
-    return torch.cat([*weight, torch.cat(more, 1)]), row[out.useful]
+    more = [part[alone][:, layers[k].live] for k, part in enumerate(parts) if part is not None]
+    return torch.cat([*weight, torch.cat(more, 1)]), row[out.live]
 
 
 def _static_layers(model: StaticWiring) -> list[NodeLayer]:
@@ -205,15 +206,15 @@ def _static_layers(model: StaticWiring) -> list[NodeLayer]:
     parts = (model.norm_weight, model.norm_bias, model.depthwise.weight[:, 0])
     columns = zip(*(values.split(sizes) for values in parts))
     found = [NodeLayer(scale, shift, taps, centred=True) for scale, shift, taps in columns]
-    found[0].even_input = _even_stem(model.stem)
+    found[0].constant_input = _constant_stem(model.stem)
     blocks = [row.split(sizes, dim=1) for row in weight.split(sizes)]
     for k, layer in enumerate(found):
-        layer.hears = [(j, blocks[k][j]) for j in range(k)]
+        layer.sources = [(j, blocks[k][j]) for j in range(k)]
     one = torch.ones(model.outputs)
     rows = weight[-model.outputs :].split(sizes, dim=1)
     reads = (model.fc.weight != 0).any(0)
-    outputs = NodeLayer(one, 0 * one, None, linear=True, reads=reads)
-    outputs.hears = list(enumerate(rows))
+    outputs = NodeLayer(one, 0 * one, None, linear=True, is_read=reads)
+    outputs.sources = list(enumerate(rows))
     return [*found, outputs]
 
 
@@ -222,19 +223,19 @@ def _rounds(model: TinyWiring, prune: bool) -> _Built:
     weight, filters = _effective(model.wires), model.depthwise.weight[:, 0]
     reads = torch.zeros(model.nodes, dtype=torch.bool)
     reads[-model.outputs :] = True
-    hears, kept = torch.ones_like(reads), torch.ones_like(reads)
+    receives, kept = torch.ones_like(reads), torch.ones_like(reads)
     if prune:
         reads[-model.outputs :] = (model.fc.weight != 0).any(0)
-        hears, kept = find_live_rounds(weight, filters, model.norm_bias, model.inputs, reads)
+        receives, kept = find_live_rounds(weight, filters, model.norm_bias, model.inputs, reads)
     if solver is not None and solver.method not in FIXED and not kept.all():
         raise ValueError(
             f"compact: the solver {solver.method} chooses its steps by the error of all nodes, so "
             f"that without the {int((~kept).sum())} dead ones outputs would differ; keep all nodes "
             f"(prune=False), or use a solver of {' or '.join(FIXED)}"
         )
-    reads &= hears
-    # After a round, or at the end of time, a node that hears nothing is at its shift.
-    still = torch.where(hears, 0.0, model.norm_bias.double())[-model.outputs :]
+    reads &= receives
+    # After a round, or at the end of time, a node that receives nothing is at its shift.
+    still = torch.where(receives, 0.0, model.norm_bias.double())[-model.outputs :]
     found = CompactRounds(
         TinyFilters(model.stem, kept[: model.inputs]),
         Senders(filters[kept], scale=model.norm_weight[kept], shift=model.norm_bias[kept]),
@@ -259,34 +260,34 @@ def _matrix(head: nn.Module) -> Tensor:
     return head.weight
 
 
-def _even_stem(stem: Any) -> Tensor:
+def _constant_stem(stem: Any) -> Tensor:
     """Input nodes that no image reaches."""
-    unheard = ~stem.pointwise.weight.flatten(1).any(1)
-    return unheard | (stem.pointwise_norm.weight == 0)
+    unreached = ~stem.pointwise.weight.flatten(1).any(1)
+    return unreached | (stem.pointwise_norm.weight == 0)
 
 
 def _between(layers: Sequence[NodeLayer], first: int, target: int) -> Tensor:
-    """Edges from the useful nodes of all layers from `first` on to those of `target`."""
-    listener, parts = layers[target], []
+    """Edges from the live nodes of all layers from `first` on to those of `target`."""
+    receiver, parts = layers[target], []
     for index in range(first, target):
-        weight = listener.weight_from(index)
+        weight = receiver.weight_from(index)
         assert weight is not None
-        weight = weight * listener.listens[:, None]
-        parts.append(weight[listener.useful][:, layers[index].useful])
+        weight = weight * receiver.live_input[:, None]
+        parts.append(weight[receiver.live][:, layers[index].live])
     return torch.cat(parts, 1)
 
 
 def _bias(layer: NodeLayer) -> Tensor:
-    """What is added to the normalised sum of a node, constants that it hears included."""
+    """What is added to the normalised sum of a node, constants that it receives included."""
     return layer.shift + layer.scale * layer.sums.value
 
 
 def _head(head: nn.Module, layer: NodeLayer) -> nn.Module:
-    """The classifier on the useful nodes of its layer; what the others send is in its bias."""
+    """The classifier on the live nodes of its layer; what the others send is in its bias."""
     if isinstance(head, nn.Linear):
-        return _linear(head, layer.useful, layer.sent)
+        return _linear(head, layer.live, layer.sent)
     weight = _matrix(head)
-    return EdgeProduct(weight[:, layer.useful], weight.double() @ layer.sent)
+    return EdgeProduct(weight[:, layer.live], weight.double() @ layer.sent)
 
 
 def _linear(head: nn.Linear, kept: Tensor, constants: Tensor) -> nn.Linear:

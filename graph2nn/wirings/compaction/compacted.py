@@ -33,14 +33,14 @@ class Compaction:
     """What compaction left out; of each pair the first number is before, the second after.
 
     Args:
-        nodes: channels that are nodes of the wiring.
-        edges: in slots that the network uses.
-        parameters: numbers that outputs may depend on. Afterwards normalisation is part of weights
-            and biases wherever it can be.
-        dense_macs: multiply-adds for one image with dense products, see `WiringCounts`.
-        sparse_macs: with products of the edges alone.
-        folded: constants of nodes that went and live on in biases.
-        published: parameters and multiply-adds by the rules of the published tables, which do not
+        nodes: Numbers of channels that are nodes of the wiring.
+        edges: Numbers of edges in slots that the network uses.
+        parameters: Counts of numbers that outputs may depend on. Afterwards normalisation is part
+            of weights and biases wherever it can be.
+        dense_macs: Multiply-adds for one image with dense products, see `WiringCounts`.
+        sparse_macs: Multiply-adds with products of the edges alone.
+        folded: Number of nodes that went and whose constant lives on in biases.
+        published: Parameters and multiply-adds by the rules of the published tables, which do not
             know of other networks than MobileNetV1 (None).
     """
 
@@ -68,21 +68,21 @@ class Compaction:
 
 
 class CompactNetwork(nn.Module):
-    """Shared by what `compact` returns: evaluation only, no gradients.
+    """What the networks that `compact` returns share: evaluation only, no gradients.
 
     Attributes:
-        report: what went.
-        expected_input_sz: (C, H, W) of images.
+        report: Counts of what went.
+        expected_input_sz: Shape (C, H, W) of images.
     """
 
     report: Compaction
     expected_input_sz: tuple[int, int, int]
 
     def train(self, mode: bool = True) -> CompactNetwork:
-        """Stays in evaluation.
+        """Stay in evaluation.
 
         Raises:
-            ValueError: training is asked for.
+            ValueError: Training is asked for.
         """
         if mode:
             raise ValueError("a compacted network is for evaluation; train the one it came from")
@@ -90,7 +90,7 @@ class CompactNetwork(nn.Module):
 
     @property
     def products(self) -> list[EdgeProduct]:
-        """The sparse products, in order."""
+        """Products of the network, in order."""
         return [module for module in self.modules() if isinstance(module, EdgeProduct)]
 
 
@@ -120,15 +120,15 @@ class Filter(nn.Module):
 
 
 class Senders(nn.Module):
-    """What a layer's nodes make of the sums they hear: normalisation, ReLU, 3x3 filters.
+    """What a layer's nodes make of the sums they receive: normalisation, ReLU, 3x3 filters.
 
     Maps are kept nodes first, (C, B, H, W), as products want them.
 
     Args:
-        filters: one a node.
-        stride: of the filters.
-        scale, shift: of an instance normalisation, if there is one; a batch normalisation is part
-            of the sums by now.
+        filters: Filter of each node.
+        stride: Stride of the filters.
+        scale, shift: Factor and summand of an instance normalisation, if there is one; a batch
+            normalisation is part of the sums by now.
 
     Shapes:
         filters (C, 3, 3), scale, shift (C,); (C, B, H, W) -> (B, C, H', W').
@@ -148,13 +148,21 @@ class Senders(nn.Module):
         self.shift = None if shift is None else _frozen(shift)
 
     def activate(self, sums: Tensor) -> Tensor:
-        """Before the filters. Shapes: (C, B, H, W) -> (B, C, H, W)."""
+        """Normalise and rectify, before the filters.
+
+        Shapes:
+            (C, B, H, W) -> (B, C, H, W).
+        """
         maps = sums.transpose(0, 1).contiguous()
         maps = self.normalise(maps)
         return maps.relu() if maps.data_ptr() == sums.data_ptr() else maps.relu_()
 
     def normalise(self, maps: Tensor) -> Tensor:
-        """Shapes: (B, C, H, W) -> the same."""
+        """Apply the instance normalisation, if there is one.
+
+        Shapes:
+            (B, C, H, W) -> the same.
+        """
         if self.scale is None or self.shift is None or not maps.shape[1]:
             return maps
         return node_norm(maps, self.scale, self.shift)
@@ -164,12 +172,12 @@ class Senders(nn.Module):
 
 
 class WiredLayers(nn.Module):
-    """Layers of nodes, each of which hears all earlier ones at once.
+    """Layers of nodes, each of which receives from all earlier ones at once.
 
     Args:
-        senders: the layers' own operations.
-        products: what each following layer hears from all before it; the last is either that of
-            the output nodes or of the last layer of `senders`.
+        senders: Operations of the layers themselves.
+        products: Sums that each following layer receives from all before it; the last is either
+            that of the output nodes or of the last layer of `senders`.
 
     Shapes:
         (C, B, H, W), the sums of the first layer, -> sums of the last product (R, B, H', W').
@@ -181,12 +189,12 @@ class WiredLayers(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Of the first layer's filters."""
+        """Stride of the first layer's filters."""
         return self._senders[0].filters.stride
 
     @property
     def nodes(self) -> int:
-        """Nodes with a filter."""
+        """Number of nodes with a filter."""
         return sum(len(sender.filters.weight) for sender in self._senders)
 
     @property
@@ -252,12 +260,13 @@ class CompactStatic(CompactNetwork):
     """A `StaticWiring` without its dead nodes. See `compact`.
 
     Args:
-        stem, layers: up to the sums of the last block of nodes, and after them those of output
-            nodes that have gone from that block, but hear something.
-        last: that block's own operation.
-        carried: for each output node where in these sums its own is.
-        outputs: what the output nodes hear from the last block, as means over the head's window.
-        head: the classifier.
+        stem, layers: Parts up to the sums of the last block of nodes, and after them those of
+            output nodes that have gone from that block, but receive something.
+        last: Operation of that block.
+        carried: Place in these sums of each output node's own.
+        outputs: Sums that the output nodes receive from the last block, as means over the head's
+            window.
+        head: Classifier.
 
     Shapes:
         (B, in_channels, H, W) -> (B, num_classes).
@@ -300,16 +309,19 @@ class CompactRounds(CompactNetwork):
     """A `DiscreteTimeWiring`, or a `ContinuousTimeWiring` of fixed steps, without its dead nodes.
 
     Args:
-        stem: of the input nodes that are left, which are the first.
-        filters, scale, shift: of all nodes that are left.
-        wires: what they hear from each other.
-        reads: nodes that the head reads.
-        head: the classifier.
-        rounds: of discrete time.
-        solver: of continuous time.
+        stem: Stem of the input nodes that are left, which are the first.
+        senders: Operations of all nodes that are left.
+        wires: Sums that they receive from each other.
+        reads: Numbers of the nodes that the head reads.
+        head: Classifier.
+        rounds: Number of rounds in discrete time.
+        solver: Solver of continuous time.
 
     Attributes:
-        nfe: see `ContinuousTimeWiring`.
+        nfe: Number of evaluations; see `ContinuousTimeWiring`.
+
+    Shapes:
+        (B, in_channels, H, W) -> (B, num_classes).
     """
 
     reads: Tensor
@@ -331,7 +343,11 @@ class CompactRounds(CompactNetwork):
         self.rounds, self.solver, self.nfe = rounds, solver, 0
 
     def update(self, state: Tensor) -> Tensor:
-        """One round. Shapes: (B, C, h, w) -> the same."""
+        """Compute one round.
+
+        Shapes:
+            (B, C, h, w) -> the same.
+        """
         if not state.shape[1]:
             return state
         senders = self.senders

@@ -1,4 +1,4 @@
-"""The numba kernel of sparse products. Import only through `execution`, which has its twin."""
+"""The compiled loops of products with edges. Import only through `execution`, their twin."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ def multiply_edges(
     first: int,
     end: int,
 ) -> None:
-    """heard[:, first:end] = bias + W sent[:, first:end], W given by its rows.
+    """Set heard[:, first:end] = bias + W sent[:, first:end], W given by its rows.
 
     Four edges at a time, so that sums are loaded and stored once for four products.
+
+    Shapes:
+        pointers (receivers + 1,); senders, values (edges,); bias (receivers,); sent (senders, N);
+        heard (receivers, N).
     """
     for start in range(first, end, _TILE):
         width = min(_TILE, end - start)

@@ -27,19 +27,19 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class EdgeProduct(nn.Module):
-    """Sums of what nodes hear, for evaluation: W · sent + bias with a fixed wiring.
+    """Sums of what nodes receive, for evaluation: W · sent + bias with a fixed wiring.
 
     Only the edges are stored, and the dense matrix beside them where it is multiplied with, so that
     the state dict does not depend on the execution. No gradients.
 
     Args:
-        weight: 0 where there is no edge.
-        bias: None means zeros.
-        execution: one of `EXECUTIONS`, or "auto".
+        weight: Weights of all slots, 0 where there is no edge.
+        bias: Summand of each receiver; None means zeros.
+        execution: Name in `EXECUTIONS`, or "auto".
 
     Attributes:
-        values: weights of the edges, row by row.
-        positions: columns of the last product.
+        values: Weights of the edges, row by row.
+        positions: Number of columns of the last product.
 
     Shapes:
         weight (receivers, senders), bias (receivers,); (senders, N) -> (receivers, N).
@@ -78,11 +78,15 @@ class EdgeProduct(nn.Module):
 
     @property
     def macs(self) -> int:
-        """Multiply-adds for one column, as executed."""
+        """Number of multiply-adds for one column, as executed."""
         return self.shape[0] * self.shape[1] if self.execution == "dense" else len(self.values)
 
     def weight(self) -> Tensor:
-        """All slots. Shapes: (receivers, senders)."""
+        """Return the weights of all slots, 0 where there is no edge.
+
+        Shapes:
+            -> (receivers, senders).
+        """
         found = self.values.new_zeros(self.shape)
         counts = self.pointers.diff()
         rows = torch.arange(self.shape[0], device=counts.device).repeat_interleave(counts)
@@ -93,7 +97,7 @@ class EdgeProduct(nn.Module):
         """Change how this product is executed; see `set_execution` for all of a model.
 
         Raises:
-            ValueError: unknown execution; lists them.
+            ValueError: The execution is unknown; lists them.
         """
         _check_execution(execution)
         if execution == "auto":
@@ -123,12 +127,12 @@ class EdgeProduct(nn.Module):
         return heard if self.bias is None else heard.add_(self.bias[:, None])
 
     def _multiply(self, sent: Tensor) -> Tensor:
-        kernels = _compiled()
-        assert kernels is not None
+        loops = _compiled()
+        assert loops is not None
         heard = sent.new_empty(self.shape[0], sent.shape[1])
         bias = sent.new_zeros(self.shape[0]) if self.bias is None else self.bias
         tensors = (self.pointers, self.senders, self.values, bias, sent, heard)
-        multiply = partial(kernels.multiply_edges, *[t.detach().numpy() for t in tensors])
+        multiply = partial(loops.multiply_edges, *[t.detach().numpy() for t in tensors])
         columns, threads = sent.shape[1], torch.get_num_threads()
         step = max(_CHUNK, -(-columns // threads))
         if threads == 1 or columns <= step:
@@ -150,8 +154,10 @@ class EdgeProduct(nn.Module):
 
 
 def choose_execution(product: EdgeProduct) -> str:
-    """What "auto" means for a product: csr below the density at which it is as fast as dense
-    (`AUTO_DENSITY`), on a CPU; elsewhere dense."""
+    """Return what "auto" means for a product.
+
+    On a CPU csr below the density at which it is as fast as dense (`AUTO_DENSITY`), else dense.
+    """
     if product.values.device.type not in ("cpu", "meta"):
         return "dense"
     limit = AUTO_DENSITY["torch" if _compiled() is None else "compiled"]
@@ -162,15 +168,15 @@ def set_execution(model: ModuleT, execution: str) -> ModuleT:
     """Change how all products of a compacted model are executed, in place.
 
     Args:
-        model: of `compact`.
-        execution: one of `EXECUTIONS`, or "auto": the fastest for each product, see
+        model: Network that `compact` returned.
+        execution: Name in `EXECUTIONS`, or "auto": the fastest for each product, see
             `choose_execution`.
 
     Returns:
-        the model.
+        The model.
 
     Raises:
-        ValueError: unknown execution, or a model that is still being trained.
+        ValueError: The execution is unknown, or the model is still being trained.
     """
     _check_execution(execution)
     products = [module for module in model.modules() if isinstance(module, EdgeProduct)]
@@ -193,7 +199,7 @@ def _check_execution(execution: str) -> None:
 
 @cache
 def _compiled() -> ModuleType | None:
-    """The compiled kernels, where numba is installed."""
+    """The compiled loops, where numba is installed."""
     try:
         return importlib.import_module("graph2nn.wirings.compaction.compiled")
     except ImportError:

@@ -18,8 +18,8 @@ class WiredConv(nn.Conv2d):
     """A convolution of which only some weights are edges.
 
     With a kernel of 1 this is the graph of "Discovering Neural Wirings", arXiv:1906.00586: channels
-    are nodes, node v hears I_v = Σ_u w_vu Z_u. Weights start as torch's do and are not rescaled for
-    the few that are used, as published. All weights are stored, also those of slots that are no
+    are nodes, node v receives I_v = Σ_u w_vu Z_u. Weights start as torch's do and are not rescaled
+    for the few that are used, as published. All weights are stored, also those of slots that are no
     edges, as the discovered kind needs them.
 
     Args:

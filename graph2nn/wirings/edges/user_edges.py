@@ -23,8 +23,8 @@ def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tens
     relational layers, and an edge joins all channels of two nodes.
 
     Args:
-        source: Mask (1 where output v hears input u), a `RelationalGraph` (every node hears
-            itself, too), an `ArchGraph` or a networkx graph (edges run from sender to receiver;
+        source: Mask (1 where output v receives from input u), a `RelationalGraph` (every node sends
+            to itself, too), an `ArchGraph` or a networkx graph (edges run from sender to receiver;
             nodes called 0, 1, ... are taken in that order, others in that of the graph).
         slots: Legal entries of the layer's weight (`layer.slots`).
         drop_illegal: Whether to leave out edges that the network cannot use, for example those of a
@@ -92,9 +92,9 @@ def _table(source: Any, outputs: int, inputs: int) -> Any:
     if isinstance(source, RelationalGraph):
         return relational_mask(source, inputs, outputs)
     if isinstance(source, ArchGraph):
-        hears = np.zeros((source.num_nodes,) * 2, dtype=bool)
-        hears[source.edges[1], source.edges[0]] = True
-        return _spread(hears, outputs, inputs)
+        joined = np.zeros((source.num_nodes,) * 2, dtype=bool)
+        joined[source.edges[1], source.edges[0]] = True
+        return _spread(joined, outputs, inputs)
     if isinstance(source, nx.Graph):
         return _spread(
             nx.to_numpy_array(source, _numbered(source), weight=None).T > 0, outputs, inputs
@@ -110,13 +110,13 @@ def _numbered(graph: nx.Graph) -> list | None:
     return [names[name] for name in wanted] if set(names) == set(wanted) else None
 
 
-def _spread(hears: np.ndarray, outputs: int, inputs: int) -> np.ndarray:
+def _spread(joined: np.ndarray, outputs: int, inputs: int) -> np.ndarray:
     """Nodes to the channels they own. Shapes: (n, n) -> (outputs, inputs)."""
-    n = len(hears)
+    n = len(joined)
     if n > min(outputs, inputs):
         raise ValueError(
             f"the graph has {n} nodes, more than the {min(outputs, inputs)} channels of the layer"
         )
     rows = np.repeat(np.arange(n), node_sizes(outputs, n))
     columns = np.repeat(np.arange(n), node_sizes(inputs, n))
-    return hears[np.ix_(rows, columns)]
+    return joined[np.ix_(rows, columns)]

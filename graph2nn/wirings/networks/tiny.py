@@ -120,7 +120,7 @@ class TinyWiring(nn.Module):
             self.fc = nn.Linear(outputs, num_classes)
 
     def _slots(self) -> Slots:
-        """The legal ones: all, where nodes hear each other in any order."""
+        """The legal ones: all, where nodes send to each other in any order."""
         return Slots((self.nodes, self.nodes, 1, 1))
 
     def _candidates(self, kind: str, legacy_budget: bool) -> Slots | None:
@@ -253,7 +253,7 @@ class StaticWiring(TinyWiring):
 
 
 class DiscreteTimeWiring(TinyWiring):
-    """The discrete-time setting: every node hears every node for five rounds.
+    """The discrete-time setting: every node receives from every node for five rounds.
 
     arXiv:1906.00586, section 2.2: x <- IN(W · dw(ReLU(x))), the same graph, filters and norm in
     each round. The edges are chosen once a forward pass.

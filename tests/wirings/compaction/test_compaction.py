@@ -144,13 +144,13 @@ def test_tiny_with_nothing_left() -> None:
 
 
 def chain(bias: float, centred: bool = False) -> WiredMobileNetV1:
-    """A network whose first block hears only its first input node, and one node of the second
-    block's middle layer that hears nothing and sends to the first output of that block."""
+    """A network whose first block receives only from its first input node, and one node of the
+    second block's middle layer that receives nothing and sends to that block's first output."""
     model = WiredMobileNetV1("random", image_size=16)
     disturb(model, 3, 0.0)
     block = model.wired_blocks[1]
     mask = block.wires.edges().clone()
-    mask[5] = False  # node 5 of the middle layer hears nothing
+    mask[5] = False  # node 5 of the middle layer receives nothing
     mask[:, block.inputs + 5] = False
     mask[block.outputs, block.inputs + 5] = True
     block.wires.wiring.set_mask(mask)
@@ -174,16 +174,16 @@ def kept_in_second_block(found: nn.Module) -> int:
 
 
 def test_constants_stay_where_zeros_around_the_map_change_them() -> None:
-    """A node that hears nothing sends a constant with another border: not folded."""
+    """A node that receives nothing sends a constant with another border: not folded."""
     silent, framed = agree(chain(-1.0), one := images(chain(0.0))), agree(chain(1.0), one)
     assert kept_in_second_block(framed) == kept_in_second_block(silent) + 1
-    even = agree(chain(1.0, centred=True), one)
-    assert kept_in_second_block(even) == kept_in_second_block(silent)
-    assert even.report.folded == framed.report.folded + 1
+    constant = agree(chain(1.0, centred=True), one)
+    assert kept_in_second_block(constant) == kept_in_second_block(silent)
+    assert constant.report.folded == framed.report.folded + 1
     assert silent.report.folded == framed.report.folded
 
 
-def test_scale_of_zero_makes_a_node_deaf() -> None:
+def test_scale_of_zero_is_a_dead_input() -> None:
     model = WiredMobileNetV1("random", image_size=8)
     disturb(model, 0, 0.0)
     before = agree(model, images(model)).report
