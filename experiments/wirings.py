@@ -19,21 +19,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from graph2nn.runs import add_arguments, from_args, option
+from graph2nn.runs.config import settings_of
 from graph2nn.runs.summaries import format_rows
 from graph2nn.runs.tables import write_rows
 from graph2nn.training import count_parameters
 from graph2nn.vision import ImageData, load_images
-from graph2nn.wirings.campaign.build import load_wiring, read_run
-from graph2nn.wirings.campaign.checkpoints import find_run
-from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, find_config
+from graph2nn.wirings.campaign.checkpoints import find_run, load_wiring, read_run
+from graph2nn.wirings.campaign.config import WiringConfig
 from graph2nn.wirings.campaign.evaluation import evaluate_wiring
+from graph2nn.wirings.campaign.published import CONFIGS, find_config
 from graph2nn.wirings.campaign.results import collect_runs, compare_runs, plot_comparison
 from graph2nn.wirings.campaign.training import train_wiring
 from graph2nn.wirings.compaction.compact import compact
@@ -91,7 +92,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[RunConfig, WiringConfig]:
         elif run.config is not None:
             base = find_config(run.config)
         # Flags that are absent now mean what the configuration says.
-        parser.set_defaults(**{field.name: getattr(base, field.name) for field in fields(base)})
+        parser.set_defaults(**settings_of(base))
         return run, from_args(WiringConfig, parser.parse_args(argv))
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))

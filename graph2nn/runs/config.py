@@ -14,6 +14,7 @@ __all__ = [
     "add_arguments",
     "changed",
     "flat",
+    "flattened",
     "from_args",
     "from_dict",
     "option",
@@ -109,6 +110,39 @@ def flat(factory: Callable[[], Any], *, without: Sequence[str] = (), **changes: 
     """
     meta = {"without": tuple(without), "changes": changes}
     return dataclasses.field(default_factory=factory, metadata={_FLAT: meta})
+
+
+def flattened(cls: type[Config]) -> type[Config]:
+    """Let a dataclass take and show the settings of its `flat` fields under their own names, too.
+
+    A decorator, above `@dataclass`, for classes that once had these settings as fields.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class Recipe:
+        ...     epochs: int = 200
+        >>> @flattened
+        ... @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class Run:
+        ...     recipe: Recipe = flat(lambda: Recipe(epochs=5))
+        >>> Run(epochs=7), Run().epochs
+        (Run(recipe=Recipe(epochs=7)), 5)
+    """
+    make = cls.__init__
+    inner = {setting.key: setting for setting in _settings(cls) if len(setting.path) > 1}
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    @functools.wraps(make)
+    def __init__(self: Any, **given: Any) -> None:
+        paths = {inner[key].path: given.pop(key) for key in inner.keys() & given.keys()}
+        changes = _arguments(paths, lambda name: given.get(name, _default(fields[name])))
+        make(self, **{**given, **changes})
+
+    cls.__init__ = __init__  # type: ignore[method-assign]
+    for key, setting in inner.items():
+        if setting.flag:
+            setattr(cls, key, property(setting.read))
+    return cls
 
 
 def add_arguments(parser: argparse.ArgumentParser, cls: type, prefix: str = "") -> None:

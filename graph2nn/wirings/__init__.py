@@ -2,9 +2,11 @@
 
 from graph2nn.training.top_k import top_k
 from graph2nn.wirings.as_archgraph import wiring_archgraph
-from graph2nn.wirings.campaign.build import load_wiring, read_edges
-from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, build_network, find_config
+from graph2nn.wirings.campaign.checkpoints import load_wiring
+from graph2nn.wirings.campaign.config import WiringConfig, build_network
 from graph2nn.wirings.campaign.evaluation import evaluate_wiring
+from graph2nn.wirings.campaign.published import CONFIGS, find_config
+from graph2nn.wirings.campaign.start import read_edges
 from graph2nn.wirings.campaign.training import WiringObserver, draw_run, train_wiring
 from graph2nn.wirings.compaction.compact import compact
 from graph2nn.wirings.compaction.execution import EXECUTIONS, set_execution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pytest
@@ -13,6 +13,7 @@ from graph2nn.runs import (
     add_arguments,
     changed,
     flat,
+    flattened,
     from_args,
     from_dict,
     option,
@@ -291,6 +292,28 @@ def test_flat_within_flat() -> None:
     assert (got.seed, got.owner.seed, got.owner.name, got.owner.training.epochs) == (4, 5, "b", 2)
     assert from_dict(Outer, to_dict(got)) == got
     assert changed(got, epochs=3, seed=1).owner.training.epochs == 3
+
+
+@flattened
+@dataclass(frozen=True, kw_only=True)
+class Flattened(Owner):
+    pass
+
+
+def test_a_flattened_class_takes_and_shows_flat_settings_as_its_own() -> None:
+    config = Flattened(name="x", epochs=9, schedule="step")
+    assert config.training == Training(epochs=9, order="step", drop_last=False)
+    assert (config.epochs, config.schedule, config.imsize) == (9, "step", None)
+    assert replace(config, steps=(5,)).training == replace(config.training, steps=(5,))
+    assert Flattened(name="x", training=config.training, epochs=3).training.order == "step"
+    assert parse_config(Flattened, FLAT_LINE) == from_dict(
+        Flattened, to_dict(parse_config(Owner, FLAT_LINE))
+    )
+    for wrong in ("order", "training.none"):
+        with pytest.raises(TypeError, match="unexpected keyword argument"):
+            Flattened(name="x", **{wrong: 1})
+    with pytest.raises(AttributeError, match="cannot assign|no setter|can't set"):
+        config.epochs = 3
 
 
 def test_flat_settings_need_names_of_their_own() -> None:

@@ -1,31 +1,38 @@
-"""Weights in run folders, and why checkpoints of the original are not read."""
+"""What the folder of a run holds, and why checkpoints of the original are not read."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
+import networkx as nx
+import torch
+from torch import Tensor, nn
 
-from graph2nn.runs import load_checkpoint
+from graph2nn.runs import from_dict, load_checkpoint
+from graph2nn.wirings.campaign.config import Start, WiringConfig
 
-__all__ = ["FINAL", "INITIAL", "find_run", "read_weights"]
+__all__ = ["FINAL", "INITIAL", "UNREAD", "find_run", "load_wiring", "read_run", "read_weights"]
 
 FINAL, INITIAL = "last.pt", "wiring"
 """Name of the checkpoint of a run, and kind of the one before its training (`initial.pt`)."""
+
+UNREAD = Start(edges=nx.DiGraph([(0, 0)]), drop_illegal=True)
+"""Start of a network whose edges and weights a checkpoint is about to say."""
 
 _NETWORKS = "networks"
 
 
 def find_run(path: str | Path) -> Path:
-    """The folder of a run with one wiring.
+    """Find the folder of a run with one wiring.
 
     Args:
-        path: the folder, or a checkpoint in it.
+        path: Folder, or checkpoint in it.
 
     Raises:
-        FileNotFoundError: nothing there.
-        ValueError: something else; explains why checkpoints of the original are not read.
+        FileNotFoundError: There is nothing.
+        ValueError: It is something else; explains why checkpoints of the original are not read.
     """
     path = Path(path)
     if not path.exists():
@@ -42,16 +49,61 @@ def find_run(path: str | Path) -> Path:
     return folder
 
 
-def read_weights(path: str | Path, *, initial: bool = False) -> Mapping[str, Tensor]:
-    """Weights and masks of a run's network.
+def load_wiring(
+    path: str | Path, *, initial: bool = False, device: torch.device | str = "cpu"
+) -> tuple[WiringConfig, nn.Module]:
+    """Load configuration and network of a run, as it was last saved, in evaluation mode.
 
     Args:
-        path: the folder of a run, or a checkpoint in it.
-        initial: of a folder: as the network was before training.
+        path: Folder, or checkpoint in it, which then is read.
+        initial: Whether to take, of a folder, the network as it was before training.
+        device: Device of the network.
 
     Raises:
-        FileNotFoundError: no checkpoint there.
-        ValueError: no checkpoint of this package; see `find_run`.
+        ValueError: It is no run of `train_wiring`; explains why checkpoints of the original are not
+            read.
+        FileNotFoundError: There is nothing, or no checkpoint yet.
+    """
+    config, images = read_run(path)
+    folder, path = find_run(path), Path(path)
+    if path.is_dir() and not (folder / FINAL).is_file():
+        raise FileNotFoundError(
+            f"{folder} has no checkpoint yet, as its training was stopped before the first; go on "
+            f"with it: python experiments/wirings.py --resume {folder}"
+        )
+    model = config.build(images, UNREAD)
+    model.load_state_dict(dict(read_weights(path, initial=initial)))
+    return config, model.to(device).eval()
+
+
+def read_run(path: str | Path) -> tuple[WiringConfig, dict[str, int]]:
+    """Read the configuration of a run, and the images that its network takes (`image_settings`).
+
+    The run need not have a checkpoint yet.
+
+    Raises:
+        ValueError: It is no run of `train_wiring`.
+        FileNotFoundError: There is nothing.
+    """
+    stored = json.loads((find_run(path) / "config.json").read_text(encoding="utf-8"))
+    (name,) = stored["networks"]
+    settings = stored["observers"][name]
+    return from_dict(WiringConfig, settings["wiring"]), settings["images"]
+
+
+def read_weights(path: str | Path, *, initial: bool = False) -> Mapping[str, Tensor]:
+    """Read weights and masks of a run's network, by name.
+
+    Args:
+        path: Folder of a run, or checkpoint in it.
+        initial: Whether to take, of a folder, those of the network before its training.
+
+    Shapes:
+        -> for each name that of the network's state dict.
+
+    Raises:
+        FileNotFoundError: There is no checkpoint.
+        ValueError: It is no checkpoint of this package; see `find_run`.
     """
     path = Path(path)
     if path.is_dir():

@@ -21,14 +21,14 @@ def evaluate_wiring(
     device: torch.device | str = "cpu",
     progress: bool = False,
 ) -> dict[str, float]:
-    """Errors on test images, and how fast they were found.
+    """Measure errors on test images, and how fast they are found.
 
     Args:
-        model: any classifier, also a compacted one; it ends in evaluation mode on `device`.
-        test: images.
-        batch_size: images at a time.
-        device: of the computation.
-        progress: show a bar.
+        model: Any classifier, also a compacted one; it ends in evaluation mode on `device`.
+        test: Images to test on.
+        batch_size: Number of images at a time.
+        device: Device of the computation.
+        progress: Whether to show a bar.
 
     Returns:
         `top1_error` and `top5_error` (percent), `test_loss` (mean cross-entropy) and

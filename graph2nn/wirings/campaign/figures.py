@@ -31,21 +31,24 @@ def draw_adjacency(
     title: str = "",
     side: int = _SIDE,
 ) -> Path:
-    """The adjacency of every wired layer: a column sends, a row receives.
+    """Draw the adjacency of every wired layer: a column sends, a row receives.
 
     A tiny network is one picture of 800 x 800, a pixel a slot. Larger weights are drawn smaller:
     there the colour of a pixel fades with the share of its slots that are edges. Slots that the
     network cannot use are grey.
 
     Args:
-        model: with wired layers.
-        path: of the PNG file.
-        before: edges at another time (`wiring_masks`); new ones are orange, all others blue.
-        title: above.
-        side: pixels of all panels together.
+        model: Network with wired layers.
+        path: Name of the PNG file.
+        before: Edges at another time (`wiring_masks`); new ones are orange, all others blue.
+        title: Text above.
+        side: Height and width of all panels together, in pixels.
+
+    Shapes:
+        before: for each layer that of its weight, bool.
 
     Raises:
-        ValueError: no wired layer.
+        ValueError: There is no wired layer.
     """
     layers = dict(wired_layers(model))
     if not layers:
@@ -65,16 +68,17 @@ def draw_adjacency(
 def animate(
     pictures: Sequence[str | Path], path: str | Path, *, frames: int = 60, seconds: float = 12.0
 ) -> Path:
-    """Pictures of equal size as one that moves.
+    """Join pictures of equal size to one that moves.
 
     Args:
-        pictures: files, in order.
-        path: of the GIF file.
-        frames: at most; of more pictures some are left out at equal distances, never the ends.
-        seconds: that it lasts, half a second for a picture at most.
+        pictures: Files, in order.
+        path: Name of the GIF file.
+        frames: Largest number of frames; of more pictures some are left out at equal distances,
+            never the ends.
+        seconds: Time that it lasts, half a second for a picture at most.
 
     Raises:
-        ValueError: no picture.
+        ValueError: There is no picture.
     """
     if not pictures:
         raise ValueError("animate: expected pictures, got none")
@@ -89,14 +93,14 @@ def animate(
 
 
 def plot_curves(records: Sequence[Record], path: str | Path) -> Path:
-    """Accuracy, swap rate, C, L, alive nodes and entropies of degrees, epoch by epoch.
+    """Plot accuracy, swap rate, C, L, alive nodes and entropies of degrees, epoch by epoch.
 
     Args:
-        records: of `train_wiring`, or the lines of `metrics.jsonl`.
-        path: of the figure; its suffix says the format.
+        records: Records of `train_wiring`, or the lines of `metrics.jsonl`.
+        path: Name of the figure; its suffix says the format.
 
     Raises:
-        ValueError: no record.
+        ValueError: There is no record.
     """
     if not records:
         raise ValueError("plot_curves: expected records, got none")

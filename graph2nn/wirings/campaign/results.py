@@ -30,18 +30,18 @@ _FOUND = (
 
 
 def collect_runs(folders: Iterable[str | Path]) -> list[Row]:
-    """A row for each epoch of each run, with the settings that it was trained with.
+    """Collect a row for each epoch of each run, with the settings that it was trained with.
 
     Args:
-        folders: of `train_wiring`; unfinished runs give the epochs that they have.
+        folders: Folders of `train_wiring`; unfinished runs give the epochs that they have.
 
     Returns:
-        rows by column: name, settings (of which `epochs` is what was planned), `epoch`,
+        Rows by column: name, settings (of which `epochs` is what was planned), `epoch`,
         `test_accuracy` and `train_accuracy` (percent; None before training, or where the loss was
         not finite), and measures of the graph.
 
     Raises:
-        ValueError: a folder without a run of a wiring.
+        ValueError: A folder holds no run of a wiring.
     """
     rows = []
     for folder in map(find_run, folders):
@@ -66,22 +66,22 @@ def collect_runs(folders: Iterable[str | Path]) -> list[Row]:
 
 
 def compare_runs(rows: Sequence[Mapping[str, Any]], epoch: int | None = None) -> list[Row]:
-    """Mean test accuracy of each configuration at equal epochs, best first.
+    """Compare the mean test accuracy of configurations at equal epochs, best first.
 
     Args:
-        rows: of `collect_runs`, of one data set and model.
-        epoch: at which; None takes the last one that all runs have reached.
+        rows: Rows of `collect_runs`, of one data set and model.
+        epoch: Epoch at which to compare; None takes the last one that all runs have reached.
 
     Returns:
-        rows with `name`, `kind`, `epoch`, `planned` epochs, `runs`, `accuracy` (mean, percent) and
+        Rows with `name`, `kind`, `epoch`, `planned` epochs, `runs`, `accuracy` (mean, percent) and
         its standard `error` (None for one run); `gap` and `gap_error`, how much better than random
         edges, over pairs of runs of the same seed (None without such pairs, or where several are
         random; no error for one); mean clustering `C` and `C_error`. Runs whose loss was not finite
         count in `failed` alone.
 
     Raises:
-        ValueError: no rows, several data sets, models or plans, two runs of one name, kind and
-            seed, or an epoch that a run has not reached.
+        ValueError: There are no rows, several data sets, models or plans, two runs of one name,
+            kind and seed, or a run has not reached the epoch.
     """
     if not rows:
         raise ValueError("compare_runs: expected rows, got none")
@@ -107,16 +107,16 @@ def compare_runs(rows: Sequence[Mapping[str, Any]], epoch: int | None = None) ->
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
-    """Test accuracy, gap to random edges and clustering of each configuration, epoch by epoch.
+    """Plot test accuracy, gap to random edges and clustering of each configuration, epoch by epoch.
 
     Lines are means of runs, bands their standard errors; `compare_runs` has the numbers.
 
     Args:
-        rows: see `compare_runs`.
-        path: of the figure; its suffix says the format.
+        rows: Rows of `collect_runs`; see `compare_runs`.
+        path: Name of the figure; its suffix says the format.
 
     Raises:
-        ValueError: see `compare_runs`.
+        ValueError: See `compare_runs`.
     """
     path = figure_path(path)
     last = compare_runs(rows)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from graph2nn.runs import save_checkpoint, to_dict
 from graph2nn.training import Observer, Record, train_networks
 from graph2nn.vision import Augment, ImageData
-from graph2nn.wirings.campaign.build import image_settings, prepare_network
 from graph2nn.wirings.campaign.checkpoints import FINAL, INITIAL
-from graph2nn.wirings.campaign.configs import WiringConfig
+from graph2nn.wirings.campaign.config import WiringConfig, image_settings
 from graph2nn.wirings.campaign.figures import animate, draw_adjacency, plot_curves
+from graph2nn.wirings.campaign.start import find_start
 from graph2nn.wirings.edges.layers import WiredConv
 from graph2nn.wirings.edges.masks import swap_rate, wiring_masks
 from graph2nn.wirings.edges.rewiring import Rewiring, RewiringSchedule
@@ -36,22 +36,22 @@ _FIGURES = "figures"
 
 
 class WiringObserver(Observer):
-    """Exchanges edges where the kind asks for it, and follows the graph epoch by epoch.
+    """What exchanges edges where the kind asks for it, and follows the graph epoch by epoch.
 
     Each record gets `edges` (that the network uses), `swap_rate` (share of them that were exchanged
     since the last record; None at first) and, for networks that `wiring_graph` knows, `C`, `L`,
     `alive` nodes and the entropies of degrees (`measure_wiring`; L from 256 nodes where there are
     more than 1000); in continuous time also `nfe`, the solver's evaluations on the last test batch.
-    With a folder, the weights before training go to `initial.pt` and a picture of
-    every epoch to `figures/adjacency_XXX.png`.
+    With a folder, the weights before training go to `initial.pt` and a picture of every epoch to
+    `figures/adjacency_XXX.png`.
 
     Args:
-        model: the network that is trained.
-        config: of it.
-        images: that it is trained on.
-        steps: of the optimiser, in the whole training.
-        folder: of the run; None draws and stores nothing.
-        pictures: draw.
+        model: Network that is trained.
+        config: Its configuration.
+        images: Images that it is trained on.
+        steps: Number of steps of the optimiser in the whole training.
+        folder: Folder of the run; None draws and stores nothing.
+        pictures: Whether to draw.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class WiringObserver(Observer):
         self._before: dict[str, Tensor] = {}
 
     def settings(self) -> dict[str, Any]:
-        """The configuration, and the images that the network takes."""
+        """Return the configuration, and the images that the network takes."""
         return {"wiring": to_dict(self.config), "images": self.images}
 
     def before_step(self, step: int) -> None:
@@ -112,7 +112,7 @@ class WiringObserver(Observer):
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Edges at the last record, as bits."""
+        """Return the edges at the last record, as bits."""
         packed = {
             name: {"shape": list(mask.shape), "bits": torch.from_numpy(np.packbits(mask.numpy()))}
             for name, mask in self._before.items()
@@ -139,29 +139,30 @@ def train_wiring(
     edges: Any = None,
     **how: Any,
 ) -> tuple[nn.Module, list[Record]]:
-    """Trains the network of a configuration as published, and follows its graph.
+    """Train the network of a configuration as published, and follow its graph.
 
     A run with a folder is saved after every epoch (and every `save_seconds`) and goes on from
     there to the same numbers; edges and the schedule by which they are exchanged are part of it.
     At its end the folder has `figures/curves.png` and `figures/adjacency.gif`.
 
     Args:
-        config: see `find_config`.
-        train, test: images.
-        folder: of the run; None keeps nothing.
-        resume: go on with what the folder holds; otherwise a used folder is an error.
-        pictures: draw curves and adjacency.
-        augment: of training images; None means crops and, where the data allow it, flips.
-        edges: of kind `given`: anything that `given_masks` takes; None reads `config.edges`.
-        how: further arguments of `train_networks` (`device`, `progress`, `save_seconds`).
+        config: Configuration; see `find_config`.
+        train, test: Images to train and to test on.
+        folder: Folder of the run; None keeps nothing.
+        resume: Whether to go on with what the folder holds; otherwise a used folder is an error.
+        pictures: Whether to draw curves and adjacency.
+        augment: Augmentation of training images; None means crops and, where the data allow it,
+            flips.
+        edges: Edges of kind `given`: anything that `given_masks` takes; None reads `config.edges`.
+        how: Further arguments of `train_networks` (`device`, `progress`, `save_seconds`).
 
     Returns:
         The trained network, and its records: those of `train_networks` with the entries of
         `WiringObserver`.
 
     Raises:
-        ValueError: images that the network cannot take, a folder of another run, `fine_tune` or
-            `lottery` without a trained network, `given` without edges.
+        ValueError: The network cannot take such images, the folder is that of another run,
+            `fine_tune` or `lottery` have no trained network, or `given` has no edges.
 
     Example:
         >>> config = find_config("small/static_dnw", dataset="digits", epochs=5)
@@ -169,8 +170,8 @@ def train_wiring(
         >>> model, records = train_wiring(config, train, test)             # doctest: +SKIP
     """
     recipe = config.recipe()
-    started = resume and folder is not None and (Path(folder) / FINAL).is_file()
-    model = prepare_network(config, train, edges=edges, started=started)
+    resumed = resume and folder is not None and (Path(folder) / FINAL).is_file()
+    model = config.build(train, find_start(config, edges, resumed=resumed))
     steps = recipe.epochs * -(-len(train) // recipe.batch_size)
     observer = WiringObserver(model, config, train, steps, folder=folder, pictures=pictures)
     records = train_networks(
@@ -192,7 +193,7 @@ def train_wiring(
 
 
 def draw_run(folder: str | Path) -> list[Path]:
-    """Draws the curves of a run and joins its pictures to a moving one; returns the files."""
+    """Draw the curves of a run and join its pictures to a moving one; return the files."""
     folder = Path(folder)
     rows = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(row) for row in rows]

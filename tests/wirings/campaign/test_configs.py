@@ -8,7 +8,8 @@ import math
 import pytest
 
 from graph2nn.runs import from_dict, to_dict
-from graph2nn.wirings.campaign.configs import CONFIGS, WiringConfig, build_network, find_config
+from graph2nn.wirings.campaign.config import WiringConfig, build_network
+from graph2nn.wirings.campaign.published import CONFIGS, find_config
 from graph2nn.wirings.edges.layers import wired_layers
 
 EDGES = {"x15": 70_643, "x225": 158_944, "x3": 282_565, "x49": 753_816}
@@ -168,3 +169,27 @@ def test_an_unknown_name_lists_all():
 def test_bad_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         find_config("small/static_dnw", **settings)
+
+
+def test_settings_of_the_training_are_shown_and_taken_as_its_own():
+    config = WiringConfig(epochs=5, milestones=(2, 4), kind="rigl")
+    assert config.training == dataclasses.replace(
+        WiringConfig().training, epochs=5, milestones=(2, 4)
+    )
+    assert (config.epochs, config.batch_size, config.nesterov) == (5, 512, False)
+    again = dataclasses.replace(config, lr=0.5)
+    assert (again.lr, again.epochs, again.kind) == (0.5, 5, "rigl")
+    given = WiringConfig(training=config.training, lr=0.2)
+    assert given.training == dataclasses.replace(config.training, lr=0.2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        WiringConfig(depth=3)
+    with pytest.raises(AttributeError, match="depth"):
+        _ = config.depth
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine", "none"])
+def test_the_recipe_follows_the_schedule(schedule):
+    config = WiringConfig(schedule=schedule)
+    assert config.recipe().lr_per_step == (schedule == "cosine")
+    assert config.recipe().milestones == ((80, 120) if schedule == "step" else ())
+    assert config.milestones == (80, 120)

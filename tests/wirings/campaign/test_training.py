@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import torch
 from PIL import Image
 from repository import ROOT
 
-from graph2nn.runs import load_checkpoint, save_checkpoint
+from graph2nn.runs import load_checkpoint, save_checkpoint, to_dict
 from graph2nn.vision import ImageData, load_images
 from graph2nn.wirings import WiringConfig, swap_rate, wired_layers, wiring_masks
-from graph2nn.wirings.campaign.build import load_wiring, prepare_network
-from graph2nn.wirings.campaign.checkpoints import find_run, read_weights
+from graph2nn.wirings.campaign.checkpoints import find_run, load_wiring, read_weights
 from graph2nn.wirings.campaign.evaluation import evaluate_wiring
+from graph2nn.wirings.campaign.published import find_config
+from graph2nn.wirings.campaign.start import find_start
 from graph2nn.wirings.campaign.training import WiringObserver, draw_run, train_wiring
 
 CONFIG = WiringConfig(
@@ -39,6 +41,10 @@ CONFIG = WiringConfig(
 )
 QUIET = {"progress": False, "pictures": False}
 TIMES = ("seconds", "test_seconds")
+
+
+def begin(config: WiringConfig, images: ImageData) -> torch.nn.Module:
+    return config.build(images, find_start(config))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +104,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 KILLED = """
 import os, signal, torch
 from graph2nn.vision import load_images
+from graph2nn.wirings.campaign.published import find_config
+from graph2nn.wirings.campaign.start import find_start
 from graph2nn.wirings.campaign.training import WiringObserver, train_wiring
 from tests.wirings.campaign.test_training import CONFIG, QUIET
 train = load_images("digits", split="train").subset(torch.arange(300))
@@ -181,7 +189,7 @@ def test_fine_tuning_starts_from_trained_weights_and_lottery_from_initial_ones(
     assert not torch.equal(final["wires.weight"], first["wires.weight"])
     masks = []
     for kind, weights in (("fine_tune", final), ("lottery", first)):
-        model = prepare_network(replace(CONFIG, kind=kind, trained=str(complete)), digits[0])
+        model = begin(replace(CONFIG, kind=kind, trained=str(complete)), digits[0])
         assert torch.equal(model.wires.weight, weights["wires.weight"])
         masks.append(model.wires.edges())
         kept = final["wires.weight"].abs()[masks[-1]].min()
@@ -208,12 +216,12 @@ def test_a_ticket_resumes_without_the_network_it_came_from(
 
 def test_tickets_need_a_trained_network_and_others_take_none(digits, complete: Path) -> None:
     with pytest.raises(ValueError, match="train the complete graph first"):
-        prepare_network(replace(CONFIG, kind="fine_tune"), digits[0])
+        begin(replace(CONFIG, kind="fine_tune"), digits[0])
     with pytest.raises(ValueError, match="only the kinds fine_tune and lottery"):
-        prepare_network(replace(CONFIG, trained=str(complete)), digits[0])
+        begin(replace(CONFIG, trained=str(complete)), digits[0])
     other = replace(CONFIG, kind="fine_tune", nodes=70, trained=str(complete))
     with pytest.raises(ValueError, match="of the same kind and sizes"):
-        prepare_network(other, digits[0])
+        begin(other, digits[0])
 
 
 def test_a_run_is_loaded_drawn_and_evaluated(digits, tmp_path: Path) -> None:
@@ -283,7 +291,7 @@ def test_checkpoints_hold_tensors_and_plain_values_only(digits, tmp_path: Path) 
 def test_a_ticket_from_a_checkpoint_file_finds_the_initial_weights(digits, complete: Path) -> None:
     first = read_weights(complete, initial=True)
     config = replace(CONFIG, kind="lottery", trained=str(complete / "last.pt"))
-    assert torch.equal(prepare_network(config, digits[0]).wires.weight, first["wires.weight"])
+    assert torch.equal(begin(config, digits[0]).wires.weight, first["wires.weight"])
     _, model = load_wiring(complete / "initial.pt")
     assert torch.equal(model.wires.weight, first["wires.weight"])
 
@@ -293,3 +301,22 @@ def test_rewiring_that_never_happens_is_said(digits) -> None:
         UserWarning, match="rigl: no edge is ever exchanged, with one exchange every"
     ):
         train_wiring(replace(CONFIG, kind="rigl", epochs=1, rewire_every=100), *digits, **QUIET)
+
+
+def test_a_run_of_an_earlier_release_is_loaded_and_goes_on(digits, tmp_path: Path) -> None:
+    """`stored_run` was stopped after step 7 of 10, when settings were one flat list."""
+    folder = shutil.copytree(Path(__file__).with_name("stored_run"), tmp_path / "run")
+    config, network = load_wiring(folder)
+    assert config == find_config(
+        "small/static_dnw",
+        **{"name": "test/tiny", "dataset": "digits", "kind": "rigl", "rewire_every": 2},
+        **{"nodes": 24, "inputs": 4, "outputs": 6, "layers": 3, "keep": 0.2, "seed": 3},
+        **{"epochs": 2, "batch_size": 64, "schedule": "cosine"},
+    )
+    assert config.training.milestones == (80, 120) and network.wires.keep == 116
+    stored = json.loads((folder / "config.json").read_text())["observers"]["test/tiny"]["wiring"]
+    assert stored == to_dict(config)
+    _, records = train_wiring(config, *digits, folder=folder, **QUIET)
+    assert [record["epoch"] for record in records] == [0, 1, 2]
+    assert records[-1]["test_loss"] == pytest.approx(2.2836553955078127, rel=1e-5)
+    assert records[-1]["C"] == pytest.approx(0.3946577727827727)

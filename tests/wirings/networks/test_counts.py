@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.wirings.campaign.configs import CONFIGS, build_network
+from graph2nn.wirings.campaign.config import build_network
+from graph2nn.wirings.campaign.published import CONFIGS
 from graph2nn.wirings.edges.layers import WiredConv
 from graph2nn.wirings.edges.slots import Rectangle, Slots
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from graph2nn.archgraph import trace
-from graph2nn.wirings.campaign.configs import build_network, find_config
+from graph2nn.wirings.campaign.config import build_network
+from graph2nn.wirings.campaign.published import find_config
 from graph2nn.wirings.edges.kinds import KINDS, random_mask
 from graph2nn.wirings.networks.counts import count_wiring
 from graph2nn.wirings.networks.tiny import (

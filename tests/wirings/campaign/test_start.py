@@ -1,4 +1,4 @@
-"""Networks whose edges come from a run, a file or a graph; their training, and what is refused."""
+"""What a training starts from: edges of a run, a file or a graph, and what is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from graph2nn.wirings import (
     wired_layers,
     wiring_graph,
 )
-from graph2nn.wirings.campaign.build import load_wiring, prepare_network
+from graph2nn.wirings.campaign.checkpoints import load_wiring
+from graph2nn.wirings.campaign.start import find_start
 from graph2nn.wirings.campaign.training import train_wiring
 
 SIZES = {"nodes": 60, "inputs": 8, "outputs": 10, "layers": 4}
@@ -30,6 +31,10 @@ FOUND = WiringConfig(
 )
 GIVEN = replace(FOUND, name="test/given", kind="given")
 QUIET = {"progress": False, "pictures": False}
+
+
+def begin(config: WiringConfig, images: ImageData) -> torch.nn.Module:
+    return config.build(images, find_start(config))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,7 @@ def test_a_found_graph_is_trained_from_fresh_weights(digits, tmp_path: Path) -> 
     found, _ = train_wiring(FOUND, *digits, folder=tmp_path / "found", **QUIET)
     edges = found.wires.edges(legal=True)
     config = replace(GIVEN, edges=str(tmp_path / "found"), seed=8)
-    start = prepare_network(config, digits[0])
+    start = begin(config, digits[0])
     assert torch.equal(start.wires.edges(), edges)
     fresh = StaticWiring(seed=8, **SIZES, image_size=8)
     assert torch.equal(start.wires.weight, fresh.wires.weight)
@@ -66,7 +71,7 @@ def test_a_graph_of_python_is_trained(digits, tmp_path: Path) -> None:
     assert torch.equal(model.wires.edges(), mask)
     assert torch.equal(load_wiring(tmp_path)[1].wires.edges(), mask)
     config = replace(GIVEN, model="discrete_time", edges="ws:n=20,k=4,p=0.2,seed=1")
-    model = prepare_network(config, digits[0])
+    model = begin(config, digits[0])
     assert int(model.wires.edges().sum()) == 3**2 * (2 * 40 + 20)  # with self-edges
 
 
@@ -95,7 +100,7 @@ def test_every_wired_layer_of_a_mobilenet(digits) -> None:
         dataset="digits", model="mobilenetv1", small_head=True, kind="given", drop_illegal=True,
         keep=0.225, edges="ws:n=10,k=4,p=0.1",
     )  # fmt: skip
-    model = prepare_network(config, digits[0])
+    model = begin(config, digits[0])
     layers = dict(wired_layers(model))
     assert len(layers) == 6 and all(0 < layer.keep < layer.slots.count for layer in layers.values())
     twin = WiredMobileNetV1(
@@ -126,11 +131,11 @@ def test_every_wired_layer_of_a_mobilenet(digits) -> None:
 )
 def test_bad_edges(settings: dict, message: str, digits) -> None:
     with pytest.raises(ValueError, match=message):
-        prepare_network(replace(GIVEN, **settings), digits[0])
+        begin(replace(GIVEN, **settings), digits[0])
 
 
 def test_missing_files(digits, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing.npy does not exist"):
-        prepare_network(replace(GIVEN, edges=str(tmp_path / "missing.npy")), digits[0])
+        begin(replace(GIVEN, edges=str(tmp_path / "missing.npy")), digits[0])
     with pytest.raises(ValueError, match="no run of a wiring"):
-        prepare_network(replace(GIVEN, edges=str(tmp_path)), digits[0])
+        begin(replace(GIVEN, edges=str(tmp_path)), digits[0])
