@@ -25,43 +25,13 @@ from torch.autograd.function import once_differentiable
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.networks.partition import node_sizes
 
-__all__ = ["BlockPlan", "block_linear", "block_plan", "mask_gradient", "scatter_blocks"]
+__all__ = ["BlockPlan", "block_linear", "block_plan", "scatter_blocks"]
 
 
 GROUPS = 4
 """Batched products a layer is divided into; nodes of about as many neighbours go together."""
 
 _PLANS: WeakValueDictionary[tuple, BlockPlan] = WeakValueDictionary()
-
-
-class _MaskGradient(torch.autograd.Function):
-    """The identity, with the gradient masked."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(weight: Tensor, mask: Tensor) -> Tensor:
-        return weight.view_as(weight)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (mask,) = ctx.saved_tensors
-        return grad * mask, None
-
-
-def mask_gradient(weight: Tensor, mask: Tensor) -> Tensor:
-    """Return `weight` itself, whose gradient will be zero outside the mask.
-
-    Shapes:
-        weight (out, in, ...), mask (out, in, ...) with ones for further axes -> as weight.
-    """
-    if not torch.is_grad_enabled():
-        return weight
-    return _MaskGradient.apply(weight, mask)
 
 
 def scatter_blocks(blocks: Tensor, positions: Tensor, shape: tuple[int, ...]) -> Tensor:

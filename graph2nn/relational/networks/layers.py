@@ -14,10 +14,10 @@ from graph2nn.relational.networks.blocks import (
     BlockPlan,
     block_linear,
     block_plan,
-    mask_gradient,
     scatter_blocks,
 )
 from graph2nn.relational.networks.partition import relational_mask
+from graph2nn.training.masking import mask_gradient
 
 __all__ = [
     "AUTO_DENSITY",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
 
 from graph2nn.sparsity.networks.masks import Masks
 from graph2nn.training import Recipe, Record, train_networks
+from graph2nn.training.masking import MaskedGradients, hold_at_zero
 from graph2nn.training.probe import LAYERS, prunable
 from graph2nn.vision import ImageData
 
 __all__ = [
     "SHORT_RECIPES",
-    "MaskedGradients",
     "find_recipe",
     "mask_gradients",
     "published_recipe",
@@ -45,44 +43,23 @@ SHORT_RECIPES: dict[str, Recipe] = {
 """Recipes that a CPU trains many networks with, by data set: of our own tables, not published."""
 
 
-class MaskedGradients:
-    """What `mask_gradients` returns: a handle, and a context that removes its hooks at the end."""
-
-    def __init__(self, undo: list[Callable[[], Any]]) -> None:
-        self._undo = undo
-
-    def remove(self) -> None:
-        """Gradients are whole again and biases trainable; the weights are not touched."""
-        while self._undo:
-            self._undo.pop()()
-
-    def __enter__(self) -> MaskedGradients:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
-
-
 def mask_gradients(
     model: nn.Module, masks: Mapping[str, Tensor], freeze_bias: bool = False
 ) -> MaskedGradients:
-    """Keeps the pruned weights of a network at zero in any training by gradients.
+    """Keep the pruned weights of a network at zero in any training by gradients.
 
-    Sparse networks as multipartite graphs, arXiv:2305.16886, section 4. A hook on each weight sets
-    the gradient of what is pruned to zero, also where it is not finite. A weight that begins at
-    zero then stays exactly zero under momentum and weight decay. The hooks follow the parameters to
-    any device and survive `load_state_dict`.
+    Sparse networks as multipartite graphs, arXiv:2305.16886, section 4; see `hold_at_zero`. An
+    optimiser that has momentum from before pruning does not move them either.
 
     Args:
-        model: whose pruned weights are zero already (`masks.apply_`).
-        masks: of its weights.
-        freeze_bias: leave the biases of convolutions and linear layers as they are, as published;
-            those of normalisation learn either way.
+        model: Network whose pruned weights are zero already (`masks.apply_`).
+        masks: Masks of its weights, of their shapes.
+        freeze_bias: Whether to leave the biases of convolutions and linear layers as they are, as
+            published; those of normalisation learn either way.
+
+    Returns:
+        A handle whose `remove` undoes it, also at the end of a `with` block: gradients are whole
+        again and biases trainable; the weights are not touched.
 
     Raises:
         ValueError: masks that do not fit, or a pruned weight that is not zero.
@@ -101,32 +78,15 @@ def mask_gradients(
                 f"mask_gradients: {name} has pruned weights that are not zero and would stay so; "
                 "call masks.apply_(model) first"
             )
-    undo: list[Callable[[], Any]] = []
-    for name, weight in weights.items():
-        if weight.requires_grad:
-            undo.append(weight.register_hook(_Zeroed(~masks[name])).remove)
+    handle = hold_at_zero((weight, masks[name]) for name, weight in weights.items())
     if freeze_bias:
         for module in model.modules():
             bias = module.bias if isinstance(module, LAYERS) else None
             if bias is not None and bias.requires_grad:
                 # Without a gradient the optimiser passes it over, decay included.
                 bias.requires_grad_(False)
-                undo.append(partial(bias.requires_grad_, True))
-    return MaskedGradients(undo)
-
-
-class _Zeroed:
-    """A hook that sets parts of a gradient to zero; a copy of the mask for every device seen."""
-
-    def __init__(self, pruned: Tensor) -> None:
-        self.pruned = {pruned.device: pruned}
-
-    def __call__(self, gradient: Tensor) -> Tensor:
-        pruned = self.pruned.get(gradient.device)
-        if pruned is None:
-            pruned = next(iter(self.pruned.values())).to(gradient.device)
-            self.pruned[gradient.device] = pruned
-        return gradient.masked_fill(pruned, 0)
+                handle.callback(bias.requires_grad_, True)
+    return handle
 
 
 def train_sparse(

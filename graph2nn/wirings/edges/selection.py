@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graph2nn.training.masking import zero_outside
 from graph2nn.wirings.edges.slots import Rectangle
 
 __all__ = ["edge_budget", "select_weight"]
@@ -123,7 +124,7 @@ class _Select(torch.autograd.Function):
         if ctx.gradient_hook is not None:
             ctx.gradient_hook(gradient.detach())
         if not ctx.straight_through and ctx.mask is not None:
-            gradient = gradient.masked_fill(~ctx.mask, 0)
+            gradient = zero_outside(gradient, ctx.mask)
         return gradient, None, None, None, None
 
 

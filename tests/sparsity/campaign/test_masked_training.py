@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import pytest
@@ -68,6 +69,52 @@ def test_pruned_weights_stay_exactly_zero(optimizer, generator) -> None:
     for name, weight in prunable(model).items():
         assert not weight[~masks[name]].any(), name
         assert (weight[masks[name]] != before[name][masks[name]]).all(), name
+
+
+@pytest.mark.parametrize("kind", ["sgd", "nesterov", "adamw"])
+def test_momentum_from_before_pruning_moves_nothing(kind: str, generator) -> None:
+    model, bystander = network(), nn.Linear(2, 2)
+    masks = half(model)
+    parameters = [*model.parameters(), *bystander.parameters()]
+    optimizer = {
+        "sgd": lambda: torch.optim.SGD(parameters, 0.1, momentum=0.9),
+        "nesterov": lambda: torch.optim.SGD(parameters, 0.1, 0.9, nesterov=True),
+        "adamw": lambda: torch.optim.AdamW(parameters, 0.1),
+    }[kind]()
+    images, labels = torch.randn((64, 1, 8, 8), generator=generator), torch.arange(64) % 10
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    step()
+    masks.apply_(model)
+    with mask_gradients(model, masks):
+        for _ in range(3):
+            step()
+            for name, weight in prunable(model).items():
+                assert not weight[~masks[name]].any(), name
+                assert weight[masks[name]].all(), name
+    step()  # the hooks are gone: what the optimiser remembers moves them again
+    assert any(weight[~masks[name]].any() for name, weight in prunable(model).items())
+
+
+def test_no_hook_outlives_the_handle_or_the_network() -> None:
+    from torch.optim.optimizer import _global_optimizer_post_hooks as hooks
+
+    before = dict(hooks)
+    model = network()
+    masks = half(model)
+    masks.apply_(model)
+    with mask_gradients(model, masks):
+        assert len(hooks) == len(before) + 1
+    assert hooks == before
+    mask_gradients(model, masks)  # who drops the handle keeps the hooks
+    assert len(hooks) == len(before) + 1
+    del model
+    gc.collect()
+    assert hooks == before
 
 
 def test_gradients_equal_those_of_the_network_where_kept(generator) -> None:
