@@ -36,7 +36,7 @@ from graph2nn.sparsity.graphs.edges import edge_list
 from graph2nn.sparsity.graphs.encodings.encode import encode
 from graph2nn.sparsity.graphs.metrics.measures import Measures
 from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS, topometrics
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build
 from graph2nn.sparsity.networks.pruning.prune import prune
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from archtokens.tokenizer import GraphTokenizer
-from graph2nn.cells.graphs.sampling import enumerate_space
+from graph2nn.cells.sampling import enumerate_space
 from graph2nn.runs.tables import read_rows, write_rows
 from predictors.metrics import kendall_tau
 from predictors.tables import load_table

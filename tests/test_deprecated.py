@@ -12,6 +12,7 @@ import graph2nn.runs
 import graph2nn.sparsity
 import graph2nn.training
 import predictors.proxies
+import predictors.studies.relational
 from graph2nn.deepnets.campaign import GroundTruthSettings, train_all
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.vision import ImageSettings, load_sets
@@ -33,6 +34,12 @@ def test_proxies_of_hypernetworks_stand_with_the_others():
     with pytest.warns(DeprecationWarning, match="is now predictors.proxies.compute"):
         found = predictors.proxies.hypernetwork
     assert found.ghn_acc is predictors.proxies.PROXIES["ghn_acc"].compute
+
+
+def test_findings_of_an_analysis_were_a_report():
+    with pytest.warns(DeprecationWarning, match="is now predictors.studies.relational.Findings"):
+        found = predictors.studies.relational.Report
+    assert found is predictors.studies.relational.Findings
 
 
 @renamed_keywords(imsize="image_size")

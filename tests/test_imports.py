@@ -38,13 +38,6 @@ FOREIGN = {  # private names of torch and of Python that have no public form
 KNOWN = (  # to be mended, then taken out here; no line may be added
     "ghn/model.py imports ghn.checkpoints",
     "ghn/decoding.py imports ghn.model",
-    "encodings/layer_rules.py imports graph2nn.sparsity.graphs.encodings.unrolled",
-    "relational/page.py imports predictors.studies.relational.report",
-    "imports graph2nn.sparsity.networks.masks",
-    "sampling.py imports graph2nn.cells.as_archgraph",
-    "deepnets/graphs/published.py imports graph2nn.deepnets.as_archgraph",
-    "sparsity/campaign/pipeline.py imports graph2nn.sparsity.as_archgraph",
-    "tart/heads.py imports predictors.models.gaussian",
     "ghn has 15 files",
 )
 

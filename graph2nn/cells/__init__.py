@@ -9,9 +9,9 @@ from graph2nn.cells.as_archgraph import (
     tnb101_cell,
 )
 from graph2nn.cells.graphs.ops import CELL_OPS
-from graph2nn.cells.graphs.sampling import SPACES, enumerate_space, mutate_cell, sample_cells
 from graph2nn.cells.networks.network import DagNetwork
 from graph2nn.cells.networks.skeletons import SKELETONS, CellNetwork, build_cell_network
+from graph2nn.cells.sampling import SPACES, enumerate_space, mutate_cell, sample_cells
 
 __all__ = [
     "CELL_OPS",

@@ -5,8 +5,6 @@ from graph2nn.deepnets.dataset import EndlessNets, MetaBatch, MetaBatches, NetDa
 from graph2nn.deepnets.graphs.config import OPS, Genotype, NetConfig
 from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.genotypes import DARTS, GENOTYPES, PDARTS, ViT
-from graph2nn.deepnets.graphs.published import PublishedNets, write_published
-from graph2nn.deepnets.graphs.published_graph import published_graph
 from graph2nn.deepnets.graphs.sampling import (
     draw_widths,
     sample_config,
@@ -15,6 +13,8 @@ from graph2nn.deepnets.graphs.sampling import (
 )
 from graph2nn.deepnets.graphs.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
 from graph2nn.deepnets.networks.network import Network
+from graph2nn.deepnets.published import PublishedNets, write_published
+from graph2nn.deepnets.published_graph import published_graph
 from graph2nn.deepnets.store import NetStore, load_nets, save_nets
 
 __all__ = [

@@ -1,7 +1,8 @@
 """Sparse networks: pruning at initialisation, multipartite graphs, topometrics, tables of them."""
 
 from graph2nn.deprecated import called_as_before, moved
-from graph2nn.sparsity.as_archgraph import density_summary, sparse_archgraph
+from graph2nn.sparsity.as_archgraph import sparse_archgraph
+from graph2nn.sparsity.campaign.densities import density_summary
 from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS, FeatureTable, features
 from graph2nn.sparsity.campaign.grid import GRIDS, Cell, SparseGrid, find_grid
 from graph2nn.sparsity.campaign.layer_table import layer_table
@@ -24,7 +25,7 @@ from graph2nn.sparsity.graphs.metrics.edge_free import adjacency_operator
 from graph2nn.sparsity.graphs.metrics.ramanujan import ramanujan
 from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS, topometrics
 from graph2nn.sparsity.graphs.multipartite import Block, Layer, MultipartiteGraph
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import MODELS, build, init_weights
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune
 from graph2nn.sparsity.networks.pruning.selection import masks_from_scores

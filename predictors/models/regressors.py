@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from predictors.models.gaussian import GroupedGP
+from predictors.gaussian import GroupedGP
 
 __all__ = ["REGRESSORS", "Regressor", "make_regressor"]
 

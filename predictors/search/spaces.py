@@ -10,7 +10,7 @@ import numpy as np
 from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
-from graph2nn.cells.graphs.sampling import cell_code, cell_of, mutate_cell, sample_cells
+from graph2nn.cells.sampling import cell_code, cell_of, mutate_cell, sample_cells
 
 __all__ = ["CellSpace", "GrammarSpace", "SearchSpace"]
 
@@ -56,7 +56,7 @@ class CellSpace(SearchSpace):
     """NAS-Bench-201, TransNAS-Bench-101 micro or NAS-Bench-Macro; words are the codes' digits.
 
     Args:
-        space: name, one of the first three of `graph2nn.cells.graphs.sampling.SPACES`.
+        space: name, one of the first three of `graph2nn.cells.sampling.SPACES`.
         merge_isomorphic: count isomorphic cells (`canonical_key`) as one network.
 
     Raises:

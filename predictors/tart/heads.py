@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from predictors.models.gaussian import GroupedGP
+from predictors.gaussian import GroupedGP
 
 __all__ = ["EmbeddingHead"]
 

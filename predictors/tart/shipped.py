@@ -18,7 +18,7 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells import nb101_cell
-from graph2nn.cells.graphs.sampling import enumerate_space, sample_cells
+from graph2nn.cells.sampling import enumerate_space, sample_cells
 from graph2nn.deepnets import EndlessNets, build_graph
 from graph2nn.runs import load_checkpoint, sha256_file, write_atomic
 from predictors.tart.model import ModelSettings

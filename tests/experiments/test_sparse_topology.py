@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from repository import EXPERIMENTS
 
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 
 SCRIPT = EXPERIMENTS / "sparse_topology.py"
 DIGITS = ["--dataset", "digits", "--sparsity", "0.95"]

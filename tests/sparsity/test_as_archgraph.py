@@ -10,13 +10,9 @@ import torch
 from torch import nn
 
 from graph2nn.archgraph import trace
-from graph2nn.sparsity.as_archgraph import (
-    DENSITY_NAMES,
-    density_summary,
-    layer_means,
-    sparse_archgraph,
-)
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.as_archgraph import sparse_archgraph
+from graph2nn.sparsity.campaign.densities import DENSITY_NAMES, density_summary, layer_means
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build
 from graph2nn.training.probe import prunable
 

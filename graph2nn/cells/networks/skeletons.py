@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import pruned
-from graph2nn.cells.graphs.sampling import cell_code
 from graph2nn.cells.networks.blocks import (
     BATCH_NORM,
     GlobalPool,
@@ -24,6 +23,7 @@ from graph2nn.cells.networks.blocks import (
 )
 from graph2nn.cells.networks.concat_cell import ConcatCell
 from graph2nn.cells.networks.network import DagNetwork
+from graph2nn.cells.sampling import cell_code
 from graph2nn.deepnets.networks.layers import norm_layer
 from graph2nn.runs import seeded
 

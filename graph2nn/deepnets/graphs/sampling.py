@@ -14,6 +14,7 @@ import numpy as np
 from graph2nn.deepnets.graphs.config import OPS, Genotype, NetConfig
 from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.counts import table_connected, table_params
+from graph2nn.deepnets.graphs.parts import num_nodes
 from graph2nn.deepnets.graphs.splits import SplitRules, WidthRule
 
 __all__ = [
@@ -254,8 +255,6 @@ def _within_limits(
     if rules.max_size is not None:
         table = table.take(table_params(table, **images) <= rules.max_size)
     if rules.max_nodes is not None:
-        from graph2nn.deepnets.as_archgraph import num_nodes
-
         nodes = [num_nodes(table.config(row, **images)) for row in range(len(table))]
         table.num_nodes = np.array(nodes, np.uint16)
         table = table.take(table.num_nodes <= rules.max_nodes)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graph2nn.sparsity.campaign.densities import DENSITY_FLOOR
 from graph2nn.sparsity.campaign.results import METRICS, SparseTable
 
-__all__ = ["DENSITY_FLOOR", "FEATURE_SETS", "FeatureTable", "features"]
-
-DENSITY_FLOOR = 1e-5
-"""Density of a layer without any weight, where its logarithm is taken."""
+__all__ = ["FEATURE_SETS", "FeatureTable", "features"]
 
 _METRIC_FLOOR = 1e-9  # below one edge of the largest dense network
 _PROFILE = 8  # points in depth

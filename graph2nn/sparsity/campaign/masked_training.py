@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.training import Recipe, Record, train_networks
 from graph2nn.training.masking import MaskedGradients, hold_at_zero
 from graph2nn.training.probe import LAYERS, prunable

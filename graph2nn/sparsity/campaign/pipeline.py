@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from graph2nn.runs import one_thread
-from graph2nn.sparsity.as_archgraph import density_summary, layer_means
+from graph2nn.sparsity.campaign.densities import density_summary, layer_means
 from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
 from graph2nn.sparsity.campaign.layer_table import layer_table
 from graph2nn.sparsity.campaign.masked_training import train_sparse
@@ -20,7 +20,7 @@ from graph2nn.sparsity.campaign.results import LAYER_COLUMNS
 from graph2nn.sparsity.graphs.encodings.encode import encode
 from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build, init_weights
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune
 from graph2nn.vision import load_sets

@@ -17,7 +17,7 @@ from graph2nn.runs import (
 )
 from graph2nn.runs.campaign import Files, Job, Report, read_job, run_campaign
 from graph2nn.runs.tables import cell_text, read_rows, write_rows
-from graph2nn.sparsity.as_archgraph import DENSITY_NAMES
+from graph2nn.sparsity.campaign.densities import DENSITY_NAMES
 from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
 from graph2nn.sparsity.campaign.pipeline import INITIAL, Row, run_cell
 from graph2nn.sparsity.campaign.results import KEY, LAYER_COLUMNS, METRICS

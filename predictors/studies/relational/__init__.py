@@ -1,5 +1,9 @@
 """Analysis of trained relational graphs: maps over (C, L), sweet spots, correlations."""
 
-from predictors.studies.relational.report import Report, analyze
+from graph2nn.deprecated import moved
+from predictors.studies.relational.findings import Findings
+from predictors.studies.relational.report import analyze
 
-__all__ = ["Report", "analyze"]
+__all__ = ["Findings", "analyze"]
+
+__getattr__ = moved(__name__, {"Report": "predictors.studies.relational:Findings"})

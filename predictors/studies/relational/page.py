@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from graph2nn.runs.summaries import markdown_table
+from predictors.studies.relational.findings import Findings
 from predictors.studies.relational.statistics.tests import reliability
 from predictors.studies.relational.study import TaskStudy
-
-if TYPE_CHECKING:
-    from predictors.studies.relational.report import Report
 
 __all__ = ["FIGURES", "TABLES", "render_page"]
 
@@ -44,20 +41,20 @@ TABLES = {
 """What each table holds."""
 
 
-def render_page(report: Report, where: str) -> str:
+def render_page(found: Findings, where: str) -> str:
     """The report as Markdown."""
-    studies = [*report.studies.values(), *report.others.values()]
+    studies = [*found.studies.values(), *found.others.values()]
     parts = [f"# Relational graphs: {where}", "", "How to read it: `docs/relational.md`.", ""]
     parts += ["## Errors", "", *_errors(studies)]
     parts += ["## Sweet spots", "", *_spots(studies)]
     parts += ["## Degree and width", "", *_control(studies)]
-    parts += ["## Correlations", "", *_pairs(report), *_curves(report)]
-    parts += ["## Figures", "", *_figures(report)]
+    parts += ["## Correlations", "", *_pairs(found), *_curves(found)]
+    parts += ["## Figures", "", *_figures(found)]
     parts += ["## Tables", ""]
     parts += [f"- [{path.name}]({path.name}): {TABLES[name]}" for name, path in
-              report.tables.items()]  # fmt: skip
-    if report.notes:
-        parts += ["", "## Not computed", "", *(f"- {note}" for note in report.notes)]
+              found.tables.items()]  # fmt: skip
+    if found.notes:
+        parts += ["", "## Not computed", "", *(f"- {note}" for note in found.notes)]
     return "\n".join(parts) + "\n"
 
 
@@ -156,8 +153,8 @@ def _bands(studies: Iterable[TaskStudy]) -> list[str]:
     return [*markdown_table(names, rows), "", note, ""]
 
 
-def _pairs(report: Report) -> list[str]:
-    if not report.pairs:
+def _pairs(found: Findings) -> list[str]:
+    if not found.pairs:
         return ["No two tasks with graphs in common.", ""]
     rows = [
         [
@@ -168,30 +165,30 @@ def _pairs(report: Report) -> list[str]:
             f"{pair.r_graphs_generated:.3f}",
             f"{pair.spearman:.3f}",
         ]
-        for pair in report.pairs.values()
+        for pair in found.pairs.values()
     ]
     names = ["tasks", "graphs", "r [95 %]", "without complete", "graph means", "Spearman"]
     return [*markdown_table(names, rows), ""]
 
 
-def _curves(report: Report) -> list[str]:
+def _curves(found: Findings) -> list[str]:
     lines = []
-    for curve in report.epochs.values():
+    for curve in found.epochs.values():
         wanted = [e for e in (1, 2, 3, 5, 10, 20, 50, 90) if e in curve.epochs[:-1]]
-        found = [f"{e}: {curve.r[list(curve.epochs).index(e)]:.3f}" for e in wanted]
-        lines.append(f"- {curve.task}, epochs: {', '.join(found)}")
-    for count in report.graph_counts.values():
+        numbers = [f"{e}: {curve.r[list(curve.epochs).index(e)]:.3f}" for e in wanted]
+        lines.append(f"- {curve.task}, epochs: {', '.join(numbers)}")
+    for count in found.graph_counts.values():
         pick = [
             i for i, n in enumerate(count.counts) if n in (count.counts[0], 100, 200, 449, 1000)
         ]
-        found = [f"{count.counts[i]}: {count.r[i]:.3f} ± {count.std[i]:.3f}" for i in pick]
-        lines.append(f"- {count.task}, graphs: {', '.join(found)}")
+        numbers = [f"{count.counts[i]}: {count.r[i]:.3f} ± {count.std[i]:.3f}" for i in pick]
+        lines.append(f"- {count.task}, graphs: {', '.join(numbers)}")
     return [*lines, ""] if lines else []
 
 
-def _figures(report: Report) -> list[str]:
+def _figures(found: Findings) -> list[str]:
     lines = []
-    for name, paths in report.figures.items():
+    for name, paths in found.figures.items():
         text = FIGURES.get(name) or FIGURES[name.split("_")[0]]
         shown = next((p for p in paths if p.suffix in (".png", ".svg")), None)
         links = ", ".join(f"[{path.name}]({path.name})" for path in paths)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -27,11 +26,10 @@ from predictors.studies.relational.figures.curves import (
     draw_slices,
 )
 from predictors.studies.relational.figures.heatmaps import draw_heatmaps
+from predictors.studies.relational.findings import Findings
 from predictors.studies.relational.page import render_page
 from predictors.studies.relational.sources import Source, open_source
 from predictors.studies.relational.statistics.correlation import (
-    EpochCurve,
-    GraphCountCurve,
     TaskPair,
     compare_tasks,
     epoch_curve,
@@ -43,34 +41,9 @@ from predictors.studies.relational.study import TaskStudy, attempt, study_task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Report", "analyze"]
+__all__ = ["analyze"]
 
 _FEW_TASKS = 12  # tasks in one matrix; beyond, its numbers cannot be read
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Report:
-    """What `analyze` found and wrote.
-
-    Args:
-        studies: of each task of the source, by name.
-        others: of each task of the tables compared with.
-        pairs: correlations, by the names of the two tasks.
-        epochs, graph_counts: curves, by task.
-        figures, tables: files by name, without suffix.
-        page: `report.md`, which lists them all.
-        notes: what could not be computed, and why.
-    """
-
-    studies: Mapping[str, TaskStudy]
-    others: Mapping[str, TaskStudy]
-    pairs: Mapping[tuple[str, str], TaskPair]
-    epochs: Mapping[str, EpochCurve]
-    graph_counts: Mapping[str, GraphCountCurve]
-    figures: dict[str, list[Path]] = field(default_factory=dict)
-    tables: dict[str, Path] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    page: Path
 
 
 def analyze(
@@ -81,12 +54,12 @@ def analyze(
     compare: str | Path | ResultTable | None = None,
     formats: Sequence[str] = ("png",),
     as_published: bool | None = None,
-) -> Report:
+) -> Findings:
     """Figures and tables of "Graph Structure of Neural Networks" from results of training.
 
     arXiv:2007.06559, section 5; the original's analysis and, beside it, tests that hold up:
     unequal variances, multiple comparisons, held-out seeds, control for degree and width. What the
-    table does not suffice for (one seed, few graphs, one epoch) is left out and said in the report.
+    table does not suffice for (one seed, few graphs, one epoch) is left out and said in the found.
 
     Args:
         source: a run folder, a `.csv` or `.csv.gz` file, "published", or a table.
@@ -105,8 +78,8 @@ def analyze(
         OSError: `out` cannot be written.
 
     Example:
-        >>> report = analyze("published", "runs/published")          # doctest: +SKIP
-        >>> report.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
+        >>> found = analyze("published", "runs/published")          # doctest: +SKIP
+        >>> found.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
         0.658...
     """
     check_formats(formats)
@@ -114,18 +87,18 @@ def analyze(
     other = None if compare is None else open_source(compare, label="other")
     exactly = opened.published if as_published is None else as_published
     out = Path(out)
-    report = _compute(opened, opened.tasks(task), other, exactly, out / "report.md")
-    _write_tables(report, out)
+    found = _compute(opened, opened.tasks(task), other, exactly, out / "report.md")
+    _write_tables(found, out)
     if formats:
-        _write_figures(report, out, formats)
-    text = render_page(report, opened.where)
-    write_text(report.page, text)
-    return report
+        _write_figures(found, out, formats)
+    text = render_page(found, opened.where)
+    write_text(found.page, text)
+    return found
 
 
 def _compute(
     source: Source, chosen: Sequence[str], other: Source | None, exactly: bool, page: Path
-) -> Report:
+) -> Findings:
     notes: list[str] = []
     studies = {name: _study(source, name, notes, exactly) for name in chosen}
     others: dict[str, TaskStudy] = {}
@@ -137,7 +110,7 @@ def _compute(
     filled += [_for_correlation(s, other is not None and other.published) for s in others.values()]
     swept = [name for name in chosen if not studies[name].means.is_baseline.all()]
     crowded = [name for name in swept if studies[name].many]
-    return Report(
+    return Findings(
         studies=studies,
         others=others,
         pairs=_all_pairs(filled, len(studies), notes),
@@ -181,47 +154,47 @@ def _gather(
     return {name: result for name, result in found.items() if result is not None}
 
 
-def _write_tables(report: Report, out: Path) -> None:
-    studies = [*report.studies.values(), *report.others.values()]
+def _write_tables(found: Findings, out: Path) -> None:
+    studies = [*found.studies.values(), *found.others.values()]
     rows = {
         "tasks": tables.task_rows(studies),
         "sweet_spots": tables.spot_rows(studies),
-        "graphs": tables.graph_rows(report.studies.values()),
-        "cells": tables.cell_rows(report.studies.values()),
+        "graphs": tables.graph_rows(found.studies.values()),
+        "cells": tables.cell_rows(found.studies.values()),
         "slices": tables.slice_rows(studies),
         "control": tables.control_rows(studies),
         "degree_bands": tables.band_rows(studies),
-        "correlations": tables.pair_rows(report.pairs.values()),
-        "epochs": tables.epoch_rows(report.epochs.values()),
-        "graph_counts": tables.graph_count_rows(report.graph_counts.values()),
+        "correlations": tables.pair_rows(found.pairs.values()),
+        "epochs": tables.epoch_rows(found.epochs.values()),
+        "graph_counts": tables.graph_count_rows(found.graph_counts.values()),
     }
     for name, table in rows.items():
         if table:
-            report.tables[name] = write_rows(out / f"{name}.csv", table, digits=12)
+            found.tables[name] = write_rows(out / f"{name}.csv", table, digits=12)
 
 
-def _write_figures(report: Report, out: Path, formats: Sequence[str]) -> None:
+def _write_figures(found: Findings, out: Path, formats: Sequence[str]) -> None:
     def save(name: str, figure: Figure) -> None:
-        report.figures[name] = save_formats(figure, out, name, formats)
+        found.figures[name] = save_formats(figure, out, name, formats)
 
-    for task, study in report.studies.items():
+    for task, study in found.studies.items():
         if (~study.means.is_baseline).any():
             save(f"heatmap_{task}", draw_heatmaps(study))
         if study.slices:
             save(f"slices_{task}", draw_slices(study))
         if study.control is not None:
             save(f"control_{task}", draw_control(study, study.control))
-    everything = [*report.studies.values(), *report.others.values()]
+    everything = [*found.studies.values(), *found.others.values()]
     if any(study.main_spots for study in everything):
         save("sweet_spots", draw_ranges([study for study in everything if study.main_spots]))
-    if report.pairs:
-        linked = {name for pair in report.pairs for name in pair}
+    if found.pairs:
+        linked = {name for pair in found.pairs for name in pair}
         names = [study.task for study in everything if study.task in linked]
-        save("correlations", draw_correlations(names[:_FEW_TASKS], report.pairs))
-        shown = [pair for pair in report.pairs.values() if pair.first in report.studies]
+        save("correlations", draw_correlations(names[:_FEW_TASKS], found.pairs))
+        shown = [pair for pair in found.pairs.values() if pair.first in found.studies]
         if shown:
             save("correlations_scatter", draw_scatter(shown[: 2 * _FEW_TASKS]))
-    if report.epochs:
-        save("epochs", draw_epochs(list(report.epochs.values())))
-    if report.graph_counts:
-        save("graph_counts", draw_graph_counts(list(report.graph_counts.values())))
+    if found.epochs:
+        save("epochs", draw_epochs(list(found.epochs.values())))
+    if found.graph_counts:
+        save("graph_counts", draw_graph_counts(list(found.graph_counts.values())))

@@ -23,9 +23,9 @@ from graph2nn.cells import (
     nb201_cell,
     tnb101_cell,
 )
-from graph2nn.cells.graphs.sampling import SPACES, sample_cells
 from graph2nn.cells.networks.network import DagNetwork
 from graph2nn.cells.networks.skeletons import SKELETONS, CellNetwork, build_cell_network, space_of
+from graph2nn.cells.sampling import SPACES, sample_cells
 
 SMALL = {"nb201": 4, "tnb101_micro": 4, "nas_bench_macro": 4, "nb101": 8}
 

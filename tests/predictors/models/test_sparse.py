@@ -8,7 +8,7 @@ import torch
 from sklearn.model_selection import cross_val_predict
 
 from graph2nn.sparsity.as_archgraph import sparse_archgraph
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build
 from graph2nn.training.probe import prunable
 from predictors import FeaturePredictor

@@ -12,7 +12,7 @@ import pytest
 from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
-from graph2nn.cells.graphs.sampling import enumerate_space
+from graph2nn.cells.sampling import enumerate_space
 from graph2nn.deepnets.campaign import GroundTruthSettings
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sparse_table import made_up_table
 
-from graph2nn.sparsity.campaign.feature_sets import DENSITY_FLOOR, FEATURE_SETS, features
+from graph2nn.sparsity.campaign.densities import DENSITY_FLOOR
+from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS, features
 from graph2nn.sparsity.campaign.results import LAYER_COLUMNS, SparseTable
 
 

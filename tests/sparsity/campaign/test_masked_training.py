@@ -16,7 +16,7 @@ from graph2nn.sparsity.campaign.masked_training import (
     published_recipe,
     train_sparse,
 )
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.training import Recipe
 from graph2nn.training.probe import prunable
 from graph2nn.vision import ImageData, load_images

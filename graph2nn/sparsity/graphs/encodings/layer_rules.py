@@ -6,7 +6,7 @@ Each function takes the walk over the calls and one call, and returns the call's
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,9 +24,7 @@ from graph2nn.sparsity.graphs.encodings.values import (
     replay,
     windows,
 )
-
-if TYPE_CHECKING:
-    from graph2nn.sparsity.graphs.encodings.unrolled import Walk
+from graph2nn.sparsity.graphs.encodings.walk import Walk
 
 __all__ = [
     "adaptive_pool",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.training.probe import LAYERS, prunable
 
 __all__ = ["KeptWeight", "kept_weights"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.pruning import grasp, magnitude, prospr, random, snip, synflow
 from graph2nn.sparsity.networks.pruning.batches import Data, PruningProbe
 from graph2nn.sparsity.networks.pruning.registry import (

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.pruning.allocation import largest_remainder
 from graph2nn.training.top_k import top_k
 

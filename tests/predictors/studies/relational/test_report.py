@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graph2nn.relational.campaign.results import ResultTable, write_results
-from predictors.studies.relational import Report, analyze
+from predictors.studies.relational import Findings, analyze
 
 
 def _table(
@@ -44,7 +44,7 @@ def _connectome(task: str) -> ResultTable:
     return ResultTable.from_rows(rows)
 
 
-def _check_files(report: Report, out: Path) -> None:
+def _check_files(report: Findings, out: Path) -> None:
     text = report.page.read_text()
     listed = [path.name for paths in report.figures.values() for path in paths]
     listed += [path.name for path in report.tables.values()]

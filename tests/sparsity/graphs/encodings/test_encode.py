@@ -12,7 +12,7 @@ from graph2nn.sparsity.graphs.edges import edge_list
 from graph2nn.sparsity.graphs.encodings.encode import encode
 from graph2nn.sparsity.graphs.metrics.counting import count_edges
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build, init_weights
 
 PADDING = 3 * (34 * 34 - 32 * 32)  # nodes that only the published code has

@@ -13,7 +13,7 @@ from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
 from graph2nn.sparsity.graphs.encodings.published import published_unrolled
 from graph2nn.sparsity.graphs.metrics.counting import count_edges
 from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import MODELS, build
 
 NODES = {"CONV-6": 233366, "Resnet-20": 191894, "Resnet-32": 306582, "Wide-Resnet-28-2": 478614}

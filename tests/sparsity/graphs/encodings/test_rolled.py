@@ -10,7 +10,7 @@ from torch import nn
 
 from graph2nn.sparsity.graphs.edges import edge_list
 from graph2nn.sparsity.graphs.encodings.rolled import rolled
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build
 
 

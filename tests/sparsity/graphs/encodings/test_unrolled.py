@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from graph2nn.sparsity.graphs.edges import edge_list
 from graph2nn.sparsity.graphs.encodings.encode import encode
 from graph2nn.sparsity.graphs.multipartite import Block, MultipartiteGraph
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.training.probe import prunable
 
 Edges = dict[tuple[int, int], float]

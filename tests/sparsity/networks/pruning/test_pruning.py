@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.pruning.allocation import erdos_renyi_densities, largest_remainder
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune, scores
 from graph2nn.sparsity.networks.pruning.selection import best, masks_from_scores

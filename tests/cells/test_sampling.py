@@ -12,7 +12,7 @@ import pytest
 
 from graph2nn.archgraph.canonical import canonical, canonical_key
 from graph2nn.cells import cell_graph, nb101_cell, nb201_cell
-from graph2nn.cells.graphs.sampling import (
+from graph2nn.cells.sampling import (
     SPACES,
     cell_code,
     cell_of,
@@ -91,6 +91,6 @@ def test_bad_input() -> None:
 
 
 def test_more_distinct_networks_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graph2nn.cells.graphs.sampling.canonical_key", lambda graph: "one")
+    monkeypatch.setattr("graph2nn.cells.sampling.canonical_key", lambda graph: "one")
     with pytest.raises(ValueError, match="found only 1 of 3 distinct networks"):
         sample_cells("nb201", 3, 0, distinct=True)

@@ -8,7 +8,7 @@ from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import NotFittedError
 
-from predictors.models.gaussian import GroupedGP, _matern, _negative_evidence
+from predictors.gaussian import GroupedGP, _matern, _negative_evidence
 
 
 def data(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from graph2nn.deepnets import (
     sample_config,
     split_rules,
 )
-from graph2nn.deepnets.graphs.published_graph import published_graph
+from graph2nn.deepnets.published_graph import published_graph
 
 SAMPLED = [
     sample_config(split_rules(split, imsize=size), np.random.default_rng(seed), imsize=size)

@@ -22,7 +22,7 @@ from graph2nn.deepnets import (
     eval_nets,
     write_published,
 )
-from graph2nn.deepnets.graphs.published import _primitive, parameter_name
+from graph2nn.deepnets.published import _primitive, parameter_name
 
 SPLITS = ("train", *EVAL_SPLITS)
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from graph2nn.runs import save_checkpoint
-from graph2nn.sparsity.networks.masks import Masks
+from graph2nn.sparsity.masks import Masks
 from graph2nn.training.probe import prunable
 
 
