@@ -12,13 +12,13 @@ __all__ = ["adjust_net"]
 
 
 def adjust_net(model: nn.Module, large_input: bool = False) -> nn.Module:
-    """Adapt a torchvision classifier, in place, to small images as in the CIFAR-10 experiments
-    (arXiv:2110.13100).
+    """Adapt a torchvision classifier, in place, to small images.
 
-    First convolutions lose their stride (7x7 kernels shrink to their central 3x3), early
-    max-pooling goes. The expected input size, 32 or with `large_input` 224, is stored as
-    `model.expected_input_sz`, where tracing looks for it. With `large_input` nothing else changes.
-    An architecture without a rule keeps its layers, with a warning.
+    As in the CIFAR-10 experiments of arXiv:2110.13100, first convolutions lose their stride (7x7
+    kernels shrink to their central 3x3), early max-pooling goes. The expected input size, 32 or
+    with `large_input` 224, is stored as `model.expected_input_sz`, where tracing looks for it. With
+    `large_input` nothing else changes. An architecture without a rule keeps its layers, with a
+    warning.
 
     Example:
         >>> from torchvision.models import resnet18

@@ -23,29 +23,31 @@ _NODE_EMBEDDINGS = ("centrality_embed_in", "centrality_embed_out", "input_dist_e
 
 
 def save_ghn(path: str | Path, ghn: GHN, **more: Any) -> Path:
-    """Write a hypernetwork, its configuration and `more` (JSON-able values and tensors) to one
-    file.
+    """Write a hypernetwork and its configuration to one file, which appears whole or not at all.
 
-    The file appears whole or not at all.
+    Args:
+        path: Path of the file.
+        ghn: The hypernetwork.
+        more: Further entries, JSON-able values and tensors of any shape.
     """
     return save_checkpoint(path, ghn_payload(ghn, **more))
 
 
 def ghn_payload(ghn: GHN, **more: Any) -> dict[str, Any]:
-    """What `save_ghn` writes."""
+    """Return what `save_ghn` writes."""
     state = {k: v.detach() for k, v in ghn.state_dict().items()}
     return {"kind": KIND, "config": ghn.config.to_dict(), "state_dict": state, **more}
 
 
 def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
-    """A hypernetwork in evaluation mode from a checkpoint file.
+    """Load a hypernetwork in evaluation mode from a checkpoint file.
 
     Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration
     is inferred from the shapes). Nothing in the file is executed.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: truncated, altered, of another kind, or with tensors that do not fit the
+        FileNotFoundError: No such file.
+        ValueError: Truncated, altered, of another kind, or with tensors that do not fit the
             configuration.
     """
     config, state, _ = read_ghn(path)
@@ -57,7 +59,10 @@ def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
 
 
 def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, Any]]:
-    """Configuration, weights and the rest of a checkpoint, with published names translated."""
+    """Read configuration, weights and the rest of a checkpoint.
+
+    Published names are translated; weights are tensors of any shape.
+    """
     content = _read(Path(path))
     if "state_dict" not in content:
         if not content or not _are_tensors(content):
@@ -90,7 +95,7 @@ def _are_tensors(state: Any) -> bool:
 
 
 def infer_config(state: dict[str, Tensor]) -> GHNConfig:
-    """Configuration from the shapes of a state dict (for files that hold nothing else).
+    """Infer a configuration from the shapes of a state dict (for files that hold nothing else).
 
     Raises:
         ValueError: a tensor that every hypernetwork has is missing.

@@ -19,14 +19,14 @@ def check_trained_on(
     """Complain where accuracy on a data set would mean nothing.
 
     Args:
-        config: of the hypernetwork; what it does not record is not checked.
-        dataset: one of `graph2nn.vision.DATASETS`.
-        imsize: side of the images in pixels; None means the data set's own.
-        name: of the hypernetwork, for messages.
-        force: let other images of the same number of classes and channels pass.
+        config: Configuration of the hypernetwork; what it does not record is not checked.
+        dataset: One of `graph2nn.vision.DATASETS`.
+        imsize: Side of the images in pixels; None means the data set's own.
+        name: Name of the hypernetwork, for messages.
+        force: Whether other images of the same number of classes and channels pass.
 
     Raises:
-        ValueError: another number of classes or channels, another data set or image size.
+        ValueError: Another number of classes or channels, another data set or image size.
     """
     info = DATASETS[dataset]
     on = f" on {config.dataset}" if config.dataset else ""

@@ -16,19 +16,22 @@ class GHNConfig:
     """What determines a hypernetwork's architecture, and the data it was trained for.
 
     Args:
-        num_classes: classes K of the image data; the size of every predicted classification layer.
-        max_shape: largest tensor decoded at once, (out channels, in channels, height, width).
+        num_classes: Number K of classes of the image data; the size of every predicted
+            classification layer.
+        max_shape: Largest tensor decoded at once, (out channels, in channels, height, width).
             Larger tensors are tiled. Height and width must be equal.
-        hypernet: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges) or `graphormer` (GHN-3).
-        decoder: `conv` or `mlp`.
-        weight_norm: fan-in normalisation of predicted parameters (GHN-2, arXiv:2110.13100, section
-            3.3).
-        ve: virtual edges, messages over shortest paths of up to `ve_cutoff` edges.
-        layernorm: LayerNorm on the node states.
-        hid: width h of the node states; a multiple of 4.
-        layers, heads: number and heads of the Graphormer layers.
-        ve_cutoff: longest virtual edge.
-        dataset, in_channels, imsize: images the hypernetwork was trained on, where known.
+        hypernet: Kind of trunk: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges) or `graphormer`
+            (GHN-3).
+        decoder: Kind of decoder, `conv` or `mlp`.
+        weight_norm: Whether predicted parameters are normalised by their fan-in (GHN-2,
+            arXiv:2110.13100, section 3.3).
+        ve: Whether there are virtual edges, messages over shortest paths of up to `ve_cutoff`
+            edges.
+        layernorm: Whether there is a LayerNorm on the node states.
+        hid: Width h of the node states; a multiple of 4.
+        layers, heads: Number of Graphormer layers and of their heads.
+        ve_cutoff: Longest virtual edge.
+        dataset, in_channels, imsize: Images the hypernetwork was trained on, where known.
     """
 
     num_classes: int = 10
@@ -87,11 +90,11 @@ class GHNConfig:
         return self.ve_cutoff if self.ve else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values, accepted by `from_dict`."""
+        """Return JSON-able values, accepted by `from_dict`."""
         return {**asdict(self), "max_shape": list(self.max_shape)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
-        """From a checkpoint's configuration; keys this class does not know are ignored."""
+        """Read a checkpoint's configuration; keys that this class does not know are ignored."""
         known = {f.name for f in fields(cls)}
         return cls(**{k: v for k, v in values.items() if k in known})

@@ -12,10 +12,10 @@ __all__ = ["ConvDecoder", "MLPDecoder", "VectorDecoder", "crop"]
 
 
 def crop(kernel: int, size: int, *, centre: bool) -> slice:
-    """Rows of a `size`-long axis that serve a kernel: the first ones (GHN-2) or the central ones
-    (GHN-3).
+    """Find the rows of a `size`-long axis that serve a kernel.
 
-    A kernel longer than `size` gets the whole axis.
+    They are the first ones (GHN-2) or the central ones (GHN-3). A kernel longer than `size` gets
+    the whole axis.
     """
     if not centre:
         return slice(0, min(kernel, size))
@@ -36,10 +36,10 @@ class ConvDecoder(nn.Module):
     or interpolated (GHN-3).
 
     Args:
-        hid: width h of node states.
-        max_shape: (O, I, S, S), the largest block.
-        num_classes: rows of the classification layer.
-        centre: crop kernels from the centre and use linear layers (GHN-3) instead of 1x1
+        hid: Width h of node states.
+        max_shape: Shape of the largest block, (O, I, S, S).
+        num_classes: Number of rows of the classification layer.
+        centre: Whether to crop kernels from the centre and use linear layers (GHN-3) instead of 1x1
             convolutions from the top left (GHN-2). Only the shapes of the stored weights differ.
 
     Shapes:
@@ -61,7 +61,7 @@ class ConvDecoder(nn.Module):
         self.class_layer_predictor = nn.Sequential(nn.ReLU(), pointwise(o, num_classes))
 
     def pixels(self, x: Tensor, kernel: tuple[int, int]) -> Tensor:
-        """Hidden features of the pixels of one kernel size. Shapes: (N, h) -> (N, kh', kw', 8h)."""
+        """Compute hidden features of the pixels of one kernel size, (N, h) -> (N, kh', kw', 8h)."""
         s, h = self.max_shape[2], x.shape[1]
         rows, cols = (crop(k, s, centre=self.centre) for k in kernel)
         weight, bias = _affine(self.fc[0])
@@ -73,7 +73,10 @@ class ConvDecoder(nn.Module):
         return F.linear(y, *_affine(self.conv[0])).relu()
 
     def weights(self, pixels: Tensor, out: int, in_: int, kernel: tuple[int, int]) -> Tensor:
-        """Weights of `out` x `in_` channels. Shapes: (N, kh', kw', 8h) -> (N, out, in_, kh, kw)."""
+        """Compute weights of `out` x `in_` channels.
+
+        Shapes: (N, kh', kw', 8h) -> (N, out, in_, kh, kw).
+        """
         o, i = self.max_shape[:2]
         weight, bias = _affine(self.conv[2])
         if (out, in_) != (o, i):
@@ -85,7 +88,7 @@ class ConvDecoder(nn.Module):
         return self._enlarge(w, kernel) if (kh, kw) != kernel else w
 
     def classifier(self, x: Tensor, in_: int) -> Tensor:
-        """Weights of the classification layer. Shapes: (N, h) -> (N, num_classes, in_)."""
+        """Compute weights of the classification layer, (N, h) -> (N, num_classes, in_)."""
         w = self.weights(self.pixels(x, (1, 1)), self.max_shape[0], in_, (1, 1))[..., 0, 0]
         y = F.linear(w.relu().transpose(1, 2), *_affine(self.class_layer_predictor[1]))
         return y.transpose(1, 2)
@@ -99,10 +102,10 @@ class ConvDecoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """Decoder of weights without the per-pixel structure: one MLP to the whole block (GHN-2's
-    ablation).
+    """Decoder of weights without the per-pixel structure: one MLP to the whole block.
 
-    Same interface and shapes as `ConvDecoder`; kernels are cropped from the top left.
+    It is GHN-2's ablation. Same interface and shapes as `ConvDecoder`; kernels are cropped from the
+    top left.
     """
 
     def __init__(self, hid: int, max_shape: tuple[int, ...], num_classes: int) -> None:
@@ -116,11 +119,11 @@ class MLPDecoder(nn.Module):
         self.class_layer_predictor = nn.Sequential(nn.ReLU(), nn.Linear(2 * hid, num_classes * o))
 
     def pixels(self, x: Tensor, kernel: tuple[int, int]) -> Tensor:  # noqa: ARG002
-        """Hidden features; the kernel plays no part yet. Shapes: (N, h) -> (N, 2h)."""
+        """Compute hidden features, (N, h) -> (N, 2h); the kernel plays no part yet."""
         return self.mlp.fc[0](x).relu()
 
     def weights(self, pixels: Tensor, out: int, in_: int, kernel: tuple[int, int]) -> Tensor:
-        """Shapes: (N, 2h) -> (N, out, in_, kh, kw)."""
+        """Compute weights of `out` x `in_` channels, (N, 2h) -> (N, out, in_, kh, kw)."""
         o, i, s, _ = self.max_shape
         rows, cols = (crop(k, s, centre=False) for k in kernel)
         weight, bias = _affine(self.mlp.fc[2])
@@ -132,14 +135,15 @@ class MLPDecoder(nn.Module):
         return w.repeat(1, 1, 1, *repeats)[..., : kernel[0], : kernel[1]]
 
     def classifier(self, x: Tensor, in_: int) -> Tensor:
-        """Shapes: (N, h) -> (N, num_classes, in_)."""
+        """Compute weights of the classification layer, (N, h) -> (N, num_classes, in_)."""
         w = self.class_layer_predictor(self.mlp.fc[0](x))
         return w.view(len(x), self.num_classes, -1)[..., :in_]
 
 
 class VectorDecoder(nn.Module):
-    """Decoder of vectors: row 0 a normalisation's weight, row 1 a bias. Shapes: (N, h) -> (N, 2,
-    M).
+    """Decoder of vectors: row 0 a normalisation's weight, row 1 a bias.
+
+    Shapes: (N, h) -> (N, 2, M).
     """
 
     def __init__(self, hid: int, length: int) -> None:

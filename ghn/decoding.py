@@ -19,11 +19,13 @@ __all__ = ["decode"]
 
 
 def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
-    """Every target with its decoded block, normalised but not yet tiled (see `ghn.tiling`).
+    """Decode every target to its block, normalised but not yet tiled (see `ghn.tiling`).
 
-    Shapes: x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices,
-    never larger than the
-    target. Order: by decoder, not that of `targets`.
+    The order is by decoder, not that of `targets`.
+
+    Shapes:
+        x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices, never
+        larger than the target.
     """
     by_kind: dict[str, list[Target]] = defaultdict(list)
     for target in targets:

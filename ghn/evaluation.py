@@ -63,7 +63,11 @@ class Summary:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Summary of a list of accuracies. Raises ValueError if it is empty."""
+    """Summarise a list of accuracies.
+
+    Raises:
+        ValueError: The list is empty.
+    """
     if not values:
         raise ValueError("no networks were evaluated, so there is nothing to summarise")
     v = torch.tensor(values, dtype=torch.float64)
@@ -82,7 +86,7 @@ Forward = Callable[[Tensor], Tensor]
 
 @torch.no_grad()
 def accuracy(forward: Forward, batches: Batches) -> tuple[float, float]:
-    """Top-1 and top-5 accuracy, in percent, of `forward` over all images of `batches`.
+    """Measure the top-1 and top-5 accuracy, in percent, of `forward` over all `batches`.
 
     Networks with predicted parameters normalise by batch, so the figure depends on the batch size
     (64 in the published tables). When memory runs out the batch is halved, as in the original, down
@@ -110,7 +114,7 @@ def evaluation_batches(
     noise: bool | float = False,
     limit: int | None = None,
 ) -> Batches:
-    """All images once, in the order of the published evaluation.
+    """Make batches of all images once, in the order of the published evaluation.
 
     `limit` takes at most so many, spread evenly over the file, so that all classes occur.
     """
@@ -128,8 +132,9 @@ def evaluate_nets(
     progress: bool = True,
     title: str = "evaluate",
 ) -> list[NetResult]:
-    """Predict the parameters of each network and measure it; the hypernetwork is in evaluation mode
-    meanwhile.
+    """Predict the parameters of each network and measure it.
+
+    The hypernetwork is in evaluation mode meanwhile.
     """
     was_training, results = ghn.training, []
     ghn.eval()
@@ -149,7 +154,10 @@ def evaluate_nets(
 
 
 def network_function(config: NetConfig, parameters: dict[str, Tensor]) -> Forward:
-    """The network of `config` with these parameters, in evaluation mode, normalising by batch."""
+    """Make the network of `config` with these parameters, in evaluation mode.
+
+    It normalises by batch; parameters have the shapes of the network's own.
+    """
     net = Network(config, device="meta").eval()
     use_batch_statistics(net)
     return lambda images: functional_call(net, parameters, (images,))

@@ -17,7 +17,7 @@ __all__ = ["plot_distributions", "plot_size_accuracy", "plot_training"]
 def plot_training(
     metrics: Sequence[Mapping[str, Any]], path: str | Path, *, title: str = ""
 ) -> Path:
-    """Loss and accuracy over the steps of a run, from the lines of its `metrics.jsonl`.
+    """Plot loss and accuracy over the steps of a run, from the lines of its `metrics.jsonl`.
 
     The left panel shows the training loss in nats, the right one top-1 accuracy in percent: on
     training images, and on validation images for validation networks with the standard error over
@@ -43,10 +43,10 @@ def plot_training(
 def plot_distributions(
     results: Mapping[str, Mapping[str, Sequence[float]]], path: str | Path, *, title: str = ""
 ) -> Path:
-    """Accuracy of every network as points over the split, one colour a method, with the means.
+    """Plot the accuracy of every network as points over the split, with the means.
 
     Args:
-        results: method, then split, to accuracies in percent.
+        results: Accuracies in percent by method, then split; each method has a colour.
     """
     path = figure_path(path)
     splits = list(dict.fromkeys(s for by_split in results.values() for s in by_split))
@@ -73,8 +73,9 @@ def plot_distributions(
 
 
 def plot_size_accuracy(results: Sequence[NetResult], path: str | Path, *, title: str = "") -> Path:
-    """Accuracy against the number of parameters (logarithmic), coloured by the number of graph
-    nodes.
+    """Plot accuracy against the number of parameters, coloured by the number of graph nodes.
+
+    The axis of parameters is logarithmic.
     """
     path = figure_path(path)
     figure, (axis,) = canvas(5.5, 4, layout=None)

@@ -27,8 +27,7 @@ __all__ = ["GHN", "use_batch_statistics"]
 
 
 class GHN(nn.Module):
-    """Graph hypernetwork: predicts all parameters of a network from its computational graph in one
-    forward pass.
+    """Graph hypernetwork: predicts all parameters of a network from its graph in one forward pass.
 
     GHN-1 (arXiv:1810.05749), GHN-2 and its MLP baseline (arXiv:2110.13100) and GHN-3
     (arXiv:2303.04143) differ only in their `GHNConfig`. Parameters that the published graphs leave
@@ -37,7 +36,7 @@ class GHN(nn.Module):
     published values.
 
     Args:
-        config: the configuration; or give its fields as keywords.
+        config: Configuration; or give its fields as keywords.
 
     Example:
         >>> import torch
@@ -69,8 +68,9 @@ class GHN(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
-        """A hypernetwork from a checkpoint: ours, ppuda's or GHN-3's. See
-        `ghn.checkpoints.load_ghn`.
+        """Load a hypernetwork from a checkpoint: ours, ppuda's or GHN-3's.
+
+        See `ghn.checkpoints.load_ghn`.
         """
         from ghn.checkpoints import load_ghn
 
@@ -78,7 +78,10 @@ class GHN(nn.Module):
 
     @classmethod
     def from_pretrained(cls, name: str, *, device: str | torch.device = "cpu") -> GHN:
-        """A shipped or published hypernetwork by name or path. See `from_pretrained`."""
+        """Load a shipped or published hypernetwork by name or path.
+
+        See `from_pretrained`.
+        """
         from ghn.pretrained import from_pretrained
 
         return from_pretrained(name, device=device)
@@ -102,22 +105,22 @@ class GHN(nn.Module):
         """Write the predicted parameters into `model` and return it.
 
         Args:
-            model: any network; its parameters are overwritten in place, on whatever device they
+            model: Any network; its parameters are overwritten in place, on whatever device they
                 are.
-            input: example input for tracing; by default images of the network's expected size.
-            graph: the network's graph, if at hand; saves the tracing.
-            predict_class_layers: False leaves the classification layer alone (fine-tuning on
-                another label set).
-            bn_train: make batch normalisation use the statistics of each batch, as evaluation of
-                predicted parameters needs: no running statistics were ever collected. Call after
+            input: Example input for tracing; by default images of the network's expected size.
+            graph: The network's graph, if at hand; saves the tracing.
+            predict_class_layers: Whether the classification layer is predicted; False leaves it
+                alone (fine-tuning on another label set).
+            bn_train: Whether batch normalisation uses the statistics of each batch, as evaluation
+                of predicted parameters needs: no running statistics were ever collected. Call after
                 `model.eval()`, which would undo it.
-            keep_grads: put tensors with gradient in the place of the parameters, to train the
+            keep_grads: Whether tensors with gradient take the place of the parameters, to train the
                 hypernetwork through `model`. `predict` with `torch.func.functional_call` is the
                 cleaner way.
-            return_embeddings: also return the node states, shape (N, h).
+            return_embeddings: Whether the node states, (N, h), are returned, too.
 
         Raises:
-            ValueError: if the network does not fit the hypernetwork (number of classes or channels)
+            ValueError: The network does not fit the hypernetwork (number of classes or channels)
                 or has no parameters.
         """
         own = dict(model.named_parameters())
@@ -145,10 +148,10 @@ class GHN(nn.Module):
         graph: ArchGraph | None = None,
         predict_class_layers: bool = True,
     ) -> dict[str, Tensor]:
-        """All parameters of `model` as a dict for `torch.func.functional_call`; `model` is left
-        untouched.
+        """Predict all parameters of `model` as a dict for `torch.func.functional_call`.
 
-        Differentiable with respect to the hypernetwork. Arguments as in `forward`.
+        `model` is left untouched; tensors have the shapes of its parameters and are differentiable
+        with respect to the hypernetwork. Arguments are those of `forward`.
         """
         predicted: dict[str, Tensor] = {}
         for targets, x in self._passes(model, input, graph, predict_class_layers):
@@ -157,10 +160,10 @@ class GHN(nn.Module):
         return {n: predicted[n] for n, _ in model.named_parameters() if n in predicted}
 
     def predict_graphs(self, graphs: Sequence[ArchGraph]) -> list[dict[str, Tensor]]:
-        """Parameters of a batch of networks from their graphs alone, one dict a graph.
-        Differentiable.
+        """Predict the parameters of a batch of networks from their graphs alone, one dict a graph.
 
-        Nothing is instantiated: the graphs carry every name and shape. This is what training uses.
+        Differentiable. Nothing is instantiated: the graphs carry every name and shape. This is what
+        training uses.
         """
         targets = self.targets(graphs)
         predicted: list[dict[str, Tensor]] = [{} for _ in graphs]
@@ -169,7 +172,7 @@ class GHN(nn.Module):
         return predicted
 
     def encode(self, graphs: Sequence[ArchGraph]) -> Tensor:
-        """Final states of all nodes of all graphs. Shapes: -> (N, h)."""
+        """Compute the final states of all nodes of all graphs, (N, h)."""
         for graph in graphs:
             if graph.ops != PRIMITIVES:
                 raise ValueError(
@@ -186,8 +189,9 @@ class GHN(nn.Module):
         return x if self.ln is None else self.ln(x)
 
     def embed_network(self, model: nn.Module | ArchGraph, input: Any = None) -> Tensor:
-        """Embedding of a network: the mean of its node states (arXiv:2110.13100, 5.3). Shapes: ->
-        (h,).
+        """Embed a network as the mean of its node states, (h,).
+
+        See arXiv:2110.13100, section 5.3.
         """
         graph = (
             model
@@ -199,7 +203,7 @@ class GHN(nn.Module):
     def targets(
         self, graphs: Sequence[ArchGraph], *, predict_class_layers: bool = True
     ) -> list[Target]:
-        """What must be predicted for a batch of graphs; checks that it can be.
+        """List what must be predicted for a batch of graphs; check that it can be.
 
         Raises:
             ValueError: a classification layer of another size than the hypernetwork's.

@@ -30,18 +30,18 @@ _PUBLISHED: dict[str, tuple[str | None, str]] = {
 
 
 def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
-    """A trained hypernetwork in evaluation mode.
+    """Load a trained hypernetwork in evaluation mode.
 
     Looks, in this order, for a file of that name, in the repository's `checkpoints/` (or the folder
     in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if
     `huggingface_hub` is installed. Files of the manifest are checked against its sha256.
 
     Args:
-        name: a path, or a name of `available()`.
-        device: where to put it.
+        name: Path, or name in `available()`.
+        device: Device to put it on.
 
     Raises:
-        ValueError: unknown name, or a file that is not what the manifest says.
+        ValueError: Unknown name, or a file that is not what the manifest says.
         FileNotFoundError: a known name whose file cannot be had; the message says where to put it.
 
     Example:
@@ -52,7 +52,7 @@ def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
 
 
 def resolve(name: str) -> Path:
-    """The checked file that `from_pretrained` would load."""
+    """Find the checked file that `from_pretrained` would load."""
     path = Path(name).expanduser()
     if path.is_file():
         return path
@@ -70,23 +70,23 @@ def resolve(name: str) -> Path:
 
 
 def available() -> list[str]:
-    """Names that `from_pretrained` knows: shipped ones, then ppuda's and GHN-3's published ones."""
+    """List the names that `from_pretrained` knows: shipped ones, then published ones."""
     shipped = [name for name, entry in _manifest().items() if entry.get("kind", "ghn") == "ghn"]
     return list(dict.fromkeys((*shipped, *_PUBLISHED)))
 
 
 def GHN1(dataset: str = "imagenet") -> GHN:
-    """The published name for `from_pretrained("ghn1-<dataset>")`."""
+    """Load a GHN-1 under its published name, as `from_pretrained("ghn1-<dataset>")`."""
     return from_pretrained(f"ghn1-{dataset}")
 
 
 def GHN2(dataset: str = "imagenet") -> GHN:
-    """The published name for `from_pretrained("ghn2-<dataset>")`."""
+    """Load a GHN-2 under its published name, as `from_pretrained("ghn2-<dataset>")`."""
     return from_pretrained(f"ghn2-{dataset}")
 
 
 def GHN3(name: str = "ghn3tm8", **fields: Any) -> GHN:
-    """A published GHN-3 by file name or variant, or, given configuration fields, an untrained one.
+    """Load a published GHN-3 by file name or variant, or make an untrained one from fields.
 
     Example:
         >>> GHN3(hid=16, heads=4, layers=1, max_shape=(16, 16, 3, 3)).view

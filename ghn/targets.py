@@ -14,14 +14,15 @@ class Target:
     """One parameter to predict.
 
     Args:
-        row: row of its node in the batch's node states.
-        graph: number of the graph in the batch.
-        name: qualified name of the parameter.
-        shape: its true shape.
-        kind: `matrix` (convolutional and linear weights, tables), `class_weight`, `class_bias`,
-            `weight` (vector that multiplies), `bias` (vector that is added).
-        view: the matrix's shape as (out, in, kh, kw), else None.
-        table: a positional encoding, not normalised.
+        row: Row of its node in the batch's node states.
+        graph: Number of the graph in the batch.
+        name: Qualified name of the parameter.
+        shape: Its true shape.
+        kind: Kind of parameter: `matrix` (convolutional and linear weights, tables),
+            `class_weight`, `class_bias`, `weight` (vector that multiplies), `bias` (vector that is
+            added).
+        view: The matrix's shape as (out, in, kh, kw), else None.
+        table: Whether it is a positional encoding, which is not normalised.
     """
 
     row: int
@@ -36,7 +37,7 @@ class Target:
 def targets_of(
     graph: ArchGraph, *, row: int = 0, index: int = 0, num_classes: int | None = None
 ) -> list[Target]:
-    """Targets of a graph, in node order; `row` is the batch row of its first node.
+    """List the targets of a graph, in node order; `row` is the batch row of its first node.
 
     Position decides what the classification layer is, as in the originals: its weight is the last
     node but one and its bias the last. Two cases that theirs do not see: a last layer without bias

@@ -13,11 +13,11 @@ __all__ = ["fit", "fit_into", "gain", "squash", "tile_into"]
 
 
 def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float:
-    """Fan-in factor sqrt(beta / fan_in) of a matrix (GHN-2, arXiv:2110.13100, section 3.3).
+    """Compute the fan-in factor sqrt(beta / fan_in) of a matrix.
 
-    beta is 2, and 1 for layers that no ReLU follows: depthwise and 1 x k convolutions. Positional
-        tables keep their
-    scale, as do, by the published rule, maps with one output channel of at least 11 rows.
+    See GHN-2, arXiv:2110.13100, section 3.3. beta is 2, and 1 for layers that no ReLU follows:
+    depthwise and 1 x k convolutions. Positional tables keep their scale, as do, by the published
+    rule, maps with one output channel of at least 11 rows.
     """
     if table or (len(shape) > 2 and shape[0] == 1 and view[2] >= 11):
         return 1.0
@@ -27,7 +27,10 @@ def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float
 
 
 def squash(vector: Tensor, kind: str) -> Tensor:
-    """To its range: weights 2 sigmoid(p / 2), in [0, 2], biases tanh(p / 5), in [-1, 1]."""
+    """Squash a vector (n,) to its range.
+
+    Weights become 2 sigmoid(p / 2), in [0, 2], biases tanh(p / 5), in [-1, 1].
+    """
     if kind == "weight":
         return 2 * torch.sigmoid(0.5 * vector)
     return torch.tanh(0.2 * vector)

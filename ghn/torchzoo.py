@@ -33,7 +33,7 @@ SMALL = 64
 
 
 def classifier_names() -> list[str]:
-    """Names of all torchvision classifiers, in alphabetical order.
+    """List the names of all torchvision classifiers, in alphabetical order.
 
     Raises:
         ValueError: torchvision is not installed.
@@ -42,19 +42,19 @@ def classifier_names() -> list[str]:
 
 
 def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0) -> nn.Module:
-    """A torchvision classifier with torch's default initial weights, for images of a given side.
+    """Build a torchvision classifier with torch's default initial weights.
 
     For sides of at most 64 pixels the first layers lose their downsampling (`adjust_net`); vision
     transformers are built for the given side.
 
     Args:
-        name: of `classifier_names`.
-        num_classes: size of the last layer.
-        imsize: side of the images in pixels.
-        seed: of the initial weights.
+        name: Name in `classifier_names`.
+        num_classes: Size of the last layer.
+        imsize: Side of the images in pixels.
+        seed: Seed of the initial weights.
 
     Raises:
-        ValueError: an unknown name, or an architecture that cannot take such images.
+        ValueError: An unknown name, or an architecture that cannot take such images.
     """
     models = _torchvision()
     if name not in classifier_names():
@@ -78,7 +78,10 @@ def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0)
 def evaluate_module(
     model: nn.Module, batches: Batches, *, index: int = 0, num_nodes: int = 0
 ) -> NetResult:
-    """Accuracy of a network as it is, normalising by batch; `index` and `num_nodes` are noted."""
+    """Measure the accuracy of a network as it is, normalising by batch.
+
+    `index` and `num_nodes` are noted.
+    """
     model.to(batches.device).eval()
     use_batch_statistics(model)
     top1, top5 = accuracy(model, batches)
@@ -94,7 +97,10 @@ def evaluate_initial(
     progress: bool = True,
     title: str = "initial weights",
 ) -> list[NetResult]:
-    """DeepNets networks with torch's default initial weights: what a hypernetwork must beat."""
+    """Measure DeepNets networks with torch's default initial weights.
+
+    That is what a hypernetwork must beat.
+    """
     results = []
     nets = nets if isinstance(nets, Sequence) else list(nets)
     for index, (config, graph) in enumerate(
@@ -116,16 +122,17 @@ def evaluate_classifiers(
     progress: bool = True,
     title: str = "torchvision",
 ) -> tuple[dict[str, dict[str, NetResult]], dict[str, str]]:
-    """Torchvision classifiers with parameters of several methods (arXiv:2303.04143, section 4).
+    """Measure torchvision classifiers with parameters of several methods.
 
-    Every classifier is built once, its weights are overwritten by one hypernetwork after another.
+    As in arXiv:2303.04143, section 4. Every classifier is built once, its weights are overwritten
+    by one hypernetwork after another.
 
     Args:
-        methods: hypernetworks by name; None stands for torch's initial weights and comes first.
-        names: of classifiers.
-        batches: the images.
-        seed: of the initial weights.
-        progress, title: of the progress bar.
+        methods: Hypernetworks by name; None stands for torch's initial weights and comes first.
+        names: Names of classifiers.
+        batches: The images.
+        seed: Seed of the initial weights.
+        progress, title: Whether there is a progress bar, and its title.
 
     Returns:
         Results by method and classifier, and the reason for every classifier that was skipped:

@@ -26,13 +26,13 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
     """
 
     def fit(self, X: Sequence[ArchGraph], y: Any) -> ArchPredictor:
-        """Learns from labelled networks.
+        """Learn from labelled networks.
 
         Shapes:
             X N graphs, y (N,) or (N, T).
 
         Raises:
-            ValueError: unlabelled or constant targets, NaN, lengths that differ, no graphs.
+            ValueError: Unlabelled or constant targets, NaN, lengths that differ, no graphs.
         """
         graphs = check_graphs(X)
         targets = check_targets(y, len(graphs))
@@ -43,19 +43,23 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
         return self
 
     def predict(self, X: Sequence[ArchGraph]) -> np.ndarray:
-        """Expected values, in the units of y. Shapes: (N,) or (N, T), as y was.
+        """Predict expected values, in the units of y: (N,) or (N, T), as y was.
+
+
 
         Raises:
-            NotFittedError: before `fit` (a ValueError).
+            NotFittedError: Before `fit` (a ValueError).
             ValueError: a graph that the model cannot read, such as one with an unknown operation.
         """
         return self._shaped(self.predict_moments(X)[0])
 
     def predict_std(self, X: Sequence[ArchGraph]) -> np.ndarray:
-        """Standard deviation of each prediction, in the units of y. Shapes: as `predict`.
+        """Predict the standard deviation of each prediction, in the units of y.
+
+        Shapes: (N,) or (N, T), as `predict`.
 
         Raises:
-            ValueError: before `fit`, or the model knows no uncertainty with its settings.
+            ValueError: Before `fit`, or the model knows no uncertainty with its settings.
         """
         std = self.predict_moments(X)[1]
         if std is None:
@@ -80,7 +84,7 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
             (N, T) each, also where y was (N,).
 
         Raises:
-            NotFittedError: before `fit` (a ValueError).
+            NotFittedError: Before `fit` (a ValueError).
         """
         self._check_fitted()
         return self._predict(check_graphs(X))

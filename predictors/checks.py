@@ -13,10 +13,10 @@ __all__ = ["check_folds", "check_graphs", "check_ops", "check_targets"]
 
 
 def check_graphs(X: Any) -> list[ArchGraph]:
-    """X as a list of `ArchGraph`s.
+    """Return X as a list of `ArchGraph`s.
 
     Raises:
-        ValueError: something else, or an empty list.
+        ValueError: Something else, or an empty list.
     """
     if isinstance(X, ArchGraph):
         raise ValueError("expected a list of ArchGraphs, got one ArchGraph; pass [graph]")
@@ -33,10 +33,12 @@ def check_graphs(X: Any) -> list[ArchGraph]:
 
 
 def check_targets(y: Any, count: int) -> np.ndarray:
-    """y as floats with two axes. Shapes: (N,) or (N, T) -> (N, T) float64.
+    """Return y as floats with two axes, (N,) or (N, T) -> (N, T) float64.
+
+
 
     Raises:
-        ValueError: missing, of another length, not numbers, NaN or infinite, or constant.
+        ValueError: Missing, of another length, not numbers, NaN or infinite, or constant.
     """
     if y is None:
         raise ValueError("the networks are not labelled: fit needs y, one number a network")
@@ -63,10 +65,10 @@ def check_targets(y: Any, count: int) -> np.ndarray:
 
 
 def check_ops(graphs: Sequence[ArchGraph], known: Sequence[str], reader: str) -> None:
-    """That a model knows all operations of the graphs.
+    """Check that a model knows all operations of the graphs.
 
     Raises:
-        ValueError: an unknown one.
+        ValueError: An unknown one.
     """
     names = set(known)
     seen: set[tuple[str, ...]] = set()
@@ -84,10 +86,10 @@ def check_ops(graphs: Sequence[ArchGraph], known: Sequence[str], reader: str) ->
 
 
 def check_folds(count: int, folds: int, owner: str) -> None:
-    """That there are as many networks as folds.
+    """Check that there are as many networks as folds.
 
     Raises:
-        ValueError: fewer.
+        ValueError: Fewer.
     """
     if count < folds:
         raise ValueError(

@@ -9,13 +9,13 @@ __all__ = ["kendall_tau", "precision_at_k", "regret_at_k", "scores", "spearman"]
 
 
 def kendall_tau(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Kendall's tau-b; 0 where the predictions are constant. Shapes: (N,), (N,)."""
+    """Compute Kendall's tau-b of (N,), (N,); 0 where the predictions are constant."""
     truth, predicted = _pair(truth, predicted)
     return _finite(stats.kendalltau(truth, predicted).statistic)
 
 
 def spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Spearman's rho; 0 where the predictions are constant. Shapes: (N,), (N,)."""
+    """Compute Spearman's rho of (N,), (N,); 0 where the predictions are constant."""
     truth, predicted = _pair(truth, predicted)
     if np.ptp(truth) == 0 or np.ptp(predicted) == 0:
         return 0.0
@@ -23,7 +23,9 @@ def spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def precision_at_k(truth: np.ndarray, predicted: np.ndarray, k: int) -> float:
-    """Share of the k networks predicted best that are among the k truly best. Higher is better.
+    """Compute the share of the k networks predicted best that are among the k truly best.
+
+    Higher is better.
 
     Shapes: (N,), (N,).
     """
@@ -33,7 +35,9 @@ def precision_at_k(truth: np.ndarray, predicted: np.ndarray, k: int) -> float:
 
 
 def regret_at_k(truth: np.ndarray, predicted: np.ndarray, k: int) -> float:
-    """Best true value minus the best among the k networks predicted best, in units of the target.
+    """Compute the regret: best true value minus the best among the k predicted best.
+
+    It is in units of the target.
 
     Shapes: (N,), (N,).
     """
@@ -42,10 +46,12 @@ def regret_at_k(truth: np.ndarray, predicted: np.ndarray, k: int) -> float:
 
 
 def scores(truth: np.ndarray, predicted: np.ndarray, *, k: int = 10) -> dict[str, float]:
-    """All of them: `tau`, `rho`, `precision`, `regret`. Larger targets must be better.
+    """Compute all scores: `tau`, `rho`, `precision`, `regret`.
+
+    Larger targets must be better. Shapes: (N,), (N,).
 
     Raises:
-        ValueError: lengths that differ, fewer than two networks, or NaN.
+        ValueError: Lengths that differ, fewer than two networks, or NaN.
     """
     truth, predicted = _pair(truth, predicted)
     return {

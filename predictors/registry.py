@@ -20,10 +20,10 @@ class ModelEntry:
     """A predictor under a name.
 
     Args:
-        place: module and class (or function), imported when first used.
-        summary: one line for lists and tables.
-        options: constructor arguments other than the defaults.
-        attributes: whether it can use attributes of the graphs (zero-cost proxies).
+        place: Module and class (or function), imported when first used.
+        summary: One line for lists and tables.
+        options: Constructor arguments other than the defaults.
+        attributes: Whether it can use attributes of the graphs (zero-cost proxies).
     """
 
     place: str
@@ -148,17 +148,17 @@ MODELS: dict[str, ModelEntry] = {
 def make_predictor(
     name: str, *, seed: int = 0, attributes: Sequence[str] = (), **options: Any
 ) -> ArchPredictor:
-    """A predictor by name, not fitted.
+    """Make a predictor by name, not fitted.
 
     Args:
-        name: a key of `MODELS`.
-        seed: of whatever is random in it.
-        attributes: patterns of graph attributes to use beside the graph, such as `zc_*`.
-        options: further constructor arguments.
+        name: Key of `MODELS`.
+        seed: Seed of whatever is random in it.
+        attributes: Patterns of graph attributes to use beside the graph, such as `zc_*`.
+        options: Further constructor arguments.
 
     Raises:
-        ValueError: an unknown name, or attributes for a model that reads graphs only.
-        ImportError: an optional package is missing; the message says which extra has it.
+        ValueError: An unknown name, or attributes for a model that reads graphs only.
+        ImportError: An optional package is missing; the message says which extra has it.
 
     Example:
         >>> make_predictor("ridge").fit(X[:100], y[:100])       # doctest: +SKIP

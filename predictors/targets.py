@@ -21,10 +21,10 @@ class TargetTransform:
     The way back is linear between the training labels, stays near them beyond, and keeps the order.
 
     Args:
-        kind: one of `TARGETS`.
+        kind: One of `TARGETS`.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: An unknown kind.
     """
 
     def __init__(self, kind: str = "rank") -> None:
@@ -33,13 +33,13 @@ class TargetTransform:
         self.kind = kind
 
     def fit(self, targets: np.ndarray) -> TargetTransform:
-        """Learns from training targets. Shapes: (N, T)."""
+        """Learn from training targets, (N, T)."""
         self.mean_, self.scale_ = targets.mean(0), targets.std(0)
         self.knots_ = [_knots(column) for column in targets.T] if self.kind == "rank" else []
         return self
 
     def transform(self, targets: np.ndarray) -> np.ndarray:
-        """Shapes: (N, T) -> (N, T)."""
+        """Map targets to what a model is trained on, (N, T) -> (N, T)."""
         if self.kind == "none":
             return targets
         if self.kind == "standard":
@@ -48,7 +48,7 @@ class TargetTransform:
         return np.stack(columns, axis=1)
 
     def inverse(self, values: np.ndarray) -> np.ndarray:
-        """Shapes: (N, T) -> (N, T)."""
+        """Map predictions back to the units of y, (N, T) -> (N, T)."""
         if self.kind == "none":
             return values
         if self.kind == "standard":
@@ -56,7 +56,10 @@ class TargetTransform:
         return np.stack([_extended(c, *k) for c, k in zip(values.T, self.knots_)], axis=1)
 
     def inverse_std(self, values: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """Standard deviations in the units of y: half the distance between value ± std."""
+        """Map standard deviations to the units of y: half the distance between value ± std.
+
+        Shapes: (N, T) each.
+        """
         return (self.inverse(values + std) - self.inverse(values - std)) / 2
 
 

@@ -122,12 +122,12 @@ class TrainConfig:
             raise ValueError(f"max_shape takes one, two or four integers, got {self.max_shape}")
 
     def resolved(self) -> TrainConfig:
-        """With the data set's defaults in place of every None."""
+        """Return the settings with the data set's defaults in place of every None."""
         defaults = _defaults(self)
         return replace(self, **{k: v for k, v in defaults.items() if getattr(self, k) is None})
 
     def ghn_config(self, *, num_classes: int, in_channels: int) -> GHNConfig:
-        """Configuration of the hypernetwork to train."""
+        """Return the configuration of the hypernetwork to train."""
         c = self.resolved()
         assert c.weight_norm is not None and c.ln is not None and c.virtual_edges is not None
         return GHNConfig(

@@ -23,7 +23,10 @@ class ImageSet:
 
 
 def load_image_set(config: TrainConfig, workers: Workers) -> ImageSet:
-    """Images for training; every process sees the same batches. `config` must be resolved."""
+    """Load images for training; every process sees the same batches.
+
+    `config` must be resolved.
+    """
     assert config.batch_size is not None
 
     def load(split: str) -> ImageData:

@@ -28,9 +28,9 @@ def unit_gain(ghn: GHN, *, gain: float = 0.5, vector_std: float = 0.2) -> GHN:
     training uses it only on request.
 
     Args:
-        ghn: a hypernetwork with the `conv` decoder; others are left as they are.
-        gain: standard deviation of a predicted weight relative to sqrt(2 / fan_in).
-        vector_std: standard deviation of the raw predictions of norm weights and biases.
+        ghn: Hypernetwork with the `conv` decoder; others are left as they are.
+        gain: Standard deviation of a predicted weight relative to sqrt(2 / fan_in).
+        vector_std: Standard deviation of the raw predictions of norm weights and biases.
     """
     decoder = ghn.decoder
     if not isinstance(decoder, ConvDecoder):

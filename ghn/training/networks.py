@@ -27,7 +27,10 @@ __all__ = ["evaluation_nets", "nets_from_file", "training_nets"]
 def training_nets(
     config: TrainConfig, workers: Workers, *, start: int, cutoff: int, **images: int
 ) -> MetaBatches:
-    """Meta-batches for this process from batch `start` on; `images` describes the data set."""
+    """Make the meta-batches for this process from batch `start` on.
+
+    `images` describes the data set.
+    """
     assert config.meta_batch_size is not None
     if config.nets:
         source = nets_from_file(config.nets, config.split, config.num_nets, **images)
@@ -48,10 +51,10 @@ def training_nets(
 
 
 def nets_from_file(path: str, split: str, limit: int, **images: Any) -> Any:
-    """Networks of a compact store, or of the published files where `path` is a folder or has
-    metadata beside it.
+    """Read networks of a compact store or of the published files.
 
-    Widths are drawn anew at every access, as in the published training.
+    The latter are meant where `path` is a folder or has metadata beside it. Widths are drawn anew
+    at every access, as in the published training.
     """
     widths = split_rules(split, imsize=images["imsize"]).widths
     file = Path(path)
@@ -64,9 +67,9 @@ def nets_from_file(path: str, split: str, limit: int, **images: Any) -> Any:
 def evaluation_nets(
     split: str, count: int, *, seed: int = 0, small: bool | None = None, **images: int
 ) -> Sequence[tuple[NetConfig, ArchGraph]]:
-    """The first `count` networks of a split's fixed evaluation set, with their graphs.
+    """Draw the first `count` networks of a split's fixed evaluation set, with their graphs.
 
-    `small` as in `graph2nn.deepnets.split_rules`; the rules of `predefined` are its own.
+    `small` is that of `graph2nn.deepnets.split_rules`; the rules of `predefined` are its own.
     """
     rules = None
     if split != "predefined":

@@ -22,12 +22,11 @@ __all__ = ["StepResult", "autocast", "joint_step", "meta_step"]
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What a step measured: mean loss and accuracy over the networks, and whether gradients are
-    usable.
+    """What a step measured: mean loss and accuracy over networks, and whether gradients are usable.
 
     Args:
-        loss: mean cross-entropy (without the regulariser) in nats.
-        accuracy: mean top-1 accuracy on the step's images, in [0, 1].
+        loss: Mean cross-entropy (without the regulariser) in nats.
+        accuracy: Mean top-1 accuracy on the step's images, in [0, 1].
         finite: False if some network's loss was infinite or NaN; then no gradients were added.
     """
 
@@ -37,7 +36,7 @@ class StepResult:
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Mixed precision on `device`, or nothing if `dtype` is None."""
+    """Switch mixed precision on for `device`, or nothing if `dtype` is None."""
     return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
 
 
@@ -62,16 +61,16 @@ def meta_step(
     (`joint_step`).
 
     Args:
-        ghn: the hypernetwork, in training mode.
-        nets: configurations with their graphs; the networks are built on the meta device.
-        images, labels: one batch, the same for all networks.
-        total: size of the whole meta-batch, if other processes hold the rest of it.
-        seeds: one a network, of its dropout; by default their numbers.
-        label_smoothing: of the cross-entropy.
-        norm_penalty: weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143,
+        ghn: The hypernetwork, in training mode.
+        nets: Configurations with their graphs; the networks are built on the meta device.
+        images, labels: One batch, the same for all networks.
+        total: Size of the whole meta-batch, if other processes hold the rest of it.
+        seeds: Seed of each network's dropout; by default their numbers.
+        label_smoothing: Label smoothing of the cross-entropy.
+        norm_penalty: Weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143,
             section 4.3).
-        scale: factor on the loss before differentiating (gradient scaler).
-        amp: precision of the networks' forward passes; the hypernetwork stays in float32.
+        scale: Factor on the loss before differentiating (gradient scaler).
+        amp: Precision of the networks' forward passes; the hypernetwork stays in float32.
 
     Shapes: images (B, C, H, W), labels (B,).
     """
@@ -132,8 +131,9 @@ def joint_step(
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
 ) -> float:
-    """Plain twin of `meta_step`: one backward pass through all networks at once. Returns the mean
-    loss.
+    """Add the gradient of the mean loss by one backward pass through all networks at once.
+
+    Plain twin of `meta_step`; returns the mean loss. Shapes: images (B, C, H, W), labels (B,).
     """
     objective = torch.zeros((), device=images.device)
     total = 0.0

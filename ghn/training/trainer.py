@@ -52,16 +52,16 @@ class Trainer:
     """Trains a hypernetwork on meta-batches of networks (arXiv:2110.13100, algorithm 1).
 
     Every random number depends on the seed and the step alone: images and networks through their
-        own streams, dropout
-    through the step's number. So a run that was stopped, at any moment, goes on from its last
-    checkpoint to the same result as if it had not been, and the networks of a meta-batch can be
-    shared by several processes.
+    own streams, dropout through the step's number. So a run that was stopped, at any moment, goes
+    on from its last checkpoint to the same result as if it had not been, and the networks of a
+    meta-batch can be shared by several processes.
 
     Args:
-        config: settings.
-        workers: the processes of the run.
-        run: where to log and save; None trains without files. Given to the first process only.
-        resume_from: checkpoint of a stopped run to go on from; given to all processes.
+        config: Settings.
+        workers: Processes of the run.
+        run: Folder to log to and save in; None trains without files. Given to the first process
+            only.
+        resume_from: Checkpoint of a stopped run to go on from; given to all processes.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Trainer:
         """Train up to the configured number of epochs and return the hypernetwork.
 
         Raises:
-            RuntimeError: more steps of an epoch failed (loss not finite, or out of memory) than 2
+            RuntimeError: More steps of an epoch failed (loss not finite, or out of memory) than 2
                 %.
         """
         start = time.monotonic() - 60 * self.minutes

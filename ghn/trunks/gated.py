@@ -17,11 +17,11 @@ __all__ = ["GatedGNN"]
 
 
 class GatedGNN(nn.Module):
-    r"""Sequential message passing with a shared GRU (GHN-1 arXiv:1810.05749; GHN-2
-    arXiv:2110.13100, eq. 3 and 4).
+    r"""Sequential message passing with a shared GRU.
 
-    Nodes are updated one after another, in topological order and then in the reverse order; a node
-    reads the states that its neighbours have at that moment:
+    GHN-1 (arXiv:1810.05749); GHN-2 (arXiv:2110.13100, eq. 3 and 4). Nodes are updated one after
+    another, in topological order and then in the reverse order; a node reads the states that its
+    neighbours have at that moment:
 
     .. math:: m_v = \sum_{u: d=1} MLP(h_u) + \sum_{u: 1 \le d \le s} MLP_{ve}(h_u) / d_{uv}, \quad
               h_v \leftarrow GRU(m_v, h_v)
@@ -31,9 +31,9 @@ class GatedGNN(nn.Module):
     plain loop.
 
     Args:
-        hid: width h of the states.
-        ve: whether there are virtual edges (the second sum).
-        cutoff: longest virtual edge.
+        hid: Width h of the states.
+        ve: Whether there are virtual edges (the second sum).
+        cutoff: Longest virtual edge.
 
     Shapes:
         (N, h) states of all nodes of all graphs -> (N, h).
@@ -62,8 +62,9 @@ class GatedGNN(nn.Module):
         return (gru.weight_ih, gru.weight_hh, gru.bias_ih, gru.bias_hh, *flat)
 
     def reference(self, x: Tensor, graphs: Sequence[ArchGraph]) -> Tensor:
-        """Plain twin of `forward`: node after node, by autograd. Tested to agree in value and
-        gradient.
+        """Update node after node, by autograd: the plain twin of `forward`, (N, h) -> (N, h).
+
+        Tested to agree in value and gradient.
         """
         start, out = 0, []
         for graph in graphs:

@@ -86,8 +86,7 @@ class FeedForward(nn.Module):
 
 
 class GraphormerLayer(nn.Module):
-    """Pre-norm transformer block; the first one also embeds degrees and the distance from the
-    input.
+    """Pre-norm transformer block; the first one also embeds degrees and distances from the input.
 
     Shapes: x (B, N, h), bias (B, heads, N, N) -> (B, N, h).
     """
@@ -107,7 +106,7 @@ class GraphormerLayer(nn.Module):
         return x + self.ff(self.ln2(x))
 
     def node_features(self, lengths: Tensor) -> Tensor:
-        """Degree and distance embeddings of the nodes. Shapes: (B, N, N) -> (B, N, h)."""
+        """Embed degrees and distances of the nodes, (B, N, N) -> (B, N, h)."""
         real = lengths == 1
         return (
             self.centrality_embed_in(real.sum(1).clamp(max=100))
@@ -123,7 +122,9 @@ class Graphormer(nn.Sequential):
     shared by all layers.
 
     Args:
-        hid: width. layers, heads: their numbers. cutoff: longest virtual edge.
+        hid: Width h of the states.
+        layers, heads: Number of layers and of their heads.
+        cutoff: Longest virtual edge.
 
     Shapes:
         (N, h) states of all nodes of all graphs -> (N, h).

@@ -26,9 +26,9 @@ class ShapeEncoder(nn.Module):
     8, a 2x2 kernel as 3x3. The last row of either table stands for "no shape".
 
     Args:
-        hid: width h; each look-up is h / 4 wide.
-        num_classes: added to the channel vocabulary.
-        max_shape: its last entry bounds the spatial vocabulary.
+        hid: Width h of the states; each look-up is h / 4 wide.
+        num_classes: Number of classes, which is added to the channel vocabulary.
+        max_shape: Largest shape, whose last entry bounds the spatial vocabulary.
 
     Shapes:
         (N, 4) integer shapes, all-zero rows for "no shape" -> (N, h).

@@ -23,7 +23,7 @@ _MARKERS = "osD^vPX*"
 def draw_benchmark(
     summaries: Sequence[Summary], folder: str | Path, *, data_dir: str | Path | None = None
 ) -> list[Path]:
-    """A figure a setting: lines over training sizes, or bars where there is one size.
+    """Draw a figure a setting: lines over training sizes, or bars where there is one size.
 
     The dashed line is the noise reference of the labels, where the table has one.
 
@@ -107,7 +107,7 @@ def _file_name(setting: Setting) -> str:
 
 
 def draw_scatter(truth: np.ndarray, predicted: np.ndarray, path: str | Path, title: str) -> Path:
-    """Predicted against true values of test networks. Shapes: (N,), (N,)."""
+    """Draw predicted against true values of test networks, (N,), (N,)."""
     path = figure_path(path)
     figure, (axes,) = canvas(4.2, 4.2)
     axes.scatter(truth, predicted, s=6, alpha=0.4, color=COLOUR_BLIND[0], linewidths=0)

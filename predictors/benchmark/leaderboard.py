@@ -29,7 +29,7 @@ class Setting:
     attributes: str
 
     def title(self) -> str:
-        """For captions: `nb201, c10_val (valid), with zc_*`."""
+        """Make a title for captions: `nb201, c10_val (valid), with zc_*`."""
         subset = f" ({self.subset})" if self.subset else ""
         known = f", with {self.attributes}" if self.attributes else ""
         return f"{self.table}, {self.target}{subset}{known}"
@@ -40,7 +40,7 @@ class Summary:
     """Results of a model over seeds.
 
     Args:
-        mean, error: of each metric; the standard error is NaN for one seed.
+        mean, error: Mean and standard error of each metric; the standard error is NaN for one seed.
     """
 
     setting: Setting
@@ -53,7 +53,7 @@ class Summary:
 
 
 def summarise(records: Iterable[Mapping[str, Any]]) -> list[Summary]:
-    """Records of `run_benchmark`, gathered over seeds; sorted by setting, size and mean tau."""
+    """Summarise records of `run_benchmark` over seeds; sorted by setting, size and mean tau."""
     groups: dict[tuple[Setting, int, str], list[Mapping[str, Any]]] = {}
     for r in records:
         setting = Setting(r["table"], r["target"], r["subset"] or "", r["attributes"])
@@ -77,7 +77,7 @@ def _summary(setting: Setting, train: int, model: str, rows: Sequence[Mapping]) 
 
 
 def markdown(summaries: Sequence[Summary], *, data_dir: str | Path | None = None) -> str:
-    """A page with a table a setting: rows are models, columns numbers of training networks.
+    """Write a page with a table a setting: rows are models, columns training sizes.
 
     Entries are Kendall tau, mean ± standard error over seeds; the best mean of a column is bold.
     """
@@ -139,7 +139,7 @@ def write_leaderboard(
     *,
     data_dir: str | Path | None = None,
 ) -> list[Summary]:
-    """Writes `leaderboard.md` and `leaderboard.csv` (all metrics) into the folder."""
+    """Write `leaderboard.md` and `leaderboard.csv` (all metrics) into the folder."""
     summaries = summarise(records)
     page = markdown(summaries, data_dir=data_dir)
     write_text(Path(folder) / "leaderboard.md", page)

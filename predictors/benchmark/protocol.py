@@ -19,12 +19,12 @@ class Trial:
     """One fit and one score.
 
     Args:
-        table, target, subset: as for `load_table`; target None is the table's default.
-        model: a name of `predictors.MODELS`.
-        attributes: patterns of the attributes (zero-cost proxies) that the model may use.
-        train: number of training networks; None takes the table's own training half.
-        test: number of test networks; None is the table's `test_size`, or what is left.
-        seed: of the split and of the model.
+        table, target, subset: Arguments of `load_table`; target None is the table's default.
+        model: Name in `predictors.MODELS`.
+        attributes: Patterns of the attributes (zero-cost proxies) that the model may use.
+        train: Number of training networks; None takes the table's own training half.
+        test: Number of test networks; None is the table's `test_size`, or what is left.
+        seed: Seed of the split and of the model.
     """
 
     table: str
@@ -44,15 +44,15 @@ class Trial:
 
 
 def split_rows(table: Table, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to test on.
+    """Split the rows into those to train on and those to test on, (train,) and (test,).
 
-    A permutation of the labelled rows by `numpy.random.RandomState(seed)`; the first N are for
-    training, those that follow for testing, so the splits of all models are the same. Where rows
-    share a group (networks trained twice), whole groups are dealt out: training takes groups as
-    long as they fit into N.
+    They are a permutation of the labelled rows by `numpy.random.RandomState(seed)`; the first N are
+    for training, those that follow for testing, so the splits of all models are the same. Where
+    rows share a group (networks trained twice), whole groups are dealt out: training takes groups
+    as long as they fit into N.
 
     Raises:
-        ValueError: fewer labelled networks than asked for, or no split of the table's own.
+        ValueError: Fewer labelled networks than asked for, or no split of the table's own.
     """
     rows = table.rows(trial.target, trial.subset)
     if trial.train is None:

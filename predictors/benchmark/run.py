@@ -34,10 +34,10 @@ _BEST = 10  # networks that precision and regret look at
 def run_trial(
     trial: Trial, *, data_dir: str | None = None, keep: Path | None = None
 ) -> dict[str, Any]:
-    """Fits the trial's model and scores it on its test networks.
+    """Fit the trial's model and score it on its test networks.
 
     Args:
-        keep: folder for an .npz file with the test networks' `row`, `truth` and `predicted`, under
+        keep: Folder for an .npz file with the test networks' `row`, `truth` and `predicted`, under
             `prediction_file(trial)`.
 
     Returns:
@@ -46,7 +46,7 @@ def run_trial(
         `fit_s` and `predict_s` (seconds).
 
     Raises:
-        ValueError: unknown names, a table that is not there, or too few networks.
+        ValueError: Unknown names, a table that is not there, or too few networks.
     """
     table = read_table(trial.table, data_dir=data_dir)
     train, test = split_rows(table, trial)
@@ -83,20 +83,20 @@ def run_benchmark(
     data_dir: str | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
-    """Runs the trials that the folder does not hold yet, and returns the records of all.
+    """Run the trials that the folder does not hold yet, and return the records of all.
 
     Each record is a line of `metrics.jsonl` the moment it is there, so a run that was stopped goes
     on where it was, and later calls with more trials add to it. Predictions are in `predictions/`.
 
     Args:
-        folder: a run folder of this benchmark; made if missing.
-        trials: what to run; duplicates count once.
-        jobs, backend: as for `parallel_map`.
-        data_dir: folder of the tables' files, see `read_table`.
-        progress: show a bar.
+        folder: Run folder of this benchmark; made if missing.
+        trials: Trials to run; duplicates count once.
+        jobs, backend: Arguments of `parallel_map`.
+        data_dir: Folder of the tables' files, see `read_table`.
+        progress: Whether a bar is shown.
 
     Raises:
-        ValueError: as for `run_trial`, or a folder that holds another kind of run.
+        ValueError: As for `run_trial`, or a folder that holds another kind of run.
     """
     run = RunFolder(folder, _CONFIG, resume=True)
     wanted = list(dict.fromkeys(trials))
@@ -163,7 +163,7 @@ def _result(folder: Path, trial: Trial) -> Path:
 
 
 def prediction_file(trial: Trial) -> str:
-    """Name of the file with the trial's predictions."""
+    """Name the file with the trial's predictions."""
     return f"{hashlib.sha256(_text(trial).encode()).hexdigest()[:16]}.npz"
 
 

@@ -30,12 +30,12 @@ class Suite:
     """One table under one protocol.
 
     Args:
-        summary: one line.
-        table, subset, attributes: as for `Trial`.
-        targets: what to predict.
-        train: numbers of training networks; None is the table's own half.
-        models: names of `MODELS`; the linear baseline is added.
-        test: number of test networks; None is the protocol's.
+        summary: One line for lists.
+        table, subset, attributes: Fields of `Trial`.
+        targets: Targets to predict.
+        train: Numbers of training networks; None is the table's own half.
+        models: Names of `MODELS`; the linear baseline is added.
+        test: Number of test networks; None is the protocol's.
     """
 
     summary: str
@@ -154,11 +154,11 @@ def suite_trials(
     models: Sequence[str] = (),
     train: Sequence[int] = (),
 ) -> list[Trial]:
-    """Trials of a suite.
+    """List the trials of a suite.
 
     Args:
-        seeds: how many, numbered from 0.
-        models, train: in place of the suite's own.
+        seeds: Number of seeds, numbered from 0.
+        models, train: Models and training sizes in place of the suite's own.
     """
     names = dict.fromkeys((*(models or suite.models), BASELINE))
     return [

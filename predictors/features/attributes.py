@@ -16,7 +16,9 @@ SCALES = ("rank", "log", "none")
 
 
 def attribute_names(graphs: Sequence[ArchGraph], patterns: Sequence[str]) -> list[str]:
-    """Attributes of any of the graphs that match a pattern (as of file names), sorted.
+    """List the attributes of any of the graphs that match a pattern, sorted.
+
+    Patterns are those of file names.
 
     Raises:
         ValueError: a pattern that matches nothing; the message lists what there is.
@@ -42,11 +44,11 @@ class AttributeScaler:
     the scale `rank`, and a second column says which they were, where any were in training.
 
     Args:
-        patterns: of the names wanted.
-        scale: one of `SCALES`.
+        patterns: Patterns of the names wanted.
+        scale: One of `SCALES`.
 
     Raises:
-        ValueError: an unknown scale.
+        ValueError: An unknown scale.
     """
 
     def __init__(self, patterns: Sequence[str], scale: str = "rank") -> None:
@@ -55,7 +57,7 @@ class AttributeScaler:
         self.patterns, self.scale = tuple(patterns), scale
 
     def fit(self, graphs: Sequence[ArchGraph]) -> AttributeScaler:
-        """Learns names and ranks from the training networks."""
+        """Learn names and ranks from the training networks."""
         self.names_ = attribute_names(graphs, self.patterns)
         raw = self._raw(graphs)
         self.gaps_ = ~np.isfinite(raw).all(0)
@@ -63,11 +65,11 @@ class AttributeScaler:
         return self
 
     def columns(self) -> list[str]:
-        """Names of the columns of `transform`."""
+        """List the names of the columns of `transform`."""
         return [*self.names_, *(f"no {n}" for n, gap in zip(self.names_, self.gaps_) if gap)]
 
     def transform(self, graphs: Sequence[ArchGraph]) -> np.ndarray:
-        """Shapes: N graphs -> (N, F)."""
+        """Tabulate the attributes: N graphs -> (N, F)."""
         raw = self._raw(graphs)
         known = np.isfinite(raw)
         values = np.zeros_like(raw)

@@ -68,18 +68,18 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
     `relational` only. Columns are learned in `fit` and stay.
 
     Args:
-        blocks: names from `BLOCKS`.
-        attributes: patterns of graph attributes to add as columns, such as `zc_*`.
-        scale: of the attributes, one of `SCALES`.
-        ops: further operations to expect; by default those of the graphs in `fit`.
-        drop: operations that give zeros.
-        contract: identities.
+        blocks: Names from `BLOCKS`.
+        attributes: Patterns of graph attributes to add as columns, such as `zc_*`.
+        scale: Scale of the attributes, one of `SCALES`.
+        ops: Further operations to expect; by default those of the graphs in `fit`.
+        drop: Operations that give zeros.
+        contract: Operations that are identities.
 
     Shapes:
         `transform`: N graphs -> (N, F) float64.
 
     Raises:
-        ValueError: unknown blocks; an operation that was not in `fit` nor in `ops`; relational and
+        ValueError: Unknown blocks; an operation that was not in `fit` nor in `ops`; relational and
             other graphs mixed; sizes that differ where a block needs one.
 
     Example:
@@ -107,7 +107,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         self.contract = contract
 
     def fit(self, X: Sequence[ArchGraph], y: Any = None) -> GraphFeatures:
-        """Learns the vocabulary, the columns and the scale of attributes."""
+        """Learn the vocabulary, the columns and the scale of attributes."""
         unknown = [block for block in self.blocks if block not in BLOCKS]
         if unknown or not (self.blocks or self.attributes):
             raise ValueError(
@@ -135,7 +135,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Sequence[ArchGraph]) -> np.ndarray:
-        """The table. Shapes: N graphs -> (N, F)."""
+        """Compute the table: N graphs -> (N, F)."""
         self._check_fitted()
         graphs = check_graphs(X)
         check_ops(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
@@ -145,7 +145,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         return np.concatenate([table, self.attributes_.transform(graphs)], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns, `block: column`."""
+        """List the names of the columns, `block: column`, (F,)."""
         self._check_fitted()
         names = [f"{block}: {name}" for block, labels in self.columns_.items() for name in labels]
         if self.attributes_ is not None:
@@ -153,7 +153,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         return np.array(names, dtype=object)
 
     def groups(self) -> list[np.ndarray]:
-        """Columns of each block, for models that weigh blocks. Shapes: a list of (F_g,)."""
+        """List the columns of each block, (F_g,) each, for models that weigh blocks."""
         owners = [name.split(":")[0] for name in self.get_feature_names_out()]
         return [np.flatnonzero([o == owner for o in owners]) for owner in dict.fromkeys(owners)]
 

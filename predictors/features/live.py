@@ -31,8 +31,8 @@ class Living:
     """The living part of a batch of graphs.
 
     Args:
-        batch: the graphs.
-        space: says which operations give zeros and which are identities.
+        batch: The graphs.
+        space: Space that says which operations give zeros and which are identities.
 
     Shapes:
         live: nodes on a path from input to output without zeros (B, n); keep: those of them that
@@ -50,17 +50,18 @@ class Living:
 
 
 def living(batch: Padded, space: Space) -> Living:
-    """The living part, found once for all blocks."""
+    """Find the living part, once for all blocks."""
     if "living" not in batch.memory:
         batch.memory["living"] = Living(batch, space)
     return batch.memory["living"]
 
 
 def paths_block(batch: Padded, space: Space) -> Columns:
-    """For each set of operations, the least, the largest and the mean number of its nodes on a live
-    path, and the number of live paths that use no others (log2).
+    """Measure, for each set of operations, the live paths.
 
-    Where no path leads from input to output, the first three are -1.
+    Columns are the least, the largest and the mean number of nodes of the set on a live path, and
+    the number of live paths that use no others (log2). Where no path leads from input to output,
+    the first three are -1.
     """
     subsets = op_subsets(space.active)
     inside = space.member(batch, subsets)
@@ -79,8 +80,10 @@ def paths_block(batch: Padded, space: Space) -> Columns:
 
 
 def flow_block(batch: Padded, space: Space) -> Columns:
-    """Size of the output (log2) when every node adds its inputs, and the nodes of a set of
-    operations double or halve their sum."""
+    """Compute the size of the output when every node adds its inputs.
+
+    Columns are its log2, one for each set of operations whose nodes double or halve their sum.
+    """
     subsets = op_subsets(space.working)
     live = living(batch, space).live[..., None]
     inside = space.member(batch, subsets)
@@ -98,8 +101,11 @@ def flow_block(batch: Padded, space: Space) -> Columns:
 
 
 def live_block(batch: Padded, space: Space) -> Columns:
-    """Sizes of the living graph; per operation, its number, how many nodes of it the input feeds
-    and the output reads before and after contraction, and its largest degrees."""
+    """Count the sizes of the living graph, in total and by operation.
+
+    For each operation: its number, how many nodes of it the input feeds and the output reads before
+    and after contraction, and its largest degrees.
+    """
     part = living(batch, space)
     singles = [(op,) for op in space.active]
     each = space.member(batch, singles) & part.live[..., None]
@@ -132,11 +138,11 @@ def live_block(batch: Padded, space: Space) -> Columns:
 
 
 def merge_block(batch: Padded, space: Space) -> Columns:
-    """How the living graph branches and merges: nodes of in- and out-degree above 1, levels, the
-    widest level, and each operation's number a branch into the output.
+    """Measure how the living graph branches and merges.
 
-    NAS-Bench-101 divides the channels of a cell among the branches that its output joins, so that
-    width goes with 1 / branches and parameters with its square.
+    Columns are nodes of in- and out-degree above 1, levels, the widest level, and each operation's
+    number a branch into the output. NAS-Bench-101 divides the channels of a cell among the branches
+    that its output joins, so that width goes with 1 / branches and parameters with its square.
     """
     part = living(batch, space)
     incoming, outgoing = part.edges.sum(1), part.edges.sum(2)
@@ -164,7 +170,7 @@ def merge_block(batch: Padded, space: Space) -> Columns:
 
 
 def pairs_block(batch: Padded, space: Space) -> Columns:
-    """Numbers of edges of the living graph from one operation to another, ends included."""
+    """Count the edges of the living graph from one operation to another, ends included."""
     part = living(batch, space)
     codes = [*(space.ops.index(op) for op in space.working), len(space.ops), len(space.ops) + 1]
     kinds = [*space.working, *ENDS]
@@ -174,14 +180,14 @@ def pairs_block(batch: Padded, space: Space) -> Columns:
 
 
 def stages_block(batch: Padded, space: Space) -> Columns:
-    """Number of live nodes of each operation in each stage, where stages matter."""
+    """Count the live nodes of each operation in each stage, where stages matter."""
     if not space.staged:
         return [], np.zeros((len(batch), 0))
     return _numbers(batch, space, batch.cell, space.stages, "stage")
 
 
 def depth_block(batch: Padded, space: Space) -> Columns:
-    """Number of live nodes of each operation at each depth, where stages matter.
+    """Count the live nodes of each operation at each depth, where stages matter.
 
     The depth is the number of edges on the longest path from a start. For a chain of layers this
     is the one-hot code. Depths from 24 on are left out.

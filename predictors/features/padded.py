@@ -24,12 +24,12 @@ class Padded:
     """Graphs of up to n nodes, smaller ones padded behind.
 
     Args:
-        op: index of each node's operation in the vocabulary; -1 for padding.
-        adjacency: entry (b, u, v) says that graph b has the edge u → v.
-        start, end: where paths may begin and end.
-        cell: stage or cell of each node.
-        ends: nodes whose operation is one of `ENDS`; they lie on every path and count nowhere.
-        memory: what several blocks of features share.
+        op: Index of each node's operation in the vocabulary; -1 for padding.
+        adjacency: Edges; entry (b, u, v) says that graph b has the edge u → v.
+        start, end: Nodes where paths may begin and end.
+        cell: Stage or cell of each node.
+        ends: Nodes whose operation is one of `ENDS`; they lie on every path and count nowhere.
+        memory: Results that several blocks of features share.
 
     Shapes:
         adjacency (B, n, n) bool, all others (B, n).
@@ -47,11 +47,11 @@ class Padded:
         return len(self.op)
 
     def real(self) -> np.ndarray:
-        """Nodes that are neither padding nor ends. Shapes: (B, n)."""
+        """Find the nodes that are neither padding nor ends, (B, n)."""
         return (self.op >= 0) & ~self.ends
 
     def live(self, allowed: np.ndarray) -> np.ndarray:
-        """Allowed nodes on a path from a start to an end over allowed nodes.
+        """Find the allowed nodes on a path from a start to an end over allowed nodes.
 
         Shapes:
             allowed (B, n) -> (B, n).
@@ -61,7 +61,7 @@ class Padded:
         return found.reshape(self.op.shape)
 
     def contracted(self, keep: np.ndarray, through: np.ndarray) -> np.ndarray:
-        """Edges between kept nodes, where paths over `through` nodes count as one edge.
+        """Contract paths over `through` nodes to edges between kept nodes.
 
         Shapes:
             keep, through (B, n) -> (B, n, n) bool.
@@ -86,7 +86,7 @@ def end_to_end(adjacency: np.ndarray) -> np.ndarray:
 
 
 def vocabulary(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
-    """Operations that occur in the graphs, sorted, without `ENDS`."""
+    """List the operations that occur in the graphs, sorted, without `ENDS`."""
     used: dict[tuple[str, ...], np.ndarray] = {}
     for graph in graphs:
         flags = used.setdefault(graph.ops, np.zeros(len(graph.ops), dtype=bool))
@@ -98,12 +98,14 @@ def vocabulary(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
 def padded_batches(
     graphs: Sequence[ArchGraph], ops: Sequence[str], *, cells: int = 1_500_000
 ) -> Iterator[tuple[np.ndarray, Padded]]:
-    """Batches of graphs of similar size, with the rows of `graphs` that they hold.
+    """Iterate over batches of graphs of similar size, with the rows of `graphs` they hold.
+
+    Rows are (B,) int64.
 
     Args:
-        graphs: operations outside `ops` and `ENDS` must have been refused before.
-        ops: the vocabulary.
-        cells: entries of a batch's adjacency, at most.
+        graphs: Graphs; operations outside `ops` and `ENDS` must have been refused before.
+        ops: The vocabulary.
+        cells: Largest number of entries of a batch's adjacency.
     """
     sizes = np.array([graph.num_nodes for graph in graphs])
     order = np.argsort(sizes, kind="stable")

@@ -19,13 +19,13 @@ _ENDS = ("input", "output")
 
 
 def labelled_paths(graph: ArchGraph, *, limit: int = 10_000) -> frozenset[tuple[str, ...]]:
-    """The distinct sequences of operations along paths from input to output, ends left out.
+    """Find the distinct sequences of operations along paths from input to output, ends left out.
 
     Paths begin at nodes with the operation `input` (else at nodes without predecessors) and end at
     `output` (else at `graph.outputs`, else at the last node).
 
     Raises:
-        ValueError: more than `limit` sequences lead to some node, as in large networks.
+        ValueError: More than `limit` sequences lead to some node, as in large networks.
 
     Example:
         >>> from graph2nn.cells import cell_graph
@@ -66,13 +66,13 @@ class PathEncoding(TransformerMixin, BaseEstimator):
     on the order of nodes.
 
     Args:
-        max_paths: most columns; rarer paths are dropped (the paper's truncation).
+        max_paths: Largest number of columns; rarer paths are dropped (the paper's truncation).
 
     Shapes:
         N graphs -> (N, P) float64.
 
     Raises:
-        ValueError: graphs with too many paths, see `labelled_paths`.
+        ValueError: Graphs with too many paths, see `labelled_paths`.
     """
 
     def __init__(self, max_paths: int = 1000) -> None:
@@ -95,17 +95,18 @@ class PathEncoding(TransformerMixin, BaseEstimator):
 
 
 class AdjacencyEncoding(TransformerMixin, BaseEstimator):
-    """The upper triangle of the adjacency matrix and the operations one-hot, node after node, for
-    graphs up to the size of the largest training graph. It depends on the order of nodes.
+    """The upper triangle of the adjacency matrix and the operations one-hot, node after node.
+
+    For graphs up to the size of the largest training graph. It depends on the order of nodes.
 
     Args:
-        ops: operations; None takes the vocabularies of the training graphs.
+        ops: Operations; None takes the vocabularies of the training graphs.
 
     Shapes:
         N graphs -> (N, n (n - 1) / 2 + n · operations) float64.
 
     Raises:
-        ValueError: an unknown operation, or a graph larger than those of training.
+        ValueError: An unknown operation, or a graph larger than those of training.
     """
 
     def __init__(self, ops: Sequence[str] | None = None) -> None:

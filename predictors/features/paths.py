@@ -15,12 +15,12 @@ __all__ = ["PathStatistics", "op_subsets", "path_statistics", "path_statistics_r
 
 @dataclass(frozen=True, kw_only=True)
 class PathStatistics:
-    """Of the paths from a start to an end of each graph, for each column of weights.
+    """Statistics of the paths from a start to an end of each graph, for each column of weights.
 
     Args:
-        shortest, longest: least and largest weight of a path; inf and -inf where there is none.
-        count: number of paths.
-        total: sum of the weights of all paths.
+        shortest, longest: Least and largest weight of a path; inf and -inf where there is none.
+        count: Number of paths.
+        total: Sum of the weights of all paths.
 
     Shapes:
         (B, S) each.
@@ -33,10 +33,10 @@ class PathStatistics:
 
 
 def op_subsets(ops: tuple[str, ...], *, everything: int = 4) -> list[tuple[str, ...]]:
-    """Sets of operations whose paths are measured.
+    """List the sets of operations whose paths are measured.
 
-    All non-empty subsets of up to `everything` operations (GRAF, arXiv:2404.16551), whose number
-    would explode for more: then single operations, pairs of at most 7, all but one, and all.
+    They are all non-empty subsets of up to `everything` operations (GRAF, arXiv:2404.16551), whose
+    number would explode for more: then single operations, pairs of at most 7, all but one, and all.
 
     Example:
         >>> len(op_subsets(("a", "b", "c", "d"))), len(op_subsets(tuple("abcdefgh")))
@@ -51,12 +51,12 @@ def op_subsets(ops: tuple[str, ...], *, everything: int = 4) -> list[tuple[str, 
 
 
 def path_statistics(batch: Padded, allowed: np.ndarray, weight: np.ndarray) -> PathStatistics:
-    """One sweep in topological order over all graphs and all columns.
+    """Pass once in topological order over all graphs and all columns.
 
     Args:
-        batch: the graphs.
-        allowed: nodes a path may use.
-        weight: what a node adds to the length of its paths.
+        batch: The graphs.
+        allowed: Nodes that a path may use.
+        weight: Number that a node adds to the length of its paths.
 
     Shapes:
         allowed, weight (B, n, S) or (B, n, 1).
@@ -108,7 +108,10 @@ def _predecessors(adjacency: np.ndarray) -> list[np.ndarray]:
 def path_statistics_reference(
     batch: Padded, allowed: np.ndarray, weight: np.ndarray
 ) -> PathStatistics:
-    """The same as `path_statistics`, from an enumeration of all paths: for tests."""
+    """Enumerate all paths, with the result of `path_statistics`: for tests.
+
+    Shapes: allowed, weight (B, n, S) or (B, n, 1).
+    """
     count, n, columns = allowed.shape
     out = np.zeros((4, count, columns))
     for b in range(count):

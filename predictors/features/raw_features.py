@@ -12,7 +12,7 @@ __all__ = ["adjacency_block", "counts_block", "graf_block", "positions_block"]
 
 
 def counts_block(batch: Padded, space: Space) -> Columns:
-    """Number of nodes of each operation, of nodes and of edges."""
+    """Count the nodes of each operation, all nodes and all edges."""
     counts = space.member(batch, [(op,) for op in space.ops]).sum(1)
     sizes = [(batch.op >= 0).sum(1), batch.adjacency.sum((1, 2))]
     names = [*(f"count {op}" for op in space.ops), "nodes", "edges"]
@@ -20,13 +20,13 @@ def counts_block(batch: Padded, space: Space) -> Columns:
 
 
 def graf_block(batch: Padded, space: Space) -> Columns:
-    """GRAF (arXiv:2404.16551): operation counts, and for each set of operations the shortest and
-    the longest path that uses no others, and how many of its nodes the input feeds and the output
-    reads.
+    """Compute the features of GRAF (arXiv:2404.16551).
 
-    Lengths count operations, identities too. Without a path the longest is 0 and the shortest one
-    more than the largest graph of the space has nodes. Zeros (`Space.drop`) are in no set. For
-    NAS-Bench-201 these are 65 columns.
+    These are operation counts, and for each set of operations the shortest and the longest path
+    that uses no others, and how many of its nodes the input feeds and the output reads. Lengths
+    count operations, identities too. Without a path the longest is 0 and the shortest one more than
+    the largest graph of the space has nodes. Zeros (`Space.drop`) are in no set. For NAS-Bench-201
+    these are 65 columns.
     """
     subsets = op_subsets(space.active)
     inside = space.member(batch, subsets)
@@ -46,10 +46,10 @@ def graf_block(batch: Padded, space: Space) -> Columns:
 
 
 def positions_block(batch: Padded, space: Space) -> Columns:
-    """One-hot code of the operation of every node, by its number.
+    """Encode the operation of every node one-hot, by its number.
 
     Raises:
-        ValueError: graphs of different sizes.
+        ValueError: Graphs of different sizes.
     """
     _same_size(batch, space, "positions")
     every = [*space.ops, *ENDS]
@@ -59,10 +59,10 @@ def positions_block(batch: Padded, space: Space) -> Columns:
 
 
 def adjacency_block(batch: Padded, space: Space) -> Columns:
-    """The adjacency above its diagonal, bit by bit.
+    """List the adjacency above its diagonal, bit by bit.
 
     Raises:
-        ValueError: graphs of different sizes.
+        ValueError: Graphs of different sizes.
     """
     _same_size(batch, space, "adjacency")
     rows, columns = np.triu_indices(batch.op.shape[1], k=1)

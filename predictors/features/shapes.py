@@ -13,9 +13,10 @@ __all__ = ["shapes_columns"]
 
 
 def shapes_columns(graphs: Sequence[ArchGraph], ops: Sequence[str]) -> Columns:
-    """Parameters in total and by operation (log10 of 1 + their number), kernels, widths, cells.
+    """Summarise parameters in total and by operation, kernels, widths, cells.
 
-    Graphs without shapes (cells of NAS benchmarks) have no such columns.
+    Numbers of parameters are log10 of 1 + their number. Graphs without shapes (cells of NAS
+    benchmarks) have no such columns.
 
     Shapes:
         (B, F).

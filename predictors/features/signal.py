@@ -36,13 +36,13 @@ _LARGEST = 1e3
 
 
 def signal_block(batch: Padded, space: Space) -> Columns:
-    """Second moments of activations and gradients at initialisation, by mean-field rules.
+    """Compute second moments of activations and gradients at initialisation.
 
-    Paths meet in sums, and their signals are taken as independent, so variances add. A convolution
-    carries its normalisation: its output has variance 1 whatever enters, and the gradient is
-    divided by the variance that entered. `skip` passes both on; average pooling keeps 0.6 of each
-    (cf. arXiv:1611.01232, equation 3, and, on normalisation, arXiv:1902.08129). Nothing is
-    trained or run, and no data is read.
+    Mean-field rules give them. Paths meet in sums, and their signals are taken as independent, so
+    variances add. A convolution carries its normalisation: its output has variance 1 whatever
+    enters, and the gradient is divided by the variance that entered. `skip` passes both on; average
+    pooling keeps 0.6 of each (cf. arXiv:1611.01232, equation 3, and, on normalisation,
+    arXiv:1902.08129). Nothing is trained or run, and no data is read.
 
     Columns (`SIGNAL_FEATURES`): the output's variance; means over the paths that make it up,
     weighted by variance, of convolutions, growth of the receptive field, pooling and wide

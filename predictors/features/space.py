@@ -23,13 +23,13 @@ class Space:
     """A set of graphs that are described by the same columns.
 
     Args:
-        ops: the vocabulary, in the order of the codes in `Padded.op`.
-        drop: operations that give zeros: no path leads through them.
-        contract: identities: they add nothing to the length of a path.
-        stages: numbers of the stages (`ArchGraph.cell`) that occur.
-        nodes: number of nodes where all graphs have the same, else 0.
-        largest: number of nodes of the largest graph.
-        shaped: whether any graph has parameters.
+        ops: Vocabulary, in the order of the codes in `Padded.op`.
+        drop: Operations that give zeros: no path leads through them.
+        contract: Operations that are identities: they add nothing to the length of a path.
+        stages: Numbers of the stages (`ArchGraph.cell`) that occur.
+        nodes: Number of nodes where all graphs have the same, else 0.
+        largest: Number of nodes of the largest graph.
+        shaped: Whether any graph has parameters.
     """
 
     ops: tuple[str, ...]
@@ -52,22 +52,22 @@ class Space:
 
     @property
     def staged(self) -> bool:
-        """Whether it matters where in the network a node sits: few stages, but more than one."""
+        """Whether it matters where in a network a node sits: few stages, but more than one."""
         return 1 < len(self.stages) <= _STAGES
 
     def member(self, batch: Padded, subsets: Sequence[Sequence[str]]) -> np.ndarray:
-        """Which nodes have an operation of each subset. Shapes: (B, n, S) bool."""
+        """Find the nodes that have an operation of each subset, (B, n, S) bool."""
         table = np.zeros((len(self.ops) + len(ENDS) + 1, len(subsets)), dtype=bool)
         for s, subset in enumerate(subsets):
             table[[self.ops.index(op) for op in subset], s] = True
         return table[batch.op]  # ends, and padding with its code -1, are in no subset
 
     def zeros(self, batch: Padded) -> np.ndarray:
-        """Nodes that give zeros. Shapes: (B, n)."""
+        """Find the nodes that give zeros, (B, n)."""
         return self.member(batch, [[op for op in self.ops if op in self.drop]])[..., 0]
 
     def identities(self, batch: Padded) -> np.ndarray:
-        """Nodes that are identities. Shapes: (B, n)."""
+        """Find the nodes that are identities, (B, n)."""
         return self.member(batch, [[op for op in self.ops if op in self.contract]])[..., 0]
 
 
@@ -77,11 +77,11 @@ def space_of(
     drop: Sequence[str] = ("none",),
     contract: Sequence[str] = ("skip",),
 ) -> Space:
-    """The space that the graphs lie in.
+    """Find the space that the graphs lie in.
 
     Args:
-        ops: operations besides those of the graphs.
-        drop, contract: as for `Space`.
+        ops: Operations besides those of the graphs.
+        drop, contract: Fields of `Space`.
     """
     sizes = {graph.num_nodes for graph in graphs}
     largest = max(sizes)
@@ -98,10 +98,10 @@ def space_of(
 
 
 def named(parts: dict[str, np.ndarray], subsets: Sequence[Sequence[str]]) -> Columns:
-    """Columns `part a+b`, for each part and each subset of operations.
+    """Name columns `part a+b`, for each part and each subset of operations.
 
     Shapes:
-        values of parts (B, S).
+        Values of parts (B, S).
     """
     names = [f"{part} {'+'.join(subset)}" for part in parts for subset in subsets]
     return names, np.concatenate(list(parts.values()), axis=1).astype(float)

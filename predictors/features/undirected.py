@@ -19,7 +19,7 @@ _MOMENTS = (3, 4, 5, 6)
 
 
 def is_relational(graph: ArchGraph) -> bool:
-    """Whether the graph's edges stand for undirected ones.
+    """Tell whether the graph's edges stand for undirected ones.
 
     Example:
         >>> from graph2nn.cells import nb201_cell
@@ -30,7 +30,7 @@ def is_relational(graph: ArchGraph) -> bool:
 
 
 def adjacencies(graphs: Sequence[ArchGraph]) -> np.ndarray:
-    """Symmetric adjacencies of graphs of one size. Shapes: (B, n, n) bool."""
+    """Stack the symmetric adjacencies of graphs of one size, (B, n, n) bool."""
     n = graphs[0].num_nodes
     tables = np.zeros((len(graphs), n, n), dtype=bool)
     for b, graph in enumerate(graphs):
@@ -39,14 +39,14 @@ def adjacencies(graphs: Sequence[ArchGraph]) -> np.ndarray:
 
 
 def relational_columns(graphs: Sequence[ArchGraph]) -> dict[str, Columns]:
-    """Groups of columns, of graphs of one size.
+    """Compute groups of columns, of graphs of one size.
 
-    `global`: density, clustering C and path length L (as log; a disconnected graph counts n), the
-    three that the error of a network follows (arXiv:2007.06559), and small-worldness C / L.
-    `degrees`: deviation, extremes, skewness and assortativity of the degrees.
-    `spectrum`: second and last eigenvalue of the normalised Laplacian, algebraic connectivity and
-    radius of the adjacency per degree, and moments of the normalised adjacency (weighted closed
-    walks; the third counts triangles).
+    Group `global`: density, clustering C and path length L (as log; a disconnected graph counts n),
+    the three that the error of a network follows (arXiv:2007.06559), and small-worldness C / L.
+    `degrees`: deviation, extremes, skewness and assortativity of the degrees. `spectrum`: second
+    and last eigenvalue of the normalised Laplacian, algebraic connectivity and radius of the
+    adjacency per degree, and moments of the normalised adjacency (weighted closed walks; the third
+    counts triangles).
     """
     tables = adjacencies(graphs)
     count, n = tables.shape[:2]

@@ -24,28 +24,29 @@ ENCODINGS = ("path", "adjacency", "both")
 
 
 class BANANASPredictor(NeuralPredictor):
-    """An ensemble of multilayer perceptrons on path or adjacency encodings (arXiv:1910.11858,
-    section 5); the spread of the members is the standard deviation.
+    """An ensemble of multilayer perceptrons on path or adjacency encodings.
+
+    See arXiv:1910.11858, section 5. The spread of the members is the standard deviation.
 
     `preset="published"`: five networks of ten layers of width 20, Adam with rate .01, batches of
     32, 200 epochs, the relative error from a bound on what can be reached (the paper's MAPE). The
     paper bounds the error of a known data set from below; here the bound lies a quarter of a
-    standard deviation above the best training label. `modern`: two layers of width 128, AdamW,
-    rank targets, canonical form. Canonical form matters most: without it paths through operations
-    that give zeros, or that nothing uses, look like any other.
+    standard deviation above the best training label. `modern`: two layers of width 128, AdamW, rank
+    targets, canonical form. Canonical form matters most: without it paths through operations that
+    give zeros, or that nothing uses, look like any other.
 
     Args:
-        encoding: path, adjacency or both.
-        max_paths: most columns of the path encoding.
-        canonical: encode graphs pruned, contracted and in canonical order; by default in the
-            modern recipe only.
-        attributes: patterns of the graphs' attributes to add as columns, such as `zc_*`.
-        hidden: width of the layers.
-        layers: number of hidden layers.
-        settings: of `NeuralPredictor`.
+        encoding: Encoding of a graph: path, adjacency or both.
+        max_paths: Largest number of columns of the path encoding.
+        canonical: Whether graphs are encoded pruned, contracted and in canonical order; by default
+            in the modern recipe only.
+        attributes: Patterns of the graphs' attributes to add as columns, such as `zc_*`.
+        hidden: Width of the layers.
+        layers: Number of hidden layers.
+        settings: Settings of `NeuralPredictor`.
 
     Raises:
-        ValueError: on `fit`, an unknown encoding; graphs with too many paths, or larger than those
+        ValueError: On `fit`, an unknown encoding; graphs with too many paths, or larger than those
             of training.
 
     Example:

@@ -24,9 +24,9 @@ class LinearBaseline(ArchPredictor):
     is chosen by generalised cross-validation.
 
     Args:
-        attributes: patterns of graph attributes to use beside, such as `zc_*`.
-        target: see `TargetTransform`.
-        seed: unused, nothing is random; every predictor has one.
+        attributes: Patterns of graph attributes to use beside, such as `zc_*`.
+        target: Kind of target, see `TargetTransform`.
+        seed: Seed, unused: nothing is random; every predictor has one.
 
     Example:
         >>> LinearBaseline().fit(X[:100], y[:100]).predict(X[100:])       # doctest: +SKIP

@@ -26,13 +26,13 @@ class FeaturePredictor(ArchPredictor):
     """A regressor on `GraphFeatures`.
 
     Args:
-        model: a name of `predictors.models.regressors.REGRESSORS`.
-        blocks: of `GraphFeatures`.
-        attributes: patterns of graph attributes to use, such as `zc_*`.
-        target: what the regressor is trained on, see `TargetTransform`.
-        bags: regressors with different seeds, whose predictions are averaged.
-        options: further settings of the regressor.
-        seed: of whatever is random in the regressor.
+        model: Name in `predictors.models.regressors.REGRESSORS`.
+        blocks: Blocks of `GraphFeatures`.
+        attributes: Patterns of graph attributes to use, such as `zc_*`.
+        target: Kind of target that the regressor is trained on, see `TargetTransform`.
+        bags: Number of regressors with different seeds, whose predictions are averaged.
+        options: Further settings of the regressor.
+        seed: Seed of whatever is random in the regressor.
 
     Example:
         >>> FeaturePredictor("xgb").fit(X[:100], y[:100]).predict(X[100:])    # doctest: +SKIP

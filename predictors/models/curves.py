@@ -38,20 +38,20 @@ class CurvePredictor(RegressorMixin, BaseEstimator):
     Only `lcsvr` learns; the others may predict without `fit`.
 
     Args:
-        kind: one of `CURVE_KINDS`.
-        epochs: epoch of each column, 1, 2, 3, ... by default; read by `parametric`.
-        horizon: epoch that is predicted; the last of `epochs` by default.
-        window: number of losses of `sotl_e`.
-        static: number of last columns of X that are no curve but plain numbers of the network
+        kind: One of `CURVE_KINDS`.
+        epochs: Epoch of each column, 1, 2, 3, ... by default; read by `parametric`.
+        horizon: Epoch that is predicted; the last of `epochs` by default.
+        window: Number of losses of `sotl_e`.
+        static: Number of last columns of X that are no curve but plain numbers of the network
             (parameters, accuracy under predicted weights); read by `lcsvr` alone.
-        draws: settings that the random search tries (the paper: 1000).
-        seed: of the search and of its folds.
+        draws: Number of settings that the random search tries (the paper: 1000).
+        seed: Seed of the search and of its folds.
 
     Shapes:
         X (N, E + static), y (N,).
 
     Raises:
-        ValueError: an unknown kind, curves that are no finite table, columns that do not fit
+        ValueError: An unknown kind, curves that are no finite table, columns that do not fit
             `epochs`, fewer curves than folds.
 
     Example:
@@ -79,7 +79,10 @@ class CurvePredictor(RegressorMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, X: Any, y: Any) -> CurvePredictor:
-        """Learns from complete trainings: curves cut off as later ones will be, and ends."""
+        """Learn from complete trainings: curves cut off as later ones will be, and ends.
+
+        Shapes: X (N, E + static), y (N,).
+        """
         curves, static = self._read(X)
         targets = check_targets(y, len(curves))
         if targets.shape[1] != 1:
@@ -91,7 +94,7 @@ class CurvePredictor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Shapes: (N, E + static) -> (N,)."""
+        """Predict final values: (N, E + static) -> (N,)."""
         curves, static = self._read(X)
         if self.kind == "lcsvr":
             if not hasattr(self, "model_"):
@@ -158,12 +161,12 @@ def _differences(curves: np.ndarray, static: np.ndarray) -> np.ndarray:
 
 
 def extrapolate(curves: np.ndarray, epochs: np.ndarray, horizon: float) -> np.ndarray:
-    """Values at `horizon` of curves a + b φ(t; c), fitted to each row by least squares.
+    """Extrapolate curves to `horizon` by a + b φ(t; c), fitted to each row by least squares.
 
-    Two families, t^-c and exp(-c t), on a grid of rates c; for each rate a and b have a closed
-    form, so all rows are fitted at once. The rate of least error is taken in each family; the two
-    values are averaged with weights 1 / error². A curve that falls, or that has fewer than four
-    points, keeps its last value: there is nothing to extrapolate.
+    There are two families, t^-c and exp(-c t), on a grid of rates c; for each rate a and b have a
+    closed form, so all rows are fitted at once. The rate of least error is taken in each family;
+    the two values are averaged with weights 1 / error². A curve that falls, or that has fewer than
+    four points, keeps its last value: there is nothing to extrapolate.
 
     Shapes:
         curves (N, E), epochs (E,) -> (N,).

@@ -37,13 +37,13 @@ _SCALED_GRID = {"C": [0.1, 1, 10, 100], "gamma": [0.003, 0.01, 0.03, 0.1], "epsi
 def svr_search(
     *, folds: int = 5, scaled: bool = False, seed: int = 0, jobs: int = 1
 ) -> GridSearchCV:
-    """A support vector regression that chooses its settings by cross-validation.
+    """Make a support vector regression that chooses its settings by cross-validation.
 
     Args:
-        folds: of the cross-validation, assigned under the seed.
-        scaled: standardise features and search wider kernels, for rank targets; else `SVR_GRID` on
-            features as they are, as published.
-        seed, jobs: of the folds; processes.
+        folds: Number of folds of the cross-validation, assigned under the seed.
+        scaled: Whether features are standardised and wider kernels searched, for rank targets; else
+            `SVR_GRID` on features as they are, as published.
+        seed, jobs: Seed of the folds; number of processes.
     """
     grid = {f"svr__{k}": v for k, v in (_SCALED_GRID if scaled else SVR_GRID).items()}
     chain = make_pipeline(StandardScaler() if scaled else "passthrough", SVR())
@@ -59,21 +59,21 @@ class GHNEmbedding(TransformerMixin, BaseEstimator):
     `trace(model)` and `build_graph(config)` make them.
 
     Args:
-        checkpoint: name or file of a trained hypernetwork, or the hypernetwork itself.
-        initial: initial weights in its place, drawn from `seed`: the baseline that tells what
-            training gave.
-        seed: of the initial weights.
-        batch_size: networks encoded at a time.
-        progress: show a bar.
+        checkpoint: Name or file of a trained hypernetwork, or the hypernetwork itself.
+        initial: Whether initial weights take its place, drawn from `seed`: the baseline that tells
+            what training gave.
+        seed: Seed of the initial weights.
+        batch_size: Number of networks encoded at a time.
+        progress: Whether a bar is shown.
 
     Attributes:
-        ghn_: the hypernetwork, after `fit`.
+        ghn_: The hypernetwork, after `fit`.
 
     Shapes:
         N graphs -> (N, h) float64.
 
     Raises:
-        ValueError: an unknown checkpoint, or graphs of other operations.
+        ValueError: An unknown checkpoint, or graphs of other operations.
 
     Example:
         >>> from graph2nn.deepnets import DARTS, NetConfig, build_graph
@@ -98,7 +98,7 @@ class GHNEmbedding(TransformerMixin, BaseEstimator):
         self.progress = progress
 
     def fit(self, X: Any = None, y: Any = None) -> GHNEmbedding:
-        """Loads the hypernetwork; nothing is learned from X."""
+        """Load the hypernetwork; nothing is learned from X."""
         if isinstance(self.checkpoint, GHN):
             ghn = self.checkpoint
         else:
@@ -111,7 +111,7 @@ class GHNEmbedding(TransformerMixin, BaseEstimator):
 
     @torch.no_grad()
     def transform(self, X: Sequence[ArchGraph]) -> np.ndarray:
-        """Mean node states. Shapes: (N, h)."""
+        """Compute mean node states, (N, h)."""
         graphs = check_graphs(X)
         for k, graph in enumerate(graphs):
             if graph.ops != PRIMITIVES:
@@ -144,27 +144,27 @@ class GHNEmbedding(TransformerMixin, BaseEstimator):
 
 
 class GHNPredictor(ArchPredictor):
-    """Support vector regression on embeddings by a hypernetwork, settings by cross-validation: the
-    property prediction of arXiv:2110.13100, section 5.3.
+    """Support vector regression on embeddings by a hypernetwork, settings by cross-validation.
 
-    As published, embeddings are not scaled, targets are left as they are, and the grid is
-    `SVR_GRID`; published predictions were rounded to whole numbers before ranking, which is left to
-    the caller. Scaled embeddings and rank targets order better (digits: tau .58 for .47 on clean
-    accuracy). Each target has its own search.
+    The property prediction of arXiv:2110.13100, section 5.3. As published, embeddings are not
+    scaled, targets are left as they are, and the grid is `SVR_GRID`; published predictions were
+    rounded to whole numbers before ranking, which is left to the caller. Scaled embeddings and rank
+    targets order better (digits: tau .58 for .47 on clean accuracy). Each target has its own
+    search.
 
     Args:
-        checkpoint, initial: of the `GHNEmbedding`.
-        folds: of the cross-validation.
-        scaled: standardise embeddings, see `svr_search`.
-        target: transformation of the targets, see `TargetTransform`.
-        jobs: processes of the search.
-        seed: of the assignment to folds, and of initial weights.
+        checkpoint, initial: Arguments of the `GHNEmbedding`.
+        folds: Number of folds of the cross-validation.
+        scaled: Whether embeddings are standardised, see `svr_search`.
+        target: Transformation of the targets, see `TargetTransform`.
+        jobs: Number of processes of the search.
+        seed: Seed of the assignment to folds, and of initial weights.
 
     Attributes:
-        models_: the regression of each target; `best_params_` its settings.
+        models_: The regression of each target; `best_params_` its settings.
 
     Raises:
-        ValueError: fewer networks than folds.
+        ValueError: Fewer networks than folds.
     """
 
     def __init__(

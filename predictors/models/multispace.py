@@ -26,11 +26,11 @@ class MultiSpacePredictor(ArchPredictor):
     labels of one space can lean on many of another, as far as operations have the same names.
 
     Args:
-        base: any predictor that reads the graphs of all spaces, such as `TART()`; cloned, and told
+        base: Any predictor that reads the graphs of all spaces, such as `TART()`; cloned, and told
             not to transform targets again where it has a setting `target`.
-        weight: how often networks of `focus` are repeated against those of the other spaces, a
-            whole number; more than 1 makes the others an auxiliary task.
-        focus: name of that space; none repeats nothing.
+        weight: Number of times that networks of `focus` are repeated against those of the other
+            spaces, a whole number; more than 1 makes the others an auxiliary task.
+        focus: Name of that space; none repeats nothing.
 
     Example:
         >>> model = MultiSpacePredictor(TART())                       # doctest: +SKIP
@@ -44,10 +44,10 @@ class MultiSpacePredictor(ArchPredictor):
     def fit_spaces(
         self, spaces: Mapping[str, tuple[Sequence[ArchGraph], Any]]
     ) -> MultiSpacePredictor:
-        """Learns from all spaces; each is a name with its networks and labels.
+        """Learn from all spaces; each is a name with its networks and labels.
 
         Raises:
-            ValueError: no spaces, bad labels (the message names the space), numbers of targets that
+            ValueError: No spaces, bad labels (the message names the space), numbers of targets that
                 differ, or a `focus` that is not among the names.
         """
         if not spaces:
@@ -80,10 +80,12 @@ class MultiSpacePredictor(ArchPredictor):
         return self
 
     def predict_space(self, name: str, X: Sequence[ArchGraph]) -> np.ndarray:
-        """Expected values of networks of one space, in the units of its labels. Shapes: (N[, T]).
+        """Predict networks of one space, in the units of its labels, (N[, T]).
+
+
 
         Raises:
-            ValueError: not fitted, or a space that was not learned.
+            ValueError: Not fitted, or a space that was not learned.
         """
         self._check_fitted()
         if name not in self.transforms_:

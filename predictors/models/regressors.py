@@ -54,6 +54,11 @@ class Regressor:
         self._kind, self._settings = kind, settings
 
     def fit(self, table: np.ndarray, targets: np.ndarray) -> Regressor:
+        """Learn from a table of features and targets.
+
+        Shapes:
+            table (N, F), targets (N, T).
+        """
         columns = [targets] if self._kind.several else [t[:, None] for t in targets.T]
         self.models_ = []
         for column in columns:
@@ -66,6 +71,11 @@ class Regressor:
         return self
 
     def predict(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Predict means and deviations; the latter are None where the regressor has none.
+
+        Shapes:
+            table (M, F) -> (M, T) each.
+        """
         found = [self._moments(model, table) for model in self.models_]
         mean = np.concatenate([_columns(mean) for mean, _ in found], axis=1)
         if found[0][1] is None:
@@ -87,16 +97,16 @@ def make_regressor(
     groups: Sequence[Sequence[int]] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Regressor:
-    """A regressor by name.
+    """Make a regressor by name.
 
     Args:
-        name: a key of `REGRESSORS`.
-        seed: of whatever is random in it.
-        groups: columns of each block of features, for kernels that weigh them.
-        options: settings other than the defaults, by the names of the package it comes from.
+        name: Key of `REGRESSORS`.
+        seed: Seed of whatever is random in it.
+        groups: Columns of each block of features, for kernels that weigh them.
+        options: Settings other than the defaults, by the names of the package it comes from.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: An unknown name.
         ImportError: XGBoost or LightGBM is not installed.
     """
     if name not in REGRESSORS:

@@ -27,12 +27,12 @@ COMBINATIONS = ("weights", "mean", "best")
 def standard_members(
     attributes: Sequence[str] = (), *, boost: bool | None = None
 ) -> list[tuple[str, ArchPredictor]]:
-    """The default members: kinds of regressors that err differently, on the same features.
+    """Make the default members: regressors that err differently, on the same features.
 
     Args:
-        attributes: patterns of graph attributes for all of them.
-        boost: include XGBoost and LightGBM (the extra `boost`) instead of extremely random trees;
-            None does so where both are installed. All measured figures are with them.
+        attributes: Patterns of graph attributes for all of them.
+        boost: Whether to include XGBoost and LightGBM (the extra `boost`) instead of extremely
+            random trees; None does so where both are installed. All measured figures are with them.
     """
     if boost is None:
         boost = all(find_spec(package) is not None for package in ("xgboost", "lightgbm"))
@@ -51,14 +51,14 @@ def standard_members(
 
 
 def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> StackedEnsemble:
-    """The mean of the standard ensemble on graph features and of the token transformer.
+    """Average the standard ensemble on graph features and the token transformer.
 
     They read graphs in different ways and err differently; together they are the best predictor
     here on most tables (docs/leaderboard.md).
 
     Args:
-        attributes: patterns of graph attributes for the ensemble.
-        seed: of both.
+        attributes: Patterns of graph attributes for the ensemble.
+        seed: Seed of both.
 
     Example:
         >>> features_and_tokens(seed=1).fit(X[:100], y[:100])           # doctest: +SKIP
@@ -80,15 +80,15 @@ class StackedEnsemble(ArchPredictor):
     networks are few: the weight of the mean is `prior` / (`prior` + networks).
 
     Args:
-        members: pairs (name, predictor); None takes `standard_members(attributes)`.
-        combine: one of `COMBINATIONS`.
-        folds: of the cross-validation.
-        prior: number of networks at which mean and learned weights count alike.
-        attributes: for the standard members.
-        seed: of the folds and, added to it, of members that have one.
+        members: Pairs (name, predictor); None takes `standard_members(attributes)`.
+        combine: One of `COMBINATIONS`.
+        folds: Number of folds of the cross-validation.
+        prior: Number of networks at which mean and learned weights count alike.
+        attributes: Patterns of graph attributes for the standard members.
+        seed: Seed of the folds and, added to it, of members that have one.
 
     Raises:
-        ValueError: in `fit`, fewer networks than folds, an unknown combination, or no members.
+        ValueError: In `fit`, fewer networks than folds, an unknown combination, or no members.
 
     Example:
         >>> model = StackedEnsemble().fit(X[:100], y[:100])            # doctest: +SKIP

@@ -32,22 +32,21 @@ class NeuralPredictor(ArchPredictor):
 
     A subclass implements `_prepare` (graphs to tensors, once), `_build` and, where the module is
     not simply called with a batch, `_forward`; `_augment` may change a training batch. It lists its
-    recipes in `PRESETS` and takes its own settings beside those here in
-    `__init__(self, *, width=None, **settings)`. A setting of None comes from the preset, or else
-    from the defaults of `FitSettings`. Equal seeds give equal predictions; the global random state
-    is never touched.
+    recipes in `PRESETS` and takes its own settings beside those here in `__init__(self, *,
+    width=None, **settings)`. A setting of None comes from the preset, or else from the defaults of
+    `FitSettings`. Equal seeds give equal predictions; the global random state is never touched.
 
     Args:
-        preset: name of a recipe in `PRESETS`.
-        fit: settings of the training loop by name, see `FitSettings`; each is a keyword and an
+        preset: Name of a recipe in `PRESETS`.
+        fit: Settings of the training loop by name, see `FitSettings`; each is a keyword and an
             attribute like the others.
-        ops: operations that the model can read; None takes the vocabularies (`graph.ops`) of the
+        ops: Operations that the model can read; None takes the vocabularies (`graph.ops`) of the
             training graphs.
-        init: pre-trained weights to start from: a checkpoint with the key `model`, or a mapping
+        init: Pre-trained weights to start from: a checkpoint with the key `model`, or a mapping
             of tensors. Entries of the head (`HEAD`) may be missing or of another shape.
-        seed: of initialisation, order and dropout.
-        device: where the module is trained and run.
-        progress: show a bar over epochs.
+        seed: Seed of initialisation, order and dropout.
+        device: Device on which the module is trained and run.
+        progress: Whether a bar over epochs is shown.
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"modern": {}}
@@ -124,10 +123,10 @@ class NeuralPredictor(ArchPredictor):
         _write_signature(cls, inherited)
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """The value in force of a setting: as passed, else of the preset, else the default.
+        """Return the value in force of a setting: as passed, else of the preset, else the default.
 
         Raises:
-            ValueError: an unknown preset.
+            ValueError: An unknown preset.
         """
         if self.preset not in self.PRESETS:
             raise ValueError(
@@ -137,10 +136,10 @@ class NeuralPredictor(ArchPredictor):
         return self.PRESETS[self.preset].get(name, default) if value is None else value
 
     def fit_settings(self) -> FitSettings:
-        """The settings of the loop in force.
+        """Return the settings of the loop in force.
 
         Raises:
-            ValueError: one that is out of range.
+            ValueError: One that is out of range.
         """
         given = {name: self.setting(name) for name in _FIT}
         return FitSettings(**{name: v for name, v in given.items() if v is not None})

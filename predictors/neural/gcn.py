@@ -45,13 +45,13 @@ class BidirectionalGCN(nn.Module):
     code that reproduces the paper (neuralpredictor.pytorch).
 
     Args:
-        channels: features of a node.
-        width: of the layers.
-        layers: their number.
-        readout: width between the linear maps.
-        outputs: number of targets.
-        given: numbers of the whole graph that the readout sees beside the mean.
-        dropout: probability.
+        channels: Number of features of a node.
+        width: Width of the layers.
+        layers: Number of layers.
+        readout: Width between the linear maps.
+        outputs: Number of targets.
+        given: Number of values of the whole graph that the readout sees beside the mean.
+        dropout: Probability of dropout.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class BidirectionalGCN(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
 
     def forward(self, graphs: DenseGraphs | SparseGraphs) -> Tensor:
-        """Shapes: B graphs -> (B, T)."""
+        """Predict targets: B graphs -> (B, T)."""
         x = graphs.x
         for layer in self.layers:
             x = layer(x, graphs)
@@ -92,10 +92,10 @@ class GCNPredictor(GraphNetPredictor):
     classifier that the paper puts before the regression is in none of them.
 
     Args:
-        hidden: width of the layers (144).
-        layers: number of layers (3).
-        readout: width of the last hidden vector (128).
-        settings: of `GraphNetPredictor` and `NeuralPredictor`.
+        hidden: Width of the layers (144).
+        layers: Number of layers (3).
+        readout: Width of the last hidden vector (128).
+        settings: Settings of `GraphNetPredictor` and `NeuralPredictor`.
 
     Example:
         >>> from graph2nn.cells import nb201_cell

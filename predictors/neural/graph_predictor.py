@@ -21,14 +21,15 @@ class GraphNetPredictor(NeuralPredictor):
     """A neural predictor whose module reads `DenseGraphs` or `SparseGraphs`.
 
     Args:
-        canonical: read graphs pruned, contracted and in canonical order; by default as they are.
-        node_features: blocks of `NODE_FEATURES` beside the operation; `auto` takes those that say
+        canonical: Whether graphs are read pruned, contracted and in canonical order; by default as
+            they are.
+        node_features: Blocks of `NODE_FEATURES` beside the operation; `auto` takes those that say
             something on the training graphs (`useful_features`).
-        virtual_edges: join nodes up to this distance, with weight 1 / distance; 1 for none.
-        undirected: edges count both ways; by default where all nodes are alike, as in relational
-            graphs.
-        attributes: patterns of the graphs' attributes that the readout sees too, such as `zc_*`.
-        settings: of `NeuralPredictor`.
+        virtual_edges: Distance up to which nodes are joined, with weight 1 / distance; 1 for none.
+        undirected: Whether edges count both ways; by default where all nodes are alike, as in
+            relational graphs.
+        attributes: Patterns of the graphs' attributes that the readout sees too, such as `zc_*`.
+        settings: Settings of `NeuralPredictor`.
     """
 
     DENSE: ClassVar[bool | None] = None

@@ -35,22 +35,24 @@ class DenseGraphs:
         return len(self.x)
 
     def select(self, index: Tensor, device: str | torch.device = "cpu") -> DenseGraphs:
-        """The graphs of an index, in its order."""
+        """Select the graphs of an index (k,), in its order."""
         parts = (self.x[index], self.adjacency[index], self.mask[index], self.given[index])
         return DenseGraphs(*(part.to(device) for part in parts))
 
     def propagate(self, both: Tensor) -> Tensor:
-        """Means over successors of the first half of the channels, and over predecessors of the
-        second half. Shapes: (B, n, 2 d) -> (B, 2, n, d)."""
+        """Average over successors and over predecessors, (B, n, 2 d) -> (B, 2, n, d).
+
+        The first half of the channels goes over successors, the second over predecessors.
+        """
         b, n, d = both.shape
         return self.adjacency @ both.view(b, n, 2, d // 2).transpose(1, 2)
 
     def join(self, both: Tensor) -> Tensor:
-        """Sum of the two directions. Shapes: (B, 2, n, d) -> (B, n, d)."""
+        """Sum the two directions, (B, 2, n, d) -> (B, n, d)."""
         return both.sum(1)
 
     def mean(self, x: Tensor) -> Tensor:
-        """Mean over real nodes. Shapes: (B, n, d) -> (B, d)."""
+        """Average over real nodes, (B, n, d) -> (B, d)."""
         total = torch.einsum("bnd,bn->bd", x, self.mask)
         return total / self.mask.sum(1, keepdim=True)
 
@@ -76,7 +78,7 @@ class SparseGraphs:
         return len(self.nodes)
 
     def select(self, index: Tensor, device: str | torch.device = "cpu") -> SparseGraphs:
-        """The graphs of an index, in its order."""
+        """Select the graphs of an index (k,), in its order."""
         rows, columns = _rows(self.nodes, index), _rows(self.links, index)
         parts = (
             self.x[rows],
@@ -89,17 +91,17 @@ class SparseGraphs:
         return SparseGraphs(*(part.to(device) for part in parts))
 
     def joined_edges(self) -> Tensor:
-        """Edges in numbers of the joined nodes."""
+        """Number the edges by the joined nodes, (2, E)."""
         first = self.nodes.cumsum(0) - self.nodes
         return self.edges + first.repeat_interleave(self.links)
 
     def owner(self) -> Tensor:
-        """The graph of each node. Shapes: (M,)."""
+        """Find the graph of each node, (M,)."""
         graph = torch.arange(len(self.nodes), device=self.nodes.device)
         return graph.repeat_interleave(self.nodes)
 
     def propagate(self, both: Tensor) -> Tensor:
-        """As of `DenseGraphs`. Shapes: (M, 2 d) -> (2, M, d)."""
+        """Average as `DenseGraphs` does, (M, 2 d) -> (2, M, d)."""
         source, target = self.joined_edges()
         along, against = both.chunk(2, dim=1)
         w = self.weights[..., None]
@@ -108,11 +110,11 @@ class SparseGraphs:
         return torch.stack([ahead, back])
 
     def join(self, both: Tensor) -> Tensor:
-        """Sum of the two directions. Shapes: (2, M, d) -> (M, d)."""
+        """Sum the two directions, (2, M, d) -> (M, d)."""
         return both.sum(0)
 
     def mean(self, x: Tensor) -> Tensor:
-        """Mean over the nodes of each graph. Shapes: (M, d) -> (B, d)."""
+        """Average over the nodes of each graph, (M, d) -> (B, d)."""
         total = x.new_zeros(len(self.nodes), x.shape[1]).index_add(0, self.owner(), x)
         return total / self.nodes[:, None]
 
@@ -120,13 +122,13 @@ class SparseGraphs:
 def edge_weights(
     graph: ArchGraph, *, virtual: int = 1, undirected: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Edges with self-loops and their weights after normalisation.
+    """Find the edges with self-loops and their weights after normalisation.
 
     Args:
-        graph: any.
-        virtual: join nodes up to this distance, with weight 1 / distance (arXiv:2110.13100,
+        graph: Any graph.
+        virtual: Distance up to which nodes are joined, with weight 1 / distance (arXiv:2110.13100,
             section 3.2).
-        undirected: each edge counts both ways.
+        undirected: Whether each edge counts both ways.
 
     Shapes:
         edges (2, E), weights (2, E): first divided by the sum over the edges of a source, second
@@ -156,14 +158,14 @@ def stack_graphs(
     dense: bool | None = None,
     given: np.ndarray | None = None,
 ) -> DenseGraphs | SparseGraphs:
-    """Graphs as tensors.
+    """Stack graphs as tensors.
 
     Args:
-        graphs: any.
-        features: rows of numbers of the nodes of a graph.
-        virtual, undirected: see `edge_weights`.
-        dense: padded matrices; None decides by the largest graph.
-        given: numbers of whole graphs, none by default.
+        graphs: Any graphs.
+        features: Function from a graph to rows of numbers of its nodes, (n, F).
+        virtual, undirected: Arguments of `edge_weights`.
+        dense: Whether matrices are padded; None decides by the largest graph.
+        given: Numbers of whole graphs, none by default.
 
     Shapes:
         given (N, A).

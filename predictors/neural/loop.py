@@ -98,7 +98,7 @@ class FitSettings(LoopSettings):
 
 
 def member_seed(seed: int, member: int) -> int:
-    """Seed of one module of an ensemble, unrelated to those of its neighbours."""
+    """Compute the seed of one module of an ensemble, unrelated to those of its neighbours."""
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
 
 
@@ -112,16 +112,18 @@ def train_module(
     score: Callable[[], float] | None = None,
     progress: bool | str = False,
 ) -> list[float]:
-    """Trains a module in place and leaves it in evaluation mode.
+    """Train a module in place and leave it in evaluation mode.
 
     Args:
-        module: what is trained; dropout draws from torch's global generator (`seeded`).
-        count: number of training networks.
-        loss: of the networks of an index, with a generator for augmentation.
-        settings: see `LoopSettings`.
-        seed: of the order of networks and of the augmentation.
-        score: validation loss; with it the best weights are kept and training stops early.
-        progress: show a bar, under this name if a text.
+        module: Module that is trained; dropout draws from torch's global generator (`seeded`).
+        count: Number of training networks.
+        loss: Function that gives the loss (a scalar) of the networks of an index (B,), with a
+            generator for augmentation.
+        settings: See `LoopSettings`.
+        seed: Seed of the order of networks and of the augmentation.
+        score: Function that gives the validation loss; with it the best weights are kept and
+            training stops early.
+        progress: Whether a bar is shown, under this name if a text.
 
     Returns:
         The mean training loss of each epoch.

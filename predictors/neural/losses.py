@@ -30,24 +30,25 @@ __all__ = [
 
 
 def mse(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared error. Shapes: (B, T), (B, T) -> ()."""
+    """Compute the mean squared error, (B, T), (B, T) -> ()."""
     return F.mse_loss(outputs, targets)
 
 
 def l1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean absolute error. Shapes: (B, T), (B, T) -> ()."""
+    """Compute the mean absolute error, (B, T), (B, T) -> ()."""
     return F.l1_loss(outputs, targets)
 
 
 def huber(outputs: Tensor, targets: Tensor, delta: float = 0.5) -> Tensor:
-    """Squared below `delta`, linear above. Shapes: (B, T), (B, T) -> ()."""
+    """Compute an error that is squared below `delta`, linear above, (B, T), (B, T) -> ()."""
     return F.huber_loss(outputs, targets, delta=delta)
 
 
 def mape(outputs: Tensor, targets: Tensor, bound: Tensor | float = 1.25) -> Tensor:
-    """Error relative to the distance from a bound that targets stay below:
-    mean |(output - bound) / (target - bound) - 1|, which counts errors among the best networks
-    most, as BANANAS has it (arXiv:1910.11858, section 5; there errors lie above a bound).
+    """Compute the error relative to the distance from a bound that targets stay below.
+
+    It is the mean of |(output - bound) / (target - bound) - 1|, which counts errors among the best
+    networks most, as BANANAS has it (arXiv:1910.11858, section 5; there errors lie above a bound).
 
     The default suits rank targets, which end at 1. Distances below .01 count as .01.
 
@@ -58,15 +59,22 @@ def mape(outputs: Tensor, targets: Tensor, bound: Tensor | float = 1.25) -> Tens
 
 
 def hinge(outputs: Tensor, targets: Tensor, margin: float = 0.1) -> Tensor:
-    """Pairs (i, j) with y_i > y_j: mean of max(0, margin - (f_i - f_j)), as GATES trains
-    (arXiv:2004.01899, section 3.3). Ties are left out. Shapes: (B, T), (B, T) -> ().
+    """Compute the mean hinge of pairs (i, j) with y_i > y_j.
+
+    The hinge is max(0, margin - (f_i - f_j)), as GATES trains (arXiv:2004.01899, section 3.3). Ties
+    are left out.
+
+    Shapes: (B, T), (B, T) -> ().
     """
     return _over_pairs(lambda difference: F.relu(margin - difference), outputs, targets)
 
 
 def bpr(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Pairs with y_i > y_j: mean of log(1 + exp(f_j - f_i)), the Bayesian personalised ranking
-    (arXiv:1205.2618) or logistic pairwise loss. Shapes: (B, T), (B, T) -> ().
+    """Compute the logistic loss of pairs (i, j) with y_i > y_j.
+
+    It is the mean of log(1 + exp(f_j - f_i)), the Bayesian personalised ranking (arXiv:1205.2618).
+
+    Shapes: (B, T), (B, T) -> ().
     """
     return _over_pairs(lambda difference: F.softplus(-difference), outputs, targets)
 
@@ -79,8 +87,10 @@ def _over_pairs(cost: Callable[[Tensor], Tensor], outputs: Tensor, targets: Tens
 
 
 def list_mle(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Negative log-likelihood of the true order, best first, under the Plackett-Luce model
-    (Xia et al., ICML 2008), divided by the length of the list; mean over targets.
+    """Compute the negative log-likelihood of the true order, best first.
+
+    The model is Plackett and Luce's (Xia et al., ICML 2008); the loss is divided by the length of
+    the list and averaged over targets.
 
     Shapes: (B, T), (B, T) -> ().
     """
@@ -92,10 +102,12 @@ def list_mle(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def diff_kendall(outputs: Tensor, targets: Tensor, sharpness: float = 0.5) -> Tensor:
-    """1 - the soft Kendall tau of ParZC (arXiv:2402.02105, section 3.3): mean over pairs of
-    s(f_i - f_j) sign(y_i - y_j) with s(x) = tanh(x / (2 sharpness)), the smooth sign.
+    """Compute 1 - the soft Kendall tau of ParZC (arXiv:2402.02105, section 3.3).
 
-    Pairs with tied targets are left out. Shapes: (B, T), (B, T) -> ().
+    It is the mean over pairs of s(f_i - f_j) sign(y_i - y_j) with s(x) = tanh(x / (2 sharpness)),
+    the smooth sign. Pairs with tied targets are left out.
+
+    Shapes: (B, T), (B, T) -> ().
     """
     agree = _over_pairs(lambda d: torch.tanh(d / (2 * sharpness)), outputs, targets)
     return 1 - agree
@@ -118,10 +130,10 @@ SCALE_FREE: Final = frozenset({"hinge", "bpr", "list_mle", "diff_kendall"})
 
 
 def find_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of a name.
+    """Find the loss of a name, a function (B, T), (B, T) -> ().
 
     Raises:
-        ValueError: an unknown one.
+        ValueError: An unknown one.
     """
     if name not in LOSSES:
         raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")

@@ -72,15 +72,15 @@ class DirectedStack(nn.Module):
     state is pooled from all nodes, then a hidden layer and the output.
 
     Args:
-        conv: name in `CONVOLUTIONS`.
-        channels: features of a node.
-        width: of the states.
-        layers: number of layers.
-        outputs: number of targets.
-        given: numbers of the whole graph that the readout sees beside the pooled state.
-        pool: name in `POOLS`.
-        dropout: probability.
-        histograms: number of nodes of each in-degree and of each out-degree, read by PNA.
+        conv: Name in `CONVOLUTIONS`.
+        channels: Number of features of a node.
+        width: Width of the states.
+        layers: Number of layers.
+        outputs: Number of targets.
+        given: Number of values of the whole graph that the readout sees beside the pooled state.
+        pool: Name in `POOLS`.
+        dropout: Probability of dropout.
+        histograms: Number of nodes of each in-degree and of each out-degree, read by PNA.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class DirectedStack(nn.Module):
         self.head = nn.Linear(width, outputs)
 
     def forward(self, graphs: SparseGraphs) -> Tensor:
-        """Shapes: B graphs -> (B, T)."""
+        """Predict targets: B graphs -> (B, T)."""
         edges, owner = graphs.joined_edges(), graphs.owner()
         real = edges[:, edges[0] != edges[1]]  # convolutions add their own self-loops
         x = self.embed(graphs.x)
@@ -125,14 +125,14 @@ class PyGPredictor(GraphNetPredictor):
     Reads the canonical form unless told otherwise, which matters more than the convolution.
 
     Args:
-        conv: gcn, gin, gat, sage or pna.
-        hidden: width of the states.
-        layers: number of layers.
-        pool: mean, sum or max over nodes.
-        settings: of `GraphNetPredictor` and `NeuralPredictor`.
+        conv: Convolution: gcn, gin, gat, sage or pna.
+        hidden: Width of the states.
+        layers: Number of layers.
+        pool: Pooling over nodes: mean, sum or max.
+        settings: Settings of `GraphNetPredictor` and `NeuralPredictor`.
 
     Raises:
-        ValueError: on `fit`, an unknown convolution or pool.
+        ValueError: On `fit`, an unknown convolution or pool.
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {

@@ -25,11 +25,11 @@ class NodeFeatures:
     k = 1..8 undirected steps returns, arXiv:2110.07875, equation 5).
 
     Args:
-        ops: operations, in the order of the one-hot columns.
-        blocks: names of further blocks.
+        ops: Operations, in the order of the one-hot columns.
+        blocks: Names of further blocks.
 
     Raises:
-        ValueError: an unknown block.
+        ValueError: An unknown block.
     """
 
     def __init__(self, ops: Sequence[str], blocks: Sequence[str] = ()) -> None:
@@ -44,8 +44,10 @@ class NodeFeatures:
         self.mean, self.scale = np.zeros(columns), np.ones(columns)
 
     def fit(self, graphs: Sequence[ArchGraph]) -> NodeFeatures:
-        """Gives the columns of blocks mean 0 and deviation 1 over the nodes of training graphs:
-        graphs may differ by hundredths in the chance of a walk's return and no more."""
+        """Give the columns of blocks mean 0 and deviation 1 over the nodes of training graphs.
+
+        Graphs may differ by hundredths in the chance of a walk's return and no more.
+        """
         if self.blocks:
             rows = np.concatenate([self._blocks(graph) for graph in graphs])
             deviation = rows.std(0)
@@ -67,9 +69,10 @@ class NodeFeatures:
 
 
 def useful_features(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
-    """The blocks that carry something on these graphs beside operations and edges.
+    """Find the blocks that say something of these graphs beside operations and edges.
 
-    Parameter shapes and stages where graphs have them; degrees and walks where all nodes are alike.
+    These are parameter shapes and stages where graphs have them; degrees and walks where all nodes
+    are alike.
     """
     names = []
     if any(graph.shape.any() for graph in graphs):

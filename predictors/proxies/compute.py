@@ -42,7 +42,7 @@ def compute_proxies(
     graph: ArchGraph | None = None,
     test: tuple[Tensor, Tensor] | None = None,
 ) -> ProxyValues:
-    """Numbers of an untrained network that are meant to tell how well it will learn.
+    """Compute numbers of an untrained network that are meant to tell how well it will learn.
 
     Conventions are those of arXiv:2101.08134 and NAS-Bench-Suite-Zero (arXiv:2210.03230), so that
     values compare with the `zc_` columns of published tables: the network as initialised, in
@@ -50,20 +50,20 @@ def compute_proxies(
     is left as it was: parameters, buffers, gradients, modes, and torch's random state.
 
     Args:
-        model: images to logits, with initial parameters.
-        images, labels: a batch of training images, normalised.
-        names: which of `PROXIES`; None for all that need no hypernetwork, and those too if there is
+        model: Network from images to logits, with initial parameters.
+        images, labels: Batch of training images, normalised.
+        names: Names in `PROXIES`; None for all that need no hypernetwork, and those too if there is
             one.
-        seed: of what is random (Zen-score).
-        ghn: a hypernetwork, or the name or file of one, for `ghn_acc` and `ghn_loss`.
-        graph: the network's graph as the hypernetwork reads it; None to trace it.
-        test: images and labels for `ghn_acc` and `ghn_loss`; None for the batch.
+        seed: Seed of what is random (Zen-score).
+        ghn: Hypernetwork, or the name or file of one, for `ghn_acc` and `ghn_loss`.
+        graph: The network's graph as the hypernetwork reads it; None to trace it.
+        test: Images and labels for `ghn_acc` and `ghn_loss`; None for the batch.
 
     Shapes:
         images (B, C, H, W), labels (B,).
 
     Raises:
-        ValueError: an unknown name, a batch without images, labels that do not fit. What goes wrong
+        ValueError: An unknown name, a batch without images, labels that do not fit. What goes wrong
             inside a proxy gives NaN and a reason instead.
 
     Example:
@@ -90,7 +90,7 @@ def compute_proxies(
 
 @proxy("ghn_acc", "zero-shot accuracy of GHN-2, arXiv:2110.13100", needs_ghn=True)
 def ghn_acc(probe: ProxyProbe) -> float:
-    """Top-1 accuracy in percent with predicted parameters, normalising by batch."""
+    """Measure the top-1 accuracy in percent with predicted parameters, normalising by batch."""
     labels = probe.test[1]
     right, _ = topk_correct(probe.predicted[None], labels, finite_only=True)
     return 100 * (int(right) / len(labels))
@@ -98,15 +98,18 @@ def ghn_acc(probe: ProxyProbe) -> float:
 
 @proxy("ghn_loss", "zero-shot loss of GHN-2, arXiv:2110.13100", needs_ghn=True)
 def ghn_loss(probe: ProxyProbe) -> float:
-    """Cross-entropy with predicted parameters, normalising by batch: finer than the accuracy."""
+    """Measure the cross-entropy with predicted parameters, normalising by batch.
+
+    It is finer than the accuracy.
+    """
     return float(F.cross_entropy(probe.predicted.double(), probe.test[1]))
 
 
 def check_names(names: Sequence[str] | None, has_ghn: bool) -> tuple[str, ...]:
-    """The proxies to compute.
+    """Find the proxies to compute.
 
     Raises:
-        ValueError: an unknown one, or one that needs a hypernetwork that is not there.
+        ValueError: An unknown one, or one that needs a hypernetwork that is not there.
     """
     if names is None:
         return tuple(name for name, entry in PROXIES.items() if has_ghn or not entry.needs_ghn)

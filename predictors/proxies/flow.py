@@ -16,17 +16,17 @@ __all__ = ["synflow"]
 
 @proxy("synflow", "SynFlow, arXiv:2006.05467, as in arXiv:2101.08134")
 def synflow(probe: ProxyProbe) -> float:
-    """Logarithm of the sum of |w ∂R/∂w|, R the sum of the logits of an image of ones under |w|.
+    """Compute the logarithm of the sum of |w ∂R/∂w|.
 
-    Normalisation is left out, as in arXiv:2101.08134: with it the signal would not grow with
-    depth and width. Double precision holds the values of deep networks; the logarithm is what
-    published tables have.
+    R is the sum of the logits of an image of ones under |w|. Normalisation is left out, as in
+    arXiv:2101.08134: with it the signal would not grow with depth and width. Double precision holds
+    the values of deep networks; the logarithm is what published tables have.
 
     Scores of attention grow with the square of a signal that nothing normalises: deep networks with
     attention may overflow even so.
 
     Raises:
-        ValueError: no signal reaches the output, or it overflows.
+        ValueError: No signal reaches the output, or it overflows.
     """
     values = positive(probe.parameters(torch.float64))
     leaves = [values[name].requires_grad_() for name in probe.weights]

@@ -27,23 +27,23 @@ def add_proxies(
     data_dir: str | Path | None = None,
     **how: Any,
 ) -> dict[str, np.ndarray]:
-    """Computes proxies of every network of a table and stores them as its attributes `zc_NAME`.
+    """Compute proxies of every network of a table and store them as attributes `zc_NAME`.
 
     The batch is the first training images of the table in the order of the seed; accuracy under
     predicted parameters is measured on its validation images.
 
     Args:
-        path: of a table that `experiments/ground_truth.py` made.
-        ghn, names, seed: as in `compute_proxies`.
-        batch_size: images of the batch.
-        data_dir: folder of the images.
-        how: `jobs`, `backend` and `progress` of `proxy_attributes`.
+        path: Path of a table that `experiments/ground_truth.py` made.
+        ghn, names, seed: Arguments of `compute_proxies`.
+        batch_size: Number of images of the batch.
+        data_dir: Folder of the images.
+        how: Arguments `jobs`, `backend` and `progress` of `proxy_attributes`.
 
     Returns:
         Values by name of the attribute, NaN where a proxy failed. Shapes: (N,) each.
 
     Raises:
-        ValueError, FileNotFoundError: as `compute_proxies` and `read_ground_truth`.
+        ValueError, FileNotFoundError: As `compute_proxies` and `read_ground_truth`.
 
     Example:
         >>> add_proxies("data/ground_truth/deepnets_digits.h5", ghn="ghn2-digits")  # doctest: +SKIP

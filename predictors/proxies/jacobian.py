@@ -14,11 +14,13 @@ _K = 1e-5
 
 @proxy("jacov", "NAS without training, arXiv:2006.04647, version 1")
 def jacov(probe: ProxyProbe) -> float:
-    """-Σ log(v + k) + 1 / (v + k) over the eigenvalues v of the correlations between the
+    """Compute how well the Jacobians tell different images apart.
+
+    It is -Σ log(v + k) + 1 / (v + k) over the eigenvalues v of the correlations between the
     Jacobians of different images, k = 1e-5: largest where images are told apart.
 
     Raises:
-        ValueError: an image whose logits do not depend on it, or a single image.
+        ValueError: An image whose logits do not depend on it, or a single image.
     """
     values = np.linalg.eigvalsh(_correlations(probe.jacobian.double().cpu().numpy()))
     return -float(np.sum(np.log(values + _K) + 1 / (values + _K)))
@@ -26,11 +28,13 @@ def jacov(probe: ProxyProbe) -> float:
 
 @proxy("epe_nas", "EPE-NAS, arXiv:2102.08099")
 def epe_nas(probe: ProxyProbe) -> float:
-    """Σ over classes of |Σ log(|c| + k)| over the correlations c between the Jacobians of the
+    """Compute how the Jacobians of images of one class correlate.
+
+    It is Σ over classes of |Σ log(|c| + k)| over the correlations c between the Jacobians of the
     images of that class, k = 1e-5.
 
     Raises:
-        ValueError: an image whose logits do not depend on it, or no two images of one class.
+        ValueError: An image whose logits do not depend on it, or no two images of one class.
     """
     jacobian = probe.jacobian.double().cpu().numpy()
     labels = probe.labels.cpu().numpy()

@@ -56,15 +56,17 @@ class ProxyProbe(Probe):
 
     @cached_property
     def jacobian(self) -> Tensor:
-        """Gradient of the sum of an image's logits with respect to it. Shapes: (B, CHW)."""
+        """Gradient of the sum of an image's logits with respect to it, (B, CHW)."""
         images = self.images.detach().clone().requires_grad_(True)
         (grad,) = torch.autograd.grad(self.forward(self.parameters(), images).sum(), images)
         return grad.flatten(1)
 
     @cached_property
     def predicted(self) -> Tensor:
-        """Logits of the test images with predicted parameters, in even batches of 64 at most (as
-        in the published evaluation: normalisation depends on it). Shapes: (B', classes).
+        """Logits of the test images with predicted parameters, (B', classes).
+
+        They are computed in even batches of 64 at most, as in the published evaluation:
+        normalisation depends on it.
 
         Raises:
             ValueError: No hypernetwork, or one for other images or classes.

@@ -30,13 +30,13 @@ RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
 @proxy("nwot", "NAS without training, arXiv:2006.04647")
 @torch.no_grad()
 def nwot(probe: ProxyProbe) -> float:
-    """log |det K|, K_ij the number of rectifiers that images i and j switch alike.
+    """Compute log |det K|, K_ij the number of rectifiers that images i and j switch alike.
 
-    Counted at every call of ReLU and of activations with the sign of their input (GELU, SiLU,
-    ...), modules or functions, in training mode.
+    They are counted at every call of ReLU and of activations with the sign of their input (GELU,
+    SiLU, ...), modules or functions, in training mode.
 
     Raises:
-        ValueError: no such activation, or two images that switch all of them alike.
+        ValueError: No such activation, or two images that switch all of them alike.
     """
     batch = len(probe.images)
     with _Switches(batch) as seen:

@@ -15,10 +15,10 @@ class Proxy:
     """A number of an untrained network that is meant to tell how well it will learn.
 
     Args:
-        name: also the name of the column `zc_<name>` in published tables, where there is one.
-        compute: the value; raises where there is none.
-        source: where it comes from.
-        needs_ghn: whether it predicts parameters with a hypernetwork.
+        name: Name, also of the column `zc_<name>` in published tables, where there is one.
+        compute: Function that gives the value; it raises where there is none.
+        source: Publication it comes from.
+        needs_ghn: Whether it predicts parameters with a hypernetwork.
     """
 
     name: str
@@ -34,7 +34,7 @@ PROXIES: dict[str, Proxy] = {}
 def proxy(
     name: str, source: str, *, needs_ghn: bool = False
 ) -> Callable[[Callable[[ProxyProbe], float]], Callable[[ProxyProbe], float]]:
-    """Registers a function of a `ProxyProbe` under a name."""
+    """Register a function of a `ProxyProbe` under a name."""
 
     def register(compute: Callable[[ProxyProbe], float]) -> Callable[[ProxyProbe], float]:
         assert name not in PROXIES, name

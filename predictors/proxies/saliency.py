@@ -16,27 +16,28 @@ __all__ = ["fisher", "grad_norm", "grasp", "plain", "snip"]
 
 @proxy("grad_norm", "arXiv:2101.08134")
 def grad_norm(probe: ProxyProbe) -> float:
-    """Sum over layers of the Euclidean norm of the weight's gradient."""
+    """Sum the Euclidean norm of the weight's gradient over layers."""
     return float(sum(g.double().norm() for _, g in probe.gradients))
 
 
 @proxy("plain", "arXiv:2101.08134")
 def plain(probe: ProxyProbe) -> float:
-    """Sum of w g over all weights; zero on average at initialisation, a control for `snip`."""
+    """Sum w g over all weights; zero on average at initialisation, a control for `snip`."""
     return float(sum((w * g).double().sum() for w, g in probe.gradients))
 
 
 @proxy("snip", "SNIP, arXiv:1810.02340")
 def snip(probe: ProxyProbe) -> float:
-    """Sum of |w g|: how much the loss feels the loss of each weight, to first order."""
+    """Sum |w g|: how much the loss feels the loss of each weight, to first order."""
     return float(sum((w * g).abs().double().sum() for w, g in probe.gradients))
 
 
 @proxy("grasp", "GraSP, arXiv:2002.07376")
 def grasp(probe: ProxyProbe) -> float:
-    """Sum of -w (H g), H the Hessian of the loss and g its gradient: how much removing weights
-    changes the flow of gradients. The softmax has temperature 1, as for NAS (arXiv:2101.08134;
-    the pruning paper takes 200).
+    """Sum -w (H g), H the Hessian of the loss and g its gradient.
+
+    It says how much removing weights changes the flow of gradients. The softmax has temperature 1,
+    as for NAS (arXiv:2101.08134; the pruning paper takes 200).
     """
     found = second_order(probe, [(probe.images, probe.labels)])
     return -float(sum(score.double().sum() for score in found))
@@ -44,9 +45,10 @@ def grasp(probe: ProxyProbe) -> float:
 
 @proxy("fisher", "Fisher pruning, arXiv:1801.05787, as in arXiv:2101.08134")
 def fisher(probe: ProxyProbe) -> float:
-    """Sum over the channels of all layers of the batch mean of (Σ a g)² / 2, where a is the
-    layer's output before normalisation, g the gradient of the loss with respect to it, and the
-    inner sum runs over positions. As published for NAS, a channel counts once a weight.
+    """Sum, over the channels of all layers, the batch mean of (Σ a g)² / 2.
+
+    Here a is the layer's output before normalisation, g the gradient of the loss with respect to
+    it, and the inner sum runs over positions. As published for NAS, a channel counts once a weight.
     """
     terms: list[Tensor] = []
 

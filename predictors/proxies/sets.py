@@ -34,18 +34,19 @@ def proxy_attributes(
     backend: str | None = None,
     progress: bool = True,
 ) -> Iterator[ProxyValues]:
-    """`compute_proxies` of each network, as they come in.
+    """Compute `compute_proxies` of each network, as they come in.
 
     Args:
-        networks: modules, or `NetConfig`s, or what `build` makes modules of.
-        images, labels, names, ghn, test: as in `compute_proxies`.
-        build: from an item to a network, run under the seed so that initial weights are
+        networks: Modules, or `NetConfig`s, or what `build` makes modules of.
+        images, labels, names, ghn, test: Arguments of `compute_proxies`; images (B, C, H, W),
+            labels (B,).
+        build: Function from an item to a network, run under the seed so that initial weights are
             reproducible; must be picklable where `jobs` is not 1.
-        seed: of initial weights and of what is random in the proxies.
-        jobs, backend, progress: as in `parallel_map`.
+        seed: Seed of initial weights and of what is random in the proxies.
+        jobs, backend, progress: Arguments of `parallel_map`.
 
     Raises:
-        ValueError: as `compute_proxies`, and for items that are no networks.
+        ValueError: As `compute_proxies`, and for items that are no networks.
     """
     ghn = from_pretrained(ghn) if isinstance(ghn, str) else ghn
     job = _Job(build or _network, images, labels, check_names(names, ghn is not None), seed)
@@ -57,10 +58,10 @@ def proxy_attributes(
 def with_proxies(
     graphs: Sequence[ArchGraph], values: Sequence[Mapping[str, float]]
 ) -> list[ArchGraph]:
-    """Copies of the graphs with proxies among their attributes, under names that begin with `zc_`.
+    """Copy the graphs with proxies among their attributes, under names that begin with `zc_`.
 
     Raises:
-        ValueError: not as many values as graphs.
+        ValueError: Not as many values as graphs.
     """
     if len(graphs) != len(values):
         raise ValueError(f"expected values of {len(graphs)} networks, got {len(values)}")

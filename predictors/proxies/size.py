@@ -11,14 +11,16 @@ __all__ = ["flops", "l2_norm", "params"]
 
 @proxy("params", "number of parameters")
 def params(probe: ProxyProbe) -> float:
-    """Parameters, in millions."""
+    """Count the parameters, in millions."""
     return count_parameters(probe.model) / 1e6
 
 
 @proxy("flops", "multiply-adds")
 def flops(probe: ProxyProbe) -> float:
-    """Multiply-adds of one image in convolutions and matrix products (attention included), in
-    millions; masked layers count as the dense ones that they run.
+    """Count the multiply-adds of one image, in millions.
+
+    Those of convolutions and matrix products (attention included); masked layers count as the dense
+    ones that they run.
     """
     # two images: normalisation that always takes the batch's statistics refuses one
     images = probe.images.new_zeros((2, *probe.images.shape[1:]))
@@ -28,5 +30,5 @@ def flops(probe: ProxyProbe) -> float:
 
 @proxy("l2_norm", "NAS-Bench-Suite-Zero, arXiv:2210.03230")
 def l2_norm(probe: ProxyProbe) -> float:
-    """Sum over layers of the Euclidean norm of the weight."""
+    """Sum the Euclidean norm of the weight over layers."""
     return float(sum(w.detach().double().norm() for w in probe.weights.values()))

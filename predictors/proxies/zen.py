@@ -20,15 +20,16 @@ _POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 @proxy("zen", "Zen-NAS, arXiv:2102.01063, algorithm 1")
 @torch.no_grad()
 def zen(probe: ProxyProbe) -> float:
-    """log E |f(x) - f(x + 0.01 e)|₁ + Σ log σ, f the features before global pooling of the network
-    with Gaussian weights, x and e Gaussian images, σ² the mean variance of the channels that enter
-    each batch normalisation: what the normalisation took away is put back.
+    """Compute the Zen score: how much features feel noise on the image, without normalisation.
 
-    σ is of the batch, as in the paper; the official code reads the running average. One draw of
-    weights, where the paper averages 32.
+    It is log E |f(x) - f(x + 0.01 e)|₁ + Σ log σ, f the features before global pooling of the
+    network with Gaussian weights, x and e Gaussian images, σ² the mean variance of the channels
+    that enter each batch normalisation: what the normalisation took away is put back. σ is of the
+    batch, as in the paper; the official code reads the running average. One draw of weights, where
+    the paper averages 32.
 
     Raises:
-        ValueError: no feature map, or features that do not change.
+        ValueError: No feature map, or features that do not change.
     """
     rng = probe.generator(probe.device)
     values = {n: _redrawn(n, p, rng) for n, p in probe.parameters().items()}

@@ -27,9 +27,9 @@ class Comparison:
     """What strategies found with the same budget.
 
     Args:
-        histories: by strategy, all evaluations of each seed.
-        report: Markdown.
-        figures: files.
+        histories: All evaluations of each seed, by strategy.
+        report: The page, as Markdown.
+        figures: Files of the figures.
     """
 
     histories: Mapping[str, list[list[Evaluated]]]
@@ -48,17 +48,17 @@ def compare(
     seeds: int,
     progress: bool = True,
 ) -> dict[str, list[list[Evaluated]]]:
-    """Searches with every strategy and seed; goes on with what the folder holds.
+    """Search with every strategy and seed; go on with what the folder holds.
 
     Args:
-        strategies: by name.
-        folder: a run folder for each search is made in it.
-        budget: evaluations of a search.
-        batch: networks a strategy proposes at a time.
-        seeds: searches of each strategy.
+        strategies: Strategies by name.
+        folder: Folder in which a run folder for each search is made.
+        budget: Number of evaluations of a search.
+        batch: Number of networks that a strategy proposes at a time.
+        seeds: Number of searches of each strategy.
 
     Raises:
-        ValueError: see `run_search`.
+        ValueError: Where `run_search` raises one.
     """
     return {
         name: [
@@ -90,15 +90,15 @@ def compare_on_table(
     data_dir: str | None = None,
     progress: bool = True,
 ) -> Comparison:
-    """Simulates searches on a complete table, where evaluating a network is looking it up.
+    """Simulate searches on a complete table, where evaluating a network is looking it up.
 
     Regret is the distance of the best network so far from the best one of the table, in units of
     the target. Looking up costs nothing, so only guides, which have to be fitted, propose batches.
 
     Args:
-        table: one of a space that `CellSpace` knows.
-        target: label; None for the table's own.
-        batch: networks that a guide proposes at a time.
+        table: Name of a table of a space that `CellSpace` knows.
+        target: Label; None for the table's own.
+        batch: Number of networks that a guide proposes at a time.
 
     Raises:
         ValueError: a table that is not there or that does not hold a whole space.
@@ -142,17 +142,17 @@ def compare_trained(
     final_seeds: Sequence[int] = (1, 2),
     progress: bool = True,
 ) -> Comparison:
-    """Searches by training networks, then trains the best of each search again and tests them.
+    """Search by training networks, then train the best of each search again and test them.
 
     The best networks are those of the highest validation accuracy in the search; the final seeds
     are others than that of the search, so that luck does not count.
 
     Args:
-        final: best networks of each search.
-        final_seeds: of their further training.
+        final: Number of best networks of each search.
+        final_seeds: Seeds of their further training.
 
     Raises:
-        ValueError: see `run_search`.
+        ValueError: Where `run_search` raises one.
     """
     histories = compare(
         space,

@@ -15,19 +15,22 @@ __all__ = ["draw_evaluated", "draw_progress", "mean_and_error"]
 
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over seeds and its standard error, NaN for one seed. Shapes: (S, N) -> (N,), (N,)."""
+    """Compute the mean over seeds and its standard error, (S, N) -> (N,), (N,).
+
+    The error of one seed is NaN.
+    """
     return values.mean(0), standard_error(values)
 
 
 def draw_progress(
     curves: Mapping[str, np.ndarray], path: str | Path, *, ylabel: str, log: bool = False
 ) -> Path:
-    """Lines with a band of one standard error, one a strategy.
+    """Draw lines with a band of one standard error, one a strategy.
 
     Args:
-        curves: a value after each evaluation, for every seed.
-        ylabel: of the values.
-        log: logarithmic axis.
+        curves: Values after each evaluation, for every seed.
+        ylabel: Label of the values.
+        log: Whether the axis is logarithmic.
 
     Shapes:
         curves (S, N).
@@ -52,10 +55,10 @@ def draw_progress(
 def draw_evaluated(
     histories: Mapping[str, Sequence[Evaluated]], path: str | Path, *, label: str
 ) -> Path:
-    """All values of each search in order, and found against expected where there was a guide.
+    """Draw all values of each search in order, and found against expected ones of a guide.
 
     Args:
-        label: of the values.
+        label: Label of the values.
     """
     path = figure_path(path)
     figure, (left, right) = canvas(9.6, 4.2, 1, 2)

@@ -30,25 +30,25 @@ def run_search(
     folder: str | Path | None = None,
     progress: bool = True,
 ) -> list[Evaluated]:
-    """Searches a space within a budget of evaluations.
+    """Search a space within a budget of evaluations.
 
     Args:
-        space: what is searched.
-        strategy: what is evaluated next.
-        evaluate: words to values, larger is better, NaN for networks that diverged. It sees one
-            batch at a time.
-        budget: evaluations.
-        batch: networks proposed at a time.
-        seed: of proposals. The chance in a batch depends on the seed and its number only.
-        folder: of the run; the same call goes on with a run that was stopped, and gives what the
-            whole run would have given. None keeps nothing.
-        progress: show a bar.
+        space: Space that is searched.
+        strategy: Strategy that says what is evaluated next.
+        evaluate: Function from words to values, larger is better, NaN for networks that diverged.
+            It sees one batch at a time.
+        budget: Number of evaluations.
+        batch: Number of networks proposed at a time.
+        seed: Seed of proposals. The chance in a batch depends on the seed and its number only.
+        folder: Folder of the run; the same call goes on with a run that was stopped, and gives what
+            the whole run would have given. None keeps nothing.
+        progress: Whether a bar is shown.
 
     Returns:
         All evaluations, in order.
 
     Raises:
-        ValueError: budget or batch below 1, a folder of another search, or values that do not fit.
+        ValueError: Budget or batch below 1, a folder of another search, or values that do not fit.
     """
     if budget < 1 or batch < 1:
         raise ValueError(f"budget, batch: expected at least 1, got {budget} and {batch}")
@@ -81,7 +81,7 @@ def run_search(
 
 
 def best_so_far(history: Sequence[Evaluated]) -> np.ndarray:
-    """The best value after each evaluation; NaN before the first finite one. Shapes: (N,)."""
+    """Find the best value after each evaluation, (N,); NaN before the first finite one."""
     values = np.array([one.value for one in history], dtype=np.float64)
     best = np.fmax.accumulate(np.where(np.isfinite(values), values, -np.inf))
     return np.where(np.isfinite(best), best, np.nan)

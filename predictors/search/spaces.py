@@ -27,26 +27,26 @@ class SearchSpace(ABC):
         self._graphs: dict[str, ArchGraph] = {}
 
     def graph(self, word: str) -> ArchGraph:
-        """The network of a word; kept in memory."""
+        """Return the network of a word; kept in memory."""
         if word not in self._graphs:
             self._graphs[word] = self._graph(word)
         return self._graphs[word]
 
     def identity(self, word: str) -> str:
-        """What two words share that count as one network."""
+        """Return what two words share that count as one network."""
         return word
 
     @abstractmethod
     def random(self, rng: np.random.Generator) -> str:
-        """A random word."""
+        """Draw a random word."""
 
     @abstractmethod
     def mutate(self, word: str, rng: np.random.Generator) -> str:
-        """A word that differs by one decision."""
+        """Change one decision of a word."""
 
     @abstractmethod
     def crossover(self, a: str, b: str, rng: np.random.Generator) -> str:
-        """A word that takes after both."""
+        """Cross two words to one that takes after both."""
 
     @abstractmethod
     def _graph(self, word: str) -> ArchGraph: ...
@@ -56,11 +56,11 @@ class CellSpace(SearchSpace):
     """NAS-Bench-201, TransNAS-Bench-101 micro or NAS-Bench-Macro; words are the codes' digits.
 
     Args:
-        space: name, one of the first three of `graph2nn.cells.sampling.SPACES`.
-        merge_isomorphic: count isomorphic cells (`canonical_key`) as one network.
+        space: Name, one of the first three of `graph2nn.cells.sampling.SPACES`.
+        merge_isomorphic: Whether isomorphic cells (`canonical_key`) count as one network.
 
     Raises:
-        ValueError: another space.
+        ValueError: Another space.
 
     Example:
         >>> CellSpace("nb201").graph("222222").num_nodes
@@ -74,7 +74,7 @@ class CellSpace(SearchSpace):
         self.random(np.random.default_rng(0))  # says which spaces there are
 
     def word(self, graph: ArchGraph) -> str:
-        """The word of a network as stored in a table."""
+        """Return the word of a network as stored in a table."""
         return "".join(map(str, cell_code(self.name, graph)))
 
     def identity(self, word: str) -> str:
@@ -101,9 +101,10 @@ class GrammarSpace(SearchSpace):
     """The language of an `ArchGrammar`; words are its canonical strings.
 
     Args:
-        grammar: of any space.
-        accept: says whether a network may be proposed (its size, say); None accepts all.
-        name: for run folders; None for the grammar's.
+        grammar: Grammar of any space.
+        accept: Function that says whether a network may be proposed (its size, say); None accepts
+            all.
+        name: Name for run folders; None for the grammar's.
     """
 
     def __init__(
@@ -126,12 +127,15 @@ class GrammarSpace(SearchSpace):
         return word
 
     def mutate(self, word: str, rng: np.random.Generator) -> str:
-        """A mutant, or a random word where none is accepted."""
+        """Draw a mutant, or a random word where none is accepted."""
         found = self._accepted(lambda: "".join(self.grammar.mutate(word, rng)), 100)
         return found or self.random(rng)
 
     def crossover(self, a: str, b: str, rng: np.random.Generator) -> str:
-        """A child, or a mutant where none is accepted: parents much alike have few children."""
+        """Draw a child, or a mutant where none is accepted.
+
+        Parents much alike have few children.
+        """
         found = self._accepted(lambda: "".join(self.grammar.crossover(a, b, rng)), 30)
         return found or self.mutate(a, rng)
 

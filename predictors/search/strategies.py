@@ -33,10 +33,10 @@ class Evaluated:
     """A network that the search has looked at.
 
     Args:
-        word: the network.
-        value: larger is better; NaN where it diverged.
-        predicted: what the guide expected; None without a guide.
-        step: number of the batch it was in.
+        word: Word of the network.
+        value: Value, larger is better; NaN where it diverged.
+        predicted: Value that the guide expected; None without a guide.
+        step: Number of the batch it was in.
     """
 
     word: str
@@ -60,10 +60,10 @@ class Strategy(ABC):
         count: int,
         rng: np.random.Generator,
     ) -> list[Proposal]:
-        """Networks to evaluate, different from each other and from those of the history."""
+        """Propose networks to evaluate, different from each other and from the history's."""
 
     def settings(self) -> dict[str, Any]:
-        """JSON-able settings, for the run folder."""
+        """Return JSON-able settings, for the run folder."""
         names = [f.name for f in fields(self) if f.repr]  # type: ignore[arg-type]
         return {"strategy": type(self).__name__, **{name: getattr(self, name) for name in names}}
 
@@ -92,8 +92,9 @@ class RegularisedEvolution(Strategy):
     mutated further.
 
     Args:
-        population: P, the first of which are random; the paper has 100 for thousands of networks.
-        sample: S; the paper has 25.
+        population: Size P of the population, the first of which are random; the paper has 100 for
+            thousands of networks.
+        sample: Size S of the sample; the paper has 25.
 
     Raises:
         ValueError: a sample larger than the population, or sizes below 1.
@@ -140,18 +141,19 @@ class GuidedSearch(Strategy):
     candidates are proposed; networks with an operation that the guide has not seen come last.
 
     Args:
-        predictor: name of `predictors.registry.MODELS`, or a function from a seed to a predictor.
-        initial: random networks before the first prediction, where fewer are known.
-        candidates: random networks to begin with, and children a generation.
-        generations: of children that are predicted, not evaluated.
-        parents: how many of the best have children.
-        crossover: share of children with two parents; the others are mutants.
-        acquisition: `mean` takes the best expected ones; `thompson` draws each from its predicted
-            distribution, which explores, and needs a predictor with `predict_std`.
-        known: networks with labels from elsewhere, such as a table.
+        predictor: Name of `predictors.registry.MODELS`, or a function from a seed to a predictor.
+        initial: Number of random networks before the first prediction, where fewer are known.
+        candidates: Number of random networks to begin with, and children a generation.
+        generations: Number of generations of children that are predicted, not evaluated.
+        parents: Number of best networks that have children.
+        crossover: Share of children with two parents; the others are mutants.
+        acquisition: Rule that chooses: `mean` takes the best expected ones; `thompson` draws each
+            from its predicted distribution, which explores, and needs a predictor with
+            `predict_std`.
+        known: Networks with labels from elsewhere, such as a table.
 
     Raises:
-        ValueError: sizes below 1, a share outside [0, 1], an unknown acquisition.
+        ValueError: Sizes below 1, a share outside [0, 1], an unknown acquisition.
     """
 
     predictor: str | Callable[[int], ArchPredictor] = "rf-graph"

@@ -36,13 +36,13 @@ class TrainedNetworks:
     trains no network twice, and searches that share the folder share results.
 
     Args:
-        grammar: of the words.
-        settings: images and recipe, those of a table; results compare with its labels.
-        folder: of the results.
-        data_dir: of the images.
-        device: of training.
-        jobs, backend: processes, and joblib's way to run them (`parallel_map`).
-        seed: of training when called.
+        grammar: Grammar of the words.
+        settings: Images and recipe, those of a table; results compare with its labels.
+        folder: Folder of the results.
+        data_dir: Folder of the images.
+        device: Device of training.
+        jobs, backend: Number of processes, and joblib's way to run them (`parallel_map`).
+        seed: Seed of training when called.
 
     Example:
         >>> evaluate = TrainedNetworks(grammar, find_table("deepnets_digits"), "runs/nets")
@@ -71,7 +71,7 @@ class TrainedNetworks:
         return [math.nan if value is None else value for value in values]
 
     def results(self, words: Sequence[str], seed: int) -> list[dict[str, Any]]:
-        """Return what training gave for each network, as `train_group` says.
+        """Return what training gave, as `train_group` says.
 
         Raises:
             RuntimeError: Networks that could not be trained, after all others are done.

@@ -21,11 +21,13 @@ _TARGETS = ("val_acc", "val_acc_noise", "time", "converge_time")
 
 
 def published_records(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The published CIFAR-10 results with learning curves: split → records in order of the index.
+    """Read the published CIFAR-10 results with learning curves.
+
+    By split, records are in order of the index.
 
     Raises:
         FileNotFoundError: `results_cifar10_extended.json.gz` is not in the folder.
-        ValueError: it is damaged.
+        ValueError: It is damaged.
     """
     path = folder / "results_cifar10_extended.json.gz"
     try:
@@ -39,16 +41,16 @@ def published_records(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def deepnets_published(folder: Path) -> Table:
-    """500 `val` networks to learn from and 500 `test` ones, as in property prediction by ppuda
-    (arXiv:2110.13100, section 4.3) and TART (arXiv:2501.02007, table 1).
+    """Read 500 `val` networks to learn from and 500 `test` ones.
 
-    The records name networks by their row in the published `deepnets1m_eval.hdf5`, so this needs
-    that file and `deepnets1m_eval_meta.json` in the folder; the records alone hold no
+    As in property prediction by ppuda (arXiv:2110.13100, section 4.3) and TART (arXiv:2501.02007,
+    table 1). The records name networks by their row in the published `deepnets1m_eval.hdf5`, so
+    this needs that file and `deepnets1m_eval_meta.json` in the folder; the records alone hold no
     architectures. Targets are final values, in percent and in the units of the publication.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: the networks of the file are not those of the records.
+        FileNotFoundError: A file is missing.
+        ValueError: The networks of the file are not those of the records.
     """
     records = published_records(folder)
     rows = [*records["val"], *records["test"]]

@@ -44,7 +44,7 @@ def _read(path: Path) -> ColumnTable:
 
 
 def nb201(folder: Path) -> Table:
-    """NAS-Bench-201, complete: accuracies, 13 zero-cost proxies, hardware costs, robustness."""
+    """Read NAS-Bench-201, complete: accuracies, 13 zero-cost proxies, costs, robustness."""
     columns = _read(folder / "nb201.csv.gz")
     keep = ("c10_val", "c100_val", "in16_val", "c10_vis_acc")
     targets = {n: columns[n].copy() for n in columns if n in keep or n[:3] in ("hw_", "rob")}
@@ -71,7 +71,7 @@ def nb201(folder: Path) -> Table:
 
 
 def nb201_latency(folder: Path) -> Table:
-    """Latency (ms) of the NAS-Bench-201 networks on 27 devices, from HELP (arXiv:2106.08630)."""
+    """Read latencies (ms) of NAS-Bench-201 networks on 27 devices, from HELP (arXiv:2106.08630)."""
     columns = _read(folder / "nb201_latency_help.csv.gz")
     order = _read(folder / "nb201.csv.gz")
     code = dict(zip(order["arch_str"], order["arch"]))
@@ -87,7 +87,7 @@ def nb201_latency(folder: Path) -> Table:
 
 
 def nb201_9x(folder: Path) -> Table:
-    """199 NAS-Bench-201 networks on three other data sets."""
+    """Read 199 NAS-Bench-201 networks on three other data sets."""
     columns = _read(folder / "9x_nasbench201.csv")
     return Table(
         name="nb201_9x",
@@ -99,7 +99,7 @@ def nb201_9x(folder: Path) -> Table:
 
 
 def tnb101_micro(folder: Path) -> Table:
-    """TransNAS-Bench-101, micro space, complete: seven tasks."""
+    """Read TransNAS-Bench-101, micro space, complete: seven tasks."""
     columns = _read(folder / "tnb101_micro.csv.gz")
     return Table(
         name="tnb101_micro",
@@ -111,7 +111,10 @@ def tnb101_micro(folder: Path) -> Table:
 
 
 def nas_bench_macro(folder: Path) -> Table:
-    """NAS-Bench-Macro, complete: `acc` is the mean test accuracy of the runs `acc0` to `acc2`."""
+    """Read NAS-Bench-Macro, complete.
+
+    `acc` is the mean test accuracy (percent) of the runs `acc0` to `acc2`.
+    """
     columns = _read(folder / "nas_bench_macro.csv.gz")
     runs = {n: columns[n] for n in ("acc0", "acc1", "acc2")}
     known = {n: columns[n] for n in ("params", "flops")}
@@ -128,7 +131,7 @@ def nas_bench_macro(folder: Path) -> Table:
 
 
 def nb101_500(folder: Path) -> Table:
-    """500 labelled NAS-Bench-101 cells, as drawn: with nodes off every path; 11 proxies."""
+    """Read 500 labelled NAS-Bench-101 cells, as drawn: with nodes off every path; 11 proxies."""
     columns = _read(folder / "nb101_500.csv")
     known = {f"zc_{n}": c for n, c in columns.items() if n not in ("arch", "val_accuracy")}
     return Table(
@@ -142,7 +145,7 @@ def nb101_500(folder: Path) -> Table:
 
 
 def nb101_unlabelled(folder: Path) -> Table:
-    """10 250 NAS-Bench-101 cells without accuracies; the target is the zen proxy."""
+    """Read 10 250 NAS-Bench-101 cells without accuracies; the target is the zen proxy."""
     columns = _read(folder / "nb101_unlabelled_10250.csv.gz")
     return Table(
         name="nb101_unlabelled",
@@ -154,7 +157,10 @@ def nb101_unlabelled(folder: Path) -> Table:
 
 
 def ec_nas(folder: Path) -> Table:
-    """4 310 NAS-Bench-101 cells with training energy (kWh); parameters are a strong baseline."""
+    """Read 4 310 NAS-Bench-101 cells with training energy (kWh).
+
+    The number of parameters is a strong baseline.
+    """
     path = folder / "ec_nas_7v_energy.npz"
     names = (-1, 0, 3, 4, 2, 1)  # their codes 1 to 5 as codes of `NB101_OPS`
     with np.load(path, allow_pickle=False) as data:

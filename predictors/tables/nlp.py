@@ -31,7 +31,7 @@ NLP_OPS = (
 
 
 def nb_nlp(folder: Path) -> Table:
-    """345 recurrent cells; targets are losses, NaN where training diverged.
+    """Read 345 recurrent cells; targets are losses, NaN where training diverged.
 
     `val_loss` and `test_loss` are the least cross-entropies over 50 epochs. Rows of one recipe
     share a group.

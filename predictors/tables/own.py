@@ -21,8 +21,11 @@ _SHIPPED = Path(__file__).parents[2] / "data"
 
 
 def ground_truth_folder() -> Path:
-    """Where the tables are: `ground_truth` in `$NETWRIGHT_DATA`, in `./data` or in the repository's
-    `data`, the first that exists."""
+    """Find the folder of our own tables.
+
+    It is `ground_truth` in `$GRAPH2NN_DATA`, in `./data` or in the repository's `data`, the first
+    that exists.
+    """
     named = variable("NETWRIGHT_DATA")
     roots = [Path(named).expanduser()] if named else []
     places = [root / "ground_truth" for root in (*roots, Path("data"), _SHIPPED)]
@@ -30,18 +33,21 @@ def ground_truth_folder() -> Path:
 
 
 def own_table(folder: Path, name: str) -> Table:
-    """The table `NAME.h5` of a folder.
+    """Read the table `NAME.h5` of a folder.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is no table of trained networks.
+        FileNotFoundError: No such file.
+        ValueError: It is no table of trained networks.
     """
     return ground_truth_table(read_ground_truth(folder / f"{name}.h5"), name=name)
 
 
 def ground_truth_table(truth: GroundTruth, *, name: str) -> Table:
-    """Trained networks as a benchmark table: what is known without training becomes attributes, the
-    training half its own split, and the second training seed its noise reference."""
+    """Make a benchmark table of trained networks.
+
+    What is known without training becomes attributes, the training half its own split, and the
+    second training seed its noise reference.
+    """
     targets = {target: np.asarray(v, dtype=np.float64) for target, v in truth.targets.items()}
     noise = {target: truth.noise(target) for target in targets}
     minimise = [t for t in targets if t in _LESS_IS_BETTER or t.startswith("test_loss")]

@@ -62,15 +62,15 @@ TABLES: tuple[str, ...] = tuple(_SOURCES)
 
 
 def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
-    """A table with all its targets; kept in memory, so a second call costs nothing.
+    """Read a table with all its targets; kept in memory, so a second call costs nothing.
 
     Args:
-        name: one of `TABLES`.
-        data_dir: folder with the table's files; by default the folder of reference data
+        name: One of `TABLES`.
+        data_dir: Folder with the table's files; by default the folder of reference data
             (`NETWRIGHT_REFERENCE`) for published tables, `data/ground_truth` for our own.
 
     Raises:
-        ValueError: an unknown name, or files that are missing (the message says how to get them)
+        ValueError: An unknown name, or files that are missing (the message says how to get them)
             or damaged.
 
     Example:
@@ -105,12 +105,12 @@ def load_table(
     subset: str | None = None,
     data_dir: str | Path | None = None,
 ) -> tuple[list[ArchGraph], np.ndarray]:
-    """Labelled networks of a table, in the order of its file.
+    """Load the labelled networks of a table, in the order of its file.
 
     Args:
-        name, data_dir: as for `read_table`.
-        target: what to predict; None is the table's own default (accuracy).
-        subset: rows of a published protocol, such as `valid` of nb201.
+        name, data_dir: Arguments of `read_table`.
+        target: Target to predict; None is the table's own default (accuracy).
+        subset: Rows of a published protocol, such as `valid` of nb201.
 
     Returns:
         X, a list of graphs, and y, in the units of the table. Rows without a label are left out.
@@ -119,7 +119,7 @@ def load_table(
         y (N,).
 
     Raises:
-        ValueError: unknown names, or files that are not there.
+        ValueError: Unknown names, or files that are not there.
 
     Example:
         >>> X, y = load_table("nb201", target="c10_val")        # doctest: +SKIP

@@ -18,20 +18,22 @@ _SOURCE = "Graph Structure of Neural Networks (ICML 2020, arXiv:2007.06559)"
 
 
 def relational(folder: Path) -> Table:
-    """The published sweeps: mean top-1 error (percent) over seeds of every graph, by task."""
+    """Read the published sweeps: mean top-1 error (percent) over seeds of every graph, by task."""
     return relational_sweep(read_results(folder / "results.csv.gz"), name="relational")
 
 
 def relational_sweep(results: ResultTable, *, name: str = "relational") -> Table:
-    """A table of any sweep: its graphs, and a target a task, the mean top-1 error over seeds.
+    """Make a table of any sweep: its graphs, and a target a task.
+
+    A target is the mean top-1 error over seeds, in percent.
 
     Args:
-        results: as `graph2nn.relational.read_results` gives them; complete-graph baselines are
+        results: Results that `graph2nn.relational.read_results` gives; complete-graph baselines are
             left out.
-        name: of the table.
+        name: Name of the table.
 
     Raises:
-        ValueError: no graphs besides baselines.
+        ValueError: No graphs besides baselines.
     """
     rows = results.final().take(~results.final()["is_baseline"].astype(bool))
     if not rows.num_rows:

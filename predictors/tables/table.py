@@ -20,7 +20,7 @@ class NoiseReference:
 
     Args:
         tau: Kendall tau-b between the two.
-        meaning: which two.
+        meaning: What the two labels are.
     """
 
     tau: float
@@ -32,17 +32,18 @@ class Table:
     """A benchmark table.
 
     Args:
-        name: of the table.
-        graphs: one a row; numbers known without training are in their `attributes`.
-        targets: a label of every row for each target, NaN where there is none.
-        default: the target meant when none is named.
-        minimise: targets of which less is better (errors, latencies, losses).
-        subsets: rows that a published protocol restricts itself to, as masks.
-        group: rows with equal numbers must not be divided between training and test.
-        split: the table's own training rows, as a mask, where it has such.
-        test_size: networks that the published protocol tests on.
-        noise: references for the noise of targets.
-        source: what to cite.
+        name: Name of the table.
+        graphs: Graphs, one a row; numbers known without training are in their `attributes`.
+        targets: Label of every row for each target, NaN where there is none.
+        default: The target meant when none is named.
+        minimise: Targets of which less is better (errors, latencies, losses).
+        subsets: Rows that a published protocol restricts itself to, as masks.
+        group: Numbers of groups: rows with equal numbers must not be divided between training and
+            test.
+        split: The table's own training rows, as a mask, where it has such.
+        test_size: Number of networks that the published protocol tests on.
+        noise: References for the noise of targets.
+        source: Publication to cite.
 
     Shapes:
         targets, subsets, group, split (N,) each.
@@ -64,10 +65,12 @@ class Table:
         return len(self.graphs)
 
     def label(self, target: str | None = None) -> np.ndarray:
-        """The labels of a target, NaN where there is none. Shapes: (N,).
+        """Return the labels of a target, (N,), NaN where there is none.
+
+
 
         Raises:
-            ValueError: unknown target (the message lists the known ones).
+            ValueError: Unknown target (the message lists the known ones).
         """
         name = target or self.default
         if name not in self.targets:
@@ -77,10 +80,12 @@ class Table:
         return self.targets[name]
 
     def rows(self, target: str | None = None, subset: str | None = None) -> np.ndarray:
-        """Numbers of the labelled rows, in the order of the table. Shapes: (M,).
+        """Number the labelled rows, in the order of the table, (M,).
+
+
 
         Raises:
-            ValueError: unknown target or subset.
+            ValueError: Unknown target or subset.
         """
         keep = np.isfinite(self.label(target))
         if subset is not None:
@@ -91,7 +96,7 @@ class Table:
         return np.flatnonzero(keep)
 
     def higher_is_better(self, target: str | None = None) -> bool:
-        """Whether larger values of the target are better."""
+        """Tell whether larger values of the target are better."""
         return (target or self.default) not in self.minimise
 
     def __repr__(self) -> str:

@@ -28,15 +28,15 @@ _CUT = 4.0
 
 
 def analytic_targets(graphs: Sequence[ArchGraph]) -> tuple[list[str], np.ndarray]:
-    """Numbers of graphs of one space that follow from the graph alone, each standardised.
+    """Compute numbers of graphs of one space that follow from the graph alone, standardised.
 
-    Operation counts and sizes, the shortest and longest paths over sets of operations, statistics
-    over all paths, degrees and merges, shapes of parameters where there are any, and how signals
-    pass: blocks of `GraphFeatures`, and of relational graphs the block `relational`. Columns that
-    do not vary are left out; values are cut at 4 deviations.
+    They are operation counts and sizes, the shortest and longest paths over sets of operations,
+    statistics over all paths, degrees and merges, shapes of parameters where there are any, and how
+    signals pass: blocks of `GraphFeatures`, and of relational graphs the block `relational`.
+    Columns that do not vary are left out; values are cut at 4 deviations.
 
     Args:
-        graphs: of one space, in the form that the model reads (canonical, or as they are).
+        graphs: Graphs of one space, in the form that the model reads (canonical, or as they are).
 
     Returns:
         Names of the columns, and the columns.

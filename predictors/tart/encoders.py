@@ -25,14 +25,13 @@ def find_encoder(
     seed: int = 0,
     progress: bool = False,
 ) -> PretrainedEncoder | None:
-    """The encoder of a choice.
+    """Find the encoder of a choice.
 
     Args:
-        choice: an encoder, a checkpoint, or "auto" (a shipped one that was trained on all of the
-            graphs' operations, else as "fit"), "fit" (pre-train on `graphs`) or
-            "none".
-        graphs: training graphs.
-        seed, progress: of pre-training.
+        choice: An encoder, a checkpoint, or "auto" (a shipped one that was trained on all of the
+            graphs' operations, else as "fit"), "fit" (pre-train on `graphs`) or "none".
+        graphs: Training graphs.
+        seed, progress: Seed and progress bar of pre-training.
 
     Raises:
         FileNotFoundError, ValueError: a checkpoint that is not there or is none.

@@ -15,10 +15,10 @@ FORMS = ("canonical", "pruned", "raw")
 
 
 def in_form(graphs: Sequence[ArchGraph], form: str) -> list[ArchGraph]:
-    """The graphs in a form; canonical ones are remembered by the graph.
+    """Return the graphs in a form; canonical ones are remembered by the graph.
 
     Raises:
-        ValueError: an unknown form.
+        ValueError: An unknown form.
     """
     if form not in FORMS:
         raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
@@ -28,7 +28,7 @@ def in_form(graphs: Sequence[ArchGraph], form: str) -> list[ArchGraph]:
 
 
 def without_repeats(graphs: Sequence[ArchGraph]) -> list[ArchGraph]:
-    """The graphs without those whose operations, shapes, cells and edges occurred before."""
+    """Leave out graphs whose operations, shapes, cells and edges occurred before."""
     first: dict[tuple, ArchGraph] = {}
     for graph in graphs:
         arrays = (graph.op, graph.shape, graph.cell, graph.edges)

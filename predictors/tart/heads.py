@@ -16,16 +16,16 @@ class EmbeddingHead:
     """From embeddings to targets.
 
     Args:
-        kind: "gp", a `GroupedGP` with one group; or "linear", ridge regression on standardised
-            embeddings with a strength by leave-one-out.
-        seed: of the rows chosen where there are too many for a Gaussian process.
+        kind: Kind of regression: "gp", a `GroupedGP` with one group; or "linear", ridge regression
+            on standardised embeddings with a strength by leave-one-out.
+        seed: Seed of the rows chosen where there are too many for a Gaussian process.
     """
 
     def __init__(self, kind: str, seed: int = 0) -> None:
         self.kind, self.seed = kind, seed
 
     def fit(self, embeddings: np.ndarray, targets: np.ndarray) -> EmbeddingHead:
-        """Shapes: embeddings (N, d), targets (N, T)."""
+        """Learn from embeddings (N, d) and targets (N, T)."""
         if self.kind == "gp":
             rows = np.random.default_rng(self.seed).permutation(len(embeddings))[:_KEPT]
             self.process_ = GroupedGP(seed=self.seed).fit(embeddings[rows], targets[rows])
@@ -37,7 +37,7 @@ class EmbeddingHead:
         return self
 
     def predict(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Means and, of a Gaussian process, deviations. Shapes: (N, T) each."""
+        """Predict means and, of a Gaussian process, deviations, (N, T) each."""
         if self.kind == "gp":
             return self.process_.predict(embeddings, return_std=True)
         scaled = self._scaled(embeddings)

@@ -21,14 +21,15 @@ class ModelSettings:
     """Sizes of a `TokenTransformer`.
 
     Args:
-        width: of the tokens.
-        layers, heads: of the transformer.
-        widening: width of the feed-forward layers over `width`.
-        bias: "distance" adds to attention, a head, a learned number for the directed shortest-path
-            distance each way (so also for adjacency and reachability); "none" does not.
-        cutoff: longest distance with a number of its own.
-        readout: one of `READOUTS`.
-        dropout: probability in attention and feed-forward layers.
+        width: Width of the tokens.
+        layers, heads: Number of layers and heads of the transformer.
+        widening: Width of the feed-forward layers over `width`.
+        bias: Bias of attention: "distance" adds to attention, a head, a learned number for the
+            directed shortest-path distance each way (so also for adjacency and reachability);
+            "none" does not.
+        cutoff: Longest distance with a number of its own.
+        readout: One of `READOUTS`.
+        dropout: Probability in attention and feed-forward layers.
 
     Raises:
         ValueError: a setting out of range.
@@ -58,21 +59,21 @@ class ModelSettings:
 
 
 class TokenTransformer(nn.Module):
-    """Tokens to one vector a graph and one a token (TokenGT, arXiv:2207.02505; TART,
-    arXiv:2501.02007).
+    """Tokens to one vector a graph and one a token.
 
-    Embeddings of a token's operation and type and linear maps of its identifiers and features are
-    summed; then follow pre-norm transformer layers with GELU. To TokenGT is added a bias of
-    attention by directed distance, as in Graphormer (arXiv:2106.05234, section 3.1.2) but each way
-    of its own. Padding is masked everywhere: outputs do not depend on it.
+    See TokenGT (arXiv:2207.02505) and TART (arXiv:2501.02007). Embeddings of a token's operation
+    and type and linear maps of its identifiers and features are summed; then follow pre-norm
+    transformer layers with GELU. To TokenGT is added a bias of attention by directed distance, as
+    in Graphormer (arXiv:2106.05234, section 3.1.2) but each way of its own. Padding is masked
+    everywhere: outputs do not depend on it.
 
     Args:
-        vocabulary: rows of `TokenBatch.token`.
-        identifiers, features: columns of `TokenBatch.identifiers` and `.features`.
-        settings: sizes.
+        vocabulary: Number of rows that `TokenBatch.token` counts in.
+        identifiers, features: Columns of `TokenBatch.identifiers` and `.features`.
+        settings: Sizes of the transformer.
 
     Shapes:
-        a batch of B graphs, L tokens -> (B, d) and (B, L, d).
+        A batch of B graphs, L tokens -> (B, d) and (B, L, d).
     """
 
     def __init__(

@@ -32,9 +32,9 @@ class PretrainSettings(LoopSettings):
     """How an encoder is pre-trained: the loop with other defaults, and the tasks.
 
     Args:
-        analytic: weight of the analytic targets (`analytic_targets`).
-        masked: weight of guessing hidden operations; 0 leaves that out.
-        share: part of the operations hidden.
+        analytic: Weight of the analytic targets (`analytic_targets`).
+        masked: Weight of guessing hidden operations; 0 leaves that out.
+        share: Share of the operations that are hidden.
 
     Raises:
         ValueError: a setting out of range, or nothing to learn.
@@ -65,10 +65,10 @@ class PretrainedEncoder:
     """A pre-trained transformer with the tokenizer it was trained with.
 
     Args:
-        tokenizer: of its tokens.
-        model: the transformer.
-        form: form of the graphs, see `in_form`.
-        card: what it was trained on and how.
+        tokenizer: Tokenizer of its tokens.
+        model: The transformer.
+        form: Form of the graphs, see `in_form`.
+        card: Facts on what it was trained on and how.
     """
 
     def __init__(
@@ -83,17 +83,19 @@ class PretrainedEncoder:
 
     @torch.no_grad()
     def embed(self, graphs: Sequence[ArchGraph], *, size: int = 256) -> np.ndarray:
-        """A vector for each graph. Shapes: (N, d) float32.
+        """Compute a vector for each graph, (N, d) float32.
+
+
 
         Raises:
-            ValueError: an operation outside the vocabulary.
+            ValueError: An operation outside the vocabulary.
         """
         tokens = self.tokenizer(in_form(graphs, self.form))
         rows = torch.arange(len(tokens)).split(size)
         return torch.cat([self.model(tokens.select(part))[0] for part in rows]).numpy()
 
     def save(self, path: str | Path) -> Path:
-        """Writes a checkpoint that `load` reads."""
+        """Write a checkpoint that `load` reads."""
         return save_checkpoint(
             path,
             {
@@ -108,11 +110,11 @@ class PretrainedEncoder:
 
     @classmethod
     def load(cls, path: str | Path) -> PretrainedEncoder:
-        """An encoder from its checkpoint.
+        """Read an encoder from its checkpoint.
 
         Raises:
-            FileNotFoundError: no such file.
-            ValueError: not a checkpoint of an encoder.
+            FileNotFoundError: No such file.
+            ValueError: Not a checkpoint of an encoder.
         """
         state = load_checkpoint(path, kind=KIND)
         tokenizer = GraphTokenizer.from_state(state["tokenizer"])
@@ -138,22 +140,22 @@ def pretrain(
     seed: int = 0,
     progress: bool = False,
 ) -> PretrainedEncoder:
-    """Trains an encoder to tell analytic properties and hidden operations of networks.
+    """Train an encoder to tell analytic properties and hidden operations of networks.
 
     Graphs that are the same in this form count once. Every space has analytic targets of its own,
     standardised over it, so a mixed batch trains one encoder on all of them.
 
     Args:
-        graphs: unlabelled networks, or several spaces of them by name.
-        tokenizer: None for the preset `dag-nodes`.
-        model: sizes; None for the defaults.
-        settings: the recipe; None for the defaults.
-        form: see `in_form`.
-        seed: of initialisation, order and masks.
-        progress: show a bar.
+        graphs: Unlabelled networks, or several spaces of them by name.
+        tokenizer: Tokenizer of the graphs; None for the preset `dag-nodes`.
+        model: Sizes of the transformer; None for the defaults.
+        settings: Recipe; None for the defaults.
+        form: Form of the graphs, see `in_form`.
+        seed: Seed of initialisation, order and masks.
+        progress: Whether a bar is shown.
 
     Raises:
-        ValueError: no graphs, or a setting out of range.
+        ValueError: No graphs, or a setting out of range.
     """
     spaces = graphs if isinstance(graphs, Mapping) else {"graphs": graphs}
     settings = settings or PretrainSettings()

@@ -28,10 +28,11 @@ __all__ = ["SPACES", "add_entry", "cell_spaces", "deepnets_space", "main"]
 
 
 def cell_spaces(seed: int = 0) -> dict[str, list[ArchGraph]]:
-    """Unlabelled cells of the benchmarks' spaces, enumerated or drawn: no table is read.
+    """Collect unlabelled cells of the benchmarks' spaces, enumerated or drawn.
 
-    NAS-Bench-201 whole (the cells of TransNAS-Bench-101 are among them), all of NAS-Bench-Macro,
-    and of NAS-Bench-101 cells as the benchmark has them and matrices of any density.
+    No table is read. The cells are NAS-Bench-201 whole (the cells of TransNAS-Bench-101 are among
+    them), all of NAS-Bench-Macro, and of NAS-Bench-101 cells as the benchmark has them and matrices
+    of any density.
     """
     return {
         "nb201": list(enumerate_space("nb201")),
@@ -41,7 +42,7 @@ def cell_spaces(seed: int = 0) -> dict[str, list[ArchGraph]]:
 
 
 def deepnets_space(seed: int = 0, count: int = 1500) -> dict[str, list[ArchGraph]]:
-    """Unlabelled DeepNets-1M networks of the training split, small ones as for 8x8 images."""
+    """Draw unlabelled DeepNets-1M networks of the training split, small ones as for 8x8 images."""
     nets = EndlessNets("train", seed=seed, imsize=8, in_channels=1)
     return {"deepnets": [build_graph(nets[k]) for k in range(count)]}
 
@@ -64,10 +65,10 @@ def _dense_cells(count: int, seed: int) -> list[ArchGraph]:
 
 
 def add_entry(path: str | Path, command: Sequence[str] = ()) -> dict[str, Any]:
-    """Writes the entry of an encoder into the manifest beside it, and returns it.
+    """Write the entry of an encoder into the manifest beside it, and return it.
 
     Raises:
-        ValueError: not a checkpoint of an encoder.
+        ValueError: Not a checkpoint of an encoder.
     """
     path = Path(path)
     card = load_checkpoint(path, kind=KIND)["card"]
@@ -86,6 +87,7 @@ def add_entry(path: str | Path, command: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the encoders that the command line names and write their files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -39,22 +39,22 @@ class TART(NeuralPredictor):
     """The token-based architecture transformer (arXiv:2501.02007) on graph tokens.
 
     Args:
-        encoder: what it starts from. "auto": the shipped encoder of cells where its vocabulary
-            covers the training graphs, else one pre-trained on the training graphs; "fit": always
-            the latter; "none": random weights; or a checkpoint or a `PretrainedEncoder`. With a
-            pre-trained one, tokens, form and sizes are its own. Relational graphs are read along
-            the order of their nodes.
-        head: one of `HEADS`; those on embeddings need a pre-trained encoder. None: `both`, or `gp`
+        encoder: Encoder that it starts from. "auto": the shipped encoder of cells where its
+            vocabulary covers the training graphs, else one pre-trained on the training graphs;
+            "fit": always the latter; "none": random weights; or a checkpoint or a
+            `PretrainedEncoder`. With a pre-trained one, tokens, form and sizes are its own.
+            Relational graphs are read along the order of their nodes.
+        head: One of `HEADS`; those on embeddings need a pre-trained encoder. None: `both`, or `gp`
             for graphs of more than 48 nodes on average, on which fine-tuning is slow and brought
             little.
-        form: form in which graphs are read: canonical, pruned or raw.
-        tokens: preset of the `GraphTokenizer`.
-        identifiers: kind of node identifiers in place of the preset's.
-        width, layers, heads, widening, bias, readout: see `ModelSettings`.
-        settings: of `NeuralPredictor`.
+        form: Form in which graphs are read: canonical, pruned or raw.
+        tokens: Preset of the `GraphTokenizer`.
+        identifiers: Kind of node identifiers in place of the preset's.
+        width, layers, heads, widening, bias, readout: Fields of `ModelSettings`.
+        settings: Settings of `NeuralPredictor`.
 
     Raises:
-        ValueError: at `fit`: a setting out of range, or a head that needs an encoder.
+        ValueError: At `fit`: a setting out of range, or a head that needs an encoder.
 
     Example:
         >>> from graph2nn.cells import nb201_cell
@@ -140,7 +140,7 @@ class TART(NeuralPredictor):
         return GraphTokenizer.preset(self.setting("tokens", "dag-nodes"), ops=self.ops_, **changes)
 
     def fit_settings(self) -> FitSettings:
-        """The settings of the loop in force; `modern` trains for fewer epochs on many nodes."""
+        """Return the settings of the loop in force; `modern` takes fewer epochs on many nodes."""
         settings = super().fit_settings()
         if self.epochs is not None or self.preset != "modern" or not hasattr(self, "nodes_"):
             return settings
