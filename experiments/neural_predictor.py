@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.runs import option, parse_config
 from graph2nn.runs.summaries import with_error
 from predictors import MODELS, TABLES, read_table
@@ -62,9 +63,8 @@ class PredictorConfig:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ValueError(f"--seeds: expected at least 1, got {self.seeds}")
-        unknown = [name for name in self.model if name not in MODELS]
-        if unknown:
-            raise ValueError(f"unknown model {unknown[0]!r}; choose from {', '.join(MODELS)}")
+        for name in self.model:
+            choose("model", name, MODELS)
 
 
 def trials(config: PredictorConfig) -> list[Trial]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.runs import option, parse_config
 from predictors import MODELS
 from predictors.benchmark import (
@@ -52,9 +53,8 @@ class BatchConfig:
             ("suite", self.suite, (*SUITES, "all")),
             ("model", self.model, tuple(MODELS)),
         ):
-            unknown = [name for name in names if name not in known]
-            if unknown:
-                raise ValueError(f"unknown {kind} {unknown[0]!r}; choose from {', '.join(known)}")
+            for name in names:
+                choose(kind, name, known)
 
 
 def show(summaries: Sequence[Summary]) -> None:

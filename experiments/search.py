@@ -26,6 +26,7 @@ from pathlib import Path
 from archtokens import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets.campaign import find_table
+from graph2nn.names import choose
 from graph2nn.runs import option, parse_config
 from predictors import MODELS, load_table
 from predictors.search import (
@@ -72,9 +73,8 @@ class SearchConfig:
     out: str | None = option(None, "-o", help="run folder; none for runs/search_WHAT")
 
     def __post_init__(self) -> None:
-        if self.predictor not in (None, *MODELS):
-            known = ", ".join(MODELS)
-            raise ValueError(f"unknown model {self.predictor!r}; choose from {known}")
+        if self.predictor is not None:
+            choose("model", self.predictor, MODELS)
         if not self.strategy:
             raise ValueError(f"--strategy: expected some of {', '.join(STRATEGIES)}")
         for name in ("budget", "batch", "seeds"):

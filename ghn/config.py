@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from graph2nn.names import check_choice
+
 __all__ = ["GHNConfig", "HYPERNETS", "DECODERS"]
 
 HYPERNETS = ("gatedgnn", "mlp", "graphormer")
@@ -51,10 +53,8 @@ class GHNConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_shape", tuple(int(s) for s in self.max_shape))
-        if self.hypernet not in HYPERNETS:
-            raise ValueError(f"hypernet must be one of {HYPERNETS}, got {self.hypernet!r}")
-        if self.decoder not in DECODERS:
-            raise ValueError(f"decoder must be one of {DECODERS}, got {self.decoder!r}")
+        check_choice("hypernet", self.hypernet, HYPERNETS)
+        check_choice("decoder", self.decoder, DECODERS)
         if len(self.max_shape) != 4 or self.max_shape[2] != self.max_shape[3]:
             raise ValueError(
                 f"max_shape must be (out, in, size, size) with equal sizes, got {self.max_shape}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from graph2nn.names import choose
 from predictors.base import ArchPredictor
 
 __all__ = ["BASELINE", "MODELS", "ModelEntry", "make_predictor"]
@@ -163,8 +164,7 @@ def make_predictor(
     Example:
         >>> make_predictor("ridge").fit(X[:100], y[:100])       # doctest: +SKIP
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
+    choose("model", name, MODELS)
     entry = MODELS[name]
     settings: dict[str, Any] = {**entry.options, "seed": seed, **options}
     if attributes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
+from graph2nn.names import check_choice
+
 __all__ = ["TARGETS", "TargetTransform"]
 
 TARGETS = ("rank", "standard", "none")
@@ -28,8 +30,7 @@ class TargetTransform:
     """
 
     def __init__(self, kind: str = "rank") -> None:
-        if kind not in TARGETS:
-            raise ValueError(f"target: expected one of {', '.join(TARGETS)}, got {kind!r}")
+        check_choice("target", kind, TARGETS)
         self.kind = kind
 
     def fit(self, targets: np.ndarray) -> TargetTransform:

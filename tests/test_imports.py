@@ -29,7 +29,7 @@ SPACES = {  # the arrows between spaces, and what they carry
     "wirings": {"relational", "sparsity"},  # random families of graphs; the multipartite graph
 }
 ROOMS = ("graphs", "networks", "campaign")  # of a space: each may import those before it
-EDGES = {"graph2nn", "graph2nn.deprecated", "graph2nn.draw"}  # beside the floors
+EDGES = {"graph2nn", "graph2nn.deprecated", "graph2nn.draw", "graph2nn.names"}  # beside the floors
 LARGEST_LEVEL = 14
 FOREIGN = {  # private names of torch and of Python that have no public form
     *("_parameters", "_buffers", "_version", "_base", "_utils", "_rebuild_tensor_v2"),
@@ -111,13 +111,14 @@ def test_floors_of_graph2nn(graph):
 def test_edges_of_graph2nn(graph):
     problems = []
     for _, _, found in _imports(graph):
-        if found.target == "graph2nn.draw" or found.source == "graph2nn.deprecated":
+        edge = found.source in ("graph2nn.deprecated", "graph2nn.names")
+        if edge or found.target == "graph2nn.draw":
             problems.append(str(found))
         if found.source == "graph2nn":
             problems.append(str(found))
     advice = (
-        "Nobody imports the script `draw`; `deprecated`, which old names need anywhere, "
-        "imports nothing; `graph2nn/__init__` holds the version alone."
+        "Nobody imports the script `draw`; `deprecated` and `names`, which anyone may need, "
+        "import nothing; `graph2nn/__init__` holds the version alone."
     )
     _fail_on(problems, advice)
 

@@ -11,6 +11,7 @@ from graph2nn.archgraph.tracing.recording import record
 from graph2nn.archgraph.views.full import full_view
 from graph2nn.archgraph.views.primitives import primitives_view
 from graph2nn.archgraph.views.published import published_view
+from graph2nn.names import choose
 
 __all__ = ["View", "trace"]
 
@@ -50,8 +51,7 @@ def trace(
         >>> graph.num_nodes, graph.num_edges
         (127, 142)
     """
-    if view not in ("full", "ghn2", "ghn3", "primitives"):
-        raise ValueError(f"unknown view {view!r}: expected 'full', 'ghn2', 'ghn3' or 'primitives'")
+    choose("view", view, ("full", "ghn2", "ghn3", "primitives"))
     if calls and view != "full":
         raise ValueError(f"calls are recorded in the full view only: expected 'full', got {view!r}")
     recorded = record(model, input, training=training, calls=calls)

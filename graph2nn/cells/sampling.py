@@ -22,6 +22,7 @@ from graph2nn.cells.as_archgraph import (
     nb201_cell,
     tnb101_cell,
 )
+from graph2nn.names import check_choice
 
 __all__ = ["SPACES", "cell_code", "cell_of", "enumerate_space", "mutate_cell", "sample_cells"]
 
@@ -94,8 +95,7 @@ def sample_cells(
         >>> sample_cells("nb101", 2, 0)[0].op_names()[0]
         'input'
     """
-    if space not in SPACES:
-        raise ValueError(f"space: expected one of {', '.join(SPACES)}, got {space!r}")
+    check_choice("space", space, SPACES)
     if count < 0:
         raise ValueError(f"count: expected at least 0, got {count}")
     rng = np.random.default_rng(seed)

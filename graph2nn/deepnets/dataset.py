@@ -18,6 +18,7 @@ from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.genotypes import ViT
 from graph2nn.deepnets.graphs.sampling import draw_table_widths, sample_table
 from graph2nn.deepnets.graphs.splits import SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.names import choose
 
 __all__ = [
     "EVAL_CHUNK",
@@ -100,8 +101,8 @@ class EndlessNets:
     ) -> None:
         if not isinstance(rules, SplitRules):
             rules = split_rules(split, imsize=imsize, **(rules or {}))
-        elif split not in SPLITS:
-            raise ValueError(f"unknown split {split!r}; expected one of {', '.join(SPLITS)}")
+        else:
+            choose("split", split, SPLITS)
         if seed < 0 or start < 0 or chunk < 1:
             raise ValueError(
                 "expected seed >= 0, start >= 0 and chunk >= 1; "

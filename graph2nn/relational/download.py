@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.connectomes import CONNECTOMES
 from graph2nn.vision.datasets import default_data_dir
 from graph2nn.vision.sources import SourceError, download
@@ -45,8 +46,7 @@ def download_connectomes(
         OSError: The folder cannot be written.
     """
     for name in names:
-        if name not in CONNECTOMES:
-            raise ValueError(f"unknown connectome {name!r}; choose one of {', '.join(CONNECTOMES)}")
+        choose("connectome", name, CONNECTOMES)
     folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     folder = folder / "relational"
     folder.mkdir(parents=True, exist_ok=True)

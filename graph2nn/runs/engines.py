@@ -14,6 +14,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from graph2nn.names import choose
+
 __all__ = ["ENGINES", "chosen_engine", "compiled", "has_igraph", "has_numba", "igraph_module"]
 
 ENGINES = ("auto", "numba", "igraph", "plain")
@@ -31,8 +33,7 @@ def chosen_engine(engine: str = "auto") -> str:
     Raises:
         ValueError: an unknown engine, or one that is not installed.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    choose("engine", engine, ENGINES)
     installed = {"numba": has_numba(), "igraph": has_igraph(), "plain": True}
     if engine == "auto":
         return next(name for name in ENGINES[1:] if installed[name])

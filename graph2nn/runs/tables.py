@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import zlib
@@ -257,9 +258,14 @@ def read_columns(path: str | Path, required: Sequence[str] = ()) -> dict[str, li
     return {name: list(column) for name, column in zip(header, columns)}
 
 
+class _NoTable(FileNotFoundError):
+    def __str__(self) -> str:
+        return f"{self.filename} does not exist; expected a table"
+
+
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise FileNotFoundError(2, "does not exist; expected a table", str(path))
+        raise _NoTable(errno.ENOENT, "no such table", str(path))
     data = path.read_bytes()
     try:
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()

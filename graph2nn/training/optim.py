@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graph2nn.names import choose
+
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
@@ -57,16 +59,15 @@ def make_optimizer(
     for what, value in (("lr", lr), ("weight_decay", weight_decay), ("momentum", momentum)):
         if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{what} must be a number from 0 up, got {value}")
+    choose("optimiser", name, OPTIMIZERS)
     how: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay, "fused": fused or None}
     if name == "adam":
         optimizer: torch.optim.Optimizer = torch.optim.Adam(parameters, **how)
     elif name == "adamw":
         optimizer = torch.optim.AdamW(parameters, **how)
-    elif name == "sgd":
+    else:
         nesterov = nesterov and momentum > 0
         optimizer = torch.optim.SGD(parameters, momentum=momentum, nesterov=nesterov, **how)
-    else:
-        raise ValueError(f"unknown optimiser {name!r}; choose one of {', '.join(OPTIMIZERS)}")
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     return optimizer
@@ -155,10 +156,7 @@ class Schedule:
     ramp_start: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.name not in SCHEDULES:
-            raise ValueError(
-                f"unknown schedule {self.name!r}; choose one of {', '.join(SCHEDULES)}"
-            )
+        choose("schedule", self.name, SCHEDULES)
         if self.epochs < 1 or self.steps_per_epoch < 1:
             raise ValueError(
                 f"a schedule needs epochs and steps_per_epoch of at least 1, got {self.epochs} and "

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from graph2nn.names import check_choice
 from graph2nn.runs.config import option, to_dict
 from graph2nn.training.optim import Schedule
 
@@ -84,11 +85,7 @@ class Recipe:
         for name in ("gamma", "warmup_factor"):
             _at_least(name, getattr(self, name), 0)
         for name, choices in (("schedule", _SCHEDULES), ("amp", AMP)):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"Recipe.{name}: expected one of {', '.join(choices)}, "
-                    f"got {getattr(self, name)!r}"
-                )
+            check_choice(f"Recipe.{name}", getattr(self, name), choices)
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 "Recipe.label_smoothing: expected a share from 0 to below 1, got "

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graph2nn.names import choose
 from graph2nn.vision.augment import add_noise
 from graph2nn.vision.image_data import ImageData
 
@@ -60,8 +61,7 @@ def corrupted(data: ImageData, name: str, *, noise: float = 0.08, seed: int = 0)
     Raises:
         ValueError: An unknown corruption, or images that are decoded when asked for.
     """
-    if name not in CORRUPTIONS:
-        raise ValueError(f"unknown corruption {name!r}; expected one of {', '.join(CORRUPTIONS)}")
+    choose("corruption", name, CORRUPTIONS)
     if not isinstance(data.images, Tensor):
         raise ValueError(f"{data.name}: only images held in memory can be corrupted")
     generator = torch.Generator().manual_seed(seed)

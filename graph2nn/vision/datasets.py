@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graph2nn.names import choose
 from graph2nn.runs.variables import variable
 from graph2nn.vision.folder import EXTENSIONS, FolderImages
 from graph2nn.vision.image_data import ImageData
@@ -144,11 +145,8 @@ def load_images(
 
 
 def _checked(name: str, split: str, imsize: int | None, channels: int) -> DatasetInfo:
-    if name not in DATASETS:
-        raise ValueError(f"unsupported data set {name!r}; choose one of {', '.join(DATASETS)}")
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r} of {name}; choose one of {', '.join(SPLITS)}")
-    info = DATASETS[name]
+    info = choose("data set", name, DATASETS)
+    choose("split", split, SPLITS, where=name)
     allowed = (1, 3) if len(info.mean) == 1 else (3,)
     if channels not in allowed:
         raise ValueError(

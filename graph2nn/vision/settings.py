@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from graph2nn.names import choose
 from graph2nn.runs.config import option
 from graph2nn.vision.augment import Augment
 from graph2nn.vision.corruptions import CORRUPTIONS, corrupted
@@ -30,11 +31,9 @@ def dataset_name(name: str) -> str:
         ('cifar10', 'digits')
     """
     known = {label.casefold(): own for own, label in _LABELS.items()}
+    names = [*_LABELS.values(), *DATASETS]
     found = known.get(name.casefold(), name)
-    if found not in DATASETS:
-        names = ", ".join([*_LABELS.values(), *DATASETS])
-        raise ValueError(f"dataset: unknown data set {name!r}; choose one of {names}")
-    return found
+    return found if found in DATASETS else choose("data set", name, names, where="dataset")
 
 
 def dataset_label(name: str) -> str:

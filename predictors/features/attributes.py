@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import check_choice
 
 __all__ = ["SCALES", "AttributeScaler", "attribute_names"]
 
@@ -52,8 +53,7 @@ class AttributeScaler:
     """
 
     def __init__(self, patterns: Sequence[str], scale: str = "rank") -> None:
-        if scale not in SCALES:
-            raise ValueError(f"scale: expected one of {', '.join(SCALES)}, got {scale!r}")
+        check_choice("scale", scale, SCALES)
         self.patterns, self.scale = tuple(patterns), scale
 
     def fit(self, graphs: Sequence[ArchGraph]) -> AttributeScaler:

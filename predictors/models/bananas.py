@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
+from graph2nn.names import check_choice
 from predictors.features.attributes import AttributeScaler
 from predictors.features.path_encoding import AdjacencyEncoding, PathEncoding
 from predictors.neural.base import NeuralPredictor
@@ -99,10 +100,7 @@ class BANANASPredictor(NeuralPredictor):
         self.layers = layers
 
     def _learn(self, graphs: list[ArchGraph]) -> None:
-        if self.encoding not in ENCODINGS:
-            raise ValueError(
-                f"encoding: expected one of {', '.join(ENCODINGS)}, got {self.encoding!r}"
-            )
+        check_choice("encoding", self.encoding, ENCODINGS)
         super()._learn(graphs)
         forms = self._forms(graphs)
         self.encoders_: list[PathEncoding | AdjacencyEncoding] = []

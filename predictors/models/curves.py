@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import NuSVR
 
+from graph2nn.names import check_choice
 from predictors.checks import check_folds, check_targets
 
 __all__ = ["CURVE_KINDS", "CurvePredictor", "extrapolate"]
@@ -109,8 +110,7 @@ class CurvePredictor(RegressorMixin, BaseEstimator):
         return -curves[:, -self.window if self.kind == "sotl_e" else 0 :].sum(1)
 
     def _read(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        if self.kind not in CURVE_KINDS:
-            raise ValueError(f"kind: expected one of {', '.join(CURVE_KINDS)}, got {self.kind!r}")
+        check_choice("kind", self.kind, CURVE_KINDS)
         if self.window < 1 or self.static < 0:
             raise ValueError(
                 f"expected window >= 1 and static >= 0, got {self.window} and {self.static}"

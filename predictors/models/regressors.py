@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
+from graph2nn.names import check_choice
 from predictors.gaussian import GroupedGP
 
 __all__ = ["REGRESSORS", "Regressor", "make_regressor"]
@@ -109,8 +110,7 @@ def make_regressor(
         ValueError: An unknown name.
         ImportError: XGBoost or LightGBM is not installed.
     """
-    if name not in REGRESSORS:
-        raise ValueError(f"model: expected one of {', '.join(REGRESSORS)}, got {name!r}")
+    check_choice("model", name, REGRESSORS)
     kind = REGRESSORS[name]
     settings = {**kind.options, **(options or {}), "seed": seed}
     if name == "gp":

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import check_choice
 from predictors.base import ArchPredictor
 from predictors.checks import check_folds
 from predictors.metrics import kendall_tau
@@ -186,10 +187,7 @@ class StackedEnsemble(ArchPredictor):
         return np.sqrt((share * (own**2 + (means - centre) ** 2)).sum(0))
 
     def _check(self, count: int) -> None:
-        if self.combine not in COMBINATIONS:
-            raise ValueError(
-                f"combine: expected one of {', '.join(COMBINATIONS)}, got {self.combine!r}"
-            )
+        check_choice("combine", self.combine, COMBINATIONS)
         if self.members is not None and not len(self.members):
             raise ValueError("members: expected at least one pair (name, predictor), got none")
         if self.combine != "mean":

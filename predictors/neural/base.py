@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import check_choice
 from graph2nn.runs import load_checkpoint, seeded
 from predictors.base import ArchPredictor
 from predictors.checks import check_ops
@@ -128,10 +129,7 @@ class NeuralPredictor(ArchPredictor):
         Raises:
             ValueError: An unknown preset.
         """
-        if self.preset not in self.PRESETS:
-            raise ValueError(
-                f"preset: expected one of {', '.join(self.PRESETS)}, got {self.preset!r}"
-            )
+        check_choice("preset", self.preset, self.PRESETS)
         value = getattr(self, name)
         return self.PRESETS[self.preset].get(name, default) if value is None else value
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from graph2nn.names import check_choice
 from graph2nn.training import OPTIMIZERS, SCHEDULES, Schedule, clip_gradients, make_optimizer
 from graph2nn.training.optim import set_learning_rate
 from predictors.neural.losses import find_loss
@@ -59,10 +60,7 @@ class LoopSettings:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a number from 0 up, got {getattr(self, name)}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
+            check_choice(f"{name}", getattr(self, name), known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from graph2nn.names import check_choice
+
 __all__ = [
     "LOSSES",
     "SCALE_FREE",
@@ -135,6 +137,5 @@ def find_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     Raises:
         ValueError: An unknown one.
     """
-    if name not in LOSSES:
-        raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")
+    check_choice("loss", name, LOSSES)
     return LOSSES[name]

@@ -21,6 +21,7 @@ from torch_geometric.nn import (
 )
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import check_choice
 from predictors.neural.graph_predictor import GraphNetPredictor
 from predictors.neural.graph_tensors import SparseGraphs
 
@@ -158,10 +159,7 @@ class PyGPredictor(GraphNetPredictor):
 
     def _learn(self, graphs: list[ArchGraph]) -> None:
         for name, known in (("conv", CONVOLUTIONS), ("pool", POOLS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
+            check_choice(f"{name}", getattr(self, name), known)
         super()._learn(graphs)
         self.histograms_ = [_histogram(graphs, side) for side in (1, 0)]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.paths import topological_levels
+from graph2nn.names import check_choice
 
 __all__ = ["NODE_FEATURES", "NodeFeatures", "useful_features"]
 
@@ -34,10 +35,7 @@ class NodeFeatures:
 
     def __init__(self, ops: Sequence[str], blocks: Sequence[str] = ()) -> None:
         for name in blocks:
-            if name not in NODE_FEATURES:
-                raise ValueError(
-                    f"node_features: expected names of {', '.join(NODE_FEATURES)}, got {name!r}"
-                )
+            check_choice("node_features", name, NODE_FEATURES)
         self.ops, self.blocks = tuple(ops), tuple(blocks)
         columns = sum(_WIDTHS[name] for name in self.blocks)
         self.width = len(self.ops) + columns

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import choose
 from graph2nn.training import topk_correct
 from predictors.proxies.probe import ProxyProbe
 from predictors.proxies.registry import PROXIES, proxy
@@ -114,9 +115,7 @@ def check_names(names: Sequence[str] | None, has_ghn: bool) -> tuple[str, ...]:
     if names is None:
         return tuple(name for name, entry in PROXIES.items() if has_ghn or not entry.needs_ghn)
     for name in names:
-        if name not in PROXIES:
-            raise ValueError(f"unknown proxy {name!r}: expected some of {', '.join(PROXIES)}")
-        if PROXIES[name].needs_ghn and not has_ghn:
+        if choose("proxy", name, PROXIES).needs_ghn and not has_ghn:
             raise ValueError(f"{name} needs a hypernetwork: pass ghn='ghn2-digits', for example")
     return tuple(names)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
 from predictors.tables import deepnets, nasbench, nlp, own, relational
 from predictors.tables.table import Table
@@ -77,8 +78,7 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
         >>> read_table("nb201").higher_is_better("c10_val")     # doctest: +SKIP
         True
     """
-    if name not in TABLES:
-        raise ValueError(f"unknown table {name!r}; choose one of {', '.join(TABLES)}")
+    choose("table", name, TABLES)
     source = _SOURCES[name]
     try:
         folder = Path(data_dir) if data_dir is not None else source.folder()

@@ -7,6 +7,7 @@ from functools import partial
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
+from graph2nn.names import check_choice
 
 __all__ = ["FORMS", "in_form", "without_repeats"]
 
@@ -20,8 +21,7 @@ def in_form(graphs: Sequence[ArchGraph], form: str) -> list[ArchGraph]:
     Raises:
         ValueError: An unknown form.
     """
-    if form not in FORMS:
-        raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
+    check_choice("form", form, FORMS)
     if form == "raw":
         return list(graphs)
     return [_remembered(graph, form) for graph in graphs]

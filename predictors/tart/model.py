@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archtokens.batch import SPECIAL, TokenBatch
+from graph2nn.names import check_choice
 
 __all__ = ["READOUTS", "ModelSettings", "TokenTransformer"]
 
@@ -52,8 +53,7 @@ class ModelSettings:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         if self.bias not in ("distance", "none"):
             raise ValueError(f"bias: expected distance or none, got {self.bias!r}")
-        if self.readout not in READOUTS:
-            raise ValueError(f"readout: expected one of {', '.join(READOUTS)}, got {self.readout}")
+        check_choice("readout", self.readout, READOUTS)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout: expected a share below 1, got {self.dropout}")
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from archtokens.batch import TokenBatch
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import check_choice
 from predictors.checks import check_ops
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.loop import FitSettings
@@ -161,8 +162,7 @@ class TART(NeuralPredictor):
     def _head(self) -> str:
         usual = "gp" if getattr(self, "large_", False) else "both"
         head = self.setting("head", usual)
-        if head not in HEADS:
-            raise ValueError(f"head: expected one of {', '.join(HEADS)}, got {head!r}")
+        check_choice("head", head, HEADS)
         if self.setting("encoder", "auto") == "none" and head != "net":
             if self.head is not None:
                 raise ValueError(

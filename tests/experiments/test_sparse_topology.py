@@ -140,7 +140,7 @@ def test_wrong_values_are_said_before_anything_is_written(script, tmp_path) -> N
     out = tmp_path / "run"
     for flags, message in (
         (["--sparsity", "1"], r"the fraction removed is in \[0, 1\), got 1.0"),
-        (["--pruning", "lottery"], "unknown 'lottery'"),
+        (["--pruning", "lottery"], "unknown pruner 'lottery'"),
         (["--grid", "small", "--dataset", "imagenet"], "small is not there for imagenet"),
         (["--recipe", "long"], "expected published or short, got 'long'"),
     ):

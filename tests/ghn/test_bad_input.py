@@ -27,8 +27,8 @@ IMAGES = torch.zeros(2, 3, 8, 8)
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"hypernet": "gru"}, r"hypernet must be one of .*'graphormer'.*got 'gru'"),
-        ({"decoder": "linear"}, "decoder must be one of .*got 'linear'"),
+        ({"hypernet": "gru"}, r"hypernet: expected one of .*graphormer.*got 'gru'"),
+        ({"decoder": "linear"}, "decoder: expected one of .*got 'linear'"),
         ({"max_shape": (64, 64, 11)}, r"max_shape must be \(out, in, size, size\)"),
         ({"max_shape": (64, 64, 11, 16)}, r"equal sizes, got \(64, 64, 11, 16\)"),
         ({"max_shape": (64, 0, 11, 11)}, "must be positive"),
@@ -165,7 +165,7 @@ def test_not_a_hypernetwork(path: Path, content: Any, message: str) -> None:
         ({"hid": 13}, "configuration in .* cannot be used: hid must be a positive multiple of 4"),
         ({"num_classes": "ten"}, "configuration in .* cannot be used"),
         ({"max_shape": 64}, "configuration in .* cannot be used"),
-        ({"hypernet": None}, "configuration in .* cannot be used: hypernet must be one of"),
+        ({"hypernet": None}, "configuration in .* cannot be used: hypernet: expected one of"),
     ],
 )
 def test_configuration_that_does_not_fit(tiny, path: Path, change: dict, message: str) -> None:

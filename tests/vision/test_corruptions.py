@@ -25,5 +25,5 @@ def test_corruptions() -> None:
     assert blurred[0, 0, 3:6, 3:6].tolist() == [[10, 20, 10], [20, 40, 20], [10, 20, 10]]
     low = corrupted(data, "contrast").images.float()
     assert low.std() == pytest.approx(0.4 * data.images.float().std().item(), rel=0.2)
-    with pytest.raises(ValueError, match="unknown corruption 'fog'; expected one of noise"):
+    with pytest.raises(ValueError, match="unknown corruption 'fog'; choose one of noise"):
         corrupted(grey, "fog")

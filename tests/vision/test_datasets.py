@@ -233,9 +233,9 @@ def test_n_shots_are_the_first_of_each_class() -> None:
 @pytest.mark.parametrize(
     "how, message",
     [
-        ({"name": "mnist"}, "unsupported data set 'mnist'; choose one of digits, fashion_mnist"),
-        ({"name": "CIFAR10"}, "unsupported data set 'CIFAR10'"),
-        ({"name": "digits", "split": "dev"}, "unknown split 'dev' of digits; choose one of train"),
+        ({"name": "mnist"}, "unknown data set 'mnist'; choose one of digits, fashion_mnist"),
+        ({"name": "CIFAR10"}, "unknown data set 'CIFAR10'"),
+        ({"name": "digits", "split": "dev"}, "digits: unknown split 'dev'; choose one of train"),
         ({"name": "digits", "channels": 2}, r"digits has 1 channel\(s\); channels=2 is not"),
         ({"name": "cifar10", "channels": 1}, r"cifar10 has 3 channel\(s\)"),
         ({"name": "digits", "imsize": 0}, "imsize must be a positive number"),

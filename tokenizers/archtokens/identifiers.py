@@ -10,6 +10,7 @@ from scipy.linalg import eigh
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.paths import breadth_first, topological_levels
 from graph2nn.archgraph.stack import GraphStack
+from graph2nn.names import check_choice
 
 __all__ = [
     "IDENTIFIERS",
@@ -43,8 +44,7 @@ def identifier_width(kind: str, width: int) -> int:
     Raises:
         ValueError: An unknown kind.
     """
-    if kind not in IDENTIFIERS:
-        raise ValueError(f"identifiers: expected one of {', '.join(IDENTIFIERS)}, got {kind!r}")
+    check_choice("identifiers", kind, IDENTIFIERS)
     return _FIXED_WIDTH.get(kind, 2 * width if kind == "magnetic" else width)
 
 

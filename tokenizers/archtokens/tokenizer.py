@@ -15,6 +15,7 @@ from archtokens.settings import PRESETS, TokenSettings
 from graph2nn.archgraph import PRIMITIVES, ArchGraph
 from graph2nn.archgraph.stack import GraphStack
 from graph2nn.cells import CELL_OPS
+from graph2nn.names import check_choice
 
 __all__ = ["KNOWN_OPS", "GraphTokenizer"]
 
@@ -66,8 +67,7 @@ class GraphTokenizer:
         Raises:
             ValueError: No such preset.
         """
-        if name not in PRESETS:
-            raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
+        check_choice("preset", name, PRESETS)
         return cls(PRESETS[name], ops=ops, **changes)
 
     @property

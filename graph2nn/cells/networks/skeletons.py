@@ -25,6 +25,7 @@ from graph2nn.cells.networks.concat_cell import ConcatCell
 from graph2nn.cells.networks.network import DagNetwork
 from graph2nn.cells.sampling import cell_code
 from graph2nn.deepnets.networks.layers import norm_layer
+from graph2nn.names import check_choice
 from graph2nn.runs import seeded
 
 __all__ = ["SKELETONS", "CellNetwork", "Skeleton", "build_cell_network", "space_of"]
@@ -185,8 +186,7 @@ class CellNetwork(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if skeleton not in SKELETONS:
-            raise ValueError(f"skeleton: expected one of {', '.join(SKELETONS)}, got {skeleton!r}")
+        check_choice("skeleton", skeleton, SKELETONS)
         base = SKELETONS[skeleton]
         if num_cells is not None and not base.num_cells:
             raise ValueError(f"num_cells: the graph of {skeleton} lists all its layers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from graph2nn.names import choose
 from graph2nn.runs import option
 from graph2nn.training.recipe import Recipe
 from graph2nn.vision import ImageSettings
@@ -112,6 +113,5 @@ def find_table(name: str) -> GroundTruthSettings:
     Raises:
         ValueError: an unknown name.
     """
-    if name not in TABLES:
-        raise ValueError(f"unknown table {name!r}; expected one of {', '.join(TABLES)}")
+    choose("table", name, TABLES)
     return TABLES[name]

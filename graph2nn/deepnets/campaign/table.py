@@ -17,6 +17,7 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.deepnets.as_archgraph import build_graph
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.graphs.config import NetConfig
+from graph2nn.names import choose
 from graph2nn.runs import from_dict, to_dict, write_atomic
 
 __all__ = ["GroundTruth", "add_attributes", "read_ground_truth", "write_ground_truth"]
@@ -137,8 +138,7 @@ class GroundTruth:
         if target == "inference_time":
             return _tau(self.timing[::2].min(0), self.timing[1::2].min(0))
         first = self.targets
-        if target not in first:
-            raise ValueError(f"unknown target {target!r}; expected one of {', '.join(first)}")
+        choose("target", target, first)
         if len(self.status) < 2:
             return float("nan")
         return _tau(first[target], self.targets_of(1)[target])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from graph2nn.names import choose
+
 __all__ = ["EVAL_SPLITS", "SPLITS", "SplitRules", "WidthRule", "split_rules"]
 
 
@@ -132,15 +134,13 @@ def split_rules(
     Raises:
         ValueError: Unknown split or field.
     """
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; expected one of {', '.join(SPLITS)}")
+    choose("split", split, SPLITS)
     rules = SPLITS[split]
     if imsize >= 128 and split == "wide":
         rules = replace(rules, widths=WidthRule(factor=2))
     if imsize < 32 if small is None else small:
         rules = replace(rules, **{**SMALL_ALL, **SMALL.get(split, SMALL["train"])})
     known = [f.name for f in fields(SplitRules)]
-    unknown = sorted(set(overrides) - set(known))
-    if unknown:
-        raise ValueError(f"unknown rule {', '.join(unknown)}; expected one of {', '.join(known)}")
+    for name in overrides:
+        choose("rule", name, known)
     return replace(rules, **overrides)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from graph2nn.names import choose
 from graph2nn.relational.campaign.specs import NetworkSpec
 from graph2nn.relational.graphs.graph_sets import (
     GRAPH_SETS,
@@ -222,10 +223,8 @@ def find_task(name: str) -> Task:
     Raises:
         ValueError: unknown; the message lists all tasks.
     """
-    for task in _ALL:
-        if name in (task.name, task.table_name):
-            return task
-    raise ValueError(f"unknown task {name!r}; choose one of {', '.join(TASKS)}")
+    by_name = {key: task for task in reversed(_ALL) for key in (task.table_name, task.name)}
+    return by_name[name] if name in by_name else choose("task", name, TASKS)
 
 
 def division_entries(
@@ -251,8 +250,7 @@ def division_entries(
     Raises:
         ValueError: unknown division, set or file, or a best graph of a task that has none.
     """
-    if division not in DIVISIONS:
-        raise ValueError(f"unknown division {division!r}; choose one of {', '.join(DIVISIONS)}")
+    choose("division", division, DIVISIONS)
     baseline = complete_entry(task.num_nodes)
     if division == "baseline":
         return (baseline,)
@@ -323,8 +321,6 @@ def _named_entries(name: str, subset: str, data_dir: str | Path | None) -> tuple
     if name in GRAPH_SETS:
         return graph_set(name)
     if not Path(name).is_file():
-        known = ", ".join((*GRAPH_SETS, "connectomes"))
-        raise ValueError(
-            f"unknown graphs {name!r}; choose one of {known}, or a file made by the command graphs"
-        )
+        known = (*GRAPH_SETS, "connectomes")
+        choose("graphs", name, known, more="or a file made by the command graphs")
     return entries_from_rows(read_sweep(name).graphs(subset))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.runs.variables import variable
 from graph2nn.vision.datasets import default_data_dir
@@ -68,8 +69,7 @@ def find_connectome(name: str, data_dir: str | Path | None = None) -> Path:
     Raises:
         ValueError: An unknown name, or the file is nowhere.
     """
-    if name not in CONNECTOMES:
-        raise ValueError(f"unknown connectome {name!r}; choose one of {', '.join(CONNECTOMES)}")
+    choose("connectome", name, CONNECTOMES)
     folders = [default_data_dir() if data_dir is None else Path(data_dir).expanduser()]
     reference = variable("NETWRIGHT_REFERENCE")
     if data_dir is None and reference:

@@ -12,6 +12,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.graph import RelationalGraph
 
 __all__ = [
@@ -291,8 +292,7 @@ def make_graph(
         >>> make_graph("hypercube", 16).num_edges
         32
     """
-    if kind not in GENERATORS:
-        raise ValueError(f"unknown kind of graph {kind!r}; choose one of {', '.join(GENERATORS)}")
+    choose("kind of graph", kind, GENERATORS)
     takes = inspect.signature(GENERATORS[kind]).parameters
     if k is None and takes["k"].default is inspect.Parameter.empty:
         raise ValueError(f"{kind} graphs come in many degrees: pass k, their mean degree")

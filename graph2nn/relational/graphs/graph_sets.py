@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
 from graph2nn.relational.graphs.generators import complete, ws_flex_name
 from graph2nn.relational.graphs.graph import RelationalGraph
@@ -77,8 +78,7 @@ def graph_set(name: str) -> tuple[GraphEntry, ...]:
     Raises:
         ValueError: Unknown name.
     """
-    if name not in GRAPH_SETS:
-        raise ValueError(f"unknown set of graphs {name!r}; choose one of {', '.join(GRAPH_SETS)}")
+    choose("set of graphs", name, GRAPH_SETS)
     with as_file(files("graph2nn.relational.graphs") / _FILE) as path, np.load(path) as stored:
         return entries_from_rows(stored[name])
 

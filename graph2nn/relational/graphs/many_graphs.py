@@ -12,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.generators import TRIES, check_ws_flex, ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.graphs.measures import clustering, pack_bits, path_length
@@ -35,8 +36,7 @@ def compiled_loops(engine: str = "auto") -> ModuleType | None:
     Raises:
         ValueError: An unknown engine, or numba asked for and not installed.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
+    choose("engine", engine, ENGINES)
     if engine == "plain" or (engine == "auto" and not has_numba()):
         return None
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.runs.variables import reference_folder
@@ -50,8 +51,7 @@ def published_graphs(name: str) -> np.ndarray:
         >>> published_graphs("n64_52").shape        # doctest: +SKIP
         (52, 6)
     """
-    if name not in PUBLISHED_GRAPHS:
-        raise ValueError(f"unknown graphs {name!r}; choose one of {', '.join(PUBLISHED_GRAPHS)}")
+    choose("graphs", name, PUBLISHED_GRAPHS)
     path = reference_folder("relational") / f"graphs_{name}.npy"
     try:
         table = np.load(path, allow_pickle=False)

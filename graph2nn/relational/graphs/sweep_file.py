@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.published import GRAPH_COLUMNS
 from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
 from graph2nn.relational.graphs.thinning import Thinned, ThinningRule, thin
@@ -50,8 +51,7 @@ class SweepFile:
         Raises:
             ValueError: Another name.
         """
-        if name not in _SETS:
-            raise ValueError(f"unknown set {name!r}; choose one of {', '.join(_SETS)}")
+        choose("set", name, _SETS)
         return self.sweep.rows(getattr(self.thinned, name))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from graph2nn.names import choose
+
 __all__ = [
     "EXPANSIONS",
     "FAMILIES",
@@ -140,8 +142,7 @@ def architecture(
         >>> architecture("cnn6", num_classes=10, imsize=32).dims
         (64, 128, 256)
     """
-    if name not in FAMILIES:
-        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(FAMILIES)}")
+    choose("model", name, FAMILIES)
     family = FAMILIES[name]
     found = Architecture(
         name=name,

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graph2nn.names import choose
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.networks.blocks import (
     BlockPlan,
@@ -383,7 +384,4 @@ def set_execution(model: ModuleT, execution: str) -> ModuleT:
 
 
 def _check_execution(execution: str) -> None:
-    if execution not in (*EXECUTIONS, "auto"):
-        raise ValueError(
-            f"unknown execution {execution!r}; choose one of {', '.join(EXECUTIONS)} or auto"
-        )
+    choose("execution", execution, (*EXECUTIONS, "auto"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.sparsity.campaign.densities import DENSITY_FLOOR
 from graph2nn.sparsity.campaign.results import METRICS, SparseTable
 
@@ -59,9 +60,7 @@ def features(table: SparseTable, sets: str) -> FeatureTable:
     """
     parts = []
     for name in sets.split("+"):
-        if name not in FEATURE_SETS:
-            raise ValueError(f"features: expected {', '.join(FEATURE_SETS)}, got {name!r}")
-        parts.append(FEATURE_SETS[name].build(table))
+        parts.append(choose("set", name, FEATURE_SETS, where="features").build(table))
     values = np.concatenate([part.values for part in parts], axis=1)
     names = tuple(name for part in parts for name in part.names)
     bad = ~np.isfinite(values)

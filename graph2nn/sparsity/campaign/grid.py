@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graph2nn.names import choose
 from graph2nn.runs import option
 from graph2nn.sparsity.campaign.masked_training import SHORT_RECIPES, published_recipe
 from graph2nn.sparsity.networks.models import MODELS
@@ -32,9 +33,7 @@ def find_model(name: str) -> str:
         ValueError: an unknown model.
     """
     names = {known.casefold(): known for known in MODELS}
-    if name.casefold() not in names:
-        raise ValueError(f"model: unknown network {name!r}; choose one of {', '.join(MODELS)}")
-    return names[name.casefold()]
+    return choose("network", names.get(name.casefold(), name), [*MODELS], where="model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +107,8 @@ class SparseGrid:
                     f"SparseGrid.{axis}: expected one or more different values, got {values}"
                 )
         for axis, names in (("models", MODELS), ("pruners", PRUNERS)):
-            unknown = [value for value in getattr(self, axis) if value not in names]
-            if unknown:
-                raise ValueError(
-                    f"SparseGrid.{axis}: unknown {unknown[0]!r}; choose from {', '.join(names)}"
-                )
+            for value in getattr(self, axis):
+                choose(axis.removesuffix("s"), value, names, where=f"SparseGrid.{axis}")
         if "dense" in self.pruners:
             raise ValueError(
                 "SparseGrid.pruners: dense networks come along with training; leave dense out"
@@ -189,11 +185,8 @@ def find_grid(name: str, dataset: str) -> SparseGrid:
     Raises:
         ValueError: an unknown grid, or one that there is not for the data set.
     """
-    if name not in GRIDS:
-        raise ValueError(f"grid: unknown {name!r}; choose one of {', '.join(GRIDS)}")
+    grids = choose("grid", name, GRIDS)
     own = dataset_name(dataset)
-    if own not in GRIDS[name]:
-        raise ValueError(
-            f"grid: {name} is not there for {dataset}, only for {', '.join(GRIDS[name])}"
-        )
-    return GRIDS[name][own]
+    if own not in grids:
+        raise ValueError(f"grid: {name} is not there for {dataset}, only for {', '.join(grids)}")
+    return grids[own]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from graph2nn.names import choose
 from graph2nn.runs import seeded
 from graph2nn.training.probe import LAYERS
 
@@ -202,14 +203,13 @@ def build(
         torch.Size([32, 16, 1, 1])
     """
     names = {known.casefold(): known for known in MODELS}
-    if name.casefold() not in names:
-        raise ValueError(f"name: no network {name!r}; there are {', '.join(MODELS)}")
+    model_class = choose("network", names.get(name.casefold(), name), MODELS)
     sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     for argument, size in sizes.items():
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"{argument}: expected a whole number of at least 1, got {size!r}")
     with seeded(seed):  # the modules' own initial weights are drawn globally
-        model = MODELS[names[name.casefold()]](num_classes, in_channels, image_size)
+        model = model_class(num_classes, in_channels, image_size)
     init_weights(model, seed)
     return model
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from graph2nn.names import choose
 from graph2nn.runs.config import flat, flattened, option
 from graph2nn.training.recipe import Recipe
 from graph2nn.vision import DATASETS, ImageData
@@ -133,10 +134,8 @@ class WiringConfig:
     seed: int = option(1996, help="of weights, edges and images")
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model: no network {self.model!r}; there are {', '.join(MODELS)}")
-        if self.dataset not in DATASETS:
-            raise ValueError(f"dataset: no {self.dataset!r}; there are {', '.join(DATASETS)}")
+        choose("network", self.model, MODELS, where="model")
+        choose("data set", self.dataset, DATASETS, where="dataset")
         object.__setattr__(self, "kind", find_kind(self.kind))
         if not 0 < self.keep <= 1:
             raise ValueError(f"keep: expected a share above 0 and at most 1, got {self.keep}")

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from graph2nn.names import choose
+
 __all__ = ["AUTO_DENSITY", "EXECUTIONS", "EdgeProduct", "choose_execution", "set_execution"]
 
 EXECUTIONS = ("dense", "csr")
@@ -191,10 +193,7 @@ def set_execution(model: ModuleT, execution: str) -> ModuleT:
 
 
 def _check_execution(execution: str) -> None:
-    if execution not in (*EXECUTIONS, "auto"):
-        raise ValueError(
-            f"unknown execution {execution!r}; choose one of {', '.join(EXECUTIONS)} or auto"
-        )
+    choose("execution", execution, (*EXECUTIONS, "auto"))
 
 
 @cache

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from graph2nn.names import choose
 from graph2nn.training.top_k import top_k
 from graph2nn.wirings.edges.slots import Slots
 from graph2nn.wirings.edges.wiring import (
@@ -138,10 +139,7 @@ def find_kind(name: str) -> str:
     Raises:
         ValueError: The name is unknown; lists all.
     """
-    found = ALIASES.get(name, name)
-    if found not in KINDS:
-        raise ValueError(f"kind: no wiring {name!r}; there are {', '.join(KINDS)}")
-    return found
+    return choose("wiring", ALIASES.get(name, name), [*KINDS], where="kind")
 
 
 def make_wiring(

@@ -10,6 +10,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from graph2nn.names import choose
+
 __all__ = ["ADAPTIVE", "FIXED", "SOLVERS", "Solver", "require_torchdiffeq"]
 
 Flow = Callable[[Tensor], Tensor]
@@ -52,8 +54,7 @@ class Solver:
     adjoint: bool = False
 
     def __post_init__(self) -> None:
-        if self.method not in SOLVERS:
-            raise ValueError(f"solver: no method {self.method!r}; there are {', '.join(SOLVERS)}")
+        choose("method", self.method, SOLVERS, where="solver")
         if self.steps < 1:
             raise ValueError(f"solver: expected at least 1 step, got {self.steps}")
         if not (self.rtol > 0 and self.atol > 0):

@@ -17,6 +17,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
+from graph2nn.names import check_choice
 from predictors.models.regressors import make_regressor
 
 __all__ = ["DROP_REGRESSORS", "RANDOM_REGRESSORS", "DropRegressor", "available_regressors"]
@@ -59,10 +60,7 @@ class DropRegressor:
     """
 
     def __init__(self, name: str = "extra trees", *, seed: int = 0) -> None:
-        if name not in DROP_REGRESSORS:
-            raise ValueError(
-                f"regressor: expected one of {', '.join(DROP_REGRESSORS)}, got {name!r}"
-            )
+        check_choice("regressor", name, DROP_REGRESSORS)
         self.name, self.seed = name, seed
 
     def fit(self, table: np.ndarray, drop: np.ndarray) -> DropRegressor:

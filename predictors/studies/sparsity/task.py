@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from graph2nn.names import check_choice
 from graph2nn.sparsity.campaign.feature_sets import FeatureTable, features
 from graph2nn.sparsity.campaign.results import (
     PUBLISHED_MODELS,
@@ -117,8 +118,7 @@ def splits(task: DropTask, protocol: str, *, seed: int = 0) -> list[Split]:
     Raises:
         ValueError: an unknown protocol, or one that this task has too few groups for.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    check_choice("protocol", protocol, PROTOCOLS)
     groups = PROTOCOLS[protocol](task, np.random.default_rng(seed))
     numbers = np.unique(groups)
     if len(numbers) < 2:

@@ -171,7 +171,7 @@ def test_genotypes_outside_the_language() -> None:
         ({"widths": ()}, "widths: expected some of"),
         ({"ops": ("conv",)}, "ops: expected some of"),
         ({"ops": ("none",)}, "other than none"),
-        ({"depth": 3}, "unknown rule 'depth'; choose among cells"),
+        ({"depth": 3}, "unknown rule 'depth'; choose one of cells"),
     ],
 )
 def test_bad_rules(rules: dict[str, Any], message: str) -> None:

@@ -394,7 +394,7 @@ def test_bad_images_and_rows(made, tmp_path) -> None:
     _, path, _ = made
     with pytest.raises(ValueError, match="val says how many images validate"):
         replace(SETTINGS, images=ImageSettings(train=64))
-    with pytest.raises(ValueError, match="unknown table 'nets'; expected one of deepnets_digits"):
+    with pytest.raises(ValueError, match="unknown table 'nets'; choose one of deepnets_digits"):
         find_table("nets")
     with pytest.raises(ValueError, match="has the rows 0 to 3, not 4"):
         regenerate(path, 4)
@@ -407,7 +407,7 @@ def test_bad_images_and_rows(made, tmp_path) -> None:
 
 
 def test_unknown_target(made) -> None:
-    with pytest.raises(ValueError, match="unknown target 'latency'; expected one of val_acc"):
+    with pytest.raises(ValueError, match="unknown target 'latency'; choose one of val_acc"):
         made[0].noise("latency")
 
 

@@ -214,8 +214,8 @@ def test_limits_and_small_images():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: split_rules("tests"), "unknown split 'tests'; expected one of train, val"),
-        (lambda: split_rules("train", cell=4), "unknown rule cell; expected one of steps, cells"),
+        (lambda: split_rules("tests"), "unknown split 'tests'; choose one of train, val"),
+        (lambda: split_rules("train", cell=4), "unknown rule 'cell'; choose one of steps, cells"),
         (lambda: split_rules("train", cells=(8, 4)), "cells: expected 1 <= min <= max"),
         (lambda: split_rules("train", steps=(1, 2, 13)), "steps: expected 1 <= min"),
         (lambda: split_rules("train", norm="bn"), "norm: expected 'mixed'"),

@@ -113,7 +113,7 @@ def test_node_features():
     scaled = NodeFeatures(graph.ops, ("stage", "depth")).fit([graph])(graph)
     assert np.allclose(scaled[:, -3:].mean(0), 0, atol=1e-6)
     assert np.allclose(scaled[:, -3:].std(0), 1, atol=1e-6)
-    with pytest.raises(ValueError, match="node_features: expected names of shape, .* got 'colour'"):
+    with pytest.raises(ValueError, match="node_features: expected one of shape, .* got 'colour'"):
         NodeFeatures(("node",), ("colour",))
 
 

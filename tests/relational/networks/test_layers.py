@@ -326,7 +326,7 @@ def test_blocks_are_differentiated_once_only(generator):
 
 def test_bad_input():
     graph = GRAPHS["sparse"]
-    expected = "choose one of masked, mask-once, blocks or auto"
+    expected = "choose one of masked, mask-once, blocks, auto"
     with pytest.raises(ValueError, match=f"unknown execution 'sparse'; {expected}"):
         RelationalLinear(graph, 32, 32, execution="sparse")
     with pytest.raises(ValueError, match=expected):

@@ -262,9 +262,9 @@ def test_text_and_figure_of_a_table(made, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": ("VGG",)}, "unknown 'VGG'; choose from CONV-6"),
+        ({"models": ("VGG",)}, "unknown model 'VGG'; choose one of CONV-6"),
         ({"pruners": ("snip", "snip")}, "one or more different values"),
-        ({"pruners": ("lottery",)}, "unknown 'lottery'; choose from"),
+        ({"pruners": ("lottery",)}, "unknown pruner 'lottery'; choose one of"),
         ({"pruners": ("dense",)}, "dense networks come along with training"),
         ({"sparsities": ()}, "one or more different values"),
         ({"sparsities": (0.5, 1.0)}, r"the fraction removed is in \[0, 1\), got 1.0"),
@@ -280,7 +280,9 @@ def test_wrong_settings(change, message) -> None:
 def test_wrong_names_and_images() -> None:
     with pytest.raises(ValueError, match="4000 images asked for, 1297 there"):
         load_sets(ImageSettings(train=4000))
-    with pytest.raises(ValueError, match="unknown 'huge'; choose one of tiny, small, published"):
+    with pytest.raises(
+        ValueError, match="unknown grid 'huge'; choose one of tiny, small, published"
+    ):
         find_grid("huge", "digits")
     with pytest.raises(ValueError, match="small is not there for imagenet, only for digits"):
         find_grid("small", "imagenet")

@@ -80,7 +80,7 @@ def test_weights_are_kaiming_normal_and_seeded():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "resnet-21"}, "no network 'resnet-21'; there are CONV-6, Resnet-20"),
+        ({"name": "resnet-21"}, "unknown network 'resnet-21'; choose one of CONV-6, Resnet-20"),
         ({"name": "CONV-6", "image_size": 7}, "image_size: CONV-6 .* 8 or more, got 7"),
         ({"name": "Resnet-20", "num_classes": 0}, "num_classes: .* at least 1, got 0"),
         ({"name": "Resnet-20", "in_channels": 0}, "in_channels: .* at least 1, got 0"),

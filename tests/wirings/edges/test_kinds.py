@@ -128,7 +128,7 @@ def test_given_edges():
         (lambda: make("given", mask=torch.ones(12, 10)), "40 edges lie in slots|lie in slots"),
         (lambda: make("given", mask=torch.ones(10, 12)), "expected shape"),
         (lambda: WiredConv(3, 3, kind="given"), "needs the edges"),
-        (lambda: make("magic"), "there are dnw, dnw_no_update, random"),
+        (lambda: make("magic"), "choose one of dnw, dnw_no_update, random"),
         (lambda: make("td", rho=1.5), "rho"),
         (lambda: WiredConv(3, 3, slots=SLOTS), "slots: expected those of a weight"),
     ],

@@ -84,7 +84,7 @@ def test_adjoint_gradient(method):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "leapfrog"}, "there are dopri5"),
+        ({"method": "leapfrog"}, "choose one of dopri5"),
         ({"steps": 0}, "at least 1 step"),
         ({"rtol": 0.0}, "tolerances above 0"),
     ],

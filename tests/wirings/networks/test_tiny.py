@@ -162,7 +162,7 @@ def test_blocks():
         ({"nodes": 10}, "nodes: expected at least 6 inputs and 5 outputs"),
         ({"num_classes": 0}, "num_classes"),
         ({"seed": -1}, "seed"),
-        ({"kind": "magic"}, "there are dnw"),
+        ({"kind": "magic"}, "choose one of dnw"),
     ],
 )
 def test_bad_input(how, message):

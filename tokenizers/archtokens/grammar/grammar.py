@@ -25,6 +25,7 @@ from archtokens.grammar.relational import RelationalRules, RelationalSpace
 from archtokens.grammar.space import Space
 from archtokens.grammar.vocabulary import join_tokens, split_tokens
 from graph2nn.archgraph import ArchGraph
+from graph2nn.names import choose
 
 __all__ = ["SPACES", "ArchGrammar"]
 
@@ -74,15 +75,9 @@ class ArchGrammar:
 
     def __init__(self, space: str | Space, *, canonical: bool = False, **rules: Any) -> None:
         if isinstance(space, str):
-            if space not in SPACES:
-                raise ValueError(f"unknown space {space!r}; choose one of {', '.join(SPACES)}")
-            kind, settings = SPACES[space]
-            known = settings.__dataclass_fields__
-            unknown = [name for name in rules if name not in known]
-            if unknown:
-                raise ValueError(
-                    f"{space}: unknown rule {unknown[0]!r}; choose among {', '.join(known)}"
-                )
+            kind, settings = choose("space", space, SPACES)
+            for name in rules:
+                choose("rule", name, [*settings.__dataclass_fields__], where=space)
             space = kind(settings(**rules))
         elif rules:
             raise ValueError("rules go with the name of a space; a Space has its own")

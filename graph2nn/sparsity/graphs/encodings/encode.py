@@ -7,6 +7,7 @@ from typing import Literal, overload
 
 from torch import Tensor, nn
 
+from graph2nn.names import choose
 from graph2nn.sparsity.graphs.encodings.published import published_unrolled
 from graph2nn.sparsity.graphs.encodings.rolled import rolled
 from graph2nn.sparsity.graphs.encodings.unrolled import unrolled
@@ -111,8 +112,7 @@ def encode(
 
 
 def _check(model: nn.Module, encoding: str) -> None:
-    if encoding not in ENCODINGS:
-        raise ValueError(f"unknown encoding {encoding!r}: expected one of {', '.join(ENCODINGS)}")
+    choose("encoding", encoding, ENCODINGS)
     weights = prunable(model)
     if not weights:
         raise ValueError(

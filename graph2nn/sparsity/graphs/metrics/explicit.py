@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from graph2nn.names import choose
 from graph2nn.runs.engines import chosen_engine, compiled, has_numba, igraph_module
 from graph2nn.sparsity.graphs.edges import EdgeList
 from graph2nn.sparsity.graphs.metrics.adjacency import (
@@ -166,12 +167,9 @@ def explicit_metrics(
     Raises:
         ValueError: An unknown name, motif count or engine, or edges that are no simple graph.
     """
-    unknown = sorted(set(names) - set(EXPLICIT_METRICS))
-    if unknown:
-        known = ", ".join(EXPLICIT_METRICS)
-        raise ValueError(f"unknown metrics {', '.join(unknown)}; choose among {known}")
-    if motif not in MOTIFS:
-        raise ValueError(f"unknown motif count {motif!r}; choose one of {', '.join(MOTIFS)}")
+    for name in names:
+        choose("metric", name, EXPLICIT_METRICS)
+    choose("motif count", motif, MOTIFS)
     graph = ExplicitGraph(edges, num_nodes, engine=engine)
     measures = {
         "2-hop_nei": lambda: graph.two_hop,  # first: its rows serve to make the undirected ones

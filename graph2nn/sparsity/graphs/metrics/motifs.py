@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from graph2nn.names import choose
 from graph2nn.runs.engines import chosen_engine, compiled
 from graph2nn.sparsity.graphs.metrics.adjacency import UndirectedRows
 from graph2nn.sparsity.graphs.metrics.compiled import is_bipartite, path_sum
@@ -28,8 +29,7 @@ def motifs(
     Raises:
         ValueError: An unknown name.
     """
-    if how not in MOTIFS:
-        raise ValueError(f"unknown motif count {how!r}; choose one of {', '.join(MOTIFS)}")
+    choose("motif count", how, MOTIFS)
     if how == "degrees":
         return motifs_by_degrees(rows, engine=engine)
     if how == "sampled":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
+from graph2nn.names import choose
 from graph2nn.runs import one_thread
 from graph2nn.sparsity.graphs.metrics.counting import count_edges
 from graph2nn.sparsity.graphs.metrics.explicit import EXPLICIT_METRICS, predicted_bytes
@@ -149,10 +150,8 @@ def _check(graph: MultipartiteGraph, engine: str, motif: str, max_memory: int | 
             f"expected a MultipartiteGraph, got {type(graph).__name__}; make one of a network with "
             "encode(model, masks, 'unrolled', input_shape)"
         )
-    if engine not in ENGINES:
-        raise ValueError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}")
-    if motif not in MOTIFS:
-        raise ValueError(f"unknown motif count {motif!r}; choose one of {', '.join(MOTIFS)}")
+    choose("engine", engine, ENGINES)
+    choose("motif count", motif, MOTIFS)
     is_size = max_memory is None or (isinstance(max_memory, int | float) and max_memory > 0)
     if not is_size:
         raise ValueError(f"max_memory: expected bytes above 0, got {max_memory!r}")
@@ -170,10 +169,8 @@ def _wanted(engine: str, metrics: Collection[str] | None, need_edges: set[str]) 
     if metrics is None:
         return [name for name in TOPOMETRICS if name not in impossible]
     asked = {metrics} if isinstance(metrics, str) else set(metrics)
-    unknown = sorted(asked - set(TOPOMETRICS))
-    if unknown:
-        known = ", ".join(TOPOMETRICS)
-        raise ValueError(f"unknown metrics {', '.join(unknown)}; choose among {known}")
+    for name in asked:
+        choose("metric", name, TOPOMETRICS)
     if asked & impossible:
         raise ValueError(
             f'engine="edge-free" cannot measure {", ".join(sorted(asked & impossible))}, which '

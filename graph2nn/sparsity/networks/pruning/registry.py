@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from graph2nn.names import choose
+
 __all__ = ["PRUNERS", "Pruner", "Goal", "check_options", "find_pruner", "pruner"]
 
 Rule = Callable[[Tensor, float], Tensor]
@@ -76,9 +78,7 @@ def find_pruner(name: str) -> Pruner:
     Raises:
         ValueError: there is none.
     """
-    if name not in PRUNERS:
-        raise ValueError(f"no pruning method {name!r}; there are {', '.join(PRUNERS)}")
-    return PRUNERS[name]
+    return choose("pruning method", name, PRUNERS)
 
 
 def check_options(name: str, run: Method, options: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graph2nn.names import check_choice
 from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.pruning.allocation import largest_remainder
 from graph2nn.training.top_k import top_k
@@ -60,8 +61,7 @@ def select(
     scores: Mapping[str, Tensor], keep: int, scope: str, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """The `keep` weights with the largest scores, as booleans on the CPU."""
-    if scope not in SCOPES:
-        raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
+    check_choice("scope", scope, SCOPES)
     flat = {name: score.detach().flatten().cpu() for name, score in scores.items()}
     if scope == "global":
         chosen = best(torch.cat(list(flat.values())), keep, generator)

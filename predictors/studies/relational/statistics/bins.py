@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graph2nn.names import check_choice
 from graph2nn.relational.campaign.graph_means import GraphMeans
 
 __all__ = ["RESOLUTIONS", "Binning", "binning_for", "cell_means", "num_nodes_of"]
@@ -83,8 +84,7 @@ def binning_for(num_nodes: int | None, L: np.ndarray, resolution: str = "coarse"
         >>> len(binning_for(64, np.array([2.0]), "medium").c_edges) - 1
         45
     """
-    if resolution not in RESOLUTIONS:
-        raise ValueError(f"resolution {resolution!r}: expected one of {', '.join(RESOLUTIONS)}")
+    check_choice("resolution", resolution, RESOLUTIONS)
     finite = L[np.isfinite(L)]
     top = max(1.5, np.ceil(2 * finite.max()) / 2) if len(finite) else 4.5
     side, longest = _PUBLISHED.get(num_nodes or 0, (_SIDE, top))

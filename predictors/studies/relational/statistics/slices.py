@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from graph2nn.names import check_choice
 from graph2nn.relational.campaign.graph_means import GraphMeans
 
 __all__ = ["WINDOWS", "Slice", "take_slice"]
@@ -67,8 +68,7 @@ def take_slice(means: GraphMeans, along: str) -> Slice:
     Raises:
         ValueError: another measure, or fewer than five graphs with four different values.
     """
-    if along not in WINDOWS:
-        raise ValueError(f"slice along {along!r}: expected C or L")
+    check_choice("along", along, WINDOWS)
     other, low, high = WINDOWS[along]
     measures = {"C": means.C, "L": means.L}
     window = (measures[other] >= low) & (measures[other] <= high) & ~means.is_baseline

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from graph2nn.names import check_choice
 from graph2nn.relational.campaign.graph_means import GraphMeans
 
 __all__ = [
@@ -102,8 +103,7 @@ def adjust(p: np.ndarray, correction: str = "holm") -> np.ndarray:
         >>> adjust(np.array([0.01, 0.04])).tolist()
         [0.02, 0.04]
     """
-    if correction not in CORRECTIONS:
-        raise ValueError(f"correction {correction!r}: expected one of {', '.join(CORRECTIONS)}")
+    check_choice("correction", correction, CORRECTIONS)
     result, some = p.astype(float), np.flatnonzero(np.isfinite(p))
     if correction == "none" or not len(some):
         return result
@@ -146,8 +146,7 @@ def reliability(means: GraphMeans) -> float:
 
 
 def _one_sided(groups: Groups, reference: int, test: str, sign: float) -> np.ndarray:
-    if test not in TESTS:
-        raise ValueError(f"test {test!r}: expected one of {', '.join(TESTS)}")
+    check_choice("test", test, TESTS)
     n, m = groups.count.astype(float), float(groups.count[reference])
     var, own = groups.var, groups.var[reference]
     if test == "pooled":

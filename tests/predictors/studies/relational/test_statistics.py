@@ -216,7 +216,7 @@ def test_slice_of_a_known_parabola() -> None:
     assert part.minimum == pytest.approx(2.2)
     assert part.r2 == pytest.approx(1)
     assert not part.extrapolated
-    with pytest.raises(ValueError, match="expected C or L"):
+    with pytest.raises(ValueError, match="expected one of C, L"):
         take_slice(means, "k")
     with pytest.raises(ValueError, match="needs five graphs"):
         take_slice(means.take(np.arange(4)), "L")

@@ -185,7 +185,7 @@ SMALL = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
 @pytest.mark.parametrize(
     "model, masks, encoding, shape, message",
     [
-        (SMALL, None, "spiral", (3, 4, 4), "unknown encoding 'spiral': expected one of rolled"),
+        (SMALL, None, "spiral", (3, 4, 4), "unknown encoding 'spiral'; choose one of rolled"),
         (SMALL, None, "unrolled", None, r"pass input_shape=\(C, H, W\)"),
         (SMALL, None, "unrolled", (3, 5, 5), r"\(3, 5, 5\) does not fit .*0.weight has the shape"),
         (SMALL, None, "unrolled", (1, 4, 4), r"\(1, 4, 4\) does not fit Sequential.*module '0'"),

@@ -247,7 +247,7 @@ def test_predicted_bytes(names: list[str]) -> None:
         ([], 0, {}, "at least one node, got 0"),
         ([], 3, {"engine": "c"}, "unknown engine 'c'; choose one of auto, numba, igraph, plain"),
         ([], 3, {"motif": "some"}, "unknown motif count 'some'; choose one of exact, sampled"),
-        ([], 3, {"names": ["motif", "nodes"]}, "unknown metrics nodes; choose among 2-hop_nei"),
+        ([], 3, {"names": ["motif", "nodes"]}, "unknown metric 'nodes'; choose one of 2-hop_nei"),
     ],
 )
 def test_bad_input(pairs: list, n: int, options: dict, message: str) -> None:

@@ -161,7 +161,7 @@ def test_a_graph_without_edges():
     ("options", "message"),
     [
         ({"engine": "fast"}, "unknown engine 'fast'; choose one of auto, explicit, edge-free"),
-        ({"metrics": ["edges", "girth"]}, "unknown metrics girth; choose among nodes, edges"),
+        ({"metrics": ["edges", "girth"]}, "unknown metric 'girth'; choose one of nodes, edges"),
         ({"motif": "guess"}, "unknown motif count 'guess'; choose one of exact"),
         ({"engine": "edge-free", "metrics": ["motif", "edges"]}, "cannot measure motif, which"),
         ({"max_memory": 0}, "max_memory: expected bytes above 0, got 0"),
