@@ -153,5 +153,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         sys.exit(f"neural_predictor: {error}")

@@ -20,8 +20,18 @@ from typing import Any
 import campaigns
 import pytest
 from campaigns import Task, plan, results, run_folder, square, squares, starts
+from repository import ROOT
 
-from graph2nn.runs import Job, RunFolder, checkpoint, folder, read_job, read_metrics, run_campaign
+from graph2nn.runs import (
+    Job,
+    RunFolder,
+    checkpoint,
+    folder,
+    parallel_map,
+    read_job,
+    read_metrics,
+    run_campaign,
+)
 from graph2nn.runs import clusters as cluster_module
 from graph2nn.runs.campaign import engine
 from graph2nn.runs.lock import claimed
@@ -155,6 +165,16 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot use the backend 'dusk'"):
         squares(plan(tmp_path, 3), jobs=2, backend="dusk")
     assert starts(tmp_path) == []
+
+
+def test_the_page_of_campaigns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    page = (ROOT / "docs" / "campaigns.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("jobs=2", "jobs=1"), {"__name__": "__main__"})
+    assert capsys.readouterr().out.startswith("[0, 1, 4, 9, 16,")
 
 
 # Kills
@@ -307,6 +327,21 @@ def test_ray_with_a_worker_killed(
     monkeypatch.setattr(cluster_module, "RESTARTS", 1)
     found = squares(deadly(tmp_path), jobs=2, backend="ray")
     check_deadly(tmp_path, found, whole, deaths=2)
+
+
+@pytest.mark.parametrize("cluster", ["dask", "ray"])
+def test_a_map_over_a_cluster(cluster: str, request: pytest.FixtureRequest) -> None:
+    running = request.getfixturevalue(cluster)
+    backend = f"dask:{running.scheduler_address}" if cluster == "dask" else "ray"
+    how: dict[str, Any] = {"jobs": -1, "backend": backend, "progress": False}
+    assert list(parallel_map(abs, range(-20, 0), **how)) == list(range(20, 0, -1))
+    with pytest.raises(TypeError, match="bad operand"):
+        list(parallel_map(abs, [1, "two", 3], **how))
+
+
+def test_clusters_that_do_not_run() -> None:
+    with pytest.raises(ValueError, match="cannot use the backend 'dask'.*No global client"):
+        list(parallel_map(abs, [1], backend="dask", progress=False))
 
 
 # Two at a time

@@ -78,26 +78,6 @@ def test_errors_of_a_job_reach_the_caller() -> None:
         parallel_map(slow_square, [1], jobs=0)
 
 
-@pytest.mark.filterwarnings("ignore:Sending large graph")
-def test_dask_cluster_by_address() -> None:
-    distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
-    where = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
-    with distributed.LocalCluster(processes=False, **where) as cluster:
-        backend = f"dask:{cluster.scheduler_address}"
-        found = list(parallel_map(abs, [-1, 2, -3], jobs=-1, backend=backend, progress=False))
-    assert found == [1, 2, 3]
-
-
-@pytest.mark.slow
-def test_ray() -> None:
-    ray = pytest.importorskip("ray", reason="needs Ray")
-    try:
-        found = list(parallel_map(abs, [-1, 2, -3], jobs=2, backend="ray", progress=False))
-    finally:
-        ray.shutdown()
-    assert found == [1, 2, 3]
-
-
 def test_unknown_backend() -> None:
     with pytest.raises(ValueError, match="cannot use the backend 'dusk'.*known: loky, threading"):
         list(parallel_map(abs, [1], jobs=2, backend="dusk", progress=False))

@@ -26,7 +26,7 @@ from graph2nn.deepnets.campaign.training import (
     train_group,
 )
 from graph2nn.runs import describe_environment
-from graph2nn.runs.campaign import read_job, write_job
+from graph2nn.runs.campaign import read_or_set_aside, write_job
 
 __all__ = ["Regenerated", "generate", "regenerate"]
 
@@ -154,10 +154,9 @@ def _timed(
         "batch": settings.timing_batch,
         "rounds": settings.timing_rounds,
     }
-    if path.is_file():
-        stored = read_job(path)[0]
-        if {name: stored[name] for name in what} == what:
-            return np.array(stored["times"])
+    stored = read_or_set_aside(path, "Inference is timed again")
+    if stored is not None and {name: stored[0][name] for name in what} == what:
+        return np.array(stored[0]["times"])
     times = inference_times(
         [entry.config for entry in entries],
         batch=settings.timing_batch,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from repository import ROOT
+from campaigns import send_through_pickle
 from torch import nn
 
 from graph2nn.deepnets import Network, build_graph, eval_nets
@@ -210,45 +207,24 @@ def test_nothing_is_trained_twice(made, monkeypatch) -> None:
         train_all(replace(SETTINGS, recipe=replace(SETTINGS.recipe, lr=0.1)), folder, **QUIET)
 
 
-KILLED = """
-import json, os, signal, sys
-from graph2nn.deepnets.campaign import GroundTruthSettings, training, train_all, train_group
-from graph2nn.training import from_dict
-
-settings = from_dict(GroundTruthSettings, json.loads(sys.argv[1]))
-done = []
-
-def counted(entries, settings, seed, **how):
-    with open(sys.argv[3], "a") as log:
-        log.write(f"{entries[0].name} {seed}\\n")
-    if len(done) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    done.append(entries)
-    return train_group(entries, settings, seed, **how)
-
-training.train_group = counted
-train_all(settings, sys.argv[2], progress=False, save_seconds=None)
-"""
-
-
-def test_a_killed_run_loses_nothing(made, tmp_path, monkeypatch) -> None:
+def test_an_interrupted_run_loses_nothing(made, tmp_path, monkeypatch) -> None:
+    """Kills at any moment are tested with the engine of campaigns."""
     truth, _, _ = made
+    begun: list[tuple[str, int]] = []
 
-    def counted(entries, settings, seed, **how):
-        with log.open("a") as file:
-            file.write(f"{entries[0].name} {seed}\n")
+    def dying(entries, settings, seed, **how):
+        begun.append((entries[0].name, seed))
+        if len(begun) == 3:
+            raise KeyboardInterrupt
         return train_group(entries, settings, seed, **how)
 
-    log, run = tmp_path / "log", tmp_path / "run"
-    command = [sys.executable, "-c", KILLED, json.dumps(to_dict(SETTINGS)), str(run), str(log)]
-    here = str(ROOT)
-    environment = {**os.environ, "PYTHONPATH": here}
-    code = subprocess.run(command, env=environment, capture_output=True).returncode
-    assert code == -9 and len(list((run / "results").glob("*.jsonl"))) == 2
-    monkeypatch.setattr(training, "train_group", counted)
-    resumed = generate(SETTINGS, tmp_path / "t.h5", folder=run, **QUIET)
-    begun = log.read_text().split("\n")[:-1]
-    assert begun == ["val0 0", "test0 0", "val1 0", "val1 0", "test1 0", "val0 1", "test0 1"]
+    monkeypatch.setattr(training, "train_group", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train_all(SETTINGS, tmp_path / "run", **QUIET)
+    assert len(list((tmp_path / "run" / "results").glob("*.jsonl"))) == 2
+    resumed = generate(SETTINGS, tmp_path / "t.h5", folder=tmp_path / "run", **QUIET)
+    again = [("val0", 1), ("test0", 1)]
+    assert begun == [("val0", 0), ("test0", 0), *[("val1", 0)] * 2, ("test1", 0), *again]
     for name, values in truth.curves.items():
         np.testing.assert_array_equal(resumed.curves[name], values)
 
@@ -291,10 +267,10 @@ def test_a_failing_network_does_not_stop_the_others(tmp_path, monkeypatch) -> No
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["val1_s0.jsonl"]
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_checkpoints_and_several_processes(made, tmp_path, jobs: int) -> None:
+def test_checkpoints_and_several_processes(made, tmp_path, monkeypatch) -> None:
     truth, _, _ = made
-    how = {"progress": False, "save_seconds": 0.0, "group_size": 2, "jobs": jobs}
+    send_through_pickle(monkeypatch)
+    how = {"progress": False, "save_seconds": 0.0, "group_size": 2}
     train_all(replace(SETTINGS, repeated=0, test_networks=1), tmp_path, **how)
     assert len(list((tmp_path / "results").iterdir())) == 3
     assert not list((tmp_path / "jobs").iterdir())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from campaigns import send_through_pickle
 
+from graph2nn.runs import RunFolder
 from predictors import MODELS, read_table
 from predictors.benchmark import (
     SUITES,
@@ -87,9 +90,46 @@ def test_goes_on_and_does_nothing_twice(tmp_path: Path, monkeypatch: pytest.Monk
     assert stored_records(tmp_path)[0] in records
 
 
-def test_processes_give_the_same(tmp_path: Path, run: tuple[Path, list[dict]]) -> None:
-    records = run_benchmark(tmp_path, TRIALS[:2], jobs=2, progress=False)
+def test_trials_can_be_sent_to_other_processes(
+    tmp_path: Path, run: tuple[Path, list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = send_through_pickle(monkeypatch)
+    records = run_benchmark(tmp_path, TRIALS[:2], progress=False)
     assert [r["tau"] for r in records] == [r["tau"] for r in run[1][:2]]
+    assert len(done) == 2 and done[0].startswith("deepnets_digits_ridge_")
+
+
+def test_a_failing_trial_does_not_stop_the_others(tmp_path: Path) -> None:
+    broken = dataclasses.replace(TRIALS[0], model="oracle")
+    with pytest.raises(RuntimeError, match="1 of 2 trials failed.*ValueError.*unknown model"):
+        run_benchmark(tmp_path, [broken, TRIALS[1]], progress=False)
+    (record,) = stored_records(tmp_path)
+    assert record["model"] == "ridge"
+
+
+def test_runs_without_result_files_go_on(
+    tmp_path: Path, run: tuple[Path, list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier runs have their records in `metrics.jsonl` alone."""
+    (tmp_path / "config.json").write_text('{"kind": "predictor benchmark"}')
+    lines = []
+    for step, (trial, record) in enumerate(zip(TRIALS[:3], run[1])):
+        key = {**dataclasses.asdict(trial), "attributes": ""}
+        row = {"step": step, "trial": json.dumps(key, sort_keys=True), **record}
+        lines.append(json.dumps(row) + "\n")
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    assert stored_records(tmp_path) == run[1][:3]
+    done = send_through_pickle(monkeypatch)
+    records = run_benchmark(tmp_path, TRIALS[:4], progress=False)
+    assert len(done) == 1 and records[:3] == run[1][:3]
+    assert stored_records(tmp_path) == records
+
+
+def test_reading_needs_nobodys_leave(run: tuple[Path, list[dict]]) -> None:
+    held = RunFolder(run[0], {"kind": "predictor benchmark"}, resume=True)
+    before = sorted(path.name for path in run[0].iterdir())
+    assert stored_records(run[0]) and sorted(path.name for path in run[0].iterdir()) == before
+    held.close()
 
 
 def test_another_run_is_not_written_over(tmp_path: Path) -> None:

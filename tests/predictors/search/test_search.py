@@ -14,6 +14,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
 from graph2nn.cells.sampling import enumerate_space
 from graph2nn.deepnets.campaign import GroundTruthSettings
+from graph2nn.runs import read_job, write_job
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
 from predictors.base import ArchPredictor
@@ -244,6 +245,33 @@ def test_searches_that_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(training, "train_group", None)  # everything is read from the folder now
     (tmp_path / "random_0" / "metrics.jsonl").unlink()
     assert run().histories["random"][0] == history
+
+
+def test_networks_that_cannot_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar = ArchGrammar("deepnets", cells=(4, 4), steps=(1, 1), widths=(8,), imsize=8)
+    words = [GrammarSpace(grammar).random(np.random.default_rng(seed)) for seed in (0, 1, 0)]
+
+    def failing(entries: list, settings: object, seed: int, **how: object) -> list[dict]:
+        if entries[0].key == broken:
+            raise MemoryError("no room")
+        return [{"curves": {"val_acc": [50.0]}}]
+
+    broken = ""
+    monkeypatch.setattr(training, "train_group", failing)
+    evaluate = TrainedNetworks(grammar, tiny(), tmp_path)
+    assert evaluate(words) == [50.0] * 3 and len(list(tmp_path.iterdir())) == 2
+    path = sorted(tmp_path.iterdir())[0]
+    broken = read_job(path)[0]["key"]
+    path.write_text(path.read_text()[:50])
+    with (
+        pytest.warns(RuntimeWarning, match="half-written.*is trained again"),
+        pytest.raises(RuntimeError, match="1 of 1 networks failed.*MemoryError: no room"),
+    ):
+        evaluate(words)
+    broken = ""
+    assert evaluate(words) == [50.0] * 3
+    other = write_job(path, "other", [{**read_job(path)[0], "key": "another network's"}])
+    assert evaluate(words) == [50.0] * 3 and read_job(other)[0]["key"] != "another network's"
 
 
 @pytest.mark.parametrize(
