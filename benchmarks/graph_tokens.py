@@ -65,7 +65,7 @@ def measure(name: str, graphs: list[ArchGraph], repeats: int) -> dict[str, float
 def main(arguments: list[str] | None = None) -> None:
     args = parser(__doc__, reference=False).parse_args(arguments)
     start(args)
-    graphs = networks(20 if args.quick else 1000)
+    graphs = networks(4 if args.quick else 1000)
     found: dict[str, Any] = {
         name: measure(name, graphs, 1 if args.quick else args.repeats) for name in PRESETS
     }

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ghn import GHN, from_pretrained
 from graph2nn.deepnets import EndlessNets, build_graph, split_rules
-from graph2nn.runs import RunFolder, option, parse_config, to_dict, write_text
+from graph2nn.runs import RunFolder, one_thread, option, parse_config, to_dict, write_text
 from graph2nn.runs.summaries import with_error
 from graph2nn.runs.tables import write_rows
 from graph2nn.vision import Batches, load_sets
@@ -174,9 +173,14 @@ def parse(argv: Sequence[str] | None = None) -> PropertyConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> list[PropertyScore]:
-    """Load, embed, fit, report."""
+    """Run the experiment that the command line describes."""
     config = parse(argv)
-    torch.set_num_threads(1)  # small networks; more threads only wait for each other
+    with one_thread():  # small networks; more threads only wait for each other
+        return predict(config)
+
+
+def predict(config: PropertyConfig) -> list[PropertyScore]:
+    """Load, embed, fit, report."""
     ghn = from_pretrained(config.checkpoint or f"ghn2-{config.dataset}")
     task = load_task(config, ghn)
     run = RunFolder(config.out or f"runs/properties_{config.dataset}", to_dict(config))

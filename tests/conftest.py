@@ -1,13 +1,97 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and the rule that no test leaves anything behind."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from state import differences, put_back, same_random_numbers, snapshot
 
+from graph2nn.runs import one_thread as single_thread
 from graph2nn.runs.variables import variable
+
+BEFORE_IMPORTS = pytest.StashKey[dict[str, Any]]()
+AFTER_IMPORTS = pytest.StashKey[dict[str, Any]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember the state before test modules, and with them the library, are imported."""
+    config.stash[BEFORE_IMPORTS] = snapshot()
+    if config.pluginmanager.hasplugin("randomly"):
+        config.option.randomly_reset_seed = False  # `nothing_left_behind` seeds every test alike
+    if hasattr(config, "workerinput"):  # of pytest-xdist: workers share the cores
+        count = config.workerinput["workercount"]
+        torch.set_num_threads(max(1, torch.get_num_threads() // count))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With `-n`, a file's tests stay in one process, which makes its fixtures once."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadfile"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Remember the state after imports; what they made lives on, so the collector may skip it."""
+    session.config.stash[AFTER_IMPORTS] = snapshot()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef, request: pytest.FixtureRequest) -> Any:
+    """What several tests share does not depend on which of them comes first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with same_random_numbers():
+        return (yield)
+
+
+def _check(before: dict[str, Any], who: str) -> None:
+    found = differences(before, snapshot())
+    if found:
+        put_back(before)
+        pytest.fail(f"{who} left behind: " + "; ".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def module_leaves_nothing_behind() -> Iterator[None]:
+    """Fixtures of a module clean up after themselves."""
+    before = snapshot()
+    yield
+    _check(before, "the fixtures of this module")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(module_leaves_nothing_behind: None) -> Iterator[None]:
+    """A test finds global generators as any other test does, and leaves no global state."""
+    before = snapshot()
+    with same_random_numbers():
+        yield
+    _check(before, "this test")
+
+
+@pytest.fixture(scope="session")
+def changed_by_imports(pytestconfig: pytest.Config) -> list[str]:
+    """State that differs after the imports of this session's test modules."""
+    return differences(pytestconfig.stash[BEFORE_IMPORTS], pytestconfig.stash[AFTER_IMPORTS])
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread here and in the processes that tests start: for equality bit for bit.
+
+    Sums come out differently on another number of threads, and a child or a worker of joblib may
+    get another number than this process has.
+    """
+    with pytest.MonkeyPatch.context() as patch, single_thread():
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("MKL_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -70,8 +70,9 @@ def train_networks(
 
     A run with a `folder` goes on from its last checkpoint, written every `save_seconds` between any
     two steps (with many networks, after their turns of a few batches each), to the same numbers as
-    if it had never stopped. A network whose loss stops being finite is named in a warning and left
-    behind: its errors are None from then on; the others go on.
+    if it had never stopped: bit for bit with as many threads as before (`threads` in
+    `environment.json`), within rounding otherwise. A network whose loss stops being finite is named
+    in a warning and left behind: its errors are None from then on; the others go on.
 
     Args:
         networks: by name; (B, C, H, W) → (B, classes). They end in evaluation mode on `device`.

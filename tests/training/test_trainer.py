@@ -24,6 +24,8 @@ from graph2nn.vision import Augment, Batches, ImageData, load_images
 RECIPE = Recipe(epochs=3, batch_size=64, test_batch_size=100, precise_bn=256)
 TIMES = ("seconds", "test_seconds")
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # a killed process counts alike
+
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[ImageData, ImageData]:

@@ -24,6 +24,8 @@ from graph2nn.runs import RunFolder, load_checkpoint, save_checkpoint, to_dict
 
 STEPS_AN_EPOCH = 2
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # a killed process counts alike
+
 
 def small(save_dir: Path | str = "none", **fields: Any) -> TrainConfig:
     """Seconds on one core: two steps an epoch, small networks, a tiny hypernetwork."""
@@ -140,7 +142,6 @@ from pathlib import Path
 import torch
 from ghn.training import TrainConfig, Trainer
 from graph2nn.training import RunFolder, Workers, to_dict
-torch.set_num_threads(1)
 fields = json.loads(sys.argv[1])
 config = TrainConfig(**{**fields, "max_shape": tuple(fields["max_shape"])}).resolved()
 workers = Workers.start("cpu")
@@ -165,7 +166,7 @@ def command(config: TrainConfig, *launcher: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     root = str(ROOT)
-    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return {**os.environ, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def test_killed_at_any_moment_and_resumed(uninterrupted, tmp_path: Path) -> None:

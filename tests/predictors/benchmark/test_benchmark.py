@@ -37,6 +37,8 @@ TRIALS = [
     for seed in (0, 1)
 ]
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # a worker gives the same numbers
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:

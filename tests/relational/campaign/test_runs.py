@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +30,8 @@ RECIPE = Recipe(epochs=2, batch_size=256, test_batch_size=250, precise_bn=512)
 DATA = ImageSettings(dataset="digits", channels=1)
 SIZES = {"num_classes": 10, "imsize": 8, "in_channels": 1, "dim_first": 16}
 VARYING = ("time_avg_s", "seconds")
+
+pytestmark = pytest.mark.usefixtures("one_thread")  # loky and killed processes give the same bits
 
 
 def entry(k: int, seed: int = 1) -> GraphEntry:
@@ -76,20 +77,8 @@ def test_the_stored_images_are_as_they_were() -> None:
     assert training._stored_images(replace(DATA, train=100)) == {**stored, "train": 100}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """In every process: bits may depend on the number of threads, which loky changes."""
-    threads, variables = torch.get_num_threads(), os.environ.copy()
-    torch.set_num_threads(1)
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    yield
-    torch.set_num_threads(threads)
-    os.environ.clear()
-    os.environ.update(variables)
-
-
 @pytest.fixture(scope="module")
-def whole(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ResultTable]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ResultTable]:
     folder = tmp_path_factory.mktemp("sweep")
     return folder, sweep(folder)
 

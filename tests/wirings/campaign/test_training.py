@@ -42,6 +42,8 @@ CONFIG = WiringConfig(
 QUIET = {"progress": False, "pictures": False}
 TIMES = ("seconds", "test_seconds")
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # a killed process counts alike
+
 
 def begin(config: WiringConfig, images: ImageData) -> torch.nn.Module:
     return config.build(images, find_start(config))
