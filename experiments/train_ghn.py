@@ -17,10 +17,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ghn.checkpoints import ghn_payload
 from ghn.evaluation import evaluate_nets, evaluation_batches, summarise
 from ghn.figures import plot_distributions, plot_size_accuracy, plot_training
 from ghn.model import GHN
+from ghn.pretrained import ghn_payload
 from ghn.training import TrainConfig, Trainer
 from ghn.training.networks import evaluation_nets
 from ghn.training.trainer import MAY_DIFFER

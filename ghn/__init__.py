@@ -1,10 +1,9 @@
 """Graph hypernetworks: from the graph of a network to its parameters."""
 
 from ghn.adjust import adjust_net
-from ghn.checkpoints import load_ghn, save_ghn
 from ghn.config import GHNConfig
 from ghn.model import GHN, use_batch_statistics
-from ghn.pretrained import GHN1, GHN2, GHN3, from_pretrained
+from ghn.pretrained import GHN1, GHN2, GHN3, from_pretrained, load_ghn, save_ghn
 
 __all__ = [
     "GHN",

@@ -1,4 +1,4 @@
-"""Checkpoints of hypernetworks: ours, ppuda's (GHN-1, GHN-2, MLP) and GHN-3's."""
+"""What is in the file of a hypernetwork? Ours, ppuda's (GHN-1, GHN-2, MLP) and GHN-3's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import pickle
 import zlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +14,14 @@ import torch
 from torch import Tensor
 
 from ghn.config import GHNConfig
-from ghn.model import GHN
-from graph2nn.runs import load_checkpoint, save_checkpoint
+from graph2nn.runs import load_checkpoint
 
-__all__ = ["ghn_payload", "infer_config", "load_ghn", "read_ghn", "save_ghn"]
+__all__ = ["KIND", "infer_config", "matching_state", "read_ghn"]
 
 KIND = "ghn"
+"""Entry `kind` of our own files."""
+
 _NODE_EMBEDDINGS = ("centrality_embed_in", "centrality_embed_out", "input_dist_embed")
-
-
-def save_ghn(path: str | Path, ghn: GHN, **more: Any) -> Path:
-    """Write a hypernetwork and its configuration to one file, which appears whole or not at all.
-
-    Args:
-        path: Path of the file.
-        ghn: The hypernetwork.
-        more: Further entries, JSON-able values and tensors of any shape.
-    """
-    return save_checkpoint(path, ghn_payload(ghn, **more))
-
-
-def ghn_payload(ghn: GHN, **more: Any) -> dict[str, Any]:
-    """Return what `save_ghn` writes."""
-    state = {k: v.detach() for k, v in ghn.state_dict().items()}
-    return {"kind": KIND, "config": ghn.config.to_dict(), "state_dict": state, **more}
-
-
-def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
-    """Load a hypernetwork in evaluation mode from a checkpoint file.
-
-    Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration
-    is inferred from the shapes). Nothing in the file is executed.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Truncated, altered, of another kind, or with tensors that do not fit the
-            configuration.
-    """
-    config, state, _ = read_ghn(path)
-    ghn = GHN(config)
-    expected = ghn.state_dict()
-    _check_state(path, expected, state)
-    ghn.load_state_dict({k: state[k].view(v.shape) for k, v in expected.items()})
-    return ghn.to(device).eval()
 
 
 def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, Any]]:
@@ -154,7 +120,22 @@ def _published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _check_state(path: str | Path, expected: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+def matching_state(
+    path: str | Path, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the weights of a file in the shapes that a hypernetwork expects.
+
+    Args:
+        path: Name of the file, for messages.
+        expected: State of a fresh hypernetwork of the file's configuration.
+        state: Weights in the file.
+
+    Shapes:
+        As in `expected`, but for axes of length 1 at the end.
+
+    Raises:
+        ValueError: Weights are missing, left over or of another shape.
+    """
     missing = [k for k in expected if k not in state]
     extra = [k for k in state if k not in expected]
     if missing or extra:
@@ -168,6 +149,7 @@ def _check_state(path: str | Path, expected: dict[str, Tensor], state: dict[str,
                 f"the weights in {path} do not fit their configuration: {key} should have shape "
                 f"{tuple(value.shape)}, the file has {tuple(state[key].shape)}"
             )
+    return {key: state[key].view(value.shape) for key, value in expected.items()}
 
 
 def _essential(shape: torch.Size) -> tuple[int, ...]:

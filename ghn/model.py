@@ -12,16 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ghn.checkpoints import matching_state, read_ghn
 from ghn.config import GHNConfig
-from ghn.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
-from ghn.decoding import decode
-from ghn.targets import Target, targets_of
-from ghn.tiling import fit, fit_into
+from ghn.decoding.batching import decode
+from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
+from ghn.decoding.parameter_targets import ParameterTarget, targets_of
+from ghn.decoding.tiling import tile_into, tile_to
+from ghn.pretrained_files import resolve
 from ghn.trunks.gated import GatedGNN
 from ghn.trunks.graphormer import Graphormer
 from ghn.trunks.mlp import NodeMLP
 from ghn.trunks.shape_encoder import ShapeEncoder
-from graph2nn.archgraph import PRIMITIVES, ArchGraph, trace
+from graph2nn.archgraph import PRIMITIVES, ArchGraph, TraceError, trace
 
 __all__ = ["GHN", "use_batch_statistics"]
 
@@ -68,23 +70,22 @@ class GHN(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
-        """Load a hypernetwork from a checkpoint: ours, ppuda's or GHN-3's.
+        """Load a hypernetwork in evaluation mode from a checkpoint: ours, ppuda's or GHN-3's.
 
-        See `ghn.checkpoints.load_ghn`.
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: A damaged file, one of another kind, or tensors that do not fit the
+                configuration.
         """
-        from ghn.checkpoints import load_ghn
-
-        return load_ghn(path, device=device)
+        config, state, _ = read_ghn(path)
+        ghn = cls(config)
+        ghn.load_state_dict(matching_state(path, ghn.state_dict(), state))
+        return ghn.to(device).eval()
 
     @classmethod
     def from_pretrained(cls, name: str, *, device: str | torch.device = "cpu") -> GHN:
-        """Load a shipped or published hypernetwork by name or path.
-
-        See `from_pretrained`.
-        """
-        from ghn.pretrained import from_pretrained
-
-        return from_pretrained(name, device=device)
+        """Load a shipped or published hypernetwork by name or path; see `ghn.from_pretrained`."""
+        return cls.load(resolve(name), device=device)
 
     @property
     def view(self) -> Literal["ghn2", "ghn3"]:
@@ -130,9 +131,9 @@ class GHN(nn.Module):
                 embeddings = x if embeddings is None else embeddings
                 for target, block in decode(self, x, targets):
                     if keep_grads:
-                        _replace_parameter(model, target.name, fit(block, target))
+                        _replace_parameter(model, target.name, tile_to(block, target))
                     else:
-                        fit_into(own[target.name].data, block, target)
+                        tile_into(own[target.name].data, block, target)
         if bn_train:
             use_batch_statistics(model)
         if not return_embeddings:
@@ -156,7 +157,7 @@ class GHN(nn.Module):
         predicted: dict[str, Tensor] = {}
         for targets, x in self._passes(model, input, graph, predict_class_layers):
             for target, block in decode(self, x, targets):
-                predicted[target.name] = fit(block, target)
+                predicted[target.name] = tile_to(block, target)
         return {n: predicted[n] for n, _ in model.named_parameters() if n in predicted}
 
     def predict_graphs(self, graphs: Sequence[ArchGraph]) -> list[dict[str, Tensor]]:
@@ -168,7 +169,7 @@ class GHN(nn.Module):
         targets = self.targets(graphs)
         predicted: list[dict[str, Tensor]] = [{} for _ in graphs]
         for target, block in decode(self, self.encode(graphs), targets):
-            predicted[target.graph][target.name] = fit(block, target)
+            predicted[target.graph][target.name] = tile_to(block, target)
         return predicted
 
     def encode(self, graphs: Sequence[ArchGraph]) -> Tensor:
@@ -202,13 +203,13 @@ class GHN(nn.Module):
 
     def targets(
         self, graphs: Sequence[ArchGraph], *, predict_class_layers: bool = True
-    ) -> list[Target]:
+    ) -> list[ParameterTarget]:
         """List what must be predicted for a batch of graphs; check that it can be.
 
         Raises:
             ValueError: a classification layer of another size than the hypernetwork's.
         """
-        found: list[Target] = []
+        found: list[ParameterTarget] = []
         row = 0
         for index, graph in enumerate(graphs):
             some = targets_of(graph, row=row, index=index, num_classes=self.config.num_classes)
@@ -220,7 +221,7 @@ class GHN(nn.Module):
             found.extend(some)
         return found
 
-    def _check_classes(self, graph: ArchGraph, targets: list[Target]) -> None:
+    def _check_classes(self, graph: ArchGraph, targets: list[ParameterTarget]) -> None:
         k = self.config.num_classes
         sizes = {t.shape[0]: t.name for t in targets if t.kind.startswith("class")}
         if graph.num_classes is not None and not sizes:
@@ -237,7 +238,7 @@ class GHN(nn.Module):
 
     def _passes(
         self, model: nn.Module, input: Any, graph: ArchGraph | None, predict_class_layers: bool
-    ) -> Iterator[tuple[list[Target], Tensor]]:
+    ) -> Iterator[tuple[list[ParameterTarget], Tensor]]:
         """The published graph, then, if parameters are left, the graph with every parameter."""
         names = {n for n, _ in model.named_parameters()}
         if not names:
@@ -268,9 +269,10 @@ class GHN(nn.Module):
     def _trace(self, model: nn.Module, input: Any) -> ArchGraph:
         try:
             return trace(model, input, view=self.view)
-        except ValueError as error:
-            first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-            if "channels" in str(error) and first is not None:
+        except TraceError as error:
+            layers = ((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
+            name, first = next(layers, (None, None))
+            if first is not None and name == error.module:
                 if first.in_channels != self.config.in_channels:
                     self._wrong_channels(first.in_channels, "the network's first convolution takes")
             raise

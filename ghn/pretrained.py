@@ -1,32 +1,18 @@
-"""Hypernetworks by name: shipped with the repository, cached, or published elsewhere."""
+"""Hypernetworks by name, and their files: what users call to load and to save one."""
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ghn.checkpoints import KIND
 from ghn.model import GHN
-from graph2nn.runs import sha256_file
-from graph2nn.runs.variables import variable
+from ghn.pretrained_files import resolve
+from graph2nn.runs import save_checkpoint
 
-__all__ = ["GHN1", "GHN2", "GHN3", "available", "from_pretrained", "resolve"]
-
-HUB_VARIABLE = "NETWRIGHT_HUB"  # a Hugging Face repository that holds the files of the manifest
-_PUBLISHED: dict[str, tuple[str | None, str]] = {
-    **{
-        f"{kind}-{data}": (None, f"{kind}_{data}.pt")
-        for kind in ("ghn1", "ghn2", "mlp")
-        for data in ("cifar10", "imagenet")
-    },
-    "ghn3tm8": ("SamsungSAILMontreal/ghn3", "ghn3tm8.pt"),
-    "ghn3sm8": ("SamsungSAILMontreal/ghn3", "ghn3sm8.pt"),
-    "ghn3lm8": ("SamsungSAILMontreal/ghn3", "ghn3lm8.pt"),
-    "ghn3xlm16": ("SamsungSAILMontreal/ghn3", "ghn3xlm16.pt"),
-}
+__all__ = ["GHN1", "GHN2", "GHN3", "from_pretrained", "ghn_payload", "load_ghn", "save_ghn"]
 
 
 def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
@@ -51,30 +37,6 @@ def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
     return GHN.load(resolve(name), device=device)
 
 
-def resolve(name: str) -> Path:
-    """Find the checked file that `from_pretrained` would load."""
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    entry = _manifest().get(name)
-    filename = entry["file"] if entry else _PUBLISHED.get(name, (None, None))[1]
-    if filename is None:
-        raise ValueError(
-            f"no hypernetwork {name!r}: expected a checkpoint file or one of "
-            f"{', '.join(available())}"
-        )
-    for folder in (*_folders(), _cache()):
-        if (folder / filename).is_file():
-            return _checked(folder / filename, entry)
-    return _checked(_download(name, filename), entry)
-
-
-def available() -> list[str]:
-    """List the names that `from_pretrained` knows: shipped ones, then published ones."""
-    shipped = [name for name, entry in _manifest().items() if entry.get("kind", "ghn") == "ghn"]
-    return list(dict.fromkeys((*shipped, *_PUBLISHED)))
-
-
 def GHN1(dataset: str = "imagenet") -> GHN:
     """Load a GHN-1 under its published name, as `from_pretrained("ghn1-<dataset>")`."""
     return from_pretrained(f"ghn1-{dataset}")
@@ -97,59 +59,32 @@ def GHN3(name: str = "ghn3tm8", **fields: Any) -> GHN:
     return from_pretrained(name.removesuffix(".pt") if not Path(name).is_file() else name)
 
 
-def _folders() -> list[Path]:
-    own = variable("NETWRIGHT_CHECKPOINTS")
-    repository = Path(__file__).resolve().parent.parent / "checkpoints"
-    return [Path(own).expanduser()] if own else [repository]
+def save_ghn(path: str | Path, ghn: GHN, **more: Any) -> Path:
+    """Write a hypernetwork and its configuration to one file, which appears whole or not at all.
+
+    Args:
+        path: Path of the file.
+        ghn: The hypernetwork.
+        more: Further entries, JSON-able values and tensors of any shape.
+    """
+    return save_checkpoint(path, ghn_payload(ghn, **more))
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "netwright"
+def ghn_payload(ghn: GHN, **more: Any) -> dict[str, Any]:
+    """Return what `save_ghn` writes."""
+    state = {k: v.detach() for k, v in ghn.state_dict().items()}
+    return {"kind": KIND, "config": ghn.config.to_dict(), "state_dict": state, **more}
 
 
-def _manifest() -> dict[str, dict[str, Any]]:
-    for folder in (*_folders(), _cache()):
-        file = folder / "MANIFEST.json"
-        if file.is_file():
-            return _entries(file)
-    return {}
+def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
+    """Load a hypernetwork in evaluation mode from a checkpoint file.
 
+    Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration
+    is inferred from the shapes). Nothing in the file is executed.
 
-def _entries(file: Path) -> dict[str, dict[str, Any]]:
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        if all(isinstance(entry["file"], str) for entry in entries.values()):
-            return entries
-        reason = "an entry's file is not a name"
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    raise ValueError(
-        f"{file} is damaged ({reason}): expected names with 'file' and 'sha256'; fetch it again"
-    )
-
-
-def _checked(path: Path, entry: dict[str, Any] | None) -> Path:
-    expected = (entry or {}).get("sha256")
-    if expected is not None and sha256_file(path) != expected:
-        raise ValueError(
-            f"{path} is not the file that the manifest describes (sha256 differs): "
-            "delete it and fetch it again"
-        )
-    return path
-
-
-def _download(name: str, filename: str) -> Path:
-    repository = _PUBLISHED.get(name, (None, ""))[0] or variable(HUB_VARIABLE)
-    reason = "no hub repository is known for it"
-    if repository:
-        try:
-            from huggingface_hub import hf_hub_download
-
-            return Path(hf_hub_download(repo_id=repository, filename=filename, cache_dir=_cache()))
-        except ImportError:
-            reason = "downloading needs the extra 'hub': pip install netwright[hub]"
-        except Exception as e:  # offline, no such file, refused: all end in the same advice
-            reason = f"{repository} did not deliver it ({type(e).__name__})"
-    places = " or ".join(str(f) for f in (*_folders(), _cache()))
-    raise FileNotFoundError(f"{filename} of {name!r} is not in {places}, and {reason}")
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Truncated, altered, of another kind, or with tensors that do not fit the
+            configuration.
+    """
+    return GHN.load(path, device=device)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ghn.decoders import ConvDecoder
+from ghn.decoding.decoders import ConvDecoder
 from ghn.model import GHN
 
 __all__ = ["unit_gain"]

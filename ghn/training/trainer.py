@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ghn.checkpoints import ghn_payload, load_ghn
 from ghn.evaluation import evaluate_nets, summarise
 from ghn.model import GHN
+from ghn.pretrained import ghn_payload, load_ghn
 from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
 from ghn.training.init import unit_gain

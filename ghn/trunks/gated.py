@@ -1,4 +1,4 @@
-"""GatedGNN: the trunk of GHN-1 and GHN-2. One sweep along the data flow, one against it."""
+"""GatedGNN: the trunk of GHN-1 and GHN-2. One pass along the data flow, one against it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ghn.trunks.gated_pass import Schedule, Sweep
+from ghn.trunks.gated_pass import GatedPass, NodeOrder
 from ghn.trunks.mlp import MLP
 from graph2nn.archgraph import ArchGraph
 
@@ -50,8 +50,8 @@ class GatedGNN(nn.Module):
     def forward(self, x: Tensor, graphs: Sequence[ArchGraph]) -> Tensor:
         weights = self._weights()
         for backward in (False, True):
-            s = Schedule.of(graphs, self.cutoff, backward=backward, like=x)
-            x = Sweep.apply(x[s.order], s, *weights)[s.inverse]
+            s = NodeOrder.of(graphs, self.cutoff, backward=backward, like=x)
+            x = GatedPass.apply(x[s.order], s, *weights)[s.inverse]
         return x
 
     def _weights(self) -> tuple[Tensor, ...]:

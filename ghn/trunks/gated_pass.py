@@ -1,4 +1,4 @@
-"""One sweep of the GatedGNN over a batch of graphs, with a hand-written gradient."""
+"""One pass of the GatedGNN over a batch of graphs, with a hand-written gradient."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.paths import topological_levels
 from graph2nn.archgraph.stack import GraphStack
 
-__all__ = ["Schedule", "Sweep", "topological_levels"]
+__all__ = ["NodeOrder", "GatedPass"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class NodeOrder:
     """In which order the nodes of a batch are updated, and what each reads.
 
     Args:
@@ -39,8 +39,8 @@ class Schedule:
     @classmethod
     def of(
         cls, graphs: Sequence[ArchGraph], cutoff: int, *, backward: bool, like: Tensor
-    ) -> Schedule:
-        """Schedule of the sweep along (`backward=False`) or against the edges, on the device of
+    ) -> NodeOrder:
+        """Order of the pass along (`backward=False`) or against the edges, on the device of
         `like`.
         """
         stack = GraphStack.of(graphs)
@@ -84,18 +84,18 @@ def _message_weights(
     return [real] if near is None else [real, near]
 
 
-class Sweep(torch.autograd.Function):
+class GatedPass(torch.autograd.Function):
     """h_v <- GRU(sum_k A_k MLP_k(h)_v, h_v), level by level. Once differentiable.
 
     The gradient walks the levels back. Weight gradients are four products over all nodes at the
-    end. Arguments after the schedule: the GRU's weight_ih, weight_hh, bias_ih, bias_hh, then
+    end. Arguments after the order: the GRU's weight_ih, weight_hh, bias_ih, bias_hh, then
     weight, bias, weight, bias of each MLP.
 
-    Shapes: x (N, h) in the schedule's order -> (N, h).
+    Shapes: x (N, h) in that order -> (N, h).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, schedule: Schedule, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, order: NodeOrder, *weights: Tensor) -> Tensor:
         w_ih, w_hh, b_ih, b_hh, *mlps = weights
         n, h = x.shape
         count = len(mlps) // 4
@@ -113,10 +113,10 @@ class Sweep(torch.autograd.Function):
         out = x.new_empty(n, count * h)
         w_ih_t, w0_t, w2_t = w_ih.t(), w0.t(), w2.t()
         parts = [out[:, k * h : (k + 1) * h] for k in range(count)]
-        for lo, hi in schedule.bounds:
+        for lo, hi in order.bounds:
             m = msg[lo:hi]
             if lo:
-                for a, p in zip(schedule.weights, parts, strict=True):
+                for a, p in zip(order.weights, parts, strict=True):
                     m.addmm_(a[lo:hi, :lo], p[:lo])
             gi = torch.addmm(b_ih, m, w_ih_t)
             g = torch.sigmoid(gi[:, : 2 * h].add_(gh[lo:hi, : 2 * h]), out=gates[lo:hi])
@@ -125,7 +125,7 @@ class Sweep(torch.autograd.Function):
             s = torch.lerp(c, x[lo:hi], g[:, h:], out=state[lo:hi])
             u = torch.addmm(b0, s, w0_t, out=hidden[lo:hi]).relu_()
             torch.addmm(b2, u, w2_t, out=out[lo:hi]).relu_()
-        ctx.schedule, ctx.count = schedule, count
+        ctx.order, ctx.count = order, count
         ctx.save_for_backward(x, gh, state, gates, cand, msg, hidden, out, w_ih, w_hh, w0, w2)
         return state
 
@@ -133,7 +133,7 @@ class Sweep(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, gh, state, gates, cand, msg, hidden, out, w_ih, w_hh, w0, w2 = ctx.saved_tensors
-        count, bounds = ctx.count, ctx.schedule.bounds
+        count, bounds = ctx.count, ctx.order.bounds
         h = x.shape[1]
         reset, update = gates[:, :h], gates[:, h:]
         # factors of d state in the three pre-activations of the input side
@@ -155,7 +155,7 @@ class Sweep(torch.autograd.Function):
             torch.mul(d_s[:, None, :], factors[lo:hi], out=g.view(-1, 3, h))
             if lo:
                 d_m = g @ w_ih
-                for a, d in zip(ctx.schedule.weights, d_parts, strict=True):
+                for a, d in zip(ctx.order.weights, d_parts, strict=True):
                     d[:lo].addmm_(a[lo:hi, :lo].t(), d_m)
         d_gh = torch.cat((d_gi[:, : 2 * h], d_gi[:, 2 * h :] * reset), dim=1)
         d_x = torch.addmm(d_state * update, d_gh, w_hh)

@@ -14,6 +14,7 @@ from graph2nn.archgraph.graph import (
 from graph2nn.archgraph.pictures.drawing import draw
 from graph2nn.archgraph.stack import GraphStack
 from graph2nn.archgraph.tracer import trace
+from graph2nn.archgraph.tracing.recording import TraceError
 
 __all__ = [
     "PRIMITIVES",
@@ -24,6 +25,7 @@ __all__ = [
     "Coverage",
     "GraphStack",
     "Operand",
+    "TraceError",
     "Weight",
     "canonical",
     "canonical_key",

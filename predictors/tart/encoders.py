@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ghn.pretrained import resolve
+from ghn.pretrained_files import AlteredFileError, resolve
 from graph2nn.archgraph import ArchGraph
 from predictors.tart.pretraining import PretrainedEncoder, PretrainSettings, pretrain
 
@@ -64,7 +64,7 @@ def _quick(graphs: Sequence[ArchGraph]) -> PretrainSettings:
 def _shipped(name: str) -> PretrainedEncoder | None:
     try:
         return PretrainedEncoder.load(resolve(name))
-    except (FileNotFoundError, ValueError) as error:
-        if "manifest describes" in str(error):
-            raise
+    except AlteredFileError:
+        raise
+    except (FileNotFoundError, ValueError):
         return None  # an installed package has no checkpoints beside it

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ghn import GHN, GHN1, GHN2, GHN3, from_pretrained, save_ghn
-from ghn.pretrained import available, resolve
+from ghn.pretrained_files import available, resolve
 from graph2nn.runs import sha256_file
 
 

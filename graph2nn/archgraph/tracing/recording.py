@@ -13,9 +13,22 @@ from torch import Tensor, nn
 from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
 
-__all__ = ["default_input_size", "record"]
+__all__ = ["TraceError", "default_input_size", "record"]
 
 _OWN_TABLES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"}
+
+
+class TraceError(ValueError):
+    """The model cannot run on its input.
+
+    Args:
+        message: What failed, and what to do.
+        module: Qualified name of the innermost module at work; "" for the network itself.
+    """
+
+    def __init__(self, message: str, *, module: str) -> None:
+        super().__init__(message)
+        self.module = module
 
 
 def default_input_size(model: nn.Module) -> tuple[int, ...]:
@@ -51,7 +64,8 @@ def record(
         calls: also record how each operation was called.
 
     Raises:
-        ValueError: the model cannot run; names the operation and the module.
+        ValueError: A model that cannot be recorded.
+        TraceError: The model cannot run; names the operation and the module.
     """
     if any(isinstance(m, torch.jit.ScriptModule) for m in model.modules()):
         raise ValueError(
@@ -77,7 +91,8 @@ def record(
         try:
             return _record_real(model.eval(), names, input, Recorder(fast=False, log=log()), reason)
         except Exception as error:
-            raise ValueError(_message(model, input, error)) from error
+            where = _failing_module(model, error)
+            raise TraceError(_message(model, input, error), module=where) from error
 
 
 def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) -> Trace:
@@ -204,13 +219,18 @@ def _refill(container: Any, content: Any) -> None:
         container.update(content)
 
 
-def _describe_failure(model: nn.Module, error: BaseException) -> str:
-    """The innermost module on the error's stack, and the message."""
+def _failing_module(model: nn.Module, error: BaseException) -> str:
+    """The innermost module on the error's stack; "" for the network itself."""
     paths = {id(m): name for name, m in model.named_modules()}
     where = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        path = paths.get(id(frame.f_locals.get("self")))
-        where = path if path else where
+        where = paths.get(id(frame.f_locals.get("self"))) or where
+    return where
+
+
+def _describe_failure(model: nn.Module, error: BaseException) -> str:
+    """The innermost module on the error's stack, and the message."""
+    where = _failing_module(model, error)
     what = next((line for line in str(error).splitlines() if line.strip()), "")
     module = f"module '{where}'" if where else "the top module"
     return f"{module} failed: {type(error).__name__}: {what}"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.archgraph import trace
+from graph2nn.archgraph import TraceError, trace
 from graph2nn.archgraph.tracing.recording import record
 
 
@@ -183,3 +183,10 @@ def test_shape_rules_change_nothing(name):
         model = torchvision.models.get_model(name, weights=None, **options)
     fast, plain = record(model), record(model, fast=False)
     assert fast.ops == plain.ops and fast.outputs == plain.outputs
+
+
+def test_a_failure_names_the_module_that_failed():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Flatten(), nn.Linear(5, 2)))
+    with pytest.raises(TraceError, match="module '1.1' failed") as caught:
+        trace(net, torch.zeros(1, 3, 8, 8))
+    assert caught.value.module == "1.1"

@@ -1,4 +1,4 @@
-"""The GatedGNN's level-wise sweep against its plain twin, and its invariances."""
+"""The GatedGNN's level-wise pass against its plain twin, and its invariances."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ghn.trunks.gated import GatedGNN
-from ghn.trunks.gated_pass import Schedule, Sweep
+from ghn.trunks.gated_pass import GatedPass, NodeOrder
 from ghn.trunks.mlp import NodeMLP
 from graph2nn.archgraph import ArchGraph
 
@@ -50,18 +50,18 @@ def test_batch_equals_single_graphs(random_graph, generator) -> None:
 
 
 @pytest.mark.parametrize("ve", [False, True])
-def test_gradcheck_of_the_sweep(random_graph, generator, ve: bool) -> None:
+def test_gradcheck_of_the_pass(random_graph, generator, ve: bool) -> None:
     gnn, graph = trunk(4, ve=ve), random_graph(5, 3)
     x = torch.randn(5, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     for backward in (False, True):
-        schedule = Schedule.of([graph], gnn.cutoff, backward=backward, like=x)
+        order = NodeOrder.of([graph], gnn.cutoff, backward=backward, like=x)
         weights = [w.detach().requires_grad_() for w in gnn._weights()]
         assert torch.autograd.gradcheck(
-            lambda x, *w, s=schedule: Sweep.apply(x, s, *w), (x, *weights)
+            lambda x, *w, s=order: GatedPass.apply(x, s, *w), (x, *weights)
         )
 
 
-def test_the_sweep_is_differentiable_once(random_graph, generator) -> None:
+def test_the_pass_is_differentiable_once(random_graph, generator) -> None:
     gnn = trunk(ve=True)
     x = torch.randn(4, 8, generator=generator, dtype=torch.float64, requires_grad=True)
     y = gnn(x, [random_graph(4)])

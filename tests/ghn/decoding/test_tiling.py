@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from ghn.targets import Target, _kind, targets_of
-from ghn.tiling import fit, fit_into, gain, squash, tile_into
+from ghn.decoding.parameter_targets import ParameterTarget, _kind, targets_of
+from ghn.decoding.tiling import gain, repeat_into, squash, tile_into, tile_to
 from graph2nn.archgraph import ArchGraph
 
 
-def target(shape: tuple[int, ...], op: str = "conv") -> Target:
+def target(shape: tuple[int, ...], op: str = "conv") -> ParameterTarget:
     kind, view, table = _kind(op, shape, is_bias=op == "bias")
-    return Target(0, 0, "p", shape, kind, view, table)
+    return ParameterTarget(0, 0, "p", shape, kind, view, table)
 
 
 def repeated(block: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -32,27 +32,27 @@ def repeated(block: Tensor, shape: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize("out, in_", [(4, 5), (9, 7), (8, 6), (5, 5), (16, 30), (4, 15)])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 2)])
 def test_tiling(generator, block, out: int, in_: int, kernel: tuple[int, int]) -> None:
-    """fit == fit_into == tile_into == plain repetition, for convolutions and matrices."""
+    """tile_to == tile_into == repeat_into == plain repetition, for convolutions and matrices."""
     block = torch.randn(*block, *kernel, generator=generator)
     shape = (out, in_, *kernel)
     expected = repeated(block, shape)
     t = target(shape)
-    assert torch.equal(fit(block, t), expected)
-    for function in (lambda into: fit_into(into, block, t), lambda into: tile_into(into, block)):
+    assert torch.equal(tile_to(block, t), expected)
+    for function in (lambda into: tile_into(into, block, t), lambda into: repeat_into(into, block)):
         into = torch.full(shape, torch.nan)
         function(into)
         assert torch.equal(into, expected)
     if kernel == (1, 1):
         linear, into = target((out, in_)), torch.full((out, in_), torch.nan)
-        fit_into(into, block, linear)
-        assert torch.equal(fit(block, linear), expected[..., 0, 0])
+        tile_into(into, block, linear)
+        assert torch.equal(tile_to(block, linear), expected[..., 0, 0])
         assert torch.equal(into, expected[..., 0, 0])
 
 
-def test_fit_into_a_transposed_tensor(generator) -> None:
+def test_tile_into_a_transposed_tensor(generator) -> None:
     block = torch.randn(2, 3, 1, 1, generator=generator)
     into = torch.empty(7, 5).t()
-    fit_into(into, block, target((5, 7)))
+    tile_into(into, block, target((5, 7)))
     assert torch.equal(into, repeated(block, (5, 7, 1, 1))[..., 0, 0])
 
 
@@ -65,43 +65,43 @@ def test_vectors(generator, size: int, shape: str) -> None:
     assert t.view is None
     expected = torch.stack([block[i % 4] for i in range(size)]).view(full)
     into = torch.empty(full)
-    fit_into(into, block, t)
-    assert torch.equal(fit(block, t), expected) and torch.equal(into, expected)
+    tile_into(into, block, t)
+    assert torch.equal(tile_to(block, t), expected) and torch.equal(into, expected)
 
 
 def test_a_scalar_parameter(generator) -> None:
     t, block = target((), "bias"), torch.randn(4, generator=generator)
-    assert fit(block, t).shape == () and fit(block, t) == block[0]
+    assert tile_to(block, t).shape == () and tile_to(block, t) == block[0]
 
 
 def test_conv1d_and_conv3d(generator) -> None:
     one, three = target((5, 4, 3)), target((5, 4, 2, 3, 3))
     assert one.view == (5, 4, 1, 3) and three.view == (5, 4, 3, 3)
     block = torch.randn(5, 4, 1, 3, generator=generator)
-    assert torch.equal(fit(block, one), block[:, :, 0])
+    assert torch.equal(tile_to(block, one), block[:, :, 0])
     block = torch.randn(5, 4, 3, 3, generator=generator)
     for depth in range(2):
-        assert torch.equal(fit(block, three)[:, :, depth], block)
+        assert torch.equal(tile_to(block, three)[:, :, depth], block)
     into = torch.empty(5, 4, 2, 3, 3)
-    fit_into(into, block, three)
-    assert torch.equal(into, fit(block, three))
+    tile_into(into, block, three)
+    assert torch.equal(into, tile_to(block, three))
 
 
 def test_a_position_table_with_a_class_token(generator) -> None:
     t = target((1, 10, 6), "pos_enc")
     assert t.view == (1, 6, 3, 3) and t.table
     block = torch.randn(1, 4, 3, 3, generator=generator)
-    found = fit(block, t)
+    found = tile_to(block, t)
     pixels = block.repeat(1, 2, 1, 1)[:, :6].flatten(2).transpose(1, 2)
     assert torch.equal(found[:, 1:], pixels)
     torch.testing.assert_close(found[:, 0], pixels.mean(1))
     square = target((1, 9, 6), "pos_enc")
-    assert torch.equal(fit(block, square), pixels)
+    assert torch.equal(tile_to(block, square), pixels)
 
 
 def test_fit_is_differentiable(generator) -> None:
     block = torch.randn(2, 3, 1, 1, generator=generator, requires_grad=True)
-    fit(block, target((4, 7))).sum().backward()
+    tile_to(block, target((4, 7))).sum().backward()
     # every row occurs twice; of 7 columns the first block column occurs three times
     expected = torch.tensor([[3.0, 2.0, 2.0]] * 2) * 2
     assert torch.equal(block.grad[..., 0, 0], expected)

@@ -1,4 +1,4 @@
-"""What a hypernetwork must predict: one `Target` a parameter, with the decoder it needs."""
+"""What must a hypernetwork predict? One `ParameterTarget` a parameter, with its decoder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from graph2nn.archgraph import ArchGraph
 
-__all__ = ["Target", "targets_of"]
+__all__ = ["ParameterTarget", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ParameterTarget:
     """One parameter to predict.
 
     Args:
@@ -36,7 +36,7 @@ class Target:
 
 def targets_of(
     graph: ArchGraph, *, row: int = 0, index: int = 0, num_classes: int | None = None
-) -> list[Target]:
+) -> list[ParameterTarget]:
     """List the targets of a graph, in node order; `row` is the batch row of its first node.
 
     Position decides what the classification layer is, as in the originals: its weight is the last
@@ -59,7 +59,7 @@ def targets_of(
                 kind = "class_weight"
             elif node == last and kind == "bias" and op == "bias":
                 kind = "class_bias"
-            found.append(Target(row + node, index, name, shape, kind, view, table))
+            found.append(ParameterTarget(row + node, index, name, shape, kind, view, table))
     return found
 
 

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ghn.targets import Target
-from ghn.tiling import gain, squash
+from ghn.config import GHNConfig
+from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder
+from ghn.decoding.parameter_targets import ParameterTarget
+from ghn.decoding.tiling import gain, squash
 
-if TYPE_CHECKING:
-    from ghn.model import GHN
-
-__all__ = ["decode"]
+__all__ = ["Decoding", "decode"]
 
 
-def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
-    """Decode every target to its block, normalised but not yet tiled (see `ghn.tiling`).
+Decoded: TypeAlias = tuple[ParameterTarget, Tensor]
+"""A parameter to predict, with its decoded block."""
+
+
+class Decoding(Protocol):
+    """What decoding needs of a hypernetwork: its settings and its decoders."""
+
+    config: GHNConfig
+    decoder: ConvDecoder | MLPDecoder
+    decoder_1d: VectorDecoder
+    bias_class: nn.Sequential
+
+
+def decode(ghn: Decoding, x: Tensor, targets: list[ParameterTarget]) -> Iterator[Decoded]:
+    """Decode every target to its block, normalised but not yet tiled (see `ghn.decoding.tiling`).
 
     The order is by decoder, not that of `targets`.
 
@@ -27,7 +39,7 @@ def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target,
         x (N, h), the node states; blocks (n,) for vectors, (out, in, kh, kw) for matrices, never
         larger than the target.
     """
-    by_kind: dict[str, list[Target]] = defaultdict(list)
+    by_kind: dict[str, list[ParameterTarget]] = defaultdict(list)
     for target in targets:
         by_kind[target.kind].append(target)
     yield from _matrices(ghn, x, by_kind["matrix"])
@@ -36,14 +48,14 @@ def decode(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target,
     yield from _class_biases(ghn, x, by_kind["class_bias"])
 
 
-def _states(x: Tensor, targets: list[Target]) -> Tensor:
+def _states(x: Tensor, targets: list[ParameterTarget]) -> Tensor:
     return x[torch.tensor([t.row for t in targets], device=x.device)]
 
 
-def _matrices(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+def _matrices(ghn: Decoding, x: Tensor, targets: list[ParameterTarget]) -> Iterator[Decoded]:
     """Grouped by kernel (shared pixels), then by channels."""
     o, i = ghn.config.max_shape[:2]
-    kernels: dict[tuple[int, int], dict[tuple[int, int], list[Target]]] = {}
+    kernels: dict[tuple[int, int], dict[tuple[int, int], list[ParameterTarget]]] = {}
     for t in targets:
         assert t.view is not None
         out, in_, kh, kw = t.view
@@ -58,14 +70,14 @@ def _matrices(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Targ
             yield from _scaled(ghn, group, ghn.decoder.weights(part, out, in_, kernel))
 
 
-def _scaled(ghn: GHN, group: list[Target], blocks: Tensor) -> Iterator[tuple[Target, Tensor]]:
+def _scaled(ghn: Decoding, group: list[ParameterTarget], blocks: Tensor) -> Iterator[Decoded]:
     if ghn.config.weight_norm:
         gains = [gain(t.shape, t.view or t.shape, table=t.table) for t in group]
         blocks = blocks * torch.tensor(gains, device=blocks.device).view(-1, 1, 1, 1, 1)
     yield from zip(group, blocks.unbind(0), strict=True)
 
 
-def _class_weights(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+def _class_weights(ghn: Decoding, x: Tensor, targets: list[ParameterTarget]) -> Iterator[Decoded]:
     for t in targets:
         assert t.view is not None
         in_ = min(t.view[1], ghn.config.max_shape[1])
@@ -73,7 +85,7 @@ def _class_weights(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple
         yield from _scaled(ghn, [t], block.expand(-1, -1, -1, *t.view[2:]))
 
 
-def _vectors(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+def _vectors(ghn: Decoding, x: Tensor, targets: list[ParameterTarget]) -> Iterator[Decoded]:
     if not targets:
         return
     rows = {row: k for k, row in enumerate(dict.fromkeys(t.row for t in targets))}
@@ -86,7 +98,7 @@ def _vectors(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Targe
         yield t, parts[t.kind][rows[t.row]]
 
 
-def _class_biases(ghn: GHN, x: Tensor, targets: list[Target]) -> Iterator[tuple[Target, Tensor]]:
+def _class_biases(ghn: Decoding, x: Tensor, targets: list[ParameterTarget]) -> Iterator[Decoded]:
     for t in targets:
         vector = ghn.bias_class(ghn.decoder_1d(_states(x, [t])))[0, 1]
         yield t, squash(vector, "bias") if ghn.config.weight_norm else vector

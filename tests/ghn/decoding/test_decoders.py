@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ghn.decoders import ConvDecoder, MLPDecoder, VectorDecoder, crop
+from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder, crop
 
 O, I, S, HID, CLASSES = 6, 4, 5, 8, 3  # noqa: E741
 

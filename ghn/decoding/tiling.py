@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from ghn.targets import Target
+from ghn.decoding.parameter_targets import ParameterTarget
 
-__all__ = ["fit", "fit_into", "gain", "squash", "tile_into"]
+__all__ = ["gain", "repeat_into", "squash", "tile_into", "tile_to"]
 
 
 def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float:
@@ -36,7 +36,7 @@ def squash(vector: Tensor, kind: str) -> Tensor:
     return torch.tanh(0.2 * vector)
 
 
-def fit(block: Tensor, target: Target) -> Tensor:
+def tile_to(block: Tensor, target: ParameterTarget) -> Tensor:
     """A new tensor of the target's shape: the block repeated as a whole along out and in, then cut.
 
     Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`.
@@ -75,17 +75,20 @@ def _table(block: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def fit_into(out: Tensor, block: Tensor, target: Target) -> None:
-    """`fit` written straight into an existing tensor, without an intermediate copy of full size."""
+def tile_into(out: Tensor, block: Tensor, target: ParameterTarget) -> None:
+    """Write `tile_to` straight into an existing tensor, without a copy of full size.
+
+    Shapes: out `target.shape`; block as in `tile_to`.
+    """
     direct = len(target.shape) == 2 or target.view == target.shape
     if target.view is not None and direct and out.is_contiguous():
-        tile_into(out.view(target.view), block)
+        repeat_into(out.view(target.view), block)
     else:
-        out.copy_(fit(block, target))
+        out.copy_(tile_to(block, target))
 
 
 @torch.no_grad()
-def tile_into(out: Tensor, block: Tensor) -> None:
+def repeat_into(out: Tensor, block: Tensor) -> None:
     """Fill `out` with whole repetitions of `block` along the first two axes, cut at the end.
 
     Shapes: out (o, i, kh, kw), contiguous; block (so, si, kh, kw) with so <= o, si <= i.

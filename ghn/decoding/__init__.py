@@ -1,0 +1,1 @@
+"""From node states to parameters: targets, decoders, tiling."""
