@@ -1,4 +1,4 @@
-"""`WiringConfig`: a network and how it is trained, and how one becomes the other's network."""
+"""`WiringConfig`: which network, how it is trained, and how it is built as that begins."""
 
 from __future__ import annotations
 

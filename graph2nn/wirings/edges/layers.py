@@ -79,24 +79,26 @@ class WiredConv(nn.Conv2d):
         self.kind, self.slots = find_kind(kind), slots or Slots(shape)
         if self.slots.shape != shape:
             raise ValueError(f"slots: expected those of a weight {shape}, got {self.slots.shape}")
+        if mask is not None and self.kind != "given":
+            raise ValueError(f"mask: only the kind given takes one, not {self.kind}")
         if candidates is None:
             candidates = Slots(shape) if legacy_budget else self.slots
         self._confined = candidates is not self.slots
-        count = candidates.count
-        if mask is not None and self.kind != "given":
-            raise ValueError(f"mask: only the kind given takes one, not {self.kind}")
-        if self.kind not in ("complete", "given"):
-            what = f"{in_channels} -> {out_channels} channels"
-            count = edge_budget(keep, candidates.total, most=count, where=what)
         self.wiring = make_wiring(
             self.kind,
             candidates,
-            count,
+            self._budget(keep, candidates),
             rho=rho,
             weight=self.weight,
             mask=None if mask is None else full_mask(mask, shape),
             generator=generator,
         )
+
+    def _budget(self, keep: int | float, candidates: Slots) -> int:
+        if self.kind in ("complete", "given"):
+            return candidates.count
+        what = f"{self.in_channels} -> {self.out_channels} channels"
+        return edge_budget(keep, candidates.total, most=candidates.count, where=what)
 
     @property
     def keep(self) -> int:

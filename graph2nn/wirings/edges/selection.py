@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.training.masking import zero_outside
 from graph2nn.wirings.edges.slots import Rectangle
 
@@ -54,6 +54,7 @@ def edge_budget(keep: int | float, slots: int, *, most: int | None = None, where
     return keep
 
 
+@renamed_keywords(observer="gradient_hook")
 def select_weight(
     weight: Tensor,
     mask: Tensor | None,
@@ -61,7 +62,6 @@ def select_weight(
     *,
     straight_through: bool = True,
     gradient_hook: Hook | None = None,
-    observer: Hook | None = None,
 ) -> tuple[Tensor, ...]:
     """Take the rectangles of a weight that a network multiplies with, zero where no edge is.
 
@@ -78,15 +78,10 @@ def select_weight(
         straight_through: Whether the gradient reaches all slots, or only the edges.
         gradient_hook: Function that is called with the gradient of all slots, whatever
             `straight_through` says.
-        observer: Former name of `gradient_hook`, for one more release.
 
     Shapes:
         weight and mask (outputs, inputs, ...) -> for each rectangle (rows, columns, ...).
     """
-    if observer is not None:
-        text = "select_weight(observer=...) is now gradient_hook=...; the old name goes soon"
-        warnings.warn(text, DeprecationWarning, stacklevel=2)
-        gradient_hook = observer
     if weight.is_meta:  # tracing follows operations, which it does not see inside a Function
         return tuple(weight[found.part] for found in rectangles)
     return _Select.apply(weight, mask, tuple(rectangles), straight_through, gradient_hook)

@@ -1,4 +1,4 @@
-"""What a wiring looks like as a graph: C, L, nodes alive, degrees, and how fast it changes."""
+"""What a wiring looks like as a graph: C, L, nodes alive, entropies of degrees."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def measure_wiring(
 
 
 def alive_nodes(graph: WiringGraph) -> np.ndarray:
-    """Find the nodes that an input reaches and that reach an output.
+    """Find the nodes that an input reaches and that reach an output, along cycles, too.
 
     Shapes:
         -> (nodes,) bool.

@@ -97,7 +97,7 @@ def test_the_gradient_hook_sees_all_slots(generator):
 def test_the_former_name_of_the_hook_is_still_taken(generator):
     seen = []
     weight = torch.randn(2, 2, 1, 1, generator=generator, requires_grad=True)
-    with pytest.warns(DeprecationWarning, match="is now gradient_hook"):
+    with pytest.warns(DeprecationWarning, match="observer is now gradient_hook"):
         (whole,) = select_weight(weight, None, [Rectangle(0, 2, 0, 2)], observer=seen.append)
     whole.sum().backward()
     assert seen[0].eq(1).all()
