@@ -167,7 +167,10 @@ class Probe:
         Raises:
             ValueError: Images that the network does not take, or an output that is no tensor.
         """
-        given = {**self.buffers(), **values}  # running statistics are written to
+        given = dict(values)
+        for name, value in self.model.named_buffers():
+            if name not in given:  # a copy, for running statistics are written to
+                given[name] = self._copy(value, None)
         try:
             with module_modes(self.model):
                 self.model.train(training)
