@@ -65,7 +65,9 @@ def sparse_half(args: argparse.Namespace) -> list[RelationalGraph]:
 
 def network(graph: RelationalGraph, args: argparse.Namespace, execution: str) -> nn.Module:
     """Of the task; every execution starts from the same weights."""
-    return build_model("mlp", graph, num_classes=10, imsize=args.imsize, execution=execution)
+    return build_model(
+        "mlp", graph, num_classes=10, image_size=args.image_size, execution=execution
+    )
 
 
 def random_images(count: int, side: int) -> ImageData:
@@ -111,7 +113,7 @@ def repeated(step: Callable[[], None], times: int) -> Callable[[], None]:
 
 def breakdown(args: argparse.Namespace) -> dict[str, float]:
     """Mean CPU seconds of a step of each variant over the graphs, and of a batch of images."""
-    data = random_images(8 * args.batch, args.imsize)
+    data = random_images(8 * args.batch, args.image_size)
     images, labels = next(iter(Batches(data, args.batch, train=True)))
     loader = Batches(data, args.batch, train=True).endless()
     taken = {"images": side_by_side({"images": lambda: next(loader)}, 5 * args.repeats)["images"]}
@@ -205,11 +207,11 @@ def crossover(args: argparse.Namespace, kind: str) -> list[dict[str, Any]]:
     for degree in DEGREES if not args.quick else DEGREES[:1]:
         graph = ws_flex(64, degree, 0.2, 0) if degree < 63 else ws_flex(64, 63, 0, 0)
         if kind == "linear":
-            sizes = {"num_classes": 10, "imsize": args.imsize}
+            sizes = {"num_classes": 10, "image_size": args.image_size}
             width = match_width("mlp", graph, **sizes).dims[0]
             images = torch.randn(args.batch, width, generator=generator)
         else:
-            width = 2 * match_width("cnn6", graph, num_classes=1000, imsize=224).dims[0]
+            width = 2 * match_width("cnn6", graph, num_classes=1000, image_size=224).dims[0]
             side = 4 if args.quick else 14
             images = torch.randn(8, width, side, side, generator=generator)
         actions, auto = {}, ""
@@ -273,14 +275,14 @@ def main(argv: list[str] | None = None) -> None:
     found.add_argument("--graphs", type=int, default=26, help="at most 26; default: %(default)s")
     found.add_argument("--epochs", type=int, default=2, help="0: no table; default: %(default)s")
     args = found.parse_args(argv)
-    args.batch, args.imsize, args.steps = 128, 32, 50000 // 128
+    args.batch, args.image_size, args.steps = 128, 32, 50000 // 128
     if args.quick:
-        args.repeats, args.graphs, args.epochs, args.batch, args.imsize = 1, 1, 1, 8, 8
+        args.repeats, args.graphs, args.epochs, args.batch, args.image_size = 1, 1, 1, 8, 8
     start(args)
     gc.freeze()  # what is there now need not be searched before every measurement
     figures: dict[str, Any] = {"breakdown": breakdown(args)}
     if args.quick:
-        images = random_images(32, args.imsize)
+        images = random_images(32, args.image_size)
         figures["epochs"] = epochs(args, images, images)
     elif args.epochs:
         try:

@@ -40,10 +40,10 @@ def graph_of(name: str) -> RelationalGraph:
 
 def sizes_of(name: str, args: argparse.Namespace) -> dict[str, Any]:
     if args.quick:
-        return {"num_classes": 10, "imsize": 8}
+        return {"num_classes": 10, "image_size": 8}
     if name == "mlp":
-        return {"num_classes": 10, "imsize": 32}
-    return {"num_classes": 1000, "imsize": 224}
+        return {"num_classes": 10, "image_size": 32}
+    return {"num_classes": 1000, "image_size": 224}
 
 
 def by_building(name: str, graph: RelationalGraph, sizes: dict[str, Any]) -> tuple[Callable, list]:
@@ -55,7 +55,7 @@ def by_building(name: str, graph: RelationalGraph, sizes: dict[str, Any]) -> tup
         return build_model(name, graph, dims=dims, **sizes).counts().flops
 
     def search() -> tuple[int, ...]:
-        rounds = 15 if sizes["imsize"] <= SMALL_IMAGE else 9
+        rounds = 15 if sizes["image_size"] <= SMALL_IMAGE else 9
         goal = count_flops(name, None, **sizes)
         return search_dims(flops, FAMILIES[name].dims, goal, rounds=rounds, upper=True)
 
@@ -80,7 +80,7 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
 
 def many(args: argparse.Namespace) -> dict[str, Any]:
     """Seconds a graph to match the perceptron to graphs of all densities."""
-    sizes, n = {"num_classes": 10, "imsize": 32}, args.graphs
+    sizes, n = {"num_classes": 10, "image_size": 32}, args.graphs
     graphs = [ws_flex(64, 8 + 50 * k / n, k / n, k) for k in range(n)]
 
     def match_all() -> None:

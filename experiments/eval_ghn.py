@@ -50,7 +50,9 @@ class EvalConfig:
     arch: int | None = option(None, help="only this network of the split")
     noise: bool = option(False, help="corrupt the images")
     test_batch_size: int = option(64, "-b", help="images a batch; changes the figures")
-    imsize: int | None = option(None, "-i", help="side of the images; none for the checkpoint's")
+    image_size: int | None = option(
+        None, "-i", help="side of the images; none for the checkpoint's", name="imsize"
+    )
     device: str | None = option(None, help="none takes a GPU if there is one")
     random_init: bool = option(True, help="also evaluate torch's initial weights")
     force: bool = option(False, help="evaluate on other data than the checkpoint's")
@@ -107,14 +109,14 @@ def load_ghns(ckpts: Sequence[str], device: str) -> dict[str, GHN]:
 def image_settings(config: EvalConfig, ghns: dict[str, GHN]) -> dict:
     """Arguments of `load_images`, checked against what every hypernetwork was trained on."""
     first = next(iter(ghns.values())).config
-    dataset, imsize = config.dataset or first.dataset, config.imsize or first.imsize
+    dataset, image_size = config.dataset or first.dataset, config.image_size or first.image_size
     if dataset is None:
         raise ValueError("the checkpoint does not name its data set: pass it with -d")
     for name, ghn in ghns.items():
-        check_trained_on(ghn.config, dataset, imsize, name=name, force=config.force)
+        check_trained_on(ghn.config, dataset, image_size, name=name, force=config.force)
         if ghn.config.in_channels != first.in_channels:
             raise ValueError(f"{', '.join(ghns)} take images of different channels: evaluate one")
-    own = {"imsize": imsize, "channels": first.in_channels}
+    own = {"image_size": image_size, "channels": first.in_channels}
     return {"name": dataset, "data_dir": config.data_dir} | own
 
 
@@ -149,7 +151,11 @@ def evaluate(
 def deepnets(config: EvalConfig, split: str, batches: Batches) -> Sequence:
     """Networks of a split with their graphs, from the file or drawn by the published rules."""
     data, count = batches.data, max(config.num_nets, (config.arch or 0) + 1)
-    kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
+    kind = {
+        "image_size": data.image_size,
+        "num_classes": data.num_classes,
+        "in_channels": data.channels,
+    }
     if config.nets is None or split == "predefined":
         return evaluation_nets(split, count, seed=config.seed, small=config.small, **kind)
     source = nets_from_file(config.nets, split, count, **kind)

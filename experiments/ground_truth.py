@@ -49,7 +49,9 @@ class GenerateConfig:
     batch_size: int | None = option(None, "-b", help="of training; none: as shipped")
     lr: float | None = option(None, help="learning rate; none: as shipped")
     amp: str | None = option(None, help="precision; none: as shipped", choices=AMP)
-    imsize: int | None = option(None, help="side of the images in pixels; none: as shipped")
+    image_size: int | None = option(
+        None, help="side of the images in pixels; none: as shipped", name="imsize"
+    )
     train_images: int | None = option(None, help="none: as shipped")
     val_images: int | None = option(None, help="none: as shipped")
     test_images: int | None = option(None, help="none: as shipped")
@@ -95,7 +97,7 @@ def settings(config: GenerateConfig) -> GroundTruthSettings:
         given = {field: getattr(config, flag) for field, flag in names.items()}
         return {field: value for field, value in given.items() if value is not None}
 
-    images = {"image_size": "imsize", "train": "train_images", "val": "val_images"}
+    images = {"image_size": "image_size", "train": "train_images", "val": "val_images"}
     images |= {"test": "test_images", "noise": "noise"}
     recipe = {name: name for name in ("epochs", "batch_size", "lr", "amp")}
     own = ("train_networks", "test_networks", "seeds", "repeated", "small", "timing_rounds")

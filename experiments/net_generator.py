@@ -81,7 +81,7 @@ def generate(args: argparse.Namespace, split: str) -> NetTable:
     changes: dict[str, Any] = {"cells": tuple(args.cells) if args.cells else None}
     changes |= {"max_nodes": args.max_nodes, "max_size": args.max_size}
     rules = {name: value for name, value in changes.items() if value is not None}
-    split_rules(split, imsize=args.imsize, **rules)  # complain before any work
+    split_rules(split, image_size=args.imsize, **rules)  # complain before any work
     work = partial(chunk_with_nodes, split=split, seed=args.seed, rules=rules, images=images(args))
     chunks = range(math.ceil(args.n / EVAL_CHUNK))
     tables = list(parallel_map(work, chunks, jobs=args.jobs, description=f"{split} (chunks)"))
@@ -91,7 +91,7 @@ def generate(args: argparse.Namespace, split: str) -> NetTable:
 def images(args: argparse.Namespace) -> dict[str, Any]:
     """What the networks are for."""
     return {
-        "imsize": args.imsize,
+        "image_size": args.imsize,
         "num_classes": args.num_classes,
         "in_channels": args.in_channels,
     }

@@ -132,8 +132,8 @@ def search(config: PropertyConfig, task: PropertyTask, ghn: GHN, method: Method)
     shape = task.graphs[0].num_classes
     settings = task.images
     size = settings.side if settings else 32
-    rules = split_rules("search", imsize=size)
-    stream = EndlessNets("search", 0, imsize=size, num_classes=shape or 10, rules=rules)
+    rules = split_rules("search", image_size=size)
+    stream = EndlessNets("search", 0, image_size=size, num_classes=shape or 10, rules=rules)
     nets = [stream[k] for k in range(config.search)]
     features = GHNEmbedding(ghn, progress=True).transform([build_graph(net) for net in nets])
     best = best_networks(task, method, features)

@@ -124,7 +124,7 @@ def on_table(config: SearchConfig) -> Comparison:
 def on_digits(config: SearchConfig) -> Comparison:
     """Searches the grammar of DeepNets-1M by training."""
     settings = find_table("deepnets_digits")
-    grammar = ArchGrammar("deepnets", canonical=True, imsize=settings.images.side, **SMALL)
+    grammar = ArchGrammar("deepnets", canonical=True, image_size=settings.images.side, **SMALL)
     trained = TrainedNetworks(
         grammar,
         settings,

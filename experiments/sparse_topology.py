@@ -60,7 +60,9 @@ class TopologyConfig:
     training: bool = option(False, help="train before measuring")
     recipe: str | None = option(None, help="short or published; none: short where there is one")
     epochs: int | None = option(None, "-e", help="none: the recipe's")
-    imsize: int | None = option(None, help="side of images in pixels; none: native, at most 32")
+    image_size: int | None = option(
+        None, help="side of images in pixels; none: native, at most 32", name="imsize"
+    )
     train_images: int | None = option(None, help="none for all, or for the grid's")
     test_images: int | None = option(None, help="none for all, or for the grid's")
     device: str = option("cpu", help="of pruning and training")
@@ -104,7 +106,11 @@ def settings(config: TopologyConfig) -> SparseGrid:
         own = {"sparsities": (config.sparsity,), "seeds": (config.seed,)}
         own |= {} if config.pruning == "dense" else {"pruners": (config.pruning,)}
     base = replace(base, **own)
-    given = {"image_size": config.imsize, "train": config.train_images, "test": config.test_images}
+    given = {
+        "image_size": config.image_size,
+        "train": config.train_images,
+        "test": config.test_images,
+    }
     images = replace(base.images, **{k: v for k, v in given.items() if v is not None})
     recipe = base.recipe
     if config.recipe is not None:  # the published one differs by model, so None stands for it

@@ -90,7 +90,7 @@ def describe(trainer: Trainer) -> str:
     c, ghn = trainer.config, trainer.ghn
     size = count_parameters(ghn)
     return (
-        f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.imsize} pixels: "
+        f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.image_size} pixels: "
         f"{trainer.total} steps of {c.meta_batch_size} networks x {c.batch_size} images "
         f"on {trainer.workers.world} x {trainer.workers.device}"
     )
@@ -116,10 +116,16 @@ def finish(config: TrainConfig, run: RunFolder, ghn: GHN, trainer: Trainer) -> N
 
 
 def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[Path]:
-    data = load_images(config.dataset, data_dir=config.data_dir, split="test", imsize=config.imsize)
+    data = load_images(
+        config.dataset, data_dir=config.data_dir, split="test", image_size=config.image_size
+    )
     device = next(ghn.parameters()).device
     batches = evaluation_batches(data.to(device), config.test_batch_size, device=device)
-    kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
+    kind = {
+        "image_size": data.image_size,
+        "num_classes": data.num_classes,
+        "in_channels": data.channels,
+    }
     nets = evaluation_nets("test", config.test_nets or 0, small=config.small, **kind)
     with seeded(config.seed):
         untrained = GHN(ghn.config).to(device)

@@ -101,7 +101,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[RunConfig, WiringConfig]:
 def load(run: RunConfig, config: WiringConfig, split: str, size: int | None) -> ImageData:
     """Images of the configuration's data set."""
     name = config.dataset
-    return load_images(name, data_dir=run.data_dir, split=split, imsize=size, n_shots=run.shots)
+    return load_images(name, data_dir=run.data_dir, split=split, image_size=size, n_shots=run.shots)
 
 
 def describe(model: nn.Module) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from ghn.config import GHNConfig
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.vision import DATASETS
 
 __all__ = ["check_trained_on"]
 
 
+@renamed_keywords(imsize="image_size")
 def check_trained_on(
     config: GHNConfig,
     dataset: str,
-    imsize: int | None = None,
+    image_size: int | None = None,
     *,
     name: str = "the hypernetwork",
     force: bool = False,
@@ -21,7 +23,7 @@ def check_trained_on(
     Args:
         config: Configuration of the hypernetwork; what it does not record is not checked.
         dataset: One of `graph2nn.vision.DATASETS`.
-        imsize: Side of the images in pixels; None means the data set's own.
+        image_size: Side of the images in pixels; None means the data set's own.
         name: Name of the hypernetwork, for messages.
         force: Whether other images of the same number of classes and channels pass.
 
@@ -46,9 +48,9 @@ def check_trained_on(
             f"{name} was trained on {config.dataset}, evaluated on {dataset}: it would predict "
             "at chance; choose its own data set, or pass force to see it anyway"
         )
-    used = imsize or info.imsize
-    if config.imsize not in (None, used) and not force:
+    used = image_size or info.image_size
+    if config.image_size not in (None, used) and not force:
         raise ValueError(
-            f"{name} was trained{on} at {config.imsize} pixels, evaluated at {used}: choose "
-            f"imsize={config.imsize}, or pass force to see it anyway"
+            f"{name} was trained{on} at {config.image_size} pixels, evaluated at {used}: choose "
+            f"image_size={config.image_size} (--imsize), or pass force to see it anyway"
         )

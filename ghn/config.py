@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.names import check_choice
+from graph2nn.runs import from_dict, option, settings_of, to_dict
 
 __all__ = ["GHNConfig", "HYPERNETS", "DECODERS"]
 
@@ -13,6 +15,7 @@ HYPERNETS = ("gatedgnn", "mlp", "graphormer")
 DECODERS = ("conv", "mlp")
 
 
+@renamed_keywords(imsize="image_size")
 @dataclass(frozen=True, kw_only=True)
 class GHNConfig:
     """What determines a hypernetwork's architecture, and the data it was trained for.
@@ -33,7 +36,7 @@ class GHNConfig:
         hid: Width h of the node states; a multiple of 4.
         layers, heads: Number of Graphormer layers and of their heads.
         ve_cutoff: Longest virtual edge.
-        dataset, in_channels, imsize: Images the hypernetwork was trained on, where known.
+        dataset, in_channels, image_size: Images the hypernetwork was trained on, where known.
     """
 
     num_classes: int = 10
@@ -49,7 +52,9 @@ class GHNConfig:
     ve_cutoff: int = 50
     dataset: str | None = None
     in_channels: int = 3
-    imsize: int | None = None
+    image_size: int | None = option(None, name="imsize")
+
+    imsize = renamed_attribute("image_size")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "max_shape", tuple(int(s) for s in self.max_shape))
@@ -91,10 +96,10 @@ class GHNConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values, accepted by `from_dict`."""
-        return {**asdict(self), "max_shape": list(self.max_shape)}
+        return to_dict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> GHNConfig:
         """Read a checkpoint's configuration; keys that this class does not know are ignored."""
-        known = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in values.items() if k in known})
+        known = settings_of(cls)
+        return from_dict(cls, {k: v for k, v in values.items() if k in known})

@@ -33,7 +33,7 @@ def add_entry(path: str | Path) -> dict[str, Any]:
         "hypernet": config.hypernet,
         "dataset": config.dataset,
         "num_classes": config.num_classes,
-        "imsize": config.imsize,
+        "imsize": config.image_size,
         "card": rest.get("card", {}),
     }
     manifest = path.with_name("MANIFEST.json")

@@ -289,7 +289,7 @@ class GHN(nn.Module):
             self._wrong_channels(size[0], "the network expects images of")
         if input is not None or isinstance(size, tuple | list) or c.in_channels == 3:
             return input
-        side = size or c.imsize or 224
+        side = size or c.image_size or 224
         dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
         return torch.zeros(2, c.in_channels, side, side, dtype=dtype)
 

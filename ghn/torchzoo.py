@@ -16,6 +16,7 @@ from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracer import View
 from graph2nn.deepnets import NetConfig, Network
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.runs import seeded
 from graph2nn.training.costs import count_parameters
 from graph2nn.vision import Batches
@@ -41,7 +42,8 @@ def classifier_names() -> list[str]:
     return _torchvision().list_models(module=_torchvision())
 
 
-def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0) -> nn.Module:
+@renamed_keywords(imsize="image_size")
+def build_classifier(name: str, *, num_classes: int, image_size: int, seed: int = 0) -> nn.Module:
     """Build a torchvision classifier with torch's default initial weights.
 
     For sides of at most 64 pixels the first layers lose their downsampling (`adjust_net`); vision
@@ -50,7 +52,7 @@ def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0)
     Args:
         name: Name in `classifier_names`.
         num_classes: Size of the last layer.
-        imsize: Side of the images in pixels.
+        image_size: Side of the images in pixels.
         seed: Seed of the initial weights.
 
     Raises:
@@ -63,15 +65,15 @@ def build_classifier(name: str, *, num_classes: int, imsize: int, seed: int = 0)
     extra: dict[str, Any] = {}
     for prefix, argument in sized.items():
         if name.startswith(prefix):
-            extra[argument] = imsize if argument == "image_size" else (imsize, imsize)
+            extra[argument] = image_size if argument == "image_size" else (image_size, image_size)
     with warnings.catch_warnings(), seeded(seed):
         warnings.simplefilter("ignore")  # about initial weights and missing rules of adjust_net
         try:
             model = models.get_model(name, weights=None, num_classes=num_classes, **extra)
         except (AssertionError, RuntimeError, ValueError) as error:
-            raise ValueError(f"{name} cannot be built for {imsize} pixels: {error}") from None
-        adjust_net(model, large_input=imsize > SMALL)
-    model.expected_input_sz = imsize
+            raise ValueError(f"{name} cannot be built for {image_size} pixels: {error}") from None
+        adjust_net(model, large_input=image_size > SMALL)
+    model.expected_input_sz = image_size
     return model
 
 
@@ -158,9 +160,9 @@ def _evaluate_classifier(
 ) -> dict[str, NetResult]:
     data = batches.data
     model = build_classifier(
-        name, num_classes=data.num_classes, imsize=data.imsize, seed=seed + index
+        name, num_classes=data.num_classes, image_size=data.image_size, seed=seed + index
     )
-    example = torch.zeros(2, data.channels, data.imsize, data.imsize)
+    example = torch.zeros(2, data.channels, data.image_size, data.image_size)
     model.to(batches.device).eval()
     graphs: dict[View, ArchGraph] = {}
     results = {}

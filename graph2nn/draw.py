@@ -31,7 +31,9 @@ class DrawConfig:
     network: str = option(positional=True, help="torchvision name, or deepnets:<split>:<number>")
     out: str | None = option(None, "-o", help="picture; none for <network>.png")
     view: Literal["ghn2", "ghn3", "full", "primitives"] = option("ghn2", help="which graph")
-    imsize: int | None = option(None, "-i", help="side of the images; none for 224, deepnets 32")
+    image_size: int | None = option(
+        None, "-i", help="side of the images; none for 224, deepnets 32", name="imsize"
+    )
     classes: int = option(1000, help="classes")
     virtual_edges: int = option(1, "-v", help="also draw shortest paths up to this length")
     labels: Literal["auto", "yes", "no"] = option("auto", help="write into the nodes")
@@ -65,7 +67,7 @@ def _graph(config: DrawConfig) -> ArchGraph:
         )
     with torch.device("meta"):
         model = models.get_model(config.network, weights=None, num_classes=config.classes)
-    side = config.imsize
+    side = config.image_size
     example = None if side is None else torch.empty(2, 3, side, side, device="meta")
     return trace(model, example, view=config.view).replace(name=config.network)
 
@@ -76,8 +78,8 @@ def _deepnets_graph(config: DrawConfig, place: list[str]) -> ArchGraph:
     if len(place) != 2 or not place[1].isdecimal():
         raise ValueError(f"expected deepnets:<split>:<number>, got {config.network!r}")
     split, number = place[0], int(place[1])
-    side = config.imsize or 32
-    nets = eval_nets(split, number + 1, imsize=side, num_classes=config.classes)
+    side = config.image_size or 32
+    nets = eval_nets(split, number + 1, image_size=side, num_classes=config.classes)
     if number >= len(nets):
         raise ValueError(f"split {split!r} has {len(nets)} network(s), got number {number}")
     if config.view == "ghn2":

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.runs import option
 from graph2nn.vision import DATASETS
 
 __all__ = ["TrainConfig"]
 
 
+@renamed_keywords(imsize="image_size")
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Flags of `train_ghn.py`, with the published names (arXiv:2110.13100, official code).
@@ -26,7 +28,7 @@ class TrainConfig:
     data_dir: str | None = option(
         None, "-D", help="folder of the data, none for $NETWRIGHT_DATA or ./data"
     )
-    imsize: int | None = option(None, "-i", help="side of the images in pixels")
+    image_size: int | None = option(None, "-i", help="side of the images in pixels", name="imsize")
     split: str = option("train", help="DeepNets-1M split that networks are drawn from")
     nets: str | None = option(
         None, help="HDF5 file of networks, ours or published; none draws them on the fly"
@@ -101,6 +103,8 @@ class TrainConfig:
     tensorboard: bool = option(False, help="also log for TensorBoard")
     debug: int = option(1, help="0 hides the progress bar")
 
+    imsize = renamed_attribute("image_size")
+
     def __post_init__(self) -> None:
         for name in (
             "meta_batch_size",
@@ -144,7 +148,7 @@ class TrainConfig:
             heads=c.heads,
             dataset=c.dataset,
             in_channels=in_channels,
-            imsize=c.imsize,
+            image_size=c.image_size,
         )
 
 
@@ -155,7 +159,7 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
     large = c.dataset == "imagenet"
     ghn3 = c.hypernet == "graphormer"
     values: dict[str, Any] = {
-        "imsize": {"imagenet": 224, "tiny_imagenet": 64}.get(c.dataset, 32),
+        "image_size": {"imagenet": 224, "tiny_imagenet": 64}.get(c.dataset, 32),
         "weight_norm": False,
         "ln": False,
         "virtual_edges": 1,
@@ -180,7 +184,7 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
 
 
 _DIGITS: dict[str, Any] = {
-    "imsize": 8,
+    "image_size": 8,
     "max_shape": (32, 32),
     "weight_norm": True,
     "ln": True,

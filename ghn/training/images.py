@@ -31,7 +31,7 @@ def load_image_set(config: TrainConfig, workers: Workers) -> ImageSet:
 
     def load(split: str) -> ImageData:
         data = load_images(
-            config.dataset, data_dir=config.data_dir, split=split, imsize=config.imsize
+            config.dataset, data_dir=config.data_dir, split=split, image_size=config.image_size
         )
         return data if data.lazy else data.to(workers.device)
 

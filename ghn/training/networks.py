@@ -35,7 +35,7 @@ def training_nets(
     if config.nets:
         source = nets_from_file(config.nets, config.split, config.num_nets, **images)
     else:
-        rules = split_rules(config.split, imsize=images["imsize"], small=config.small)
+        rules = split_rules(config.split, image_size=images["image_size"], small=config.small)
         source = EndlessNets(config.split, config.seed, rules=rules, **images)
     return MetaBatches(
         source,
@@ -56,7 +56,7 @@ def nets_from_file(path: str, split: str, limit: int, **images: Any) -> Any:
     The latter are meant where `path` is a folder or has metadata beside it. Widths are drawn anew
     at every access, as in the published training.
     """
-    widths = split_rules(split, imsize=images["imsize"]).widths
+    widths = split_rules(split, image_size=images["image_size"]).widths
     file = Path(path)
     if file.is_dir() or file.with_name(f"{file.stem}_meta.json").is_file():
         return PublishedNets(file, split, widths=widths, **images)
@@ -73,6 +73,6 @@ def evaluation_nets(
     """
     rules = None
     if split != "predefined":
-        rules = split_rules(split, imsize=images["imsize"], small=small)
+        rules = split_rules(split, image_size=images["image_size"], small=small)
     nets = eval_nets(split, count, seed, rules=rules, **images)
     return [(config, build_graph(config)) for config in nets]

@@ -77,7 +77,7 @@ class Trainer:
         self.run = run
         self.images: ImageSet = load_image_set(c, w)
         self.image_kind = {
-            "imsize": self.images.train.data.imsize,
+            "image_size": self.images.train.data.image_size,
             "num_classes": self.images.num_classes,
             "in_channels": self.images.in_channels,
         }
@@ -267,7 +267,7 @@ class Trainer:
                     f"{c.ckpt} is for {ghn.config.num_classes} classes, "
                     f"{c.dataset} has {self.images.num_classes}"
                 )
-            ghn.config = replace(ghn.config, dataset=c.dataset, imsize=c.imsize)
+            ghn.config = replace(ghn.config, dataset=c.dataset, image_size=c.image_size)
             return ghn
         with seeded(c.seed):
             kind = {k: self.image_kind[k] for k in ("num_classes", "in_channels")}

@@ -18,6 +18,7 @@ from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.genotypes import ViT
 from graph2nn.deepnets.graphs.sampling import draw_table_widths, sample_table
 from graph2nn.deepnets.graphs.splits import SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.names import choose
 
 __all__ = [
@@ -62,6 +63,7 @@ def _rng(split: str, seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, place, *key])))
 
 
+@renamed_keywords(imsize="image_size")
 class EndlessNets:
     """An infinite list of networks of a split, drawn on the fly: training needs no file.
 
@@ -72,8 +74,8 @@ class EndlessNets:
     Args:
         split: One of `SPLITS`.
         seed: Number of the stream.
-        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
-            for.
+        image_size, num_classes, in_channels: Side, classes and channels of the images the networks
+            are for.
         rules: Complete rules, or changes to those of the split (see `split_rules`).
         start: Network that iteration begins with.
         chunk: Number of networks drawn at a time; part of the stream's identity.
@@ -92,7 +94,7 @@ class EndlessNets:
         split: str = "train",
         seed: int = 0,
         *,
-        imsize: int = 32,
+        image_size: int = 32,
         num_classes: int = 10,
         in_channels: int = 3,
         rules: SplitRules | Mapping[str, Any] | None = None,
@@ -100,7 +102,7 @@ class EndlessNets:
         chunk: int = 128,
     ) -> None:
         if not isinstance(rules, SplitRules):
-            rules = split_rules(split, imsize=imsize, **(rules or {}))
+            rules = split_rules(split, image_size=image_size, **(rules or {}))
         else:
             choose("split", split, SPLITS)
         if seed < 0 or start < 0 or chunk < 1:
@@ -110,7 +112,11 @@ class EndlessNets:
             )
         self.split, self.seed, self.rules = split, seed, rules
         self.start, self.chunk = start, chunk
-        self.images = {"imsize": imsize, "num_classes": num_classes, "in_channels": in_channels}
+        self.images = {
+            "image_size": image_size,
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+        }
         self._chunks: OrderedDict[int, NetTable] = OrderedDict()
 
     def table(self, chunk: int) -> NetTable:
@@ -151,13 +157,14 @@ class EndlessNets:
         return {**self.__dict__, "_chunks": OrderedDict()}
 
 
+@renamed_keywords(imsize="image_size")
 class NetDataset(Sequence[NetConfig]):
     """A finite list of networks held as columns.
 
     Args:
         nets: The networks, or their table (from `sample_table` or `load_nets`).
-        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
-            for; a list of networks keeps its own if None.
+        image_size, num_classes, in_channels: Side, classes and channels of the images the networks
+            are for; a list of networks keeps its own if None.
         widths: Whether C and the classifier width are drawn anew at every `item(index, rng)`, as in
             training.
     """
@@ -166,25 +173,27 @@ class NetDataset(Sequence[NetConfig]):
         self,
         nets: NetTable | Sequence[NetConfig],
         *,
-        imsize: int | None = None,
+        image_size: int | None = None,
         num_classes: int | None = None,
         in_channels: int | None = None,
         widths: WidthRule | None = None,
     ) -> None:
         if not isinstance(nets, NetTable):
-            own = {(c.imsize, c.num_classes, c.in_channels) for c in nets}
-            if len(own) > 1 and None in (imsize, num_classes, in_channels):
+            own = {(c.image_size, c.num_classes, c.in_channels) for c in nets}
+            if len(own) > 1 and None in (image_size, num_classes, in_channels):
                 raise ValueError(
-                    "networks for different images: pass imsize, num_classes and in_channels; "
+                    "networks for different images: pass image_size, num_classes and in_channels; "
                     f"got {sorted(own)}"
                 )
             default = own.pop() if own else (32, 10, 3)
             nets = NetTable.of(nets)
         else:
             default = (32, 10, 3)
-        given = (imsize, num_classes, in_channels)
+        given = (image_size, num_classes, in_channels)
         values = [d if g is None else g for g, d in zip(given, default)]
-        self.images: dict[str, Any] = dict(zip(("imsize", "num_classes", "in_channels"), values))
+        self.images: dict[str, Any] = dict(
+            zip(("image_size", "num_classes", "in_channels"), values)
+        )
         self.table, self.widths = nets, widths
 
     def __len__(self) -> int:
@@ -213,12 +222,13 @@ class NetDataset(Sequence[NetConfig]):
         return int(self.table.num_nodes[index]) or num_nodes(self[index])
 
 
+@renamed_keywords(imsize="image_size")
 def eval_nets(
     split: str,
     n: int,
     seed: int = 0,
     *,
-    imsize: int = 32,
+    image_size: int = 32,
     num_classes: int = 10,
     in_channels: int = 3,
     rules: SplitRules | Mapping[str, Any] | None = None,
@@ -234,7 +244,7 @@ def eval_nets(
         ValueError: Unknown split or rule.
     """
     images: dict[str, Any] = {
-        "imsize": imsize,
+        "image_size": image_size,
         "num_classes": num_classes,
         "in_channels": in_channels,
     }
@@ -260,7 +270,7 @@ def eval_chunk(
 ) -> NetTable:
     """Draw networks `chunk * EVAL_CHUNK` and following of `eval_nets`, to generate in parallel."""
     if not isinstance(rules, SplitRules):
-        rules = split_rules(split, imsize=images.get("imsize", 32), **(rules or {}))
+        rules = split_rules(split, image_size=images.get("image_size", 32), **(rules or {}))
     return sample_table(rules, EVAL_CHUNK, _rng(split, seed, _EVAL, chunk), **images)
 
 

@@ -19,6 +19,7 @@ from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.counts import table_params
 from graph2nn.deepnets.graphs.sampling import draw_widths
 from graph2nn.deepnets.graphs.splits import WidthRule
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.runs.checkpoint import replacing
 
 __all__ = ["PublishedNets", "parameter_name", "write_published"]
@@ -61,6 +62,7 @@ def _primitive(stored: str) -> str:
     return "bias" if stored == "fc-b" else stored
 
 
+@renamed_keywords(imsize="image_size")
 class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
     """Networks and graphs of a published file; `nets[i]` is (config, graph), i an int or string.
 
@@ -76,8 +78,8 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         fix_stored: The corrections of GHN-3's reader: the second input of cell 1 starts at the
             end of the ImageNet-style stem, and only `concat`, `sum` and `cse` have several inputs.
         rebuild: Whether analytic graphs take the place of the stored ones.
-        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
-            for.
+        image_size, num_classes, in_channels: Side, classes and channels of the images the networks
+            are for.
         widths: Rule by which `item(index, rng)` draws C and the classifier width, as in training
             (the published training split has none of its own: there C is 32).
 
@@ -94,7 +96,7 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         cutoff: int = 50,
         fix_stored: bool = False,
         rebuild: bool = False,
-        imsize: int = 32,
+        image_size: int = 32,
         num_classes: int = 10,
         in_channels: int = 3,
         widths: WidthRule | None = None,
@@ -102,7 +104,11 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         self.path = _data_file(Path(path), split)
         self.split, entries = _metadata(self.path, split)
         self.cutoff, self.fix_stored, self.rebuild = cutoff, fix_stored, rebuild
-        self.images = {"imsize": imsize, "num_classes": num_classes, "in_channels": in_channels}
+        self.images = {
+            "image_size": image_size,
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+        }
         self.widths = widths
         try:
             self.nets: list[dict[str, Any]] = entries["nets"]
@@ -356,7 +362,7 @@ def _entry(config: NetConfig, split: str, nodes: int) -> dict[str, Any]:
             raise ValueError(f"split wide: expected a width divisible by {factor}, got {config.C}")
         entry["C"] = config.C // factor
     table = NetTable.of([config.with_(C=32, fc_dim=256)])
-    counts = [int(table_params(table, imsize=size)[0]) for size in (32, 224)]
+    counts = [int(table_params(table, image_size=size)[0]) for size in (32, 224)]
     entry["num_nodes"] = nodes
     entry["num_params"] = dict(zip(("cifar10", "imagenet"), counts))
     entry["genotype"] = args["genotype"]

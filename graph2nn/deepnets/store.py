@@ -18,6 +18,7 @@ from graph2nn.deepnets.dataset import NetDataset
 from graph2nn.deepnets.graphs.config import OPS
 from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.splits import WidthRule
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.runs.checkpoint import replacing
 
 __all__ = ["NetStore", "load_nets", "save_nets"]
@@ -29,6 +30,7 @@ _SETTINGS = (
     *("glob_avg", "norm", "vit"),
 )
 _CHUNK = 16384
+_KEYS = {"image_size": "imsize"}  # of stored facts
 
 
 def save_nets(
@@ -40,14 +42,15 @@ def save_nets(
         table: The networks.
         path: Path of the file, usually `*.h5`.
         overwrite: Whether an existing file is replaced.
-        attributes: JSON-able facts to keep with the networks (split, seed, imsize, ...).
+        attributes: JSON-able facts to keep with the networks (split, seed, image_size, ...).
 
     Raises:
         FileExistsError, OSError: See `replacing`.
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        header = {"rows": len(table), "ops": OPS, "settings": _SETTINGS, "attributes": attributes}
+        stored = {_KEYS.get(name, name): value for name, value in attributes.items()}
+        header = {"rows": len(table), "ops": OPS, "settings": _SETTINGS, "attributes": stored}
         file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
         file.attrs["header"] = json.dumps(header)
         for name, values in _pack(table).items():
@@ -123,13 +126,14 @@ def _unpack(packed: dict[str, np.ndarray], header: dict[str, Any]) -> NetTable:
     )
 
 
+@renamed_keywords(imsize="image_size")
 class NetStore(NetDataset):
     """A compact store as a data set, with the image size it was written for unless given.
 
     Args:
         path: File written by `save_nets`.
-        imsize, num_classes, in_channels: Side, classes and channels of the images the networks are
-            for.
+        image_size, num_classes, in_channels: Side, classes and channels of the images the networks
+            are for.
         widths: Whether C and the classifier width are drawn anew at every access in training.
 
     Raises:
@@ -140,12 +144,13 @@ class NetStore(NetDataset):
         self,
         path: str | Path,
         *,
-        imsize: int | None = None,
+        image_size: int | None = None,
         num_classes: int | None = None,
         in_channels: int | None = None,
         widths: WidthRule | None = None,
     ) -> None:
         table, self.attributes = load_nets(path)
-        given = {"imsize": imsize, "num_classes": num_classes, "in_channels": in_channels}
-        images = {k: self.attributes.get(k) if v is None else v for k, v in given.items()}
+        given = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
+        stored = {k: self.attributes.get(_KEYS.get(k, k)) for k in given}
+        images = {k: stored[k] if v is None else v for k, v in given.items()}
         super().__init__(table, **images, widths=widths)

@@ -80,15 +80,15 @@ def relational_archgraph(
     Args:
         network: A relational network, or the name of its family.
         graph: Relational graph, with a name. Dense networks are the complete graph.
-        sizes: Sizes, with a name: `num_classes`, `imsize` and the optional `in_channels`, `dims`,
-            `dim_first`, `depths` and `base_dims` of `build_model`; nothing is built.
+        sizes: Sizes, with a name: `num_classes`, `image_size` and the optional `in_channels`,
+            `dims`, `dim_first`, `depths` and `base_dims` of `build_model`; nothing is built.
 
     Raises:
         ValueError: a dense network, or bad sizes.
 
     Example:
         >>> graph = ws_flex(64, 8, 0.1, seed=1)
-        >>> rounds = relational_archgraph("mlp", graph, num_classes=10, imsize=32)
+        >>> rounds = relational_archgraph("mlp", graph, num_classes=10, image_size=32)
         >>> rounds.num_nodes    # input, stem, three rounds, classifier and its bias
         259
     """
@@ -140,7 +140,7 @@ class _Unrolled:
         self.params: list[tuple[str, ...]] = []
         self.param_shapes: dict[str, tuple[int, ...]] = {}
         self.edges: list[np.ndarray] = []
-        image = sizes.in_channels * (sizes.imsize**2 if sizes.name == "mlp" else 1)
+        image = sizes.in_channels * (sizes.image_size**2 if sizes.name == "mlp" else 1)
         self.image = _Front(np.array([self._node("input")]), np.array([0, image]))
 
     def relational(self, name: str, front: _Front, width: int, kernel: int = 1) -> _Front:

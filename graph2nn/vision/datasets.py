@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.names import choose
 from graph2nn.runs.variables import variable
 from graph2nn.vision.folder import EXTENSIONS, FolderImages
@@ -32,6 +33,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+@renamed_keywords(imsize="image_size")
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """What is fixed about a data set.
@@ -40,7 +42,7 @@ class DatasetInfo:
     """
 
     num_classes: int
-    imsize: int
+    image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: str = ""
@@ -48,12 +50,13 @@ class DatasetInfo:
     noise_std: float = 0.08
     by_class: bool = False
     resized_as_imagenet: bool = False
+    imsize = renamed_attribute("image_size")
 
 
 DATASETS: dict[str, DatasetInfo] = {
     "digits": DatasetInfo(
         num_classes=10,
-        imsize=8,
+        image_size=8,
         mean=(0.305239,),
         std=(0.375980,),
         classes="0 1 2 3 4 5 6 7 8 9",
@@ -61,32 +64,32 @@ DATASETS: dict[str, DatasetInfo] = {
     ),
     "fashion_mnist": DatasetInfo(
         num_classes=10,
-        imsize=28,
+        image_size=28,
         mean=(0.286041,),
         std=(0.353024,),
         classes="top trouser pullover dress coat sandal shirt sneaker bag boot",
     ),
     "cifar10": DatasetInfo(
         num_classes=10,
-        imsize=32,
+        image_size=32,
         mean=CIFAR_MEAN,
         std=CIFAR_STD,
         classes="airplane automobile bird cat deer dog frog horse ship truck",
         resized_as_imagenet=True,
     ),
     "cifar100": DatasetInfo(
-        num_classes=100, imsize=32, mean=CIFAR_MEAN, std=CIFAR_STD, resized_as_imagenet=True
+        num_classes=100, image_size=32, mean=CIFAR_MEAN, std=CIFAR_STD, resized_as_imagenet=True
     ),
     "imagenet": DatasetInfo(
         num_classes=1000,
-        imsize=224,
+        image_size=224,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         noise_std=0.18,
         by_class=True,
     ),
     "tiny_imagenet": DatasetInfo(
-        num_classes=200, imsize=64, mean=IMAGENET_MEAN, std=IMAGENET_STD, by_class=True
+        num_classes=200, image_size=64, mean=IMAGENET_MEAN, std=IMAGENET_STD, by_class=True
     ),
 }
 
@@ -96,12 +99,13 @@ def default_data_dir() -> Path:
     return Path(variable("NETWRIGHT_DATA") or "data")
 
 
+@renamed_keywords(imsize="image_size")
 def load_images(
     name: str,
     *,
     data_dir: str | Path | None = None,
     split: str = "train",
-    imsize: int | None = None,
+    image_size: int | None = None,
     channels: int = 3,
     n_shots: int | None = None,
 ) -> ImageData:
@@ -117,9 +121,9 @@ def load_images(
         name: One of `DATASETS`.
         data_dir: Folder with the data; None means `$NETWRIGHT_DATA` or `./data`.
         split: Part of the data: train, val, test or trainval.
-        imsize: Side in pixels to resize to; None keeps the native size (digits 8, Fashion-MNIST 28,
-            CIFAR 32, Tiny ImageNet 64; ImageNet is cropped to 224). Resized CIFAR images are
-            normalised with the statistics of ImageNet, as in the published runs.
+        image_size: Side in pixels to resize to; None keeps the native size (digits 8,
+            Fashion-MNIST 28, CIFAR 32, Tiny ImageNet 64; ImageNet is cropped to 224). Resized
+            CIFAR images are normalised with the statistics of ImageNet, as in the published runs.
         channels: Channels of the images: 3 repeats the channel of grey images; 1 keeps it.
         n_shots: Number of images of each class, the first in file order; None for all.
 
@@ -128,23 +132,23 @@ def load_images(
         FileNotFoundError: The data are not there; says how to get them.
 
     Example:
-        >>> data = load_images("digits", split="test", imsize=16)
+        >>> data = load_images("digits", split="test", image_size=16)
         >>> data.images.shape, data.num_classes
         (torch.Size([500, 3, 16, 16]), 10)
     """
-    info = _checked(name, split, imsize, channels)
+    info = _checked(name, split, image_size, channels)
     folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     data = _READERS[name](name, folder, split)
     if n_shots is not None:
         data = data.few_shot(n_shots)
-    if imsize is not None and imsize != data.imsize:
-        data = data.resized(imsize)
+    if image_size is not None and image_size != data.image_size:
+        data = data.resized(image_size)
         if info.resized_as_imagenet:
             data = replace(data, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return data.repeated(channels)
 
 
-def _checked(name: str, split: str, imsize: int | None, channels: int) -> DatasetInfo:
+def _checked(name: str, split: str, image_size: int | None, channels: int) -> DatasetInfo:
     info = choose("data set", name, DATASETS)
     choose("split", split, SPLITS, where=name)
     allowed = (1, 3) if len(info.mean) == 1 else (3,)
@@ -152,8 +156,8 @@ def _checked(name: str, split: str, imsize: int | None, channels: int) -> Datase
         raise ValueError(
             f"{name} has {len(info.mean)} channel(s); channels={channels} is not {allowed}"
         )
-    if imsize is not None and imsize < 1:
-        raise ValueError(f"imsize must be a positive number of pixels, got {imsize}")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size must be a positive number of pixels, got {image_size}")
     return info
 
 
@@ -255,7 +259,7 @@ def _class_folders(name: str, folder: Path, split: str, resize: int | None) -> I
         mine = paths[cut:] if split == "val" else paths[:cut]
         chosen += mine
         labels += [label] * len(mine)
-    images = FolderImages(files=tuple(chosen), imsize=DATASETS[name].imsize, resize=resize)
+    images = FolderImages(files=tuple(chosen), image_size=DATASETS[name].image_size, resize=resize)
     return _data(name, split, images, torch.tensor(labels), tuple(classes))
 
 
@@ -271,7 +275,7 @@ def _tiny_imagenet(name: str, data_dir: Path, split: str) -> ImageData:
     folder = find_folder(data_dir, ("tiny-imagenet-200", "tiny_imagenet"), ("train", "val"))
     if folder is None:
         raise _missing(name, data_dir, "tiny-imagenet-200/train")
-    native = DATASETS[name].imsize
+    native = DATASETS[name].image_size
     notes = folder / "val" / "val_annotations.txt"
     if split != "test" or not notes.is_file():  # also read when val was sorted into class folders
         return _class_folders(name, folder / ("val" if split == "test" else "train"), split, native)
@@ -282,7 +286,7 @@ def _tiny_imagenet(name: str, data_dir: Path, split: str) -> ImageData:
     if unknown:
         raise ValueError(f"{notes} names {len(unknown)} classes that {folder / 'train'} has not")
     files = tuple(folder / "val" / "images" / file for file, _ in rows)
-    images = FolderImages(files=files, imsize=native, resize=native)
+    images = FolderImages(files=files, image_size=native, resize=native)
     return _data(name, split, images, torch.tensor([number[c] for _, c in rows]), tuple(classes))
 
 

@@ -12,27 +12,32 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
+
 __all__ = ["EXTENSIONS", "FolderImages", "crop_boxes"]
 
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
 
+@renamed_keywords(imsize="image_size")
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FolderImages:
-    """Image files behaving like an (N, 3, imsize, imsize) uint8 tensor, one batch at a time.
+    """Image files behaving like an (N, 3, size, size) uint8 tensor, one batch at a time.
 
     Evaluation crops the centre: the shorter side is resized to `resize` pixels (ImageNet: 256 for
-    224), then an `imsize` square is cut out. Training cuts random boxes (`crop_boxes`).
+    224), then an `image_size` square is cut out. Training cuts random boxes (`crop_boxes`).
 
     Args:
         files: Paths, one an image.
-        imsize: Side of the decoded square in pixels.
-        resize: Length of the shorter side before the centre crop; None means max(imsize, 256).
+        image_size: Side of the decoded square in pixels.
+        resize: Length of the shorter side before the centre crop; None means max(image_size, 256).
     """
 
     files: tuple[Path, ...]
-    imsize: int
+    image_size: int
     resize: int | None = None
+
+    imsize = renamed_attribute("image_size")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -40,9 +45,10 @@ class FolderImages:
     def __getitem__(self, index: Tensor) -> FolderImages:
         return replace(self, files=tuple(self.files[int(i)] for i in index))
 
-    def resized(self, imsize: int) -> FolderImages:
+    @renamed_keywords(imsize="image_size")
+    def resized(self, image_size: int) -> FolderImages:
         """Return the same files, decoded to squares of another side in pixels."""
-        return replace(self, imsize=imsize)
+        return replace(self, image_size=image_size)
 
     def decode(
         self,
@@ -67,7 +73,7 @@ class FolderImages:
         run = map if pool is None else pool.map
         arrays = list(run(lambda job: self._one(*job), jobs))
         if not arrays:
-            return torch.empty((0, 3, self.imsize, self.imsize), dtype=torch.uint8)
+            return torch.empty((0, 3, self.image_size, self.image_size), dtype=torch.uint8)
         return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 
     def _one(self, path: Path, box: Sequence[float] | None) -> np.ndarray:
@@ -78,11 +84,13 @@ class FolderImages:
             raise ValueError(
                 f"{path} is not a readable image ({error}); download it again"
             ) from None
-        side = (self.imsize, self.imsize)
+        side = (self.image_size, self.image_size)
         if box is not None:
             region = _random_region(image.size, box)
         else:
-            region = _centre_region(image.size, self.imsize, self.resize or max(self.imsize, 256))
+            region = _centre_region(
+                image.size, self.image_size, self.resize or max(self.image_size, 256)
+            )
         return np.asarray(image.resize(side, Image.Resampling.BILINEAR, box=region))
 
 
@@ -102,8 +110,8 @@ def _random_region(size: tuple[int, int], box: Sequence[float]) -> tuple[float, 
     return left, top, left + w, top + h
 
 
-def _centre_region(size: tuple[int, int], imsize: int, resize: int) -> tuple[float, ...]:
+def _centre_region(size: tuple[int, int], image_size: int, resize: int) -> tuple[float, ...]:
     width, height = size
-    side = min(width, height) * min(1.0, imsize / resize)
+    side = min(width, height) * min(1.0, image_size / resize)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.vision.folder import FolderImages
 
 __all__ = ["ImageData", "first_shots"]
@@ -46,6 +47,8 @@ class ImageData:
     noise_std: float = 0.08
     by_class: bool = False
 
+    imsize = renamed_attribute("image_size")
+
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
             raise ValueError(
@@ -74,10 +77,10 @@ class ImageData:
         return len(self.mean)
 
     @property
-    def imsize(self) -> int:
+    def image_size(self) -> int:
         """Side of the square images in pixels."""
         if isinstance(self.images, FolderImages):
-            return self.images.imsize
+            return self.images.image_size
         return int(self.images.shape[-1])
 
     def subset(self, index: Tensor) -> ImageData:
@@ -107,13 +110,14 @@ class ImageData:
         """
         return self.subset(first_shots(self.labels, n_shots, self.num_classes, self.name))
 
-    def resized(self, imsize: int) -> ImageData:
+    @renamed_keywords(imsize="image_size")
+    def resized(self, image_size: int) -> ImageData:
         """Resize the images to squares, antialiased bilinear as torchvision's Resize."""
-        if imsize == self.imsize:
+        if image_size == self.image_size:
             return self
         if isinstance(self.images, FolderImages):
-            return replace(self, images=self.images.resized(imsize))
-        return replace(self, images=_resize(self.images, imsize))
+            return replace(self, images=self.images.resized(image_size))
+        return replace(self, images=_resize(self.images, image_size))
 
     def repeated(self, channels: int) -> ImageData:
         """Repeat the channel of grey images; colour images stay as they are."""
@@ -146,12 +150,15 @@ def first_shots(labels: Tensor, n_shots: int, num_classes: int, name: str) -> Te
     return torch.cat(chosen).sort().values
 
 
-def _resize(images: Tensor, imsize: int, chunk: int = 4096) -> Tensor:
+def _resize(images: Tensor, image_size: int, chunk: int = 4096) -> Tensor:
     """In chunks, because the intermediate float images take four times the memory."""
-    out = images.new_empty((len(images), images.shape[1], imsize, imsize))
+    out = images.new_empty((len(images), images.shape[1], image_size, image_size))
     for i in range(0, len(images), chunk):
         part = F.interpolate(
-            images[i : i + chunk].float(), size=(imsize, imsize), mode="bilinear", antialias=True
+            images[i : i + chunk].float(),
+            size=(image_size, image_size),
+            mode="bilinear",
+            antialias=True,
         )
         out[i : i + chunk] = part.round_().clamp_(0, 255).to(torch.uint8)
     return out

@@ -91,7 +91,7 @@ class ImageSettings:
     @property
     def side(self) -> int:
         """Side of the images in pixels, known without the images."""
-        return self.image_size or DATASETS[dataset_name(self.dataset)].imsize
+        return self.image_size or DATASETS[dataset_name(self.dataset)].image_size
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -195,6 +195,6 @@ def _read(settings: ImageSettings, split: str, data_dir: str | None) -> ImageDat
         dataset_name(settings.dataset),
         data_dir=data_dir,
         split=split,
-        imsize=settings.image_size,
+        image_size=settings.image_size,
         channels=settings.channels,
     )

@@ -43,7 +43,7 @@ def cell_spaces(seed: int = 0) -> dict[str, list[ArchGraph]]:
 
 def deepnets_space(seed: int = 0, count: int = 1500) -> dict[str, list[ArchGraph]]:
     """Draw unlabelled DeepNets-1M networks of the training split, small ones as for 8x8 images."""
-    nets = EndlessNets("train", seed=seed, imsize=8, in_channels=1)
+    nets = EndlessNets("train", seed=seed, image_size=8, in_channels=1)
     return {"deepnets": [build_graph(nets[k]) for k in range(count)]}
 
 

@@ -22,7 +22,7 @@ from graph2nn.deepnets import (
     split_rules,
 )
 
-SMALL = {"imsize": 8, "in_channels": 1}
+SMALL = {"image_size": 8, "in_channels": 1}
 
 
 def first(stream, n: int) -> list:
@@ -50,7 +50,7 @@ def test_images_and_rules_of_a_stream():
     nets = EndlessNets("train", rules={"cells": (4, 5), "max_nodes": 90}, num_classes=3, **SMALL)
     for index in range(20):
         config = nets[index]
-        assert (config.imsize, config.num_classes, config.in_channels) == (8, 3, 1)
+        assert (config.image_size, config.num_classes, config.in_channels) == (8, 3, 1)
         assert config.n_cells <= 5
         assert nets.num_nodes(index) == num_nodes(config) <= 90
     rules = split_rules("train", cells=(4, 4))
@@ -133,7 +133,7 @@ def test_evaluation_sets():
 
 def test_list_of_configs_keeps_its_images():
     nets = NetDataset([NetConfig(genotype=DARTS, n_cells=4, **SMALL)])
-    assert nets[0].imsize == 8 and nets.num_nodes(0) == num_nodes(nets[0])
+    assert nets[0].image_size == 8 and nets.num_nodes(0) == num_nodes(nets[0])
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_list_of_configs_keeps_its_images():
         ),
         (
             lambda: NetDataset(
-                [NetConfig(genotype=DARTS, n_cells=4, imsize=size) for size in (8, 32)]
+                [NetConfig(genotype=DARTS, n_cells=4, image_size=size) for size in (8, 32)]
             ),
             "networks for different images",
         ),

@@ -65,7 +65,7 @@ def test_widths_of_a_split(folder: Path):
     train, wide = PublishedNets(folder, "train"), PublishedNets(folder, "wide")
     assert {train.config(i).C for i in range(30)} == {32}
     assert {wide.config(i).C for i in range(6)} == {64}
-    assert PublishedNets(folder, "wide", imsize=224).config(0).C == 32
+    assert PublishedNets(folder, "wide", image_size=224).config(0).C == 32
     drawn = PublishedNets(folder, "train", widths=WidthRule())
     rng = np.random.default_rng(0)
     assert len({drawn.item(0, rng)[0].fc_dim for _ in range(50)}) == 4

@@ -30,7 +30,7 @@ from graph2nn.deepnets import (
 from graph2nn.deepnets.published_graph import published_graph
 
 SAMPLED = [
-    sample_config(split_rules(split, imsize=size), np.random.default_rng(seed), imsize=size)
+    sample_config(split_rules(split, image_size=size), np.random.default_rng(seed), image_size=size)
     for split, size in (("train", 32), ("dense", 8), ("deep", 16), ("search", 224))
     for seed in range(8)
 ]
@@ -48,8 +48,8 @@ CONFIGS = [
     *[NetConfig(genotype=g, n_cells=5, C=16) for g in GENOTYPES.values()],
     *[NetConfig(genotype=SKIPS, n_cells=n, stem_type=n % 2, norm=None) for n in (1, 4)],
     *[NetConfig(genotype=CHAIN, n_cells=6, C_mult=1, preproc=False, stem_type=s) for s in (0, 1)],
-    NetConfig(genotype=ViT, n_cells=3, C_mult=1, preproc=False, imsize=8, in_channels=1),
-    NetConfig(genotype=DARTS, n_cells=2, glob_avg=False, fc_layers=3, stem_pool=True, imsize=9),
+    NetConfig(genotype=ViT, n_cells=3, C_mult=1, preproc=False, image_size=8, in_channels=1),
+    NetConfig(genotype=DARTS, n_cells=2, glob_avg=False, fc_layers=3, stem_pool=True, image_size=9),
 ]
 
 
@@ -178,7 +178,7 @@ def test_stored_graphs(reference: Path, file: str) -> None:
             primitives = content["meta"]["primitives_ext"]
             for i, entry in enumerate(content["nets"]):
                 config = NetConfig.from_json(entry, C=32, fc_dim=256)
-                large = config.with_(imsize=224)
+                large = config.with_(image_size=224)
                 counts = {"cifar10": count_params(config), "imagenet": count_params(large)}
                 assert counts == entry["num_params"]
                 graph = published_graph(config)
@@ -193,4 +193,7 @@ def test_stored_graphs(reference: Path, file: str) -> None:
 def test_meta_networks_run_on_meta() -> None:
     config = SAMPLED[0]
     net = Network(config, device="meta")
-    assert net(torch.empty(2, 3, config.imsize, config.imsize, device="meta")).shape == (2, 10)
+    assert net(torch.empty(2, 3, config.image_size, config.image_size, device="meta")).shape == (
+        2,
+        10,
+    )

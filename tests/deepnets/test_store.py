@@ -31,7 +31,7 @@ SCRIPT = EXPERIMENTS / "net_generator.py"
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     path = tmp_path / "nets.h5"
-    save_nets(eval_nets("val", 200).table, path, split="val", imsize=8, in_channels=1)
+    save_nets(eval_nets("val", 200).table, path, split="val", image_size=8, in_channels=1)
     return path
 
 
@@ -60,9 +60,9 @@ def test_store_is_a_data_set(stored: Path):
     nets = NetStore(stored)
     assert len(nets) == 200 and nets.attributes["split"] == "val"
     config, graph = nets.item(7)
-    assert (config.imsize, config.in_channels, config.num_classes) == (8, 1, 10)
+    assert (config.image_size, config.in_channels, config.num_classes) == (8, 1, 10)
     assert graph.num_nodes == nets.num_nodes(7) and graph.distances(50).max() > 1
-    assert NetStore(stored, imsize=32)[7].imsize == 32
+    assert NetStore(stored, image_size=32)[7].image_size == 32
 
 
 def test_existing_file_is_kept(stored: Path):
@@ -138,7 +138,7 @@ def test_generator_script(generator_main, tmp_path: Path, capsys: pytest.Capture
     printed = capsys.readouterr().out
     assert "train: 150 networks" in printed and "bytes a network" in printed
     nets = NetStore(tmp_path / "data/deepnets_train.h5")
-    assert list(nets) == list(eval_nets("train", 150, imsize=8, in_channels=1))
+    assert list(nets) == list(eval_nets("train", 150, image_size=8, in_channels=1))
     assert nets.table.num_nodes.all()
     assert (tmp_path / "data/deepnets_train.png").stat().st_size > 1000
     with pytest.raises(SystemExit, match="deepnets_train.h5 exists; choose another folder or"):

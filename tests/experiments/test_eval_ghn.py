@@ -17,7 +17,7 @@ from ghn.torchzoo import build_classifier, evaluate_classifiers
 from graph2nn.deepnets import eval_nets, save_nets
 
 SCRIPT = EXPERIMENTS / "eval_ghn.py"
-TINY = {"hid": 8, "max_shape": (8, 8, 11, 11), "layernorm": True, "imsize": 8}
+TINY = {"hid": 8, "max_shape": (8, 8, 11, 11), "layernorm": True, "image_size": 8}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,8 @@ def test_one_network_equals_its_place_in_the_split(script, checkpoint, tmp_path)
 
 
 def test_noise_batch_size_and_file_of_networks(script, checkpoint, tmp_path):
-    nets = eval_nets("dense", 2, imsize=8)
-    save_nets(nets.table, tmp_path / "nets.h5", imsize=8)
+    nets = eval_nets("dense", 2, image_size=8)
+    save_nets(nets.table, tmp_path / "nets.h5", image_size=8)
     flags = ["--ckpt", checkpoint, "--out", str(tmp_path), "--noise", "--test_batch_size", "100"]
     results = script.main([*flags, "--split", "dense", "--nets", str(tmp_path / "nets.h5")])
     drawn = script.main([*flags, "--split", "dense", "-n", "2"])
@@ -99,30 +99,31 @@ def test_initial_weights_depend_on_the_seed_only():
     torch.manual_seed(5)
     before = torch.get_rng_state()
     one, two, other = (
-        build_classifier("resnet18", num_classes=10, imsize=8, seed=s).fc.weight for s in (1, 1, 2)
+        build_classifier("resnet18", num_classes=10, image_size=8, seed=s).fc.weight
+        for s in (1, 1, 2)
     )
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize(
-    ("fields", "dataset", "imsize", "message"),
+    ("fields", "dataset", "image_size", "message"),
     [
         ({"dataset": "cifar10"}, "digits", None, "trained on cifar10, evaluated on digits"),
         ({"num_classes": 100}, "digits", None, "for 100 classes, but digits has 10"),
         ({"in_channels": 1}, "cifar10", None, r"1 channel\(s\), but cifar10 has 3"),
-        ({"dataset": "digits", "imsize": 32}, "digits", None, "at 32 pixels, evaluated at 8"),
-        ({"dataset": "digits", "imsize": 8}, "digits", 16, "at 8 pixels, evaluated at 16"),
+        ({"dataset": "digits", "image_size": 32}, "digits", None, "at 32 pixels, evaluated at 8"),
+        ({"dataset": "digits", "image_size": 8}, "digits", 16, "at 8 pixels, evaluated at 16"),
     ],
 )
-def test_other_images_than_trained_on(fields, dataset, imsize, message):
-    config = GHN(**{**TINY, "imsize": None, **fields}).config
+def test_other_images_than_trained_on(fields, dataset, image_size, message):
+    config = GHN(**{**TINY, "image_size": None, **fields}).config
     with pytest.raises(ValueError, match=message):
-        check_trained_on(config, dataset, imsize)
+        check_trained_on(config, dataset, image_size)
 
 
 def test_force_allows_another_data_set(script, tmp_path):
-    path = str(save_ghn(tmp_path / "c.pt", GHN(**TINY | {"imsize": 32}, dataset="cifar10")))
+    path = str(save_ghn(tmp_path / "c.pt", GHN(**TINY | {"image_size": 32}, dataset="cifar10")))
     flags = ["--ckpt", path, "-d", "digits", "-i", "8", "--arch", "0", "--out", str(tmp_path)]
     with pytest.raises(ValueError, match="trained on cifar10, evaluated on digits"):
         script.main(flags)

@@ -36,8 +36,8 @@ def test_training_networks(script, tmp_path, capsys):
 def test_the_file_holds_the_networks_of_the_split(script, tmp_path, capsys):
     flags = ["--no-figure", "--imsize", "8", "--seed", "3"]
     script.main(["deep", "2", str(tmp_path), *flags])
-    stored = NetStore(tmp_path / "deepnets_deep.h5", imsize=8)
-    drawn = eval_nets("deep", 2, 3, imsize=8)
+    stored = NetStore(tmp_path / "deepnets_deep.h5", image_size=8)
+    drawn = eval_nets("deep", 2, 3, image_size=8)
     assert [stored.item(k)[0] for k in range(2)] == list(drawn)
     assert "wrote" in capsys.readouterr().out and not list(tmp_path.glob("*.png"))
 

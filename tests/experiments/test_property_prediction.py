@@ -38,7 +38,7 @@ def script():
 def write_table(path: Path, train: int, test: int) -> Path:
     """A table of drawn networks with labels that follow from their size."""
     n, rng = train + test, np.random.default_rng(0)
-    configs = tuple(eval_nets("val", n, seed=2, imsize=8))
+    configs = tuple(eval_nets("val", n, seed=2, image_size=8))
     graphs = [build_graph(config) for config in configs]
     sizes = np.log([float(g.num_params()) for g in graphs])
     curves = {

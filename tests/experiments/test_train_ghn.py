@@ -56,7 +56,7 @@ def test_a_run_and_the_same_command_again(train, tmp_path):
     assert "test accuracy over 2 unseen networks" in out
 
     ghn = GHN.load(run / "ghn.pt")
-    assert (ghn.config.dataset, ghn.config.imsize, ghn.config.hid) == ("digits", 8, 8)
+    assert (ghn.config.dataset, ghn.config.image_size, ghn.config.hid) == ("digits", 8, 8)
     assert ghn.config.max_shape[:2] == (8, 8) and not ghn.training
     card = load_checkpoint(run / "ghn.pt", kind="ghn")["card"]
     tested = json.loads((run / "test.json").read_text())
@@ -159,7 +159,7 @@ def expect(config: TrainConfig, **values: object) -> None:
 
 def test_published_ghn2_flags():
     c = parsed("-m 8 -n -v 50 --ln --name ghn2 -d cifar10")
-    expect(c, dataset="cifar10", meta_batch_size=8, name="ghn2", hypernet="gatedgnn", imsize=32)
+    expect(c, dataset="cifar10", meta_batch_size=8, name="ghn2", hypernet="gatedgnn", image_size=32)
     expect(c, batch_size=64, lr=1e-3, wd=1e-5, epochs=300, scheduler="step", lr_steps=(200, 250))
     expect(c, opt="adam", gamma=0.1, grad_clip=5.0, augment=True, amp=False, label_smooth=0.0)
     g = c.ghn_config(num_classes=10, in_channels=3)
@@ -185,15 +185,17 @@ def test_no_flags_on_cifar_is_ghn1():
 
 def test_imagenet_defaults():
     c = parsed("-d imagenet")
-    expect(c, imsize=224, batch_size=256, label_smooth=0.1)
+    expect(c, image_size=224, batch_size=256, label_smooth=0.1)
     assert c.ghn_config(num_classes=1000, in_channels=3).max_shape == (64, 64, 16, 16)
 
 
 def test_no_flags_is_the_recipe_for_digits():
     c = parsed("")
-    expect(c, dataset="digits", name="ghn2-digits", hypernet="gatedgnn", imsize=8, test_nets=100)
+    expect(
+        c, dataset="digits", name="ghn2-digits", hypernet="gatedgnn", image_size=8, test_nets=100
+    )
     expect(c, weight_norm=True, ln=True, virtual_edges=50, augment=False, amp=False)
     assert all(getattr(c, f) is not None for f in ("epochs", "lr", "scheduler", "processes"))
     expect(parsed("--no-ln --no-weight_norm -v 1"), ln=False, weight_norm=False, virtual_edges=1)
     g = c.ghn_config(num_classes=10, in_channels=3)
-    assert (g.dataset, g.imsize) == ("digits", 8) and g.ve
+    assert (g.dataset, g.image_size) == ("digits", 8) and g.ve

@@ -16,11 +16,11 @@ def build(name: str, **fields) -> nn.Module:
         return getattr(torchvision.models, name)(num_classes=10, **fields)
 
 
-def map_side(model: nn.Module, part: nn.Module, imsize: int = 32) -> int:
+def map_side(model: nn.Module, part: nn.Module, image_size: int = 32) -> int:
     """Side of the map that `part` puts out for one image."""
     sides = []
     handle = part.register_forward_hook(lambda _, __, out: sides.append(out.shape[-1]))
-    model.eval()(torch.zeros(1, 3, imsize, imsize, device="meta"))
+    model.eval()(torch.zeros(1, 3, image_size, image_size, device="meta"))
     handle.remove()
     return sides[-1]
 

@@ -117,7 +117,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_round_trip(tiny, path: Path) -> None:
     for fields in ({}, {"hypernet": "graphormer"}, {"hypernet": "mlp", "decoder": "mlp"}):
-        ghn = tiny(**fields, num_classes=7, dataset="toys", in_channels=1, imsize=9)
+        ghn = tiny(**fields, num_classes=7, dataset="toys", in_channels=1, image_size=9)
         loaded = GHN.load(save_ghn(path, ghn, card={"steps": 3}))
         assert loaded.config == ghn.config
         assert all(torch.equal(v, ghn.state_dict()[k]) for k, v in loaded.state_dict().items())

@@ -22,7 +22,7 @@ from graph2nn.vision import ImageData, load_images
 
 @pytest.fixture(scope="module")
 def digits() -> ImageData:
-    data = load_images("digits", split="test", imsize=8)
+    data = load_images("digits", split="test", image_size=8)
     return data.subset(torch.arange(90))
 
 
@@ -114,7 +114,7 @@ def test_summary() -> None:
 
 
 def test_network_function_is_the_network(generator) -> None:
-    config = eval_nets("val", 1, imsize=8)[0]
+    config = eval_nets("val", 1, image_size=8)[0]
     net = Network(config)
     images = torch.randn(4, 3, 8, 8, generator=generator)
     parameters = dict(net.named_parameters())
@@ -130,7 +130,7 @@ def test_network_function_is_the_network(generator) -> None:
 
 
 def test_evaluate_nets(tiny, digits: ImageData) -> None:
-    kind = {"imsize": 8, "num_classes": 10, "in_channels": digits.channels}
+    kind = {"image_size": 8, "num_classes": 10, "in_channels": digits.channels}
     nets = [(c, build_graph(c)) for c in eval_nets("test", 2, **kind)]
     ghn = tiny(in_channels=digits.channels).train()
     results = evaluate_nets(ghn, nets, batches(digits), progress=False)

@@ -355,7 +355,7 @@ def test_models_on_another_device(tiny, convnet) -> None:
 
 def test_a_hypernetwork_for_grey_images(tiny, convnet) -> None:
     """Without an example, tracing uses images of the hypernetwork's own channels and size."""
-    ghn = tiny(in_channels=1, imsize=8)
+    ghn = tiny(in_channels=1, image_size=8)
     model = ghn(convnet(channels=1))
     assert model(IMAGES[:, :1]).isfinite().all()
 

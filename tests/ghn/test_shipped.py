@@ -50,7 +50,7 @@ def test_configuration_and_a_prediction(name: str) -> None:
     assert config.dataset in DATASETS and name.startswith(f"{kind}-{config.dataset}")
     info = DATASETS[config.dataset]
     assert config.num_classes == info.num_classes and config.in_channels in (1, 3)
-    assert config.imsize in (None, info.imsize)
+    assert config.image_size in (None, info.image_size)
     expected = {"mlp": "mlp", "ghn3": "graphormer"}.get(kind, "gatedgnn")
     assert config.hypernet == expected
     assert all(value.isfinite().all() for value in ghn.state_dict().values())
@@ -67,7 +67,7 @@ def test_configuration_and_a_prediction(name: str) -> None:
         k: v.shape for k, v in net.named_parameters()
     }
     assert all(v.isfinite().all() for v in parameters.values())
-    images = torch.rand(4, config.in_channels, info.imsize, info.imsize)
+    images = torch.rand(4, config.in_channels, info.image_size, info.image_size)
     assert ghn(net)(images).isfinite().all()
 
 
@@ -84,8 +84,12 @@ def test_card_describes_every_file_and_no_other() -> None:
 @pytest.mark.parametrize("name", LOWEST)
 def test_accuracy(name: str) -> None:
     ghn: GHN = from_pretrained(name)
-    data = load_images("digits", split="test", imsize=ghn.config.imsize)
-    kind = {"imsize": data.imsize, "num_classes": data.num_classes, "in_channels": data.channels}
+    data = load_images("digits", split="test", image_size=ghn.config.image_size)
+    kind = {
+        "image_size": data.image_size,
+        "num_classes": data.num_classes,
+        "in_channels": data.channels,
+    }
     nets = evaluation_nets("test", 20, **kind)
     results = evaluate_nets(ghn, nets, evaluation_batches(data), progress=False)
     assert len(results) == 20

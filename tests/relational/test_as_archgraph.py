@@ -17,8 +17,8 @@ from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.networks import MODELS, build_model
 from graph2nn.relational.networks.architecture import FAMILIES, layers
 
-CIFAR: dict[str, Any] = {"num_classes": 10, "imsize": 32}
-DIGITS: dict[str, Any] = {"num_classes": 10, "imsize": 8}
+CIFAR: dict[str, Any] = {"num_classes": 10, "image_size": 32}
+DIGITS: dict[str, Any] = {"num_classes": 10, "image_size": 8}
 
 
 def graph_of(name: str) -> RelationalGraph:

@@ -38,7 +38,7 @@ class Settings:
     shuffle: bool = option(True, help="new order every epoch")
     hypernet: Literal["gatedgnn", "mlp"] = option("gatedgnn", "-H", help="kind")
     opt: str = option("adam", choices=["adam", "sgd"])
-    imsize: int | None = option(None, "-i", help="side in pixels")
+    image_size: int | None = option(None, "-i", help="side in pixels")
     max_shape: tuple[int, ...] | None = option(None)
     plain: float = 0.5
     train: Inner = option(factory=Inner)
@@ -57,8 +57,8 @@ class Settings:
         (["--meta-batch-size=8"], {"meta_batch_size": 8}),
         (["--ln", "--no-shuffle"], {"ln": True, "shuffle": False}),
         (["-H", "mlp", "--opt", "sgd"], {"hypernet": "mlp", "opt": "sgd"}),
-        (["-i", "32"], {"imsize": 32}),
-        (["-i", "none"], {"imsize": None}),
+        (["-i", "32"], {"image_size": 32}),
+        (["-i", "none"], {"image_size": None}),
         (["--max_shape", "64,64,11,11"], {"max_shape": (64, 64, 11, 11)}),
         (["--max_shape", "64", "64"], {"max_shape": (64, 64)}),
         (["--max_shape", "none"], {"max_shape": None}),

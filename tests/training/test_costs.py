@@ -36,12 +36,12 @@ def by_proxy(model: nn.Module, images: torch.Tensor) -> int:
 
 def test_all_who_count_agree() -> None:
     images = torch.zeros(2, 3, 32, 32)
-    config = eval_nets("val", 1, 0, imsize=32, num_classes=10)[0]
+    config = eval_nets("val", 1, 0, image_size=32, num_classes=10)[0]
     net = Network(config)
     assert multiply_adds(lambda: net(images)) == 2 * count_flops(config)
     assert by_proxy(net, images) == count_flops(config)
     for name in ("mlp", "cnn6"):
-        dense = build_model(name, None, num_classes=10, imsize=32, seed=0)
+        dense = build_model(name, None, num_classes=10, image_size=32, seed=0)
         counts = count_module(dense, 32)
         assert counts.flops == multiply_adds(lambda dense=dense: dense(images)) // 2
         assert counts.params == count_parameters(dense)

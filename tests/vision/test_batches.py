@@ -27,7 +27,7 @@ from graph2nn.vision import (
 
 @pytest.fixture(scope="module")
 def digits() -> ImageData:
-    return load_images("digits", imsize=16)
+    return load_images("digits", image_size=16)
 
 
 def collect(batches: Batches, epochs: int = 1) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -210,7 +210,7 @@ def test_image_files(tmp_path: Path, workers: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = np.random.default_rng(i).integers(0, 256, (30, 40, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(path)
-    data = load_images("imagenet", data_dir=tmp_path, imsize=16)
+    data = load_images("imagenet", data_dir=tmp_path, image_size=16)
     train = Batches(data, 8, train=True, workers=workers)
     assert len(train) == 3
     got = collect(train)

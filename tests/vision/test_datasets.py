@@ -48,7 +48,7 @@ def write_image(path: Path, value: int, size: tuple[int, int] = (40, 30)) -> Non
 def test_digits(split: str, count: int) -> None:
     data = load_images("digits", split=split)
     assert data.images.shape == (count, 3, 8, 8) and data.images.dtype == torch.uint8
-    assert data.labels.dtype == torch.int64 and len(data) == count and data.imsize == 8
+    assert data.labels.dtype == torch.int64 and len(data) == count and data.image_size == 8
     each = torch.bincount(data.labels)
     if split in ("val", "test"):
         assert each.unique().tolist() == [{"val": 13, "test": 50}[split]]
@@ -85,9 +85,9 @@ def test_digits_statistics() -> None:
 
 
 def test_resize_keeps_kind_and_mean() -> None:
-    data = load_images("digits", split="test", imsize=16)
+    data = load_images("digits", split="test", image_size=16)
     assert data.images.shape == (500, 3, 16, 16) and data.images.dtype == torch.uint8
-    assert data.images.is_contiguous() and data.imsize == 16
+    assert data.images.is_contiguous() and data.image_size == 16
     small = load_images("digits", split="test")
     assert float(data.images.double().mean()) == pytest.approx(
         float(small.images.double().mean()), rel=0.01
@@ -104,7 +104,7 @@ def test_cifar10_python_layout(tmp_path: Path) -> None:
     whole = load_images("cifar10", data_dir=tmp_path, split="trainval")
     assert torch.equal(torch.cat([train.images, val.images]), whole.images)
     assert val.images.untyped_storage().nbytes() == 2 * 3072
-    test = load_images("cifar10", data_dir=tmp_path, split="test", imsize=16)
+    test = load_images("cifar10", data_dir=tmp_path, split="test", image_size=16)
     assert test.images.shape == (4, 3, 16, 16)
     assert test.mean == DATASETS["imagenet"].mean, "resized CIFAR is normalised as ImageNet"
     assert train.mean == DATASETS["cifar10"].mean and train.class_names[3] == "cat"
@@ -163,7 +163,7 @@ def test_fashion_mnist(tmp_path: Path, folder: str, compress: bool) -> None:
     data = load_images("fashion_mnist", data_dir=tmp_path, split="val")
     assert data.images.shape == (3, 3, 28, 28)
     assert data.images[:, 0, 0, 0].tolist() == [27, 28, 29] and data.labels.tolist() == [7, 8, 9]
-    grey = load_images("fashion_mnist", data_dir=tmp_path, split="test", channels=1, imsize=32)
+    grey = load_images("fashion_mnist", data_dir=tmp_path, split="test", channels=1, image_size=32)
     assert grey.images.shape == (10, 1, 32, 32) and grey.channels == 1
 
 
@@ -182,12 +182,12 @@ def test_imagenet_folders(tmp_path: Path) -> None:
             write_image(tmp_path / "imagenet" / "train" / name / f"{i:02}.png", 10 * label + i)
         write_image(tmp_path / "imagenet" / "val" / name / "a.JPEG", 100)
     train = load_images("imagenet", data_dir=tmp_path)
-    assert isinstance(train.images, FolderImages) and train.lazy and train.imsize == 224
+    assert isinstance(train.images, FolderImages) and train.lazy and train.image_size == 224
     assert train.class_names == ("n01", "n02") and train.num_classes == 2
     assert torch.bincount(train.labels).tolist() == [18, 18]
     val = load_images("imagenet", data_dir=tmp_path, split="val")
     assert [p.name for p in val.images.files] == ["18.png", "19.png"] * 2
-    test = load_images("imagenet", data_dir=tmp_path, split="test", imsize=64, n_shots=1)
+    test = load_images("imagenet", data_dir=tmp_path, split="test", image_size=64, n_shots=1)
     images = test.images.decode(torch.arange(2))
     assert images.shape == (2, 3, 64, 64) and images.dtype == torch.uint8
     assert abs(int(images[0, 0, 5, 5]) - 100) < 3
@@ -238,7 +238,7 @@ def test_n_shots_are_the_first_of_each_class() -> None:
         ({"name": "digits", "split": "dev"}, "digits: unknown split 'dev'; choose one of train"),
         ({"name": "digits", "channels": 2}, r"digits has 1 channel\(s\); channels=2 is not"),
         ({"name": "cifar10", "channels": 1}, r"cifar10 has 3 channel\(s\)"),
-        ({"name": "digits", "imsize": 0}, "imsize must be a positive number"),
+        ({"name": "digits", "image_size": 0}, "image_size must be a positive number"),
         ({"name": "digits", "n_shots": 500}, "class 0 has .* images, n_shots=500 asks for more"),
         ({"name": "digits", "n_shots": 0}, "n_shots must be at least 1"),
     ],

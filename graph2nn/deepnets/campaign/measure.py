@@ -25,7 +25,9 @@ def count_flops(config: NetConfig) -> int:
     """
     network = Network(config, device="meta").eval()
     batch = 2  # normalisation by batch statistics needs more than one value a channel
-    images = torch.empty(batch, config.in_channels, config.imsize, config.imsize, device="meta")
+    images = torch.empty(
+        batch, config.in_channels, config.image_size, config.image_size, device="meta"
+    )
     return multiply_adds(lambda: network(images)) // batch
 
 
@@ -60,7 +62,7 @@ def inference_times(
 
 
 def _forward_seconds(config: NetConfig, batch: int) -> float:
-    shape = (batch, config.in_channels, config.imsize, config.imsize)
+    shape = (batch, config.in_channels, config.image_size, config.image_size)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with seeded(0):
         network = Network(config).eval()

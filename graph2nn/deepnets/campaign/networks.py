@@ -80,7 +80,7 @@ def _nets(settings: GroundTruthSettings, source: str, count: int) -> NetDataset:
         source,
         round(count * _RESERVE) + 20,
         settings.network_seed,
-        imsize=images.side,
+        image_size=images.side,
         num_classes=images.num_classes,
-        rules=split_rules(source, imsize=images.side, small=settings.small),
+        rules=split_rules(source, image_size=images.side, small=settings.small),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from graph2nn.deprecated import renamed_attribute, renamed_keywords
+
 __all__ = ["Genotype", "NetConfig", "OPS"]
 
 OPS: tuple[str, ...] = (
@@ -80,6 +82,10 @@ def _check_cell(half: str, edges: Edges, concat: tuple[int, ...]) -> None:
         )
 
 
+_KEYS = {"image_size": "imsize"}  # of the published metadata, and of tables of networks
+
+
+@renamed_keywords(imsize="image_size")
 @dataclass(frozen=True, kw_only=True)
 class NetConfig:
     """Arguments of `Network`; a value that can be hashed, compared and stored as JSON.
@@ -90,7 +96,7 @@ class NetConfig:
         C: Initial width (channels), even.
         num_classes: Size of the output.
         ks: Kernel size of the first convolution.
-        imsize: Side of the square input images in pixels; from 128 on the stems and heads are
+        image_size: Side of the square input images in pixels; from 128 on the stems and heads are
             those for ImageNet.
         in_channels: Channels of the input images.
         stem_type: Kind of stem, 0 simple, 1 ImageNet-style; ignored by vision transformers.
@@ -115,7 +121,7 @@ class NetConfig:
     C: int = 32
     num_classes: int = 10
     ks: int = 3
-    imsize: int = 32
+    image_size: int = 32
     in_channels: int = 3
     stem_type: int = 0
     stem_pool: bool = False
@@ -128,6 +134,8 @@ class NetConfig:
     glob_avg: bool = True
     auxiliary: bool = False
 
+    imsize = renamed_attribute("image_size")
+
     def __post_init__(self) -> None:
         g = self.genotype
         _check_cell("normal", g.normal, g.normal_concat)
@@ -138,7 +146,7 @@ class NetConfig:
             raise ValueError(f"NetConfig.C: expected at least 8 for msa with 8 heads, got {self.C}")
         _require(self.num_classes >= 1, "num_classes", "at least 1", self.num_classes)
         _require(self.ks >= 1 and self.ks % 2 == 1, "ks", "an odd number", self.ks)
-        _require(self.imsize >= 1, "imsize", "at least 1 pixel", self.imsize)
+        _require(self.image_size >= 1, "image_size", "at least 1 pixel", self.image_size)
         _require(self.in_channels >= 1, "in_channels", "at least 1", self.in_channels)
         _require(self.stem_type in (0, 1), "stem_type", "0 or 1", self.stem_type)
         _require(self.C_mult in (1, 2), "C_mult", "1 or 2", self.C_mult)
@@ -154,20 +162,21 @@ class NetConfig:
             )
 
     @classmethod
+    @renamed_keywords(imsize="image_size")
     def from_json(cls, entry: Mapping[str, Any], **overrides: Any) -> NetConfig:
         """Make a configuration from a net of a published metadata file or the output of `to_json`.
 
         Keys that are not arguments (`num_nodes`, `num_params`) are ignored; a missing width `C` is
         32, as in the published generator. `overrides` win over the entry.
         """
-        known = {f.name for f in fields(cls)}
-        args = {k: v for k, v in entry.items() if k in known} | overrides
+        keys = {_KEYS.get(f.name, f.name): f.name for f in fields(cls)}
+        args = {keys[k]: v for k, v in entry.items() if k in keys} | overrides
         args["genotype"] = Genotype.of(args["genotype"])
         return cls(**args)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able values; `NetConfig.from_json` inverts it."""
-        args = {f.name: getattr(self, f.name) for f in fields(self)}
+        args = {_KEYS.get(f.name, f.name): getattr(self, f.name) for f in fields(self)}
         genotype = self.genotype._asdict()
         args["genotype"] = {
             k: [list(e) if isinstance(e, tuple) else e for e in v] for k, v in genotype.items()
@@ -177,7 +186,7 @@ class NetConfig:
     @property
     def imagenet_input(self) -> bool:
         """Whether stems and heads are those for large images."""
-        return self.imsize >= 128
+        return self.image_size >= 128
 
     @property
     def vit(self) -> bool:

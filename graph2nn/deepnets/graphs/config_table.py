@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.deepnets.graphs.config import OPS, Genotype, NetConfig
+from graph2nn.deprecated import renamed_keywords
 
 __all__ = ["NetTable"]
 
@@ -99,8 +100,9 @@ class NetTable:
             cells.append(tuple(s for s in range(bits.bit_length()) if bits >> s & 1))
         return Genotype(*cells)
 
+    @renamed_keywords(imsize="image_size")
     def config(
-        self, row: int, *, imsize: int = 32, num_classes: int = 10, in_channels: int = 3
+        self, row: int, *, image_size: int = 32, num_classes: int = 10, in_channels: int = 3
     ) -> NetConfig:
         """Return one row as a `NetConfig` for the given images and classes."""
         return NetConfig(
@@ -109,7 +111,7 @@ class NetTable:
             C=int(self.C[row]),
             num_classes=num_classes,
             ks=int(self.ks[row]),
-            imsize=imsize,
+            image_size=image_size,
             in_channels=in_channels,
             stem_type=int(self.stem_type[row]),
             stem_pool=bool(self.stem_pool[row]),

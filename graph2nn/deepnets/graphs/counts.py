@@ -66,14 +66,14 @@ def _halved(size: int, times: int) -> int:
 
 
 def _stem_params(
-    table: NetTable, width: np.ndarray, vit: np.ndarray, imsize: int, in_channels: int
+    table: NetTable, width: np.ndarray, vit: np.ndarray, image_size: int, in_channels: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Parameters of the stem and the width it gives. Shapes: 2 x (B,)."""
-    large = imsize >= 128
+    large = image_size >= 128
     c, half = width, width // 2
     norm = (table.norm != 1).astype(np.int64)
     kernel = table.ks.astype(np.int64) ** 2
-    patch, side = (16, imsize // 16) if large else (3, (imsize - 1) // 3 + 1)
+    patch, side = (16, image_size // 16) if large else (3, (image_size - 1) // 3 + 1)
     simple = c if large else np.where(table.preproc, 3 * c, c)
     two = in_channels * half * kernel + 9 * half * c + 9 * c * c + norm * 2 * (half + 2 * c)
     one = in_channels * simple * kernel + 2 * norm * simple
@@ -83,13 +83,13 @@ def _stem_params(
     return np.where(vit, patches, typed), out
 
 
-def _side(table: NetTable, vit: np.ndarray, imsize: int) -> np.ndarray:
+def _side(table: NetTable, vit: np.ndarray, image_size: int) -> np.ndarray:
     """Height of the last feature map. Shapes: (B,)."""
-    large = imsize >= 128
+    large = image_size >= 128
     early = (table.stem_type == 1) | table.stem_pool.astype(bool)
     strides = sum((r > 0).astype(np.int64) for r in _reductions(table)) + early
-    sides = np.array([_halved(imsize, n + (2 if large else 0)) for n in range(4)])
-    return np.where(vit, imsize // 16 if large else (imsize - 1) // 3 + 1, sides[strides])
+    sides = np.array([_halved(image_size, n + (2 if large else 0)) for n in range(4)])
+    return np.where(vit, image_size // 16 if large else (image_size - 1) // 3 + 1, sides[strides])
 
 
 def _head_params(table: NetTable, inputs: np.ndarray, classes: int) -> np.ndarray:
@@ -100,7 +100,7 @@ def _head_params(table: NetTable, inputs: np.ndarray, classes: int) -> np.ndarra
 
 
 def table_params(
-    table: NetTable, *, imsize: int = 32, num_classes: int = 10, in_channels: int = 3
+    table: NetTable, *, image_size: int = 32, num_classes: int = 10, in_channels: int = 3
 ) -> np.ndarray:
     """Count the parameters of every network, at the widths in the table, (B,) int64."""
     vit = table_vit(table)
@@ -108,7 +108,7 @@ def table_params(
     norm, preproc = (table.norm != 1).astype(np.int64), table.preproc.astype(bool)
     states = np.array([[bin(x).count("1") for x in row] for row in table.concat.tolist()])
     first, second = _reductions(table)
-    total, stem = _stem_params(table, base, vit, imsize, in_channels)
+    total, stem = _stem_params(table, base, vit, image_size, in_channels)
     before, last, width = stem, stem, base.copy()
     cells = [_cell_params(table, base * factor**level, vit) for level in range(3)]
     by_level, level = np.stack(cells, 1), np.zeros(len(table), np.int64)
@@ -122,7 +122,7 @@ def table_params(
         total = total + alive * (entry + by_level[rows, level, reduce.astype(np.int64)])
         out = width * states[rows, reduce.astype(np.int64)]
         before, last = np.where(alive, last, before), np.where(alive, out, last)
-    side = np.where(table.glob_avg, 1, _side(table, vit, imsize))
+    side = np.where(table.glob_avg, 1, _side(table, vit, image_size))
     return total + _head_params(table, last * side**2, num_classes)
 
 

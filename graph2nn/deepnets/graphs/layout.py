@@ -94,7 +94,7 @@ def _half(n: int) -> int:
 
 def _stem_sides(config: NetConfig) -> tuple[int, int]:
     """Heights of the maps that the stem hands to the first cell as states 0 and 1."""
-    n, large = config.imsize, config.imagenet_input
+    n, large = config.image_size, config.imagenet_input
     if config.vit:
         n = (n - 16) // 16 + 1 if large else (n - 1) // 3 + 1
         return n, n

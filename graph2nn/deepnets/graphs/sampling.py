@@ -16,6 +16,7 @@ from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.counts import table_connected, table_params
 from graph2nn.deepnets.graphs.parts import num_nodes
 from graph2nn.deepnets.graphs.splits import SplitRules, WidthRule
+from graph2nn.deprecated import renamed_keywords
 
 __all__ = [
     "acceptable",
@@ -33,18 +34,19 @@ _POOLING = 4  # operations below this index have no trainable parameters at stri
 _REFERENCE_C, _REFERENCE_FC = 32, 256
 
 
+@renamed_keywords(imsize="image_size")
 def sample_table(
     rules: SplitRules,
     size: int,
     rng: np.random.Generator,
     *,
-    imsize: int = 32,
+    image_size: int = 32,
     num_classes: int = 10,
     in_channels: int = 3,
 ) -> NetTable:
     """Sample exactly `size` networks that satisfy `rules`, with their widths drawn.
 
-    `imsize`, `num_classes` and `in_channels` matter only for the width rule (which looks at the
+    `image_size`, `num_classes` and `in_channels` matter only for the width rule (which looks at the
     number of parameters on small or large images) and for `max_size`.
 
     Raises:
@@ -56,8 +58,8 @@ def sample_table(
         table = _candidates(rules, max(32, min(2048, 2 * (size - count))), rng)
         tried += len(table)
         table = _accepted(table, rules)
-        draw_table_widths(table, rules.widths, rng, large=imsize >= 128)
-        table = _within_limits(table, rules, imsize, num_classes, in_channels)
+        draw_table_widths(table, rules.widths, rng, large=image_size >= 128)
+        table = _within_limits(table, rules, image_size, num_classes, in_channels)
         if tried > 20000 and count + len(table) < tried / 2000:
             raise ValueError(
                 f"only {count + len(table)} of {tried} candidate networks satisfy the rules; "
@@ -69,7 +71,7 @@ def sample_table(
 
 
 def sample_config(rules: SplitRules, rng: np.random.Generator, **images: int) -> NetConfig:
-    """Sample one network; `images` are imsize, num_classes and in_channels of `sample_table`."""
+    """Sample one network; `images` are `sample_table`'s image_size, num_classes, in_channels."""
     return sample_table(rules, 1, rng, **images).config(0, **images)
 
 
@@ -194,7 +196,7 @@ def _accepted(table: NetTable, rules: SplitRules) -> NetTable:
     """The candidates that pass every published rule, with `num_params` filled in."""
     table = table.take(acceptable(table))
     table = table.take(table_connected(table))
-    counts = [table_params(table, imsize=size) for size in (32, 224)]
+    counts = [table_params(table, image_size=size) for size in (32, 224)]
     table.num_params = np.stack(counts, 1)
     return table.take(np.all(table.num_params <= rules.max_params, axis=1))
 
@@ -248,10 +250,10 @@ def draw_table_widths(
 
 
 def _within_limits(
-    table: NetTable, rules: SplitRules, imsize: int, num_classes: int, in_channels: int
+    table: NetTable, rules: SplitRules, image_size: int, num_classes: int, in_channels: int
 ) -> NetTable:
     """The networks within `max_size` and `max_nodes`."""
-    images = {"imsize": imsize, "num_classes": num_classes, "in_channels": in_channels}
+    images = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     if rules.max_size is not None:
         table = table.take(table_params(table, **images) <= rules.max_size)
     if rules.max_nodes is not None:

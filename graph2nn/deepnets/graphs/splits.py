@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.names import choose
 
 __all__ = ["EVAL_SPLITS", "SPLITS", "SplitRules", "WidthRule", "split_rules"]
@@ -122,8 +123,9 @@ SMALL: dict[str, dict[str, Any]] = {
 """Changes to the rules for small networks (see `split_rules`)."""
 
 
+@renamed_keywords(imsize="image_size")
 def split_rules(
-    split: str, *, imsize: int = 32, small: bool | None = None, **overrides: Any
+    split: str, *, image_size: int = 32, small: bool | None = None, **overrides: Any
 ) -> SplitRules:
     """Return the rules of a split, for images of a size, with any field overridden.
 
@@ -136,9 +138,9 @@ def split_rules(
     """
     choose("split", split, SPLITS)
     rules = SPLITS[split]
-    if imsize >= 128 and split == "wide":
+    if image_size >= 128 and split == "wide":
         rules = replace(rules, widths=WidthRule(factor=2))
-    if imsize < 32 if small is None else small:
+    if image_size < 32 if small is None else small:
         rules = replace(rules, **{**SMALL_ALL, **SMALL.get(split, SMALL["train"])})
     known = [f.name for f in fields(SplitRules)]
     for name in overrides:

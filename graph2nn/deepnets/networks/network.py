@@ -22,6 +22,7 @@ from graph2nn.deepnets.networks.heads import (
     simple_stem,
 )
 from graph2nn.deepnets.networks.layers import PosEnc
+from graph2nn.deprecated import renamed_keywords
 
 __all__ = ["Network"]
 
@@ -82,7 +83,7 @@ class Network(nn.Module):
         self.config = config
         self.drop_path_prob = 0.0
         self.generator: torch.Generator | None = None
-        size, channels = config.imsize, config.in_channels
+        size, channels = config.image_size, config.in_channels
         self.expected_input_sz = size if channels == 3 else (channels, size, size)
         self._aux_cell = 2 * config.n_cells // 3 if config.auxiliary else -1
         self._uses_stem1 = plan.uses_stem1
@@ -107,6 +108,7 @@ class Network(nn.Module):
         self.classifier = classifier(config, width, device)
 
     @classmethod
+    @renamed_keywords(imsize="image_size")
     def from_args(
         cls,
         C: int,
@@ -141,7 +143,7 @@ class Network(nn.Module):
         """
         given = {k: v for k, v in locals().items() if k in _ARGUMENTS}
         given["genotype"] = Genotype.of(genotype)
-        config = NetConfig(**{"imsize": 224 if is_imagenet_input else 32, **more}, **given)
+        config = NetConfig(**{"image_size": 224 if is_imagenet_input else 32, **more}, **given)
         return cls(config, unused=unused, device="meta" if light else device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
@@ -172,15 +174,15 @@ class Network(nn.Module):
         return s0, norm(conv(s0))
 
     def _check(self, x: torch.Tensor) -> None:
-        c, n = self.config.in_channels, self.config.imsize
+        c, n = self.config.in_channels, self.config.image_size
         if x.dim() != 4 or x.shape[1] != c:
             raise ValueError(
                 f"Network: expected images of shape (batch, {c}, {n}, {n}), got {tuple(x.shape)}; "
-                "set NetConfig.in_channels and imsize to the images' shape"
+                "set NetConfig.in_channels and image_size to the images' shape"
             )
         fixed = self.config.vit or not self.config.glob_avg
         if fixed and tuple(x.shape[2:]) != (n, n):
             raise ValueError(
                 f"Network: expected images of {n}x{n} pixels (positional encoding or flattening "
-                f"fixes the size), got {x.shape[2]}x{x.shape[3]}; set NetConfig.imsize"
+                f"fixes the size), got {x.shape[2]}x{x.shape[3]}; set NetConfig.image_size"
             )

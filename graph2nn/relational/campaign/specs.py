@@ -85,7 +85,7 @@ def build_network(
         None if spec.is_baseline else spec.entry.graph(data_dir=spec.data_dir),
         dims=spec.dims,
         num_classes=data.num_classes,
-        imsize=data.imsize,
+        image_size=data.image_size,
         in_channels=data.channels,
         seed=seed,
         execution=execution,

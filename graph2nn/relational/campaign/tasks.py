@@ -285,7 +285,7 @@ def network_specs(
             task.model,
             entry.graph(data_dir=data_dir),
             num_classes=images.num_classes,
-            imsize=images.imsize,
+            image_size=images.image_size,
             in_channels=images.channels,
             base_dims=task.base_dims,
             **family,

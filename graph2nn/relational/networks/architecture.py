@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.names import choose
 
 __all__ = [
@@ -87,7 +88,7 @@ class Architecture:
         dim_first: Width of the stem.
         depths: Blocks of each stage.
         num_classes: Outputs.
-        imsize: Height and width of the images.
+        image_size: Height and width of the images.
         in_channels: Channels of the images.
         relational: Whether the stages are relational layers.
     """
@@ -97,7 +98,7 @@ class Architecture:
     dim_first: int
     depths: tuple[int, ...]
     num_classes: int
-    imsize: int
+    image_size: int
     in_channels: int
     relational: bool
 
@@ -109,7 +110,7 @@ class Architecture:
     @property
     def small(self) -> bool:
         """Whether the stem is the one for small images."""
-        return self.imsize <= SMALL_IMAGE
+        return self.image_size <= SMALL_IMAGE
 
     def expansion(self, stage: int, width: int) -> int:
         """Compute the inner width of a block of an EfficientNet stage.
@@ -122,11 +123,12 @@ class Architecture:
         return (self.family.dims[stage] if self.relational else width) * EXPANSIONS[stage]
 
 
+@renamed_keywords(imsize="image_size")
 def architecture(
     name: str,
     *,
     num_classes: int,
-    imsize: int,
+    image_size: int,
     in_channels: int = 3,
     dims: Sequence[int] | None = None,
     dim_first: int | None = None,
@@ -139,7 +141,7 @@ def architecture(
         ValueError: Unknown family (lists them), or sizes that are not positive or do not fit.
 
     Example:
-        >>> architecture("cnn6", num_classes=10, imsize=32).dims
+        >>> architecture("cnn6", num_classes=10, image_size=32).dims
         (64, 128, 256)
     """
     choose("model", name, FAMILIES)
@@ -150,7 +152,7 @@ def architecture(
         dim_first=family.dim_first if dim_first is None else dim_first,
         depths=tuple(family.depths if depths is None else depths),
         num_classes=num_classes,
-        imsize=imsize,
+        image_size=image_size,
         in_channels=in_channels,
         relational=relational,
     )
@@ -159,7 +161,7 @@ def architecture(
 
 
 def _check(found: Architecture) -> None:
-    for label in ("num_classes", "imsize", "in_channels", "dim_first"):
+    for label in ("num_classes", "image_size", "in_channels", "dim_first"):
         value = getattr(found, label)
         if value < 1:
             raise ValueError(f"{found.name}: expected {label} of at least 1, got {value}")
@@ -212,7 +214,7 @@ def _head(sizes: Architecture, width: int) -> Layer:
 
 def _mlp(sizes: Architecture) -> Iterator[Layer]:
     width, dim = sizes.dim_first, sizes.dims[0]
-    yield Layer("linear", sizes.in_channels * sizes.imsize**2, width)
+    yield Layer("linear", sizes.in_channels * sizes.image_size**2, width)
     yield _norm(width)
     for _ in range(sizes.depths[0]):
         yield Layer("linear", width, dim, relational=sizes.relational)
@@ -223,7 +225,7 @@ def _mlp(sizes: Architecture) -> Iterator[Layer]:
 
 def _stem(sizes: Architecture, kernel: int, *, pool: bool) -> tuple[list[Layer], int]:
     """The stem's layers and the height of what it returns."""
-    size = sizes.imsize if sizes.small else _half(sizes.imsize)
+    size = sizes.image_size if sizes.small else _half(sizes.image_size)
     stem = [
         Layer("conv", sizes.in_channels, sizes.dim_first, kernel, size),
         _norm(sizes.dim_first),

@@ -39,7 +39,7 @@ class RelationalNetwork(nn.Module):
     def __init__(self, sizes: Architecture, graph: RelationalGraph | None) -> None:
         super().__init__()
         self.sizes, self.graph = sizes, graph
-        size, channels = sizes.imsize, sizes.in_channels
+        size, channels = sizes.image_size, sizes.in_channels
         self.expected_input_sz = size if channels == 3 else (channels, size, size)  # for tracing
 
     @property
@@ -49,7 +49,7 @@ class RelationalNetwork(nn.Module):
 
     def counts(self) -> Counts:
         """Count the multiply-adds of one image and the trainable parameters."""
-        return count_module(self, self.sizes.imsize)
+        return count_module(self, self.sizes.image_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images: (N, C, H, W) -> (N, num_classes)."""

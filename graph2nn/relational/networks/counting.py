@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.networks.architecture import Layer, architecture, layers
 from graph2nn.relational.networks.layers import RelationalLayer
@@ -65,6 +66,7 @@ class EntryTable:
         self._prefix = prefix
         self._counts: dict[tuple[int, int], int] = {}
 
+    @renamed_keywords(imsize="image_size")
     def count(self, fan_in: int, fan_out: int) -> int:
         """Count the ones in the mask of a layer.
 
@@ -133,7 +135,7 @@ def count(
     dims: Sequence[int] | None = None,
     *,
     num_classes: int,
-    imsize: int,
+    image_size: int,
     in_channels: int = 3,
     dim_first: int | None = None,
     depths: Sequence[int] | None = None,
@@ -146,7 +148,7 @@ def count(
         ValueError: Unknown family, sizes that do not fit, or more nodes than channels.
 
     Example:
-        >>> count("mlp", None, num_classes=10, imsize=32).flops
+        >>> count("mlp", None, num_classes=10, image_size=32).flops
         2364416
     """
     sizes = architecture(
@@ -155,7 +157,7 @@ def count(
         dim_first=dim_first,
         depths=depths,
         num_classes=num_classes,
-        imsize=imsize,
+        image_size=image_size,
         in_channels=in_channels,
         relational=graph is not None,
     )
@@ -177,7 +179,8 @@ def count_params(
     return count(name, graph, dims, **sizes).params
 
 
-def count_module(model: nn.Module, imsize: int) -> Counts:
+@renamed_keywords(imsize="image_size")
+def count_module(model: nn.Module, image_size: int) -> Counts:
     """Count a built network by the rules of the original.
 
     Modules are visited in the order of registration, with the height and width of the image as
@@ -186,9 +189,9 @@ def count_module(model: nn.Module, imsize: int) -> Counts:
 
     Args:
         model: A network of this package, or any that registers its layers in the order of use.
-        imsize: Height and width of its images.
+        image_size: Height and width of its images.
     """
-    size, flops, params = imsize, 0, 0.0
+    size, flops, params = image_size, 0, 0.0
     for name, module in model.named_modules():
         density = module.density if isinstance(module, RelationalLayer) else 1.0
         if isinstance(module, nn.Conv2d):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.networks.architecture import (
     SMALL_IMAGE,
@@ -38,12 +39,13 @@ class WidthMatch:
     reference: int
 
 
+@renamed_keywords(imsize="image_size")
 def match_width(
     name: str,
     graph: RelationalGraph,
     *,
     num_classes: int,
-    imsize: int,
+    image_size: int,
     in_channels: int = 3,
     reference: int | None = None,
     base_dims: Sequence[int] | None = None,
@@ -60,7 +62,7 @@ def match_width(
     Args:
         name: Name of the family.
         graph: The relational graph.
-        num_classes, imsize, in_channels: Classes, side and channels of the images.
+        num_classes, image_size, in_channels: Classes, side and channels of the images.
         reference: Multiply-adds to match; None means those of the dense network of `base_dims`.
         base_dims: Widths of the dense network, where the search starts; None means the family's.
         dim_first: Width of the stem, the same in both; None means the family's.
@@ -71,7 +73,7 @@ def match_width(
         ValueError: Unknown family, sizes that do not fit, or a reference that no width matches.
 
     Example:
-        >>> match_width("mlp", complete(64), num_classes=10, imsize=32).dims
+        >>> match_width("mlp", complete(64), num_classes=10, image_size=32).dims
         (512,)
     """
     dense = architecture(
@@ -80,7 +82,7 @@ def match_width(
         dim_first=dim_first,
         depths=depths,
         num_classes=num_classes,
-        imsize=imsize,
+        image_size=image_size,
         in_channels=in_channels,
     )
     goal = count_layers(layers(dense), None).flops if reference is None else reference
@@ -183,7 +185,7 @@ def _match(
             known[dims] = count_layers(layers(replace(sizes, dims=dims)), entries)
         return known[dims].flops
 
-    rounds = 15 if sizes.imsize <= SMALL_IMAGE else 9
+    rounds = 15 if sizes.image_size <= SMALL_IMAGE else 9
     try:
         dims = search_dims(flops, sizes.dims, reference, rounds=rounds, upper=upper)
         if not sizes.family.shrinks and entries.smaller:

@@ -20,7 +20,7 @@ class MLP(RelationalNetwork):
     def __init__(self, sizes: Architecture, make: LayerFactory) -> None:
         super().__init__(sizes, make.graph)
         width, dim = sizes.dim_first, sizes.dims[0]
-        pixels = sizes.in_channels * sizes.imsize**2
+        pixels = sizes.in_channels * sizes.image_size**2
         self.stem = chain(
             flatten=nn.Flatten(),
             linear=make.linear(pixels, width),

@@ -36,7 +36,7 @@ def padded_template(models: Sequence[nn.Module]) -> RelationalNetwork:
             their weights as blocks.
 
     Example:
-        >>> nets = [build_model("mlp", ws_flex(64, k, 0.1, 1), num_classes=10, imsize=8)
+        >>> nets = [build_model("mlp", ws_flex(64, k, 0.1, 1), num_classes=10, image_size=8)
         ...         for k in (8, 9)]
         >>> padded_template(nets).dims == max(net.dims for net in nets)
         True
@@ -85,11 +85,11 @@ def _structure(model: RelationalNetwork) -> tuple:
 
 
 def _label(model: RelationalNetwork) -> str:
-    sizes = model.sizes
+    sizes, side = model.sizes, model.sizes.image_size
     kind = "relational" if sizes.relational else "dense"
     return (
         f"a {kind} {sizes.name} of widths {list(sizes.dims)}, stem {sizes.dim_first}, depths "
-        f"{list(sizes.depths)}, {sizes.in_channels}x{sizes.imsize}x{sizes.imsize} images and "
+        f"{list(sizes.depths)}, {sizes.in_channels}x{side}x{side} images and "
         f"{sizes.num_classes} classes"
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.networks.architecture import Architecture, architecture
 from graph2nn.relational.networks.base import LayerFactory, RelationalNetwork
@@ -29,12 +30,13 @@ MODELS: dict[str, Callable[[Architecture, LayerFactory], RelationalNetwork]] = {
 """Every network by name; sizes of the dense ones are in `FAMILIES`."""
 
 
+@renamed_keywords(imsize="image_size")
 def build_model(
     name: str,
     graph: RelationalGraph | None,
     *,
     num_classes: int,
-    imsize: int,
+    image_size: int,
     in_channels: int = 3,
     dims: Sequence[int] | None = None,
     dim_first: int | None = None,
@@ -53,7 +55,8 @@ def build_model(
     Args:
         name: Name in `MODELS`.
         graph: The relational graph; None builds the dense twin.
-        num_classes, imsize, in_channels: Outputs, side of the images in pixels, and their channels.
+        num_classes, image_size, in_channels: Outputs, side of the images in pixels, and their
+            channels.
         dims: Width of each stage. None means, with a graph, the widths that match the dense
             network's multiply-adds (see `match_width`), else `base_dims`.
         dim_first: Width of the stem; None means the family's.
@@ -65,19 +68,19 @@ def build_model(
             means as published (ResNets only).
 
     Shapes:
-        The network maps (N, in_channels, imsize, imsize) to (N, num_classes).
+        The network maps (N, in_channels, image_size, image_size) to (N, num_classes).
 
     Raises:
         ValueError: Unknown name (lists all), sizes that do not fit, more nodes than channels, or no
             widths that match.
 
     Example:
-        >>> build_model("mlp", None, num_classes=10, imsize=8, in_channels=1).dims
+        >>> build_model("mlp", None, num_classes=10, image_size=8, in_channels=1).dims
         (512,)
     """
     options: dict[str, Any] = {
         "num_classes": num_classes,
-        "imsize": imsize,
+        "image_size": image_size,
         "in_channels": in_channels,
         "dim_first": dim_first,
         "depths": depths,
@@ -112,11 +115,12 @@ def build_sizes(
     return MODELS[sizes.name](sizes, make)
 
 
+@renamed_keywords(imsize="image_size")
 def relational_mlp(
     graph: RelationalGraph | None,
     *,
     num_classes: int = 10,
-    imsize: int = 32,
+    image_size: int = 32,
     in_channels: int = 3,
     dim: int | None = None,
     dim_first: int = 512,
@@ -130,7 +134,8 @@ def relational_mlp(
 
     Args:
         graph: The relational graph; None means dense layers.
-        num_classes, imsize, in_channels: Outputs, side of the images in pixels, and their channels.
+        num_classes, image_size, in_channels: Outputs, side of the images in pixels, and their
+            channels.
         dim: Width of the relational layers; None matches the multiply-adds of the dense network in
             which all layers have `dim_first` channels.
         dim_first: Width of the stem.
@@ -148,7 +153,7 @@ def relational_mlp(
         "mlp",
         graph,
         num_classes=num_classes,
-        imsize=imsize,
+        image_size=image_size,
         in_channels=in_channels,
         dims=None if dim is None else (dim,),
         base_dims=(dim_first,),

@@ -209,7 +209,7 @@ def image_settings(images: ImageData) -> dict[str, int]:
     return {
         "num_classes": images.num_classes,
         "in_channels": len(images.mean),
-        "image_size": images.imsize,
+        "image_size": images.image_size,
     }
 
 
@@ -242,7 +242,7 @@ def build_network(
     how: dict[str, Any] = {
         "num_classes": info.num_classes if num_classes is None else num_classes,
         "in_channels": in_channels,
-        "image_size": info.imsize if image_size is None else image_size,
+        "image_size": info.image_size if image_size is None else image_size,
         "seed": config.seed,
         **more,
     }

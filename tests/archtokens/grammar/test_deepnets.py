@@ -46,8 +46,8 @@ def _dead_reduction(config: NetConfig) -> bool:
 @pytest.mark.parametrize("genotype", [DARTS, PDARTS, ViT])
 @pytest.mark.parametrize("cells, width", [(4, 16), (12, 128)])
 def test_named_genotypes_round_trip(genotype: Genotype, cells: int, width: int) -> None:
-    grammar = ArchGrammar("deepnets", imsize=224, num_classes=1000)
-    x = NetConfig(genotype=genotype, n_cells=cells, C=width, imsize=224, num_classes=1000)
+    grammar = ArchGrammar("deepnets", image_size=224, num_classes=1000)
+    x = NetConfig(genotype=genotype, n_cells=cells, C=width, image_size=224, num_classes=1000)
     assert grammar.decode(grammar.encode(x)) == x
 
 
@@ -60,9 +60,9 @@ def test_the_published_vision_transformer() -> None:
 
 
 def test_small_networks_need_no_width_tokens() -> None:
-    stream = EndlessNets("train", seed=1, imsize=8, in_channels=1)
-    free = ArchGrammar("deepnets", imsize=8, in_channels=1)
-    narrow = ArchGrammar("deepnets", imsize=8, in_channels=1, widths=(16,), fc_dims=(32,))
+    stream = EndlessNets("train", seed=1, image_size=8, in_channels=1)
+    free = ArchGrammar("deepnets", image_size=8, in_channels=1)
+    narrow = ArchGrammar("deepnets", image_size=8, in_channels=1, widths=(16,), fc_dims=(32,))
     x = stream[0].with_(C=16, fc_dim=32)
     assert len(free.encode(x)) == len(narrow.encode(x)) + 2
     assert narrow.decode(narrow.encode(x)) == x
@@ -129,7 +129,7 @@ def test_survival_agrees_with_the_networks() -> None:
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"imsize": 64}, "imsize: this grammar is for 32.*imsize=64"),
+        ({"image_size": 64}, "image_size: this grammar is for 32.*image_size=64"),
         ({"num_classes": 7}, "num_classes: this grammar is for 10"),
         ({"is_vit": True}, "is_vit None"),
         ({"auxiliary": True}, "no auxiliary head"),

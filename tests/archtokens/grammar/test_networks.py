@@ -22,21 +22,21 @@ CASES: list[Case] = [
     ("deepnets", {"cells": (4, 8), "widths": (8,), "fc_dims": (32,)}, (80, 80), {}, (3, 32)),
     (
         "deepnets",
-        {"cells": (4, 8), "widths": (8,), "fc_dims": (32,), "imsize": 8, "in_channels": 1},
+        {"cells": (4, 8), "widths": (8,), "fc_dims": (32,), "image_size": 8, "in_channels": 1},
         (0, 150),
         {},
         (1, 8),
     ),
     (
         "deepnets",
-        {"widths": (8,), "fc_dims": (32,), "imsize": 16, "norms": ("bnorm",)},
+        {"widths": (8,), "fc_dims": (32,), "image_size": 16, "norms": ("bnorm",)},
         (0, 250),
         {},
         (3, 16),
     ),
     ("dag", {}, (0, 60), {"channels": 8}, (3, 8)),
     ("dag", {"stages": 3}, (0, 60), {"channels": 8}, (3, 16)),
-    ("relational", {}, (0, 300), {"imsize": 8, "dim": 128, "dim_first": 128}, (3, 8)),
+    ("relational", {}, (0, 300), {"image_size": 8, "dim": 128, "dim_first": 128}, (3, 8)),
 ]
 IDS = ["deepnets", "deepnets-small", "deepnets-full", "dag", "dag-stages", "relational"]
 

@@ -63,14 +63,14 @@ def test_networks_are_drawn_once_each() -> None:
     entries = draw_networks(replace(SETTINGS, train_networks=15, test_networks=12))
     assert [entry.half for entry in entries].count("train") == 15
     assert len({entry.key for entry in entries}) == len(entries) == 27
-    assert entries[0].config == eval_nets("val", 1, 0, imsize=8)[0]
-    assert entries[1].config == eval_nets("test", 1, 0, imsize=8)[0]
+    assert entries[0].config == eval_nets("val", 1, 0, image_size=8)[0]
+    assert entries[1].config == eval_nets("test", 1, 0, image_size=8)[0]
     fewer = draw_networks(replace(SETTINGS, train_networks=4, test_networks=4))
     assert fewer == entries[:8]  # a longer table begins with the same networks
 
 
 def test_repeated_architectures_are_passed_over(monkeypatch) -> None:
-    nets = eval_nets("val", 3, 0, imsize=8)
+    nets = eval_nets("val", 3, 0, image_size=8)
     stream = [nets[0], nets[1], nets[0], nets[2]]
     monkeypatch.setattr(networks, "_nets", lambda settings, source, count: stream)
     found = draw_networks(replace(SETTINGS, train_networks=3, test_networks=0))
@@ -96,14 +96,14 @@ def flops_by_hooks(config) -> int:
 
 
 def test_flops_equal_those_of_the_layers() -> None:
-    nets = [c for c in eval_nets("val", 12, 0, imsize=8) if not c.genotype.uses("msa")]
+    nets = [c for c in eval_nets("val", 12, 0, image_size=8) if not c.genotype.uses("msa")]
     assert len(nets) >= 4
     for config in nets[:4]:
         assert count_flops(config) == flops_by_hooks(config)
 
 
 def test_inference_times_grow_with_the_network() -> None:
-    config = eval_nets("val", 1, 0, imsize=8)[0]
+    config = eval_nets("val", 1, 0, image_size=8)[0]
     wider = config.with_(C=8 * config.C)
     times = inference_times([config, wider], batch=16, rounds=3, progress=False).min(0)
     assert 0 < times[0] < times[1]

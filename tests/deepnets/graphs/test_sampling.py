@@ -102,12 +102,12 @@ def low_cells(rules: SplitRules) -> int:
     return rules.cells[0] + 1
 
 
-@pytest.mark.parametrize("imsize", [8, 16, 28, 32, 224])
+@pytest.mark.parametrize("image_size", [8, 16, 28, 32, 224])
 @pytest.mark.parametrize("split", ["train", "dense", "deep", "bnfree", "search"])
-def test_counts_equal_builder(split, imsize):
+def test_counts_equal_builder(split, image_size):
     table = sample_table(SPLITS[split], 60, np.random.default_rng(1))
-    fast = table_params(table, imsize=imsize, num_classes=7, in_channels=1)
-    images = {"imsize": imsize, "num_classes": 7, "in_channels": 1}
+    fast = table_params(table, image_size=image_size, num_classes=7, in_channels=1)
+    images = {"image_size": image_size, "num_classes": 7, "in_channels": 1}
     slow = [count_params(table.config(row, **images)) for row in range(len(table))]
     assert fast.tolist() == slow
 
@@ -137,9 +137,9 @@ def test_counts_equal_published(reference: Path, part: str):
     for split in meta.values():
         nets = split["nets"]
         table = NetTable.of([NetConfig.from_json({**net, "C": 32, "fc_dim": 256}) for net in nets])
-        for imsize, key in ((32, "cifar10"), (224, "imagenet")):
+        for image_size, key in ((32, "cifar10"), (224, "imagenet")):
             expected = [net["num_params"][key] for net in nets]
-            assert table_params(table, imsize=imsize).tolist() == expected
+            assert table_params(table, image_size=image_size).tolist() == expected
         assert acceptable(table).all() and table_connected(table).all()
 
 
@@ -196,15 +196,15 @@ def test_published_widths(cells, millions, glob_avg, op, widths):
 
 
 def test_limits_and_small_images():
-    images = {"imsize": 8, "num_classes": 10, "in_channels": 1}
+    images = {"image_size": 8, "num_classes": 10, "in_channels": 1}
     for split in ("train", *EVAL_SPLITS, "search"):
-        rules = split_rules(split, imsize=8)
+        rules = split_rules(split, image_size=8)
         table = sample_table(rules, 30, np.random.default_rng(0), **images)
         if rules.max_size is not None:
             assert (table_params(table, **images) <= rules.max_size).all()
         assert (table.num_nodes <= rules.max_nodes).all() and table.num_nodes.all()
-    config = sample_config(split_rules("train", imsize=8), np.random.default_rng(0), **images)
-    assert (config.imsize, config.in_channels) == (8, 1)
+    config = sample_config(split_rules("train", image_size=8), np.random.default_rng(0), **images)
+    assert (config.image_size, config.in_channels) == (8, 1)
     rules = split_rules("train", exclude=("msa", "conv_7x7"), kernels=(3,))
     table = sample_table(rules, 200, np.random.default_rng(0))
     assert not np.isin(table.op, [OPS.index("msa"), OPS.index("conv_7x7")]).any()

@@ -24,7 +24,7 @@ from graph2nn.deepnets import (
 from graph2nn.deepnets.networks.layers import PosEnc, drop_path
 
 SAMPLED = [
-    sample_config(split_rules(split, imsize=16), np.random.default_rng(seed), imsize=16)
+    sample_config(split_rules(split, image_size=16), np.random.default_rng(seed), image_size=16)
     for split in ("train", "dense", "bnfree")
     for seed in range(3)
 ]
@@ -36,12 +36,12 @@ def cell(*edges: tuple[str, int], concat: tuple[int, ...] | None = None) -> Geno
 
 
 def small(genotype: Genotype, **changes: object) -> NetConfig:
-    return NetConfig(**{"genotype": genotype, "n_cells": 3, "C": 8, "imsize": 8, **changes})
+    return NetConfig(**{"genotype": genotype, "n_cells": 3, "C": 8, "image_size": 8, **changes})
 
 
 @pytest.mark.parametrize("name", GENOTYPES)
 def test_named_genotypes_run(name: str) -> None:
-    net = Network(small(GENOTYPES[name], imsize=32))
+    net = Network(small(GENOTYPES[name], image_size=32))
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
@@ -71,21 +71,21 @@ def test_published_parameter_names() -> None:
 
 
 @pytest.mark.parametrize("op", OPS[1:])
-@pytest.mark.parametrize("imsize", [1, 3, 8, 28])
+@pytest.mark.parametrize("image_size", [1, 3, 8, 28])
 @pytest.mark.parametrize("stem_type", [0, 1])
-def test_every_operation_at_every_size(op: str, imsize: int, stem_type: int) -> None:
+def test_every_operation_at_every_size(op: str, image_size: int, stem_type: int) -> None:
     genotype = cell((op, 0), (op, 1))
     for glob_avg, is_vit in ((True, None), (False, None), (False, False)):
         config = small(
             genotype,
-            imsize=imsize,
+            image_size=image_size,
             stem_type=stem_type,
             stem_pool=stem_type == 0,
             glob_avg=glob_avg,
             is_vit=is_vit,
             in_channels=1,
         )
-        logits = Network(config)(torch.randn(2, 1, imsize, imsize))
+        logits = Network(config)(torch.randn(2, 1, image_size, image_size))
         assert logits.shape == (2, 10) and logits.isfinite().all()
 
 
@@ -106,7 +106,7 @@ def test_functional_call_reaches_every_parameter(
 
 def test_unused_operations_are_built_on_demand_only() -> None:
     genotype = cell(("conv_1x1", 0), ("none", 1), ("conv_3x3", 1), ("none", 0), concat=(3,))
-    config = small(genotype, imsize=8)
+    config = small(genotype, image_size=8)
     lean, full = Network(config), Network(config, unused=True)
     assert "cells.2._ops.0.op.1.weight" not in lean.state_dict()
     assert "cells.2._ops.0.op.1.weight" in full.state_dict()
@@ -123,27 +123,29 @@ def test_missing_states_are_zeros_in_the_concatenation() -> None:
     assert features[:, :8].abs().sum() > 0 and features[:, 8:].abs().sum() == 0
 
 
-@pytest.mark.parametrize("imsize, stem_type, side", [(32, 0, 8), (32, 1, 4), (28, 0, 7), (8, 1, 1)])
-def test_flattened_side_is_that_of_the_last_map(imsize: int, stem_type: int, side: int) -> None:
-    config = small(PDARTS, imsize=imsize, stem_type=stem_type, glob_avg=False)
+@pytest.mark.parametrize(
+    "image_size, stem_type, side", [(32, 0, 8), (32, 1, 4), (28, 0, 7), (8, 1, 1)]
+)
+def test_flattened_side_is_that_of_the_last_map(image_size: int, stem_type: int, side: int) -> None:
+    config = small(PDARTS, image_size=image_size, stem_type=stem_type, glob_avg=False)
     assert Network(config).classifier[0].in_features == 4 * 32 * side**2
 
 
 @pytest.mark.parametrize(
-    "imsize, side, patch", [(32, 11, 3), (224, 14, 16), (28, 10, 3), (8, 3, 3)]
+    "image_size, side, patch", [(32, 11, 3), (224, 14, 16), (28, 10, 3), (8, 3, 3)]
 )
-def test_patch_stem(imsize: int, side: int, patch: int) -> None:
-    net = Network(small(ViT, imsize=imsize), device="meta")
+def test_patch_stem(image_size: int, side: int, patch: int) -> None:
+    net = Network(small(ViT, image_size=image_size), device="meta")
     assert net.pos_enc.weight.shape == (1, 8, side, side)
     assert net.stem0.weight.shape[-1] == patch
-    assert net(torch.zeros(2, 3, imsize, imsize, device="meta")).shape == (2, 10)
+    assert net(torch.zeros(2, 3, image_size, image_size, device="meta")).shape == (2, 10)
 
 
 @pytest.mark.parametrize("genotype", [DARTS, ViT])
-@pytest.mark.parametrize("imsize", [8, 32, 64, 224])
-def test_auxiliary_head_in_training_only(genotype: Genotype, imsize: int) -> None:
-    net = Network(small(genotype, imsize=imsize, auxiliary=True), device="meta")
-    x = torch.zeros(2, 3, imsize, imsize, device="meta")
+@pytest.mark.parametrize("image_size", [8, 32, 64, 224])
+def test_auxiliary_head_in_training_only(genotype: Genotype, image_size: int) -> None:
+    net = Network(small(genotype, image_size=image_size, auxiliary=True), device="meta")
+    x = torch.zeros(2, 3, image_size, image_size, device="meta")
     logits, auxiliary = net(x)
     assert logits.shape == auxiliary.shape == (2, 10)
     assert net.eval()(x).shape == (2, 10)
@@ -158,7 +160,7 @@ def test_drop_path_drops_whole_samples() -> None:
 
 
 def test_drop_path_is_off_by_default_and_repeatable() -> None:
-    net = Network(small(DARTS, imsize=16))
+    net = Network(small(DARTS, image_size=16))
     x = torch.randn(4, 3, 16, 16)
     plain = net(x)
     net.drop_path_prob = 0.5
@@ -186,10 +188,10 @@ def test_weights_belong_to_torch_modules_of_exact_type(device: str) -> None:
 
 def test_published_signature() -> None:
     net = Network.from_args(16, 100, PDARTS, 5, is_imagenet_input=False, fc_layers=1)
-    assert net.config.imsize == 32 and net.config.norm == "bn-track"
+    assert net.config.image_size == 32 and net.config.norm == "bn-track"
     assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 100)
     light = Network.from_args(16, 100, PDARTS, 5, light=True)
-    assert light.config.imsize == 224 and all(p.is_meta for p in light.parameters())
+    assert light.config.image_size == 224 and all(p.is_meta for p in light.parameters())
 
 
 @pytest.mark.parametrize("config", [small(DARTS), *SAMPLED], ids=str)

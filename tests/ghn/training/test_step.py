@@ -28,7 +28,7 @@ CELLS = [
 
 
 def some_nets(count: int, **fields) -> Nets:
-    defaults = {"n_cells": 3, "C": 8, "imsize": 8, "fc_layers": 2, "fc_dim": 8}
+    defaults = {"n_cells": 3, "C": 8, "image_size": 8, "fc_layers": 2, "fc_dim": 8}
     configs = [
         NetConfig(genotype=CELLS[k % 2], **{**defaults, **fields, "C": 8 + 2 * (k % 3)})
         for k in range(count)

@@ -31,7 +31,7 @@ def small(save_dir: Path | str = "none", **fields: Any) -> TrainConfig:
     """Seconds on one core: two steps an epoch, small networks, a tiny hypernetwork."""
     defaults: dict[str, Any] = {
         "dataset": "digits",
-        "imsize": 4,
+        "image_size": 4,
         "hid": 8,
         "max_shape": (8, 8, 3, 3),
         "meta_batch_size": 2,

@@ -20,7 +20,7 @@ from predictors.models.embeddings import GHNEmbedding, GHNPredictor
 
 @pytest.fixture(scope="module")
 def graphs() -> list[ArchGraph]:
-    return [build_graph(config) for config in eval_nets("val", 24, seed=5, imsize=8)]
+    return [build_graph(config) for config in eval_nets("val", 24, seed=5, image_size=8)]
 
 
 @pytest.fixture(scope="module")

@@ -283,7 +283,7 @@ def test_ghn_accuracy_is_that_of_the_written_network(
 
 @pytest.mark.parametrize("norm", ["bnorm", "bn-track", None])
 def test_every_proxy_of_a_deepnets_network(norm: str | None, generator: torch.Generator) -> None:
-    config = NetConfig(genotype=DARTS, n_cells=3, C=8, norm=norm, imsize=8, num_classes=4)
+    config = NetConfig(genotype=DARTS, n_cells=3, C=8, norm=norm, image_size=8, num_classes=4)
     images = torch.randn(8, 3, 8, 8, generator=generator), torch.arange(8) % 4
     ghn = GHN(hid=8, max_shape=(8, 8, 3, 3), num_classes=4)
     (found,) = proxy_attributes([config], *images, ghn=ghn, progress=False)
@@ -370,7 +370,7 @@ def test_a_network_with_frozen_weights_and_two_outputs(batch: tuple[Tensor, Tens
         def __init__(self) -> None:
             super().__init__()
             self.net = Network(
-                NetConfig(genotype=DARTS, n_cells=2, C=4, imsize=4, num_classes=3)
+                NetConfig(genotype=DARTS, n_cells=2, C=4, image_size=4, num_classes=3)
             ).requires_grad_(False)
 
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

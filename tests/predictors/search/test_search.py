@@ -228,7 +228,13 @@ def tiny() -> GroundTruthSettings:
 
 def test_searches_that_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grammar = ArchGrammar(
-        "deepnets", canonical=True, cells=(4, 4), steps=(1, 1), widths=(8,), fc_dims=(32,), imsize=8
+        "deepnets",
+        canonical=True,
+        cells=(4, 4),
+        steps=(1, 1),
+        widths=(8,),
+        fc_dims=(32,),
+        image_size=8,
     )
     space = GrammarSpace(grammar, accept=lambda graph: graph.num_params() < 50000)
     options = {"budget": 3, "batch": 2, "final": 1, "final_seeds": (1,), "progress": False}

@@ -28,7 +28,7 @@ from predictors.studies.properties import (
 @pytest.fixture(scope="module")
 def task() -> PropertyTask:
     """40 networks whose accuracies follow from their size, and whose times do not."""
-    configs = tuple(eval_nets("val", 40, seed=3, imsize=8))
+    configs = tuple(eval_nets("val", 40, seed=3, image_size=8))
     graphs = [build_graph(config) for config in configs]
     params = np.array([float(g.num_params()) for g in graphs])
     rng = np.random.default_rng(0)

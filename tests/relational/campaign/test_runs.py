@@ -28,7 +28,7 @@ from graph2nn.vision import ImageSettings
 
 RECIPE = Recipe(epochs=2, batch_size=256, test_batch_size=250, precise_bn=512)
 DATA = ImageSettings(dataset="digits", channels=1)
-SIZES = {"num_classes": 10, "imsize": 8, "in_channels": 1, "dim_first": 16}
+SIZES = {"num_classes": 10, "image_size": 8, "in_channels": 1, "dim_first": 16}
 VARYING = ("time_avg_s", "seconds")
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # loky and killed processes give the same bits
@@ -259,7 +259,7 @@ def test_published_columns(reference: Path) -> None:
     published = read_results(path).select(task="mlp_cifar10", seed=1)
     for position in (0, 17, 51):
         graph = graph_set("n64_52")[position]
-        match = match_width("mlp", graph.graph(), num_classes=10, imsize=32)
+        match = match_width("mlp", graph.graph(), num_classes=10, image_size=32)
         ours = NetworkSpec(
             entry=graph, model="mlp", dims=match.dims, transform="talklinear",
             params=match.params, flops=match.flops,

@@ -21,7 +21,7 @@ from graph2nn.relational.networks.counting import (
 )
 from graph2nn.relational.networks.partition import relational_mask
 
-CIFAR, IMAGENET = {"num_classes": 10, "imsize": 32}, {"num_classes": 1000, "imsize": 224}
+CIFAR, IMAGENET = {"num_classes": 10, "image_size": 32}, {"num_classes": 1000, "image_size": 224}
 REFERENCES = {  # multiply-adds that the original states for the dense networks
     "mlp": (CIFAR, 2_364_416),
     "cnn6": (IMAGENET, 166_438_912),
@@ -56,22 +56,28 @@ def test_other_constants_for_cifar(name, dims, dim_first, depths, expected) -> N
 def test_resnet20_but_for_its_stem() -> None:
     # The constant dates from a 3x3 stem; the original's code has had a 7x7 one since.
     ours = count_flops(
-        "resnet34", None, (16, 32, 64), dim_first=16, depths=(3, 3, 3), num_classes=10, imsize=32
+        "resnet34",
+        None,
+        (16, 32, 64),
+        dim_first=16,
+        depths=(3, 3, 3),
+        num_classes=10,
+        image_size=32,
     )
     assert ours - 3 * 16 * (7 * 7 - 3 * 3) * 32**2 == 40_813_184
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("relational", [False, True])
-@pytest.mark.parametrize("imsize", [9, 32, 65])
-def test_counted_equals_built(name: str, relational: bool, imsize: int) -> None:
+@pytest.mark.parametrize("image_size", [9, 32, 65])
+def test_counted_equals_built(name: str, relational: bool, image_size: int) -> None:
     graph = ws_flex(FAMILIES[name].num_nodes, 6.3, 0.2, 3) if relational else None
-    sizes = {"num_classes": 7, "imsize": imsize, "in_channels": 2}
+    sizes = {"num_classes": 7, "image_size": image_size, "in_channels": 2}
     dims = [dim // 2 + 33 for dim in FAMILIES[name].dims]
     if name == "resnet50":  # its inner width is a quarter
         dims = [dim + 7 for dim in FAMILIES[name].dims]
     model = build_model(name, graph, dims=dims, **sizes)
-    assert count(name, graph, dims, **sizes) == model.counts() == count_module(model, imsize)
+    assert count(name, graph, dims, **sizes) == model.counts() == count_module(model, image_size)
     trainable = sum(
         int(module.mask.sum()) * module.weight[0, 0].numel()
         if hasattr(module, "mask")
@@ -86,7 +92,7 @@ def test_counted_equals_built(name: str, relational: bool, imsize: int) -> None:
 def test_dense_networks_agree_with_the_counter_of_torch(name: str) -> None:
     with torch.device("meta"):
         images = torch.empty(1, 3, 96, 96)
-    model = build_model(name, None, num_classes=5, imsize=96).to("meta").eval()
+    model = build_model(name, None, num_classes=5, image_size=96).to("meta").eval()
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         model(images)
@@ -128,8 +134,14 @@ def test_narrow_layers_take_a_smaller_graph() -> None:
         (lambda: count("mlp", cycle(64), (63,), **CIFAR), "64 nodes cannot share 63 channels"),
         (lambda: count("mlp", None, (8, 8), **CIFAR), "up to 1 stages, as many of each"),
         (lambda: count("cnn6", None, (8, 0, 8), **CIFAR), "expected positive dims"),
-        (lambda: count("mlp", None, num_classes=0, imsize=8), "num_classes of at least 1, got 0"),
-        (lambda: count("mlp", None, num_classes=2, imsize=-1), "imsize of at least 1, got -1"),
+        (
+            lambda: count("mlp", None, num_classes=0, image_size=8),
+            "num_classes of at least 1, got 0",
+        ),
+        (
+            lambda: count("mlp", None, num_classes=2, image_size=-1),
+            "image_size of at least 1, got -1",
+        ),
         (
             lambda: count("efficientnet_b0", None, depths=(1,) * 7, **CIFAR),
             "depths are fixed at",

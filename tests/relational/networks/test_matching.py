@@ -17,7 +17,7 @@ from graph2nn.relational.networks.architecture import FAMILIES
 from graph2nn.relational.networks.counting import count, count_flops
 from graph2nn.relational.networks.matching import match_width, search_dims
 
-CIFAR, IMAGENET = {"num_classes": 10, "imsize": 32}, {"num_classes": 1000, "imsize": 224}
+CIFAR, IMAGENET = {"num_classes": 10, "image_size": 32}, {"num_classes": 1000, "image_size": 224}
 TASKS = {
     "mlp_cifar10": ("mlp", CIFAR, 3942),
     "cnn6_imagenet": ("cnn6", IMAGENET, 52),
@@ -102,7 +102,7 @@ def test_the_search_is_the_same_on_built_networks(name: str) -> None:
     """Counting instead of building changes nothing (small networks: building takes its time)."""
     family = FAMILIES[name]
     graph = ws_flex(family.num_nodes, family.num_nodes / 2, 0.3, 5)
-    sizes: dict[str, Any] = {"num_classes": 10, "imsize": 8}
+    sizes: dict[str, Any] = {"num_classes": 10, "image_size": 8}
     start = family.dims
     if name.startswith("resnet"):
         sizes["depths"], start = (1, 1, 1, 1), (start[0], *[start[0] + 3] * 3)
@@ -129,7 +129,7 @@ def test_below_instead_of_above() -> None:
 
 def test_other_data_and_sizes() -> None:
     graph = ws_flex(64, 10, 0.1, 1)
-    digits = {"num_classes": 10, "imsize": 8, "in_channels": 1}
+    digits = {"num_classes": 10, "image_size": 8, "in_channels": 1}
     match = match_width("mlp", graph, base_dims=(128,), dim_first=128, **digits)
     assert match.reference == count_flops("mlp", None, (128,), dim_first=128, **digits)
     assert match.flops >= match.reference
@@ -149,7 +149,7 @@ def test_results_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     first = match_width("mlp", ws_flex(64, 10, 0.1, 1), **CIFAR)
     assert match_width("mlp", ws_flex(64, 10, 0.1, 1), **CIFAR) is first
     assert len(calls) == 1
-    match_width("mlp", ws_flex(64, 10, 0.1, 1), num_classes=11, imsize=32)
+    match_width("mlp", ws_flex(64, 10, 0.1, 1), num_classes=11, image_size=32)
     assert len(calls) == 2
 
 

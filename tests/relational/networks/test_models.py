@@ -16,7 +16,7 @@ from graph2nn.relational.networks.architecture import FAMILIES
 from graph2nn.relational.networks.counting import count
 from graph2nn.relational.networks.layers import RelationalLayer
 
-SMALL, LARGE = {"num_classes": 10, "imsize": 32}, {"num_classes": 1000, "imsize": 224}
+SMALL, LARGE = {"num_classes": 10, "image_size": 32}, {"num_classes": 1000, "image_size": 224}
 
 
 def graph_of(name: str, share: float = 0.3) -> RelationalGraph:
@@ -61,11 +61,11 @@ def test_small_images(name: str, relational: bool) -> None:
 def test_large_images(name: str, relational: bool) -> None:
     """On meta tensors: the shapes of ImageNet; the cost as counted."""
     graph = graph_of(name, 0.8) if relational else None
-    sizes = LARGE | ({"imsize": 66} if name == "mlp" else {})
+    sizes = LARGE | ({"image_size": 66} if name == "mlp" else {})
     model = build_model(name, graph, **sizes, **shallow(name))
     assert model.counts() == count(name, graph, model.dims, **sizes, **shallow(name))
     model.to("meta")
-    images = torch.empty(2, 3, model.sizes.imsize, model.sizes.imsize, device="meta")
+    images = torch.empty(2, 3, model.sizes.image_size, model.sizes.image_size, device="meta")
     logits = model(images)
     assert logits.shape == (2, 1000)
     logits.sum().backward()
@@ -73,12 +73,12 @@ def test_large_images(name: str, relational: bool) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize(("channels", "imsize"), [(1, 8), (1, 28), (5, 33)])
-def test_other_images(name: str, channels: int, imsize: int) -> None:
-    sizes = {"num_classes": 3, "imsize": imsize, "in_channels": channels} | shallow(name)
+@pytest.mark.parametrize(("channels", "image_size"), [(1, 8), (1, 28), (5, 33)])
+def test_other_images(name: str, channels: int, image_size: int) -> None:
+    sizes = {"num_classes": 3, "image_size": image_size, "in_channels": channels} | shallow(name)
     model = build_model(name, None, **sizes).eval()
-    assert model(torch.zeros(1, channels, imsize, imsize)).shape == (1, 3)
-    assert model.expected_input_sz == (channels, imsize, imsize)
+    assert model(torch.zeros(1, channels, image_size, image_size)).shape == (1, 3)
+    assert model.expected_input_sz == (channels, image_size, image_size)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -147,7 +147,7 @@ def test_the_complete_graph_is_the_dense_network(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_executions_agree(name: str, execution: str) -> None:
     graph = graph_of(name)
-    sizes = {**shallow(name), "num_classes": 10, "imsize": 16}
+    sizes = {**shallow(name), "num_classes": 10, "image_size": 16}
     sizes["dims"] = [dim + 9 for dim in FAMILIES[name].dims]
     plain = build_model(name, graph, zero_final=False, **sizes).double()
     fast = build_model(name, graph, zero_final=False, execution=execution, **sizes).double()
@@ -182,7 +182,7 @@ def test_efficientnet_takes_fewer_nodes_where_it_is_narrow() -> None:
 def test_relational_mlp() -> None:
     graph = ws_flex(64, 8, 0.1, seed=1)
     assert relational_mlp(graph).dims == (1539,)
-    model = relational_mlp(graph, imsize=8, in_channels=1, dim_first=64, dim=70, num_layers=2)
+    model = relational_mlp(graph, image_size=8, in_channels=1, dim_first=64, dim=70, num_layers=2)
     assert isinstance(model, RelationalNetwork)
     assert [layer.weight.shape for layer in relational_layers(model)] == [(70, 64), (70, 70)]
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)

@@ -20,7 +20,7 @@ from graph2nn.relational.networks import (
 from graph2nn.relational.networks.architecture import FAMILIES
 from graph2nn.relational.networks.layers import set_execution
 
-IMAGES: dict[str, Any] = {"num_classes": 10, "imsize": 8}
+IMAGES: dict[str, Any] = {"num_classes": 10, "image_size": 8}
 
 
 def padded(values: dict[str, Tensor], like: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -121,7 +121,7 @@ def test_template_follows_the_mode_of_the_first() -> None:
         (lambda: build_model("mlp", None, **IMAGES), "and a dense mlp of widths"),
         (lambda: nn.Linear(2, 2), "only relational networks can be padded, got Linear"),
         (
-            lambda: build_model("mlp", ws_flex(64, 9, 0, 1), num_classes=9, imsize=8),
+            lambda: build_model("mlp", ws_flex(64, 9, 0, 1), num_classes=9, image_size=8),
             "8x8 images and 9 classes",
         ),
         (

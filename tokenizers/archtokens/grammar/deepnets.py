@@ -16,6 +16,7 @@ from archtokens.grammar.vocabulary import Vocabulary, vocabulary_file
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import Genotype, NetConfig, Network, build_graph
 from graph2nn.deepnets.graphs.config import OPS
+from graph2nn.deprecated import renamed_keywords
 
 __all__ = ["DeepNetsRules", "DeepNetsSpace", "deepnets_tokens"]
 
@@ -28,6 +29,7 @@ _ORDERED_OPS = (*OPS[1:], "none")  # the first entry is what an ended string fal
 _HALVES = ("normal", "reduce")
 
 
+@renamed_keywords(imsize="image_size")
 @dataclass(frozen=True, kw_only=True)
 class DeepNetsRules:
     """Which networks the language has. A list of one value needs no token.
@@ -43,7 +45,7 @@ class DeepNetsRules:
         ops: Operations.
         widths: Values of `C`.
         fc_dims: Widths of the hidden classifier layer.
-        imsize, num_classes, in_channels: The images that all networks of the language are for.
+        image_size, num_classes, in_channels: The images that all networks of the language are for.
 
     Raises:
         ValueError: No value, or one that the vocabulary has no token for.
@@ -59,7 +61,7 @@ class DeepNetsRules:
     ops: tuple[str, ...] = OPS
     widths: tuple[int, ...] = _WIDTHS
     fc_dims: tuple[int, ...] = _FC_DIMS
-    imsize: int = 32
+    image_size: int = 32
     num_classes: int = 10
     in_channels: int = 3
 
@@ -248,7 +250,7 @@ class DeepNetsSpace(Space):
     def build(self, recipe: dict[str, Any]) -> NetConfig:
         r = self.rules
         return NetConfig(
-            **recipe, imsize=r.imsize, num_classes=r.num_classes, in_channels=r.in_channels
+            **recipe, image_size=r.image_size, num_classes=r.num_classes, in_channels=r.in_channels
         )
 
     def answers(self, x: NetConfig) -> Iterable[Any]:
@@ -294,7 +296,7 @@ def _check(x: NetConfig, rules: DeepNetsRules) -> None:
     """Raises NotInLanguage for what the walk cannot see."""
     if not isinstance(x, NetConfig):
         raise NotInLanguage(f"deepnets: expected a NetConfig, got {type(x).__name__}")
-    for name in ("imsize", "num_classes", "in_channels"):
+    for name in ("image_size", "num_classes", "in_channels"):
         if getattr(x, name) != getattr(rules, name):
             raise NotInLanguage(
                 f"{name}: this grammar is for {getattr(rules, name)}, the network for "

@@ -100,7 +100,7 @@ def images_per_class(probe: PruningProbe, count: int) -> Batch:
 def image_shape(data: Any) -> tuple[int, ...] | None:
     """(C, H, W) of one image, where `data` tells it without being consumed."""
     if isinstance(data, ImageData):
-        return (data.channels, data.imsize, data.imsize)
+        return (data.channels, data.image_size, data.image_size)
     if _is_pair(data):
         return tuple(data[0].shape[1:])
     if isinstance(data, Iterable) and not isinstance(data, Iterator):
