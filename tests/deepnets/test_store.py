@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
-from repository import EXPERIMENTS
+from repository import EXPERIMENTS, imported_script
 
 from graph2nn.deepnets import (
     EVAL_SPLITS,
@@ -24,8 +23,6 @@ from graph2nn.deepnets import (
     sample_table,
     save_nets,
 )
-
-SCRIPT = EXPERIMENTS / "net_generator.py"
 
 
 @pytest.fixture
@@ -124,12 +121,8 @@ def test_other_files(tmp_path: Path, reference: Path):
 
 @pytest.fixture
 def generator_main():
-    """`main` of the script, loaded in this process: starting another takes seconds."""
-    spec = importlib.util.spec_from_file_location("net_generator", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    with imported_script(EXPERIMENTS / "net_generator.py") as script:
+        yield script.main
 
 
 def test_generator_script(generator_main, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

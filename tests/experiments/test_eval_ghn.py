@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -18,16 +17,6 @@ from graph2nn.deepnets import eval_nets, save_nets
 
 SCRIPT = EXPERIMENTS / "eval_ghn.py"
 TINY = {"hid": 8, "max_shape": (8, 8, 11, 11), "layernorm": True, "image_size": 8}
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("eval_ghn", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["eval_ghn"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["eval_ghn"]
 
 
 @pytest.fixture(scope="module")

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
-from repository import EXPERIMENTS
 
 from graph2nn.deepnets.campaign import find_table, read_ground_truth
 
-SCRIPT = EXPERIMENTS / "ground_truth.py"
 SMALL = ["--train-networks", "1", "--test-networks", "1", "--repeated", "1", "--epochs", "1"]
 FAST = ["--train-images", "64", "--val-images", "40", "--test-images", "40"]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("ground_truth_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
-from repository import EXPERIMENTS
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import EVAL_SPLITS, NetStore, PublishedNets, eval_nets
-
-SCRIPT = EXPERIMENTS / "net_generator.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("net_generator", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_training_networks(script, tmp_path, capsys):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from repository import EXPERIMENTS
 
 from graph2nn.deepnets import build_graph, eval_nets
 from graph2nn.deepnets.campaign import (
@@ -21,18 +18,6 @@ from graph2nn.deepnets.campaign import (
 )
 from graph2nn.vision import ImageSettings
 from predictors.proxies import add_proxies
-
-SCRIPT = EXPERIMENTS / "property_prediction.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("property_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def write_table(path: Path, train: int, test: int) -> Path:

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
-from repository import EXPERIMENTS
 
 from graph2nn.relational import read_results, read_sweep
 
-SCRIPT = EXPERIMENTS / "relational.py"
 TRAIN = ["train", "--task", "mlp_digits", "--epochs", "2", "--seeds", "1", "2"]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("relational_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 @pytest.fixture(scope="module")

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
-from repository import EXPERIMENTS
 
 from graph2nn.deepnets.campaign import GroundTruthSettings
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
 from predictors.search import GuidedSearch
-
-SCRIPT = EXPERIMENTS / "search.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("search_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def test_a_small_search(

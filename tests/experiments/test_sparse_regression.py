@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -50,15 +49,6 @@ def test_report_of_an_own_table(tmp_path):
     assert text.startswith("# Sparse networks: own table") and "Single metrics" in text
     assert (out / "metrics.png").stat().st_size > 5000 and (out / "regression.csv").is_file()
     assert not (out / "importance.csv").exists()
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("sparse_regression", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_bad_arguments(script, tmp_path, capsys):

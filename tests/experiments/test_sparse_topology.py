@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
-from repository import EXPERIMENTS
 
 from graph2nn.sparsity.masks import Masks
 
-SCRIPT = EXPERIMENTS / "sparse_topology.py"
 DIGITS = ["--dataset", "digits", "--sparsity", "0.95"]
 FAST = ["--train-images", "128", "--test-images", "100", "--epochs", "1"]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("sparse_topology_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

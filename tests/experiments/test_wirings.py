@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 
 import pytest
 import torch
-from repository import EXPERIMENTS
 
 from graph2nn.wirings import CONFIGS
 
-SCRIPT = EXPERIMENTS / "wirings.py"
 TINY = ["--nodes", "60", "--inputs", "8", "--outputs", "10", "--layers", "4", "--keep", "0.1"]
 FAST = ["-d", "digits", "--epochs", "2", "--shots", "12", "--batch-size", "60", *TINY]
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("wirings_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def test_every_configuration_is_listed_and_parsed_as_published(script, capsys) -> None:

@@ -23,7 +23,8 @@ from torch.optim import optimizer as nn_optimizer
 __all__ = ["differences", "put_back", "same_random_numbers", "snapshot"]
 
 LIBRARY = ("graph2nn", "ghn", "predictors", "archtokens")
-SIGNALS = [getattr(signal, f"SIG{name}") for name in "INT TERM HUP ALRM CHLD USR1 USR2".split()]
+FREE_MODULES = (*LIBRARY, "torch_geometric.")  # which writes modules for its convolutions
+SIGNALS = [getattr(signal, f"SIG{name}") for name in "INT TERM HUP ALRM USR1 USR2".split()]
 HOOKS = [
     table
     for owner in (nn_module, nn_optimizer)
@@ -33,7 +34,16 @@ HOOKS = [
 # Written by pytest itself, and by scikit-learn and CUDA when they are first imported.
 FREE_VARIABLES = ("PYTEST_", "KMP_", "CUDA_MODULE_LOADING", "TORCHINDUCTOR_")
 # Of executors, tables and logs, which keep a thread or a process for the next call by design.
-FREE_WORKERS = ("Loky", "Executor", "QueueFeeder", "QueueManager", "ray", "Dask", "IO loop")
+FREE_WORKERS = (
+    "Loky",
+    "Executor",
+    "QueueFeeder",
+    "QueueManager",
+    "ray",
+    "Dask",
+    "IO loop",
+    "edges_",
+)
 
 
 class Part(NamedTuple):
@@ -111,12 +121,22 @@ def _clear_hooks(before: tuple[tuple[int, ...], ...]) -> None:
             del table[key]
 
 
+def _path() -> list[str]:
+    """Without installed packages: setuptools adds its own when it is imported."""
+    return [entry for entry in sys.path if "site-packages" not in entry]
+
+
+def _set_path(before: list[str]) -> None:
+    installed = [entry for entry in sys.path if "site-packages" in entry]
+    sys.path[:] = [*before, *installed]
+
+
 def _modules() -> set[str]:
     """Modules of scripts, benchmarks and temporary folders: libraries may stay imported."""
     fresh = sys.modules.keys() - _known
     if fresh:
         homes = {name: getattr(sys.modules[name], "__file__", None) or "" for name in fresh}
-        ours = {n for n, home in homes.items() if n.partition(".")[0] in LIBRARY or not home}
+        ours = {n for n, home in homes.items() if n.startswith(FREE_MODULES) or not home}
         _known.update(ours | {n for n, home in homes.items() if "site-packages" in home})
         _known.update(n for n, home in homes.items() if home.startswith(_TESTS))
         _known.update(n for n, home in homes.items() if home.startswith(sys.base_prefix))
@@ -151,7 +171,8 @@ def _matplotlib() -> dict[str, object]:
     if library is None or not hasattr(library, "rcParams"):
         return {}
     settings = dict.copy(library.rcParams)
-    settings.pop("backend", None)  # found out when it is first needed
+    for name in ("backend", "backend_fallback"):
+        settings.pop(name, None)  # found out when it is first needed
     return settings
 
 
@@ -199,7 +220,7 @@ PARTS = {
     "process group": Part(torch.distributed.is_initialized),
     "environment variables": Part(_environment, _set_environment),
     "working directory": Part(os.getcwd, os.chdir),
-    "sys.path": Part(sys.path.copy, lambda before: sys.path.__setitem__(slice(None), before)),
+    "sys.path": Part(_path, _set_path),
     "modules of scripts": Part(_modules, _drop_modules),
     "logging": Part(_logging),
     "signal handlers": Part(lambda: [signal.getsignal(number) for number in SIGNALS]),
