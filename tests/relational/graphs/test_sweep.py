@@ -110,7 +110,7 @@ def test_goes_on_from_its_parts(tiny_parts, tmp_path: Path, monkeypatch) -> None
 
 SLOW_SWEEP = """
 import sys, time
-from graph2nn.relational import sweep
+from graph2nn.relational.graphs import sweep
 from graph2nn.relational.graphs.sweep_file import sweep_to_file
 
 measure, sweep._PART = sweep._measure_part, 70
