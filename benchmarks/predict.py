@@ -155,8 +155,8 @@ def verdict(rows: list[dict[str, Any]]) -> str:
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     found = parser(__doc__)
-    found.add_argument("--network", default="resnet50", help="of the first table")
-    found.add_argument("--models", nargs="*", help="of the second table; default: all")
+    found.add_argument("--network", default="resnet50", help="network of the first table")
+    found.add_argument("--models", nargs="*", help="models of the second table; default: all")
     found.add_argument("--all", action="store_true", help="also the largest models")
     found.add_argument("--model-repeats", type=int, default=3, help="default: %(default)s")
     args = found.parse_args(argv)

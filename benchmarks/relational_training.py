@@ -271,8 +271,12 @@ def epochs_table(found: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     found = parser(__doc__, reference=False)
-    found.add_argument("--data-dir", help="with CIFAR-10; default: $NETWRIGHT_DATA or ./data")
-    found.add_argument("--graphs", type=int, default=26, help="at most 26; default: %(default)s")
+    found.add_argument(
+        "--data-dir", help="folder with CIFAR-10; default: $NETWRIGHT_DATA or ./data"
+    )
+    found.add_argument(
+        "--graphs", type=int, default=26, help="number of graphs, at most 26; default: %(default)s"
+    )
     found.add_argument("--epochs", type=int, default=2, help="0: no table; default: %(default)s")
     args = found.parse_args(argv)
     args.batch, args.image_size, args.steps = 128, 32, 50000 // 128

@@ -109,7 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     parser.add_argument("--train", type=int, nargs="+", default=[100, 400])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20, help="of pre-training on one space")
+    parser.add_argument(
+        "--epochs", type=int, default=20, help="epochs of pre-training on one space"
+    )
     parser.add_argument("--parts", nargs="+", choices=("scratch", "head", "pre-training"))
     args = parser.parse_args(arguments)
     if not args.out.parent.is_dir():

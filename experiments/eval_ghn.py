@@ -57,7 +57,7 @@ class EvalConfig:
     random_init: bool = option(True, help="also evaluate torch's initial weights")
     force: bool = option(False, help="evaluate on other data than the checkpoint's")
     out: str = option("runs/eval", help="folder for figures and results.json")
-    seed: int = option(0, "-s", help="of the networks and of their initial weights")
+    seed: int = option(0, "-s", help="seed of the networks and of their initial weights")
 
     def __post_init__(self) -> None:
         allowed = (*SPLITS, "predefined", "torch", "all")

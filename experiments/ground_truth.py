@@ -41,12 +41,16 @@ class GenerateConfig:
     table: str = option("deepnets_digits", positional=True, help=f"one of {', '.join(TABLES)}")
     out: str | None = option(None, "-o", help=f"HDF5 file; none for {FOLDER}/TABLE.h5")
     folder: str | None = option(None, help="run folder; none for runs/ground_truth_TABLE")
-    train_networks: int | None = option(None, help="for predictors to learn from; none: as shipped")
-    test_networks: int | None = option(None, help="to test predictors on; none: as shipped")
-    seeds: tuple[int, ...] | None = option(None, "-s", help="of training; none: as shipped")
+    train_networks: int | None = option(
+        None, help="networks for predictors to learn from; none: as shipped"
+    )
+    test_networks: int | None = option(
+        None, help="networks to test predictors on; none: as shipped"
+    )
+    seeds: tuple[int, ...] | None = option(None, "-s", help="seeds of training; none: as shipped")
     repeated: int | None = option(None, help="networks trained with all seeds; none: as shipped")
-    epochs: int | None = option(None, "-e", help="of training; none: as shipped")
-    batch_size: int | None = option(None, "-b", help="of training; none: as shipped")
+    epochs: int | None = option(None, "-e", help="epochs of training; none: as shipped")
+    batch_size: int | None = option(None, "-b", help="images a step of training; none: as shipped")
     lr: float | None = option(None, help="learning rate; none: as shipped")
     amp: str | None = option(None, help="precision; none: as shipped", choices=AMP)
     image_size: int | None = option(
@@ -57,11 +61,11 @@ class GenerateConfig:
     test_images: int | None = option(None, help="none: as shipped")
     noise: float | None = option(None, help="deviation of corrupted images; none: as shipped")
     small: bool | None = option(None, help="small networks; none: below 32 pixels")
-    timing_rounds: int | None = option(None, help="of inference; none: as shipped")
+    timing_rounds: int | None = option(None, help="rounds of timing inference; none: as shipped")
     group: int = option(1, help="networks a job, trained on one stream of images; many fill a GPU")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
-    device: str = option("cpu", help="that networks are trained on")
+    device: str = option("cpu", help="device that networks are trained on")
     data_dir: str | None = option(None, "-D", help="folder of the images")
     checkpoints: float | None = option(None, help="seconds between a job's; none for no checkpoint")
 
@@ -86,7 +90,7 @@ class ShowConfig:
 
     path: str = option(positional=True, help="the HDF5 file")
     out: str | None = option(None, "-o", help="folder of the figures; none: runs/show_TABLE")
-    formats: tuple[str, ...] = option(("png",), help="of the figures: png, pdf, svg")
+    formats: tuple[str, ...] = option(("png",), help="formats of the figures: png, pdf, svg")
 
 
 def settings(config: GenerateConfig) -> GroundTruthSettings:

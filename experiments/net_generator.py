@@ -43,9 +43,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("split", type=str.lower, choices=[*SPLITS, "eval"], help="which rules")
+    parser.add_argument(
+        "split", type=str.lower, choices=[*SPLITS, "eval"], help="split whose rules networks follow"
+    )
     parser.add_argument("n", type=int, help="networks to generate (of each split for eval)")
-    parser.add_argument("folder", type=Path, help="where the file goes; made if missing")
+    parser.add_argument("folder", type=Path, help="folder of the file; made if missing")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1 for one a core")
     parser.add_argument("--format", choices=["compact", "published"], default="compact")

@@ -37,9 +37,11 @@ from predictors.benchmark import (
 class BatchConfig:
     """Settings of the benchmark."""
 
-    suite: tuple[str, ...] = option(("digits",), help=f"of {', '.join(SUITES)}, or all")
-    model: tuple[str, ...] = option((), "-m", help="in place of the suite's models")
-    train: tuple[int, ...] = option((), "-n", help="in place of the suite's numbers of networks")
+    suite: tuple[str, ...] = option(
+        ("digits",), help=f"names of suites, {', '.join(SUITES)}, or all"
+    )
+    model: tuple[str, ...] = option((), "-m", help="models in place of the suite's")
+    train: tuple[int, ...] = option((), "-n", help="numbers of networks in place of the suite's")
     seeds: int = option(10, "-s", help="splits and models, numbered from 0")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")

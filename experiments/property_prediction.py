@@ -57,8 +57,10 @@ class PropertyConfig:
     )
     table: str | None = option(None, help="file; none for data/ground_truth/deepnets_DATASET.h5")
     published: str | None = option(None, help="folder of the published networks and results")
-    seeds: int = option(5, "-s", help="of folds, forests and initial weights")
-    folds: int = option(5, help="of the cross-validation that chooses the regression's settings")
+    seeds: int = option(5, "-s", help="number of seeds of folds, forests and initial weights")
+    folds: int = option(
+        5, help="folds of the cross-validation that chooses the regression's settings"
+    )
     round: bool = option(False, help="round predictions before ranking, as published")
     zero_shot: bool = option(
         True, help="measure accuracy under predicted parameters; else the table's"

@@ -42,14 +42,14 @@ from predictors.studies.relational import analyze
 class GraphsConfig:
     """Sweep WS-flex graphs, measure C and L of each, and thin them to 3942 / 449 / 52 (n = 64)."""
 
-    nodes: int = option(64, "-n", help="of every graph; 64 and 16 give the published grids")
+    nodes: int = option(64, "-n", help="nodes of every graph; 64 and 16 give the published grids")
     out: str | None = option(None, "-o", help="HDF5 file; none for data/graphs_nNODES.h5")
     degrees: int | None = option(None, help="how many, from n/8 to n-2; none for the usual grid")
-    probabilities: int | None = option(None, help="of rewiring, how many; none for 300")
+    probabilities: int | None = option(None, help="number of rewiring probabilities; none for 300")
     seeds: int | None = option(None, help="graphs of each kind; none for 30")
     jobs: int = option(-1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
-    engine: str = option("auto", help="of the measuring; plain is slow", choices=ENGINES)
+    engine: str = option("auto", help="engine that measures; plain is slow", choices=ENGINES)
     figure: bool = option(True, help="draw the sweep")
 
 
@@ -59,17 +59,23 @@ class TrainConfig:
 
     task: str = option("mlp_cifar10", "-t", help=f"one of {', '.join(TASKS)}")
     division: str = option("best", help="best graph, all graphs, baseline", choices=DIVISIONS)
-    graphs: str | None = option(None, help="for all: n64_52, n64_449, ..., a file of `graphs`")
-    subset: str = option("coarse", help="of such a file", choices=("coarse", "medium", "fine"))
-    only: tuple[str, ...] = option((), help="of all: the graphs of these graph_ids")
-    seeds: tuple[int, ...] | None = option(None, "-s", help="of training; none for the task's")
+    graphs: str | None = option(
+        None, help="graphs of division all: n64_52, n64_449, ..., a file of `graphs`"
+    )
+    subset: str = option(
+        "coarse", help="subset of such a file", choices=("coarse", "medium", "fine")
+    )
+    only: tuple[str, ...] = option((), help="graph_ids of the graphs to take of division all")
+    seeds: tuple[int, ...] | None = option(
+        None, "-s", help="seeds of training; none for the task's"
+    )
     epochs: int | None = option(None, "-e", help="none for the task's")
     batch_size: int | None = option(None, "-b", help="none for the task's")
     lr: float | None = option(None, help="learning rate; none for the task's")
     weight_decay: float | None = option(None, help="none for the task's")
     small_recipe: bool = option(False, help="the published recipe for one GPU (ImageNet)")
     amp: str = option("none", help="precision; bf16 is faster", choices=AMP)
-    execution: str = option("auto", help="of masked layers", choices=("auto", *EXECUTIONS))
+    execution: str = option("auto", help="how masked layers compute", choices=("auto", *EXECUTIONS))
     stacked: bool | None = option(None, help="train a job's networks as one; none: MLPs on a GPU")
     group: int = option(8, help="networks a job, trained on one stream of images")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
@@ -91,7 +97,7 @@ class AnalyzeConfig:
     out: str | None = option(None, "-o", help="folder; none for SOURCE/analysis")
     task: tuple[str, ...] | None = option(None, "-t", help="only these; none for all")
     compare: str | None = option(None, help="another source to correlate with, e.g. published")
-    formats: tuple[str, ...] = option(("png",), help="of the figures: png, pdf, svg")
+    formats: tuple[str, ...] = option(("png",), help="formats of the figures: png, pdf, svg")
 
 
 def graphs(config: GraphsConfig) -> None:

@@ -53,8 +53,8 @@ class SearchConfig:
     """Settings of the comparison."""
 
     table: str | None = option(None, "-t", help="nb201, tnb101_micro, nas_bench_macro; none trains")
-    target: str | None = option(None, help="of the table; none for its own")
-    strategy: tuple[str, ...] = option(STRATEGIES, help="which to compare", choices=STRATEGIES)
+    target: str | None = option(None, help="target of the table; none for its own")
+    strategy: tuple[str, ...] = option(STRATEGIES, help="strategies to compare", choices=STRATEGIES)
     predictor: str | None = option(
         None,
         "-m",
@@ -68,7 +68,7 @@ class SearchConfig:
     final: int = option(3, help="best networks of each search that are trained further")
     jobs: int = option(1, "-j", help="processes that train, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
-    device: str = option("cpu", help="of training")
+    device: str = option("cpu", help="device of training")
     data_dir: str | None = option(None, "-D", help="folder of the images, or of the table's files")
     out: str | None = option(None, "-o", help="run folder; none for runs/search_WHAT")
 

@@ -43,7 +43,7 @@ class RegressionConfig:
     quick: bool = option(False, help="one seed, few feature sets and regressors; a minute")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
-    formats: tuple[str, ...] = option(("png",), help="of the figures: png, pdf, svg")
+    formats: tuple[str, ...] = option(("png",), help="formats of the figures: png, pdf, svg")
     out: str | None = option(None, "-o", help="folder; none for runs/sparse_regression_SOURCE")
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class DrawConfig:
 
     network: str = option(positional=True, help="torchvision name, or deepnets:<split>:<number>")
     out: str | None = option(None, "-o", help="picture; none for <network>.png")
-    view: Literal["ghn2", "ghn3", "full", "primitives"] = option("ghn2", help="which graph")
+    view: Literal["ghn2", "ghn3", "full", "primitives"] = option("ghn2", help="view of the network")
     image_size: int | None = option(
         None, "-i", help="side of the images; none for 224, deepnets 32", name="imsize"
     )

@@ -19,20 +19,20 @@ _SPREAD = {"weight": 2.0, "length": 1.0, "noise": 1.5}
 
 
 class GroupedGP(RegressorMixin, BaseEstimator):
-    """k(x, z) = sum over groups g of w_g Matern-5/2(|x_g - z_g| / l_g) + noise, features
-    standardised and distances divided by the root of the group's size.
+    """A Gaussian process with a length and a weight for each group of features.
 
-    An additive kernel (arXiv:1112.4394) with a length and a weight a group: with a hundred
-    networks there is too little to learn a length for each of a hundred features, but enough to
-    learn which block of features matters. Weights, lengths and noise maximise the posterior of at
-    most `most` networks under wide log-normal priors; the process then rests on all of them. All
-    targets share one kernel.
+    k(x, z) = sum over groups g of w_g Matern-5/2(|x_g - z_g| / l_g) + noise, features standardised
+    and distances divided by the root of the group's size. It is an additive kernel
+    (arXiv:1112.4394): with a hundred networks there is too little to learn a length for each of a
+    hundred features, but enough to learn which block of features matters. Weights, lengths and
+    noise maximise the posterior of at most `most` networks under wide log-normal priors; the
+    process then rests on all of them. All targets share one kernel.
 
     Args:
-        groups: column numbers of each group; None is one group of all.
-        most: networks that kernel parameters are learned from, at most.
-        steps: of L-BFGS, at most.
-        seed: of the choice of those networks.
+        groups: Column numbers of each group; None is one group of all.
+        most: Largest number of networks that kernel parameters are learned from.
+        steps: Largest number of steps of L-BFGS.
+        seed: Seed of the choice of those networks.
 
     Shapes:
         X (N, F), y (N,) or (N, T).
@@ -57,10 +57,10 @@ class GroupedGP(RegressorMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, X: Any, y: Any) -> GroupedGP:
-        """Learns kernel parameters, then conditions on all rows.
+        """Learn kernel parameters, then condition on all rows.
 
         Raises:
-            ValueError: all features constant.
+            ValueError: All features constant.
         """
         X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
         self.single_ = y.ndim == 1
@@ -86,10 +86,10 @@ class GroupedGP(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Means, and with `return_std` deviations of the labels, noise included.
+        """Predict means, and with `return_std` deviations of the labels, noise included.
 
         Shapes:
-            as y was, twice with `return_std`.
+            As y was, twice with `return_std`.
         """
         if not hasattr(self, "dual_"):
             raise NotFittedError("this GroupedGP is not fitted: call fit(X, y) before predict")

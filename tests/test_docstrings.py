@@ -35,45 +35,37 @@ PACKAGES = {
 PACKAGES = {name: path for name, path in PACKAGES.items() if any(path.rglob("*.py"))}
 
 # Findings that are still allowed, package by package; a number here only ever becomes smaller.
-ALLOWED = {
-    "graph2nn/archgraph": 149,
-    "graph2nn/deepnets": 130,
-    "graph2nn/relational": 110,
-    "graph2nn/runs": 92,
-    "graph2nn/sparsity": 235,
-    "graph2nn/training": 130,
-    "ghn": 15,
-    "predictors": 385,
-}
+ALLOWED = {}
 
 # Add a verb here if the message `verb` is wrong about it.
 VERBS = frozenset(
     """
-    Accept Accumulate Adapt Add Advance Align Allocate Answer Append Apply Approximate Arrange
-    Ask Assemble Assert Assign Attach Attend Augment Average Balance Begin Bin Bound Broadcast
-    Build Cache Calculate Call Cancel Canonicalise Cast Centre Change Check Choose Classify
-    Clear Clip Close Collapse Collate Collect Color Colour Combine Compact Compare Compile
-    Complain Complete Compose Compress Compute Concatenate Connect Construct Continue Contract
-    Convert Convolve Copy Correct Correlate Count Cover Create Crop Cross Cut Decide Declare
-    Decode Delete Derive Describe Detach Detect Differ Discard Dispatch Divide Download Draw
-    Drop Embed Encode Enlarge Enter Enumerate Estimate Evaluate Exchange Exclude Expand Explain
-    Export Extend Extract Extrapolate Fetch Fill Filter Find Finish Fit Flag Flatten Flip Flush
-    Fold Follow Forbid Forget Format Gather Generate Get Give Go Group Grow Guess Halve Hand
-    Hash Hide Hold Identify Ignore Import Include Increment Initialise Insert Install
-    Instantiate Integrate Interpolate Iterate Join Keep Label Lay Lead Learn Leave Let Limit
-    Link List Load Locate Log Look Lower Make Map Mark Mask Match Maximise Measure Merge
-    Minimise Mirror Mix Move Multiply Mutate Name Normalise Note Notice Number Offer Open Order
-    Overwrite Pack Pad Pair Parse Pass Permute Pick Place Plan Plot Point Pool Predict Prefer
-    Prepare Pretend Print Process Project Propagate Propose Prune Publish Push Put Raise Rank
-    Read Rebuild Recognise Record Recover Redraw Reduce Refill Refine Refuse Register Regress
-    Release Remember Remove Rename Render Reorder Repair Repeat Replace Report Reserve Reset
-    Reshape Resize Resolve Restore Resume Return Reverse Rewire Rewrite Roll Rotate Round Run
-    Sample Save Say Scale Scatter Score Search Seed Select Send Separate Serve Set Share Shift
-    Show Shrink Shuffle Sign Simplify Simulate Skip Slice Smooth Solve Sort Split Spread Squash
-    Squeeze Stack Stamp Standardise Start State Stay Step Stop Store Stream Strip Study Subtract
-    Sum Summarise Sweep Switch Symmetrise Tabulate Take Tell Test Thin Tie Tile Time Tokenise
-    Trace Track Train Transform Translate Transpose Truncate Try Turn Undo Unfold Unite Unpack
-    Unroll Unwrap Update Use Validate Verify Wait Walk Warn Weigh Wire Wrap Write Yield Zero
+    Accept Accumulate Act Adapt Add Advance Align Allocate Answer Append Apply Approximate
+    Arrange Ask Assemble Assert Assign Attach Attend Augment Average Balance Begin Bin Bound
+    Bring Broadcast Build Cache Calculate Call Cancel Canonicalise Cast Centre Change Check
+    Choose Classify Clear Clip Close Collapse Collate Collect Color Colour Combine Compact
+    Compare Compile Complain Complete Compose Compress Compute Concatenate Connect Construct
+    Continue Contract Convert Convolve Copy Correct Correlate Count Cover Create Crop Cross Cut
+    Decide Declare Decode Delete Derive Describe Detach Detect Differ Discard Dispatch Divide Do
+    Download Draw Drop Embed Encode Enlarge Enter Enumerate Estimate Evaluate Exchange Exclude
+    Expand Explain Export Extend Extract Extrapolate Fetch Fill Filter Find Finish Fit Flag
+    Flatten Flip Flush Fold Follow Forbid Forget Format Gather Generate Get Give Go Group Grow
+    Guess Halve Hand Hash Hide Hold Identify Ignore Import Include Increment Infer Initialise
+    Insert Install Instantiate Integrate Interpolate Iterate Join Keep Label Lay Lead Learn
+    Leave Let Limit Link List Load Locate Log Look Lower Make Map Mark Mask Match Maximise
+    Measure Merge Minimise Mirror Mix Move Multiply Mutate Name Normalise Note Notice Number
+    Observe Offer Open Order Overwrite Pack Pad Pair Parse Pass Permute Pick Place Plan Plot
+    Point Pool Predict Prefer Prepare Pretend Print Process Project Propagate Propose Prune
+    Publish Push Put Raise Rank Read Rebuild Recognise Record Recover Redraw Reduce Refill
+    Refine Refuse Register Regress Release Remember Remove Rename Render Reorder Repair Repeat
+    Replace Report Reserve Reset Reshape Resize Resolve Restore Resume Return Reverse Rewire
+    Rewrite Rise Roll Rotate Round Run Sample Save Say Scale Scatter Score Search Seed Select
+    Send Separate Serve Set Share Shift Show Shrink Shuffle Sign Simplify Simulate Skip Slice
+    Smooth Solve Sort Split Spread Squash Squeeze Stack Stamp Standardise Start State Stay Step
+    Stop Store Stream Strip Study Subtract Sum Summarise Sweep Switch Symmetrise Tabulate Take
+    Tell Test Thin Tie Tile Time Tokenise Trace Track Train Transform Translate Transpose
+    Truncate Try Turn Undo Unfold Unite Unpack Unroll Unwrap Update Use Validate Verify Wait
+    Walk Warn Weigh Wire Wrap Write Yield Zero
     """.split()
 )
 INHERITED = frozenset(

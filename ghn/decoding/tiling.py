@@ -37,7 +37,7 @@ def squash(vector: Tensor, kind: str) -> Tensor:
 
 
 def tile_to(block: Tensor, target: ParameterTarget) -> Tensor:
-    """A new tensor of the target's shape: the block repeated as a whole along out and in, then cut.
+    """Repeat a block as a whole along out and in, then cut it to the target's shape.
 
     Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`.
     Differentiable.

@@ -64,7 +64,7 @@ class TrainConfig:
     opt: Literal["adam", "adamw", "sgd"] = option("adam", help="optimiser")
     lr: float | None = option(None, help="learning rate")
     wd: float = option(1e-5, help="weight decay")
-    momentum: float = option(0.9, help="of SGD")
+    momentum: float = option(0.9, help="momentum of SGD")
     scheduler: str | None = option(
         None, help="step, cosine, cosine-warmup[-steps5-init_lr1e-5], none"
     )
@@ -80,7 +80,7 @@ class TrainConfig:
     amp: bool = option(False, help="run the networks in mixed precision")
     amp_dtype: Literal["bf16", "fp16"] = option("bf16", help="its number format; fp16 on GPUs only")
 
-    seed: int = option(1111, "-s", help="of initial weights, networks and images")
+    seed: int = option(1111, "-s", help="seed of initial weights, networks and images")
     device: str | None = option(None, help="cpu, cuda, ...; none takes a GPU if there is one")
     processes: int | None = option(
         None,

@@ -22,11 +22,11 @@ class NodeOrder:
     """In which order the nodes of a batch are updated, and what each reads.
 
     Args:
-        order, inverse: permutation of the batch's nodes by level, and its inverse.
-        bounds: the slice of each level in the permuted order.
-        weights: one matrix a message sum, in permuted order: row v holds the factor of each source
-            u, that is 1 on real edges for the first, 1/d up to the cutoff for the second (if there
-            are virtual edges).
+        order, inverse: Permutation of the batch's nodes by level, and its inverse.
+        bounds: The slice of each level in the permuted order.
+        weights: Matrices, one a message sum, in permuted order: row v holds the factor of each
+            source u, that is 1 on real edges for the first, 1/d up to the cutoff for the second (if
+            there are virtual edges).
 
     Shapes: order, inverse (N,); weights (N, N).
     """
@@ -40,8 +40,13 @@ class NodeOrder:
     def of(
         cls, graphs: Sequence[ArchGraph], cutoff: int, *, backward: bool, like: Tensor
     ) -> NodeOrder:
-        """Order of the pass along (`backward=False`) or against the edges, on the device of
-        `like`.
+        """Order the nodes for the pass along (`backward=False`) or against the edges.
+
+        Args:
+            graphs: Graphs of the batch.
+            cutoff: Longest virtual edge.
+            backward: Whether the pass runs against the edges.
+            like: Tensor, of any shape, whose device and type the weights take.
         """
         stack = GraphStack.of(graphs)
         levels = topological_levels(stack.pairs, stack.total, backward=backward)

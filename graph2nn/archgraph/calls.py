@@ -14,8 +14,8 @@ class Operand:
     """An argument that is the output of another node's operation.
 
     Args:
-        node: of the graph; it has a call of its own.
-        output: which of the operation's outputs (`chunk`, `split`). -1 is the tensor behind a view
+        node: Node of the graph, which has a call of its own.
+        output: Number of the operation's output (`chunk`, `split`). -1 is the tensor behind a view
             that the operation changed in place, which is no output.
     """
 
@@ -42,12 +42,12 @@ class Call:
     """One call of a function.
 
     Args:
-        name: of the function, as in `ArchGraph.ops`.
-        module: qualified name of the innermost module at work, "" for the network itself.
-        shape: of the (first) output.
-        args, kwargs: as called. Tensors are `Operand`, `Weight` or `Constant`; numbers, strings,
-            slices, `...` and None are themselves, in tuples, lists and dicts; what else there was
-            (types, devices) is its text.
+        name: Name of the function, as in `ArchGraph.ops`.
+        module: Qualified name of the innermost module at work, "" for the network itself.
+        shape: Shape of the (first) output.
+        args, kwargs: Arguments as called. Tensors are `Operand`, `Weight` or `Constant`; numbers,
+            strings, slices, `...` and None are themselves, in tuples, lists and dicts; what else
+            there was (types, devices) is its text.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Call:
     kwargs: Mapping[str, Any]
 
     def operands(self) -> list[Operand]:
-        """The outputs this call reads, in order, one as often as it is given."""
+        """List the outputs this call reads, in order, one as often as it is given."""
         return list(operands((self.args, self.kwargs)))
 
     def renumbered(self, nodes: list[int]) -> Call:
-        """The same call where operand i is node `nodes[i]`."""
+        """Return the same call where operand i is node `nodes[i]`."""
         args, kwargs = (_renumbered(v, nodes) for v in (self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
 
 
 def operands(value: Any) -> Iterator[Operand]:
-    """Every `Operand` in nested tuples, lists and dicts, in order."""
+    """Find every `Operand` in nested tuples, lists and dicts, in order."""
     if isinstance(value, Operand):
         yield value
     elif isinstance(value, (tuple, list)):

@@ -23,8 +23,9 @@ def canonical(
     prune: bool = True,
     directed: bool | None = None,
 ) -> ArchGraph:
-    """The canonical form: isomorphic graphs, and graphs that only dead parts tell apart, become
-    the same arrays.
+    """Bring a graph into its canonical form, which isomorphic graphs share.
+
+    Graphs that only dead parts tell apart become the same arrays, too.
 
     1. Operations that give zeros (`drop`) go, with their edges.
     2. Nodes go that are on no path from an input to an output. Inputs are the nodes `input` and
@@ -43,10 +44,10 @@ def canonical(
     rule 2 takes it, though a normalisation would turn zeros into a learned constant.
 
     Args:
-        drop: names of operations that give zeros.
-        contract: names of identities.
-        prune: do 1 to 3; without, only the order changes.
-        directed: whether an edge has a direction. Without, edges i < j stand for undirected ones,
+        drop: Names of operations that give zeros.
+        contract: Names of identities.
+        prune: Whether to do 1 to 3; without, only the order changes.
+        directed: Whether an edge has a direction. Without, edges i < j stand for undirected ones,
             and nothing is pruned. None: unless all operations are `node` (relational graphs).
 
     Example:
@@ -62,13 +63,13 @@ def canonical(
 
 
 def canonical_key(graph: ArchGraph, **options: bool | None | Sequence[str]) -> str:
-    """A string equal for two graphs if and only if their canonical forms are isomorphic.
+    """Return a string equal for two graphs exactly if their canonical forms are isomorphic.
 
     Compared are operations, shapes, parameters' shapes, cells, edges and outputs; names, attributes
     and the vocabulary are not.
 
     Args:
-        options: of `canonical`.
+        options: Options of `canonical`.
     """
     form = canonical(graph, **options)  # type: ignore[arg-type]
     places = [tuple(f"{k}.{i}" for i in range(len(names))) for k, names in enumerate(form.params)]
@@ -84,13 +85,13 @@ def canonical_key(graph: ArchGraph, **options: bool | None | Sequence[str]) -> s
 def isomorphic_variants(
     graph: ArchGraph, count: int, seed: int | np.random.Generator
 ) -> list[ArchGraph]:
-    """The graph with its nodes in random topological orders, for augmentation.
+    """Copy a graph with its nodes in random topological orders, for augmentation.
 
     Every order can occur; the last node stays last where it stands for the output. The edges of an
     undirected graph (all operations `node`) follow any order.
 
     Args:
-        seed: or a generator, which advances.
+        seed: Seed, or a generator, which advances.
 
     Raises:
         ValueError: a negative count.
@@ -111,10 +112,10 @@ def isomorphic_variants(
 
 
 def reordered(graph: ArchGraph, order: Sequence[int]) -> ArchGraph:
-    """The same graph, node `order[k]` becoming node k; edges are turned to run forward.
+    """Reorder a graph, node `order[k]` becoming node k; edges are turned to run forward.
 
     Raises:
-        ValueError: not a permutation of the nodes.
+        ValueError: Not a permutation of the nodes.
     """
     if sorted(order) != list(range(graph.num_nodes)):
         raise ValueError(f"order: expected a permutation of {graph.num_nodes} nodes, got {order}")
@@ -134,7 +135,7 @@ def reordered(graph: ArchGraph, order: Sequence[int]) -> ArchGraph:
 
 
 def pruned(graph: ArchGraph, drop: Collection[str] = ("none",)) -> ArchGraph:
-    """Steps 1 and 2 of `canonical` only: the live part of a graph, in the order given."""
+    """Do steps 1 and 2 of `canonical` only: keep the live part of a graph, in the order given."""
     n, names = graph.num_nodes, graph.op_names()
     before, _ = _adjacency(n, graph.edges)
     has_input = "input" in names

@@ -16,11 +16,11 @@ __all__ = ["from_networkx", "to_networkx", "to_pyg"]
 
 
 def to_networkx(graph: ArchGraph, *, cutoff: int = 1) -> nx.DiGraph:
-    """A `DiGraph` with node attributes `op`, `shape`, `params`, `param_shapes`, `cell`.
+    """Convert to a `DiGraph` with node attributes `op`, `shape`, `params`, `param_shapes`, `cell`.
 
     Args:
-        cutoff: with more than 1, virtual edges up to that path length are added; every edge has
-            an attribute `distance`.
+        cutoff: Longest virtual edge; with more than 1, edges up to that path length are added;
+            every edge has an attribute `distance`.
     """
     import networkx as nx
 
@@ -45,7 +45,7 @@ def to_networkx(graph: ArchGraph, *, cutoff: int = 1) -> nx.DiGraph:
 
 
 def from_networkx(graph: nx.DiGraph) -> ArchGraph:
-    """The `ArchGraph` of a directed acyclic graph whose nodes have an attribute `op`.
+    """Convert a directed acyclic graph whose nodes have an attribute `op`.
 
     Nodes may have any names and order; `shape`, `params`, `param_shapes`, `cell` are optional.
     Edges with a `distance` other than 1 are virtual and left out.
@@ -99,7 +99,7 @@ def _sorted_nodes(graph: nx.DiGraph) -> tuple[list, list[tuple]]:
 
 
 def to_pyg(graph: ArchGraph, *, cutoff: int = 1) -> Any:
-    """A `torch_geometric.data.Data`; batch several with `Batch.from_data_list`.
+    """Convert to a `torch_geometric.data.Data`; batch several with `Batch.from_data_list`.
 
     Fields: `op` (N,), `shape` (N, 4), `cell` (N,), `edge_index` (2, E), and with `cutoff` > 1
     `edge_attr` (E, 1), the path length each (real or virtual) edge stands for.

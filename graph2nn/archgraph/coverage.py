@@ -17,12 +17,13 @@ class Coverage:
     """Parameters of a model, against the nodes of its graph.
 
     Args:
-        total: parameter tensors of the model (tied ones once).
-        with_node: how many of them a node of the graph carries.
-        reaching_output: how many have a node from which an output of the network is reached.
-        missing: names of the parameters without a node.
-        cut_off: names of the parameters with a node from which no output is reached.
-        misshapen: names whose shape in the graph is not the model's.
+        total: Number of parameter tensors of the model (tied ones once).
+        with_node: Number of them that a node of the graph carries.
+        reaching_output: Number of them that have a node from which an output of the network is
+            reached.
+        missing: Names of the parameters without a node.
+        cut_off: Names of the parameters with a node from which no output is reached.
+        misshapen: Names of those whose shape in the graph is not the model's.
     """
 
     total: int
@@ -34,7 +35,7 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Every parameter has a node, of the right shape."""
+        """Whether every parameter has a node, of the right shape."""
         return not self.missing and not self.misshapen
 
     def __str__(self) -> str:
@@ -51,7 +52,7 @@ class Coverage:
 
 
 def coverage(graph: ArchGraph, model: nn.Module) -> Coverage:
-    """Compares a graph with the model it was made from."""
+    """Compare a graph with the model it was made from."""
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
     node_of = {name: node for node, name, _ in graph.parameters()}
     reached = _reaches_output(graph)

@@ -40,7 +40,7 @@ PRIMITIVE_ID: dict[str, int] = {name: i for i, name in enumerate(PRIMITIVES)}
 
 
 def shape4d(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """A parameter's shape as (out, in, height, width), the form the shape encoder reads.
+    """Read a parameter's shape as (out, in, height, width), the form the shape encoder takes.
 
     1-D `(n,)` becomes `(n, 1, 1, 1)`, 2-D `(o, i)` becomes `(o, i, 1, 1)`. A table of L positions
     `(1, L, D)` with L, D > 1 becomes the square map `(1, D, √L, √L)` (rounded down); other 3-D
@@ -64,26 +64,26 @@ class ArchGraph(Remembering):
     Nodes are numbered in a topological order: every edge goes from a smaller to a larger index.
 
     Args:
-        op: id of each node's operation, an index into `ops`.
+        op: Id of each node's operation, an index into `ops`.
         shape: 4-D shape of the node's parameter, or `(1, 1, k, k)` of a pool; zeros where a node
             has none.
-        edges: row 0 the sources, row 1 the targets of the real edges, without duplicates, sorted
+        edges: Real edges: row 0 the sources, row 1 the targets, without duplicates, sorted
             row-major.
-        params: for each node the qualified names of the parameters predicted from it, in the order
+        params: Qualified names of the parameters predicted from each node, in the order
             weight, bias. Empty for a node without parameters. A normalisation carries its weight
             and its bias; a convolution's or linear layer's bias has a node of its own (primitive
             `bias`).
-        param_shapes: true shape of every parameter named in `params`.
-        cell: number of the cell each node belongs to (0 everywhere outside DeepNets networks).
-        ops: names of the operations; the 15 `PRIMITIVES`, or the open vocabulary of a full view.
-        name: for messages and captions.
-        num_classes: size of the last layer's output, where known.
-        outputs: the nodes in which the network's outputs end; empty stands for the last node.
-        note: how the graph was made, where that was out of the ordinary (traced on real values,
-            say).
-        calls: how each node's operation was called; None at a parameter's own node. Empty where it
-            was not recorded (`trace(..., calls=True)` does).
-        attributes: numbers known of the network without training it (FLOPs, zero-cost proxies);
+        param_shapes: True shape of every parameter named in `params`.
+        cell: Number of the cell each node belongs to (0 everywhere outside DeepNets networks).
+        ops: Names of the operations; the 15 `PRIMITIVES`, or the open vocabulary of a full view.
+        name: Name for messages and captions.
+        num_classes: Size of the last layer's output, where known.
+        outputs: Nodes in which the network's outputs end; empty stands for the last node.
+        note: Remark on how the graph was made, where that was out of the ordinary (traced on real
+            values, say).
+        calls: Record of how each node's operation was called; None at a parameter's own node. Empty
+            where it was not recorded (`trace(..., calls=True)` does).
+        attributes: Numbers known of the network without training it (FLOPs, zero-cost proxies);
             predictors may use them beside the graph.
 
     Shapes:
@@ -116,6 +116,7 @@ class ArchGraph(Remembering):
 
     @property
     def num_nodes(self) -> int:
+        """Number of nodes."""
         return len(self.op)
 
     @property
@@ -124,26 +125,25 @@ class ArchGraph(Remembering):
         return self.edges.shape[1]
 
     def op_names(self) -> list[str]:
-        """The operation of each node, by name."""
+        """List the operation of each node, by name."""
         return [self.ops[i] for i in self.op]
 
     def parameters(self) -> Iterator[tuple[int, str, tuple[int, ...]]]:
-        """Every (node, parameter name, true shape), in node order."""
+        """Iterate over every (node, parameter name, true shape), in node order."""
         for node, names in enumerate(self.params):
             for name in names:
                 yield node, name, self.param_shapes[name]
 
     def num_params(self) -> int:
-        """Number of scalar parameters the graph carries."""
+        """Count the scalar parameters that the graph carries."""
         return sum(int(np.prod(s)) for s in self.param_shapes.values())
 
     def distances(self, cutoff: int = 50) -> np.ndarray:
-        """Directed shortest-path lengths, the adjacency with virtual edges of GHN-2
-        (arXiv:2110.13100, section 3.2).
+        """Compute directed shortest-path lengths, (N, N) int16.
 
-        Entry (u, v) is 1 on a real edge, d on a shortest path of 2 <= d <= `cutoff` edges, else 0.
-        `cutoff=1` gives the plain adjacency. Remembered under `("distances", cutoff)`.
-        Shapes: (N, N) int16.
+        That is the adjacency with virtual edges of GHN-2 (arXiv:2110.13100, section 3.2). Entry (u,
+        v) is 1 on a real edge, d on a shortest path of 2 <= d <= `cutoff` edges, else 0. `cutoff=1`
+        gives the plain adjacency. Remembered under `("distances", cutoff)`.
         """
         make = partial(path_lengths, self.edges, self.num_nodes, cutoff)
         return self.remember(("distances", cutoff), make)
@@ -155,11 +155,11 @@ class ArchGraph(Remembering):
 
 
 def structural_hash(graph: ArchGraph) -> str:
-    """Return a key for what was computed from a graph: a hexadecimal SHA-256 of operation names,
-    shapes, edges and parameter names and shapes.
+    """Return a key for what was computed from a graph: a hexadecimal SHA-256.
 
-    Equal for equal graphs in any process; the model's name, the note and the vocabulary's order
-    do not count. Isomorphic graphs numbered differently differ.
+    It is that of operation names, shapes, edges and parameter names and shapes. Equal for equal
+    graphs in any process; the model's name, the note and the vocabulary's order do not count.
+    Isomorphic graphs numbered differently differ.
     """
     digest = hashlib.sha256()
     head = [graph.op_names(), [list(names) for names in graph.params]]

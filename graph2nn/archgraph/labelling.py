@@ -11,7 +11,7 @@ Adjacency = Sequence[Sequence[int]]
 
 
 def canonical_order(labels: Sequence[Any], before: Adjacency, after: Adjacency) -> list[int]:
-    """Nodes in an order that isomorphic labelled graphs share, up to their automorphisms.
+    """Order nodes so that isomorphic labelled graphs share it, up to their automorphisms.
 
     Individualisation and refinement (McKay and Piperno, arXiv:1301.1493, section 2): nodes are
     coloured by label and split by the colours around them until nothing changes; where a colour
@@ -21,9 +21,9 @@ def canonical_order(labels: Sequence[Any], before: Adjacency, after: Adjacency) 
     that differ in a symmetric part only. So parallel equal branches cost polynomial time.
 
     Args:
-        labels: of each node; sortable, and first in the order.
-        before: sources of each node's edges.
-        after: targets of each node's edges; the same list as `before` makes edges undirected.
+        labels: Label of each node; sortable, and first in the order.
+        before: Sources of each node's edges.
+        after: Targets of each node's edges; the same list as `before` makes edges undirected.
 
     Example:
         >>> canonical_order(["b", "a"], [[1], []], [[], [0]])

@@ -18,7 +18,7 @@ __all__ = [
 
 
 def path_lengths(edges: np.ndarray, num_nodes: int, cutoff: int) -> np.ndarray:
-    """Directed shortest-path lengths up to `cutoff`; 0 where there is no such path.
+    """Compute directed shortest-path lengths up to `cutoff`; 0 where there is no such path.
 
     One dynamic-programming step a node, last node first: d(u, .) = 1 + min over successors s of
     d(s, .). Needs edges that follow the node order. Shapes: edges (2, E) -> (N, N) int16.
@@ -45,7 +45,10 @@ def path_lengths(edges: np.ndarray, num_nodes: int, cutoff: int) -> np.ndarray:
 
 
 def path_lengths_reference(edges: np.ndarray, num_nodes: int, cutoff: int) -> np.ndarray:
-    """Plain twin of `path_lengths`: breadth-first search from every node (networkx)."""
+    """Compute `path_lengths` by breadth-first search from every node (networkx).
+
+    Shapes: edges (2, E) -> (N, N) int16.
+    """
     import networkx as nx
 
     graph = nx.DiGraph()
@@ -83,7 +86,7 @@ def reached(
 
     Args:
         edges: They follow the node order.
-        starts: Where paths begin.
+        starts: Nodes where paths begin.
         allowed: Nodes that paths may visit.
         backward: Whether paths run against the edges.
 
@@ -106,7 +109,7 @@ def live_nodes(
 
     Args:
         edges: They follow the node order.
-        starts, ends: Where paths may begin and end.
+        starts, ends: Nodes where paths may begin and end.
         allowed: Nodes that carry the signal.
 
     Shapes:

@@ -17,11 +17,11 @@ class GraphStack:
     """Nodes and edges of all graphs in shared arrays, node i of graph g at `offsets[g] + i`.
 
     Args:
-        graphs: the graphs themselves.
-        nodes, edges: how many each graph has.
-        offsets: where each graph's nodes begin.
-        source, target: ends of every edge, as rows of the stack; graph after graph.
-        edge_graph: graph of every edge.
+        graphs: The graphs themselves.
+        nodes, edges: Number of nodes and of edges of each graph.
+        offsets: Row where each graph's nodes begin.
+        source, target: Ends of every edge, as rows of the stack; graph after graph.
+        edge_graph: Graph of every edge.
 
     Shapes:
         nodes, edges (B,), offsets (B + 1,), source, target, edge_graph (E,).
@@ -40,7 +40,7 @@ class GraphStack:
         """Stack graphs, in order.
 
         Raises:
-            ValueError: no graph.
+            ValueError: No graph.
         """
         if not graphs:
             raise ValueError("expected at least one graph to stack, got an empty sequence")
@@ -62,9 +62,9 @@ class GraphStack:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Source and target of every edge. Shapes: (2, E)."""
+        """Source and target of every edge, (2, E)."""
         return np.stack([self.source, self.target])
 
     def node_graph(self) -> np.ndarray:
-        """Graph of every node. Shapes: (N,)."""
+        """Find the graph of every node, (N,)."""
         return np.repeat(np.arange(len(self.nodes)), self.nodes)

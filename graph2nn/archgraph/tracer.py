@@ -26,24 +26,26 @@ def trace(
     calls: bool = False,
     training: bool = True,
 ) -> ArchGraph:
-    """The computational graph of `model`, from one forward pass that computes nothing.
+    """Trace the computational graph of `model` in one forward pass that computes nothing.
 
     The module is run on meta tensors and left as it was: parameters, buffers, flags and caches.
 
     Args:
-        input: a tensor, a tuple of positional arguments or a dict of keyword arguments, on any
-            device; by default images (2, 3, s, s) with s = `model.expected_input_sz` if set, else
-            224 (299 for Inception3).
-        view: "full", every operation under its own name and every parameter; "primitives", the
-            full graph reduced to the 15 `PRIMITIVES`, with a node for every parameter; "ghn2" and
-            "ghn3", exactly the graphs of the published hypernetworks, without the parameters
-            these have no node for.
-        calls: also record how each operation was called (`ArchGraph.calls`); full view only.
-        training: run the model in train mode, as the published graphs do (auxiliary heads are then
-            part of it), or in eval mode.
+        model: Any module.
+        input: Example input: a tensor, a tuple of positional arguments or a dict of keyword
+            arguments, on any device; by default images (2, 3, s, s) with s =
+            `model.expected_input_sz` if set, else 224 (299 for Inception3).
+        view: Kind of graph: "full", every operation under its own name and every parameter;
+            "primitives", the full graph reduced to the 15 `PRIMITIVES`, with a node for every
+            parameter; "ghn2" and "ghn3", exactly the graphs of the published hypernetworks, without
+            the parameters these have no node for.
+        calls: Whether it is also recorded how each operation was called (`ArchGraph.calls`); full
+            view only.
+        training: Whether the model runs in train mode, as the published graphs do (auxiliary heads
+            are then part of it), or in eval mode.
 
     Raises:
-        ValueError: the model cannot run on the input (names the operation and the module), `view`
+        ValueError: The model cannot run on the input (names the operation and the module), `view`
             is unknown, or `calls` is asked of another view than the full one.
 
     Example:

@@ -40,16 +40,16 @@ _ADVICE = {
 
 
 def save_checkpoint(path: str | Path, payload: Mapping[str, Any]) -> Path:
-    """Writes `payload` to `path`, replacing an older file only once the new one is complete.
+    """Write `payload` to `path`, replacing an older file only once the new one is complete.
 
     Args:
-        path: the file; missing folders are made.
-        payload: dictionaries, lists, tuples, tensors and JSON-able values; the entry `"kind"` (str)
+        path: Path of the file; missing folders are made.
+        payload: Dictionaries, lists, tuples, tensors and JSON-able values; the entry `"kind"` (str)
             says what it is. Tensors are stored detached and on the CPU.
 
     Raises:
-        ValueError: no kind, or a value of another type, named by its place.
-        OSError: full disk, no permission, ...; says what to do. No partial file stays behind.
+        ValueError: No kind, or a value of another type, named by its place.
+        OSError: Full disk, no permission, ...; says what to do. No partial file stays behind.
     """
     if not isinstance(payload.get("kind"), str):
         raise ValueError("a checkpoint needs an entry 'kind' (str) saying what it is")
@@ -60,17 +60,17 @@ def save_checkpoint(path: str | Path, payload: Mapping[str, Any]) -> Path:
 def load_checkpoint(
     path: str | Path, *, kind: str | None = None, map_location: str | torch.device = "cpu"
 ) -> dict[str, Any]:
-    """The dictionary stored at `path`; no code in the file is ever executed.
+    """Load the dictionary stored at `path`; no code in the file is ever executed.
 
     Args:
-        path: a file of `save_checkpoint`, or any `torch.save` of a dictionary of tensors and plain
-            values (published weights).
-        kind: the expected entry `"kind"`; None accepts any dictionary.
-        map_location: where the tensors go.
+        path: Path of a file of `save_checkpoint`, or any `torch.save` of a dictionary of tensors
+            and plain values (published weights).
+        kind: Expected entry `"kind"`; None accepts any dictionary.
+        map_location: Device that the tensors go to.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: truncated or altered, no checkpoint, unsafe, or of another kind.
+        FileNotFoundError: No such file.
+        ValueError: Truncated or altered, no checkpoint, unsafe, or of another kind.
     """
     path = Path(path)
     if not path.is_file():
@@ -102,7 +102,7 @@ def load_checkpoint(
 
 
 def sha256_file(path: str | Path) -> str:
-    """SHA-256 of a file's contents, in hexadecimal."""
+    """Compute the SHA-256 of a file's contents, in hexadecimal."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
@@ -111,12 +111,12 @@ def sha256_file(path: str | Path) -> str:
 
 
 def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
-    """Lets `write` fill a temporary file beside `path`, syncs it and renames it to `path`.
+    """Let `write` fill a temporary file beside `path`, sync it and rename it to `path`.
 
     Whoever reads `path` sees the old contents or the new, never a part, also after a crash.
 
     Raises:
-        OSError: with the path and what to do; the temporary file is removed.
+        OSError: With the path and what to do; the temporary file is removed.
     """
     path = Path(path)
     temporary: Path | None = None

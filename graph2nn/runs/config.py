@@ -45,16 +45,16 @@ def option(
     The flag `--name` follows from the field's name; `flags` adds others (`"-m"`).
 
     Args:
-        default: value when the flag is absent; without one the flag is required.
-        flags: further flags.
-        help: one line; the default is added to it.
-        choices: allowed values.
-        positional: no flag, an argument by position.
-        factory: makes the default, where that is a dataclass or mutable.
-        name: published name of the flag and of the stored key, where the field has another.
-        stored: False for what is neither stored nor compared (a place, not a setting); of a field
-            that is a dataclass, its stored keys: others are there only while they differ from the
-            dataclass's default.
+        default: Value when the flag is absent; without one the flag is required.
+        flags: Further flags.
+        help: One line of help; the default is added to it.
+        choices: Allowed values.
+        positional: Whether it is an argument by position, without a flag.
+        factory: Function that makes the default, where that is a dataclass or mutable.
+        name: Published name of the flag and of the stored key, where the field has another.
+        stored: Whether it is stored, False for what is neither stored nor compared (a place, not a
+            setting); of a field that is a dataclass, its stored keys: others are there only while
+            they differ from the dataclass's default.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ def from_args(cls: type[Config], args: argparse.Namespace, prefix: str = "") -> 
 def parse_config(
     cls: type[Config], argv: Sequence[str] | None = None, *, description: str | None = None
 ) -> Config:
-    """`cls` from the command line (`sys.argv` when `argv` is None).
+    """Read `cls` from the command line (`sys.argv` when `argv` is None).
 
     A `ValueError` of the dataclass ends the program with that message and the usage, as a wrong
     flag does.
@@ -191,12 +191,12 @@ def parse_config(
 def parse_command(
     commands: Mapping[str, type], argv: Sequence[str] | None = None, *, description: str
 ) -> Any:
-    """The dataclass of the sub-command that the command line names, as `parse_config` reads it.
+    """Read the dataclass of the sub-command that the command line names, as `parse_config`.
 
     Args:
-        commands: name → dataclass; the first line of its docstring is the help of the command.
-        argv: `sys.argv` when None.
-        description: of the whole program.
+        commands: Dataclasses by name; the first line of its docstring is the help of the command.
+        argv: Arguments; `sys.argv` when None.
+        description: Description of the whole program.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,10 +28,10 @@ def has_numba() -> bool:
 
 
 def chosen_engine(engine: str = "auto") -> str:
-    """`numba`, `igraph` or `plain`.
+    """Choose between `numba`, `igraph` and `plain`.
 
     Raises:
-        ValueError: an unknown engine, or one that is not installed.
+        ValueError: An unknown engine, or one that is not installed.
     """
     choose("engine", engine, ENGINES)
     installed = {"numba": has_numba(), "igraph": has_igraph(), "plain": True}
@@ -46,7 +46,7 @@ def chosen_engine(engine: str = "auto") -> str:
 
 
 def compiled(loop: Callable[..., Any], engine: str) -> Callable[..., Any]:
-    """A loop, compiled where the engine is numba."""
+    """Compile a loop where the engine is numba."""
     return _compiled(loop) if engine == "numba" else loop
 
 
@@ -61,5 +61,5 @@ def has_igraph() -> bool:
 
 
 def igraph_module() -> ModuleType:
-    """igraph, imported on first use only."""
+    """Import igraph, on first use only."""
     return importlib.import_module("igraph")

@@ -33,11 +33,11 @@ class RunFolder:
     """`config.json`, `environment.json`, `metrics.jsonl`, `last.pt` and `best.pt` of one run.
 
     Args:
-        path: the folder; made if missing.
+        path: Path of the folder; made if missing.
         config: JSON-able settings of the run.
-        resume: go on with what the folder holds, where it holds anything.
-        may_differ: settings that a resumed run may change (more epochs, another log interval).
-        tensorboard: also write scalars for TensorBoard (extra `log`).
+        resume: Whether to go on with what the folder holds, where it holds anything.
+        may_differ: Settings that a resumed run may change (more epochs, another log interval).
+        tensorboard: Whether scalars are also written for TensorBoard (extra `log`).
 
     The folder belongs to this process until it ends, the run is closed or nothing refers to it any
     more: a second one is refused meanwhile, so that two runs do not mix their files. Reading what a
@@ -47,9 +47,9 @@ class RunFolder:
     take over its folder.
 
     Raises:
-        ValueError: the folder holds something else, or a run with other settings, or a run while
+        ValueError: The folder holds something else, or a run with other settings, or a run while
             `resume` is off, or another process works in it.
-        OSError: the folder cannot be written; says what to do.
+        OSError: The folder cannot be written; says what to do.
 
     Example:
         >>> run = RunFolder("runs/first", {"lr": 0.1})          # doctest: +SKIP
@@ -80,12 +80,12 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """Where the latest checkpoint is, or will be."""
+        """Path of the latest checkpoint, which may not be there yet."""
         return self.path / "last.pt"
 
     @property
     def best(self) -> Path:
-        """Where the best checkpoint is, or will be."""
+        """Path of the best checkpoint, which may not be there yet."""
         return self.path / "best.pt"
 
     @property
@@ -94,7 +94,7 @@ class RunFolder:
         return self.last.is_file()
 
     def log(self, step: int, **metrics: float | int | str | None) -> None:
-        """Appends a line to `metrics.jsonl`; non-finite numbers are stored as null."""
+        """Append a line to `metrics.jsonl`; non-finite numbers are stored as null."""
         clean = {key: json_value(value) for key, value in metrics.items()}
         line = json.dumps({"step": step, **clean}, allow_nan=False)
         _append_line(self._metrics, line)
@@ -104,23 +104,23 @@ class RunFolder:
                     self._board.add_scalar(key, value, step)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All logged lines; one cut short by a crash is left out."""
+        """Return all logged lines; one cut short by a crash is left out."""
         return read_metrics(self.path)
 
     def rewind(self, step: int) -> None:
-        """Drops lines logged after `step`, so that a resumed run does not log them twice."""
+        """Drop lines logged after `step`, so that a resumed run does not log them twice."""
         kept = [row for row in self.metrics() if row.get("step", 0) <= step]
         text = "".join(json.dumps(row) + "\n" for row in kept)
         write_text(self._metrics, text)
 
     def save_last(self, payload: Mapping[str, Any]) -> Path:
-        """Replaces `last.pt`; see `save_checkpoint`."""
+        """Replace `last.pt`; see `save_checkpoint`."""
         return save_checkpoint(self.last, payload)
 
     def save_best(
         self, value: float, payload: Mapping[str, Any], *, larger_is_better: bool = True
     ) -> bool:
-        """Replaces `best.pt` where `value` is the best so far (finite only); returns whether."""
+        """Replace `best.pt` where `value` is the best so far (finite only); tell whether."""
         if not math.isfinite(value):
             return False
         old = self.best_value
@@ -132,7 +132,7 @@ class RunFolder:
         return True
 
     def load_last(self, *, kind: str | None = None) -> dict[str, Any]:
-        """Contents of `last.pt`; see `load_checkpoint`."""
+        """Load the contents of `last.pt`; see `load_checkpoint`."""
         return load_checkpoint(self.last, kind=kind)
 
     def close(self) -> None:
@@ -215,7 +215,7 @@ def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions, hardware and command of this process, JSON-able."""
+    """Describe versions, hardware and command of this process, JSON-able."""
     cuda = torch.cuda.is_available()
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],

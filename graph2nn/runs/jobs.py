@@ -170,7 +170,7 @@ def _end_with(parent: int) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch computes with a single thread: sums come out the same on any number of cores."""
+    """Let torch compute with a single thread: sums come out the same on any number of cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -17,10 +17,10 @@ AnyGenerator = torch.Generator | np.random.Generator | random.Random
 
 
 def generator_state(generator: AnyGenerator) -> dict[str, Any]:
-    """What `restore_generator` needs, as a tensor or a JSON string.
+    """Return what `restore_generator` needs, as a tensor or a JSON string.
 
     Raises:
-        TypeError: not one of the three kinds of generator.
+        TypeError: Not one of the three kinds of generator.
     """
     if isinstance(generator, torch.Generator):
         device = torch.device(generator.device).type
@@ -35,10 +35,10 @@ def generator_state(generator: AnyGenerator) -> dict[str, Any]:
 
 
 def restore_generator(generator: AnyGenerator, state: dict[str, Any]) -> None:
-    """Puts `generator` where another of its kind was when `generator_state` was called.
+    """Put `generator` where another of its kind was when `generator_state` was called.
 
     Raises:
-        ValueError: the state of another kind of generator.
+        ValueError: The state of another kind of generator.
     """
     mine = generator_state(generator)
     for key in ("type", "device", "name"):
@@ -58,15 +58,16 @@ def restore_generator(generator: AnyGenerator, state: dict[str, Any]) -> None:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Inside, what draws from torch's global generators (initial weights, dropout) draws from
-    `seed`; afterwards the generators are where they were.
+    """Seed torch's global generators for the block and put them back after it.
+
+    Inside, whatever draws from them (initial weights, dropout) draws from `seed`.
 
     Args:
-        seed: from 0 up.
-        device: whose generator is seeded, too; those of other devices are left alone.
+        seed: Number from 0 up.
+        device: Device whose generator is seeded, too; those of other devices are left alone.
 
     Raises:
-        ValueError: a negative seed.
+        ValueError: A negative seed.
 
     Example:
         >>> with seeded(1):

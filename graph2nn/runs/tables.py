@@ -324,8 +324,10 @@ def write_csv(
 
 
 def cell_text(value: Any, digits: int | None = None) -> str:
-    """Return a value as text: None and NaN as nothing, numbers with so many significant digits, or
-    in the shortest form that reads back as the same number."""
+    """Return a value as text: None and NaN as nothing.
+
+    Numbers get so many significant digits, or the shortest form that reads back as the same number.
+    """
     value = _plain(value)
     if value is None or value != value:
         return ""

@@ -18,9 +18,9 @@ class Workers:
     """The processes of a run and this one's place among them; one process needs no `torchrun`.
 
     Args:
-        rank: number of this process, 0 first; process 0 writes files and shows progress.
-        world: number of processes.
-        device: of this process.
+        rank: Number of this process, 0 first; process 0 writes files and shows progress.
+        world: Number of processes.
+        device: Device of this process.
     """
 
     rank: int
@@ -66,7 +66,7 @@ class Workers:
             dist.barrier()
 
     def all_true(self, value: bool) -> bool:
-        """Whether `value` is true in every process."""
+        """Tell whether `value` is true in every process."""
         if self.world == 1:
             return value
         flag = torch.tensor(int(value), device=self.device)
@@ -74,7 +74,7 @@ class Workers:
         return bool(flag.item())
 
     def sum(self, *values: float) -> list[float]:
-        """Each value summed over the processes."""
+        """Sum each value over the processes."""
         if self.world == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)

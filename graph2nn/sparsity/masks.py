@@ -21,11 +21,11 @@ class Masks(Mapping[str, Tensor]):
     """A boolean tensor for each weight of a network: true where the weight is kept.
 
     Args:
-        masks: by name of the weight (`layer1.0.conv1.weight`), in the order of the layers. Booleans
-            or numbers 0 and 1, on any device; kept as booleans on the CPU.
+        masks: Masks by name of the weight (`layer1.0.conv1.weight`), in the order of the layers.
+            Booleans or numbers 0 and 1, on any device; kept as booleans on the CPU.
 
     Raises:
-        ValueError: no mapping, or values other than 0 and 1.
+        ValueError: No mapping, or values other than 0 and 1.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 1))
@@ -48,22 +48,22 @@ class Masks(Mapping[str, Tensor]):
 
     @classmethod
     def of(cls, model: nn.Module) -> Masks:
-        """Kept is what is not exactly zero."""
+        """Keep what is not exactly zero in a network."""
         return cls({name: weight.detach() != 0 for name, weight in prunable(model).items()})
 
     @classmethod
     def dense(cls, model: nn.Module) -> Masks:
-        """Everything is kept."""
+        """Keep everything in a network."""
         shapes = {name: weight.shape for name, weight in prunable(model).items()}
         return cls({name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()})
 
     @classmethod
     def load(cls, path: str | Path) -> Masks:
-        """Masks stored by `save`.
+        """Load masks stored by `save`.
 
         Raises:
-            FileNotFoundError: no such file.
-            ValueError: no such checkpoint, or an altered one.
+            FileNotFoundError: No such file.
+            ValueError: No such checkpoint, or an altered one.
         """
         payload = load_checkpoint(path, kind=_KIND)
         masks = payload.get("masks")
@@ -72,10 +72,10 @@ class Masks(Mapping[str, Tensor]):
         return cls(masks)
 
     def save(self, path: str | Path) -> Path:
-        """Writes the masks to `path` (`.pt`), whole or not at all; returns the path.
+        """Write the masks to `path` (`.pt`), whole or not at all, and return the path.
 
         Raises:
-            OSError: full disk, no permission, ...; says what to do.
+            OSError: Full disk, no permission, ...; says what to do.
         """
         return save_checkpoint(path, {"kind": _KIND, "masks": self._masks})
 
@@ -102,29 +102,35 @@ class Masks(Mapping[str, Tensor]):
 
     @property
     def num_weights(self) -> int:
-        """Weights, kept or not."""
+        """Number of weights, kept or not."""
         return sum(mask.numel() for mask in self.values())
 
     @property
     def num_kept(self) -> int:
-        """Weights kept."""
+        """Number of weights kept."""
         return sum(int(mask.sum()) for mask in self.values())
 
     @property
     def density(self) -> float:
-        """Fraction of weights kept; 1 where there are none."""
+        """Fraction of the weights that are kept; 1 where there are none."""
         return self.num_kept / self.num_weights if self.num_weights else 1.0
 
     def layer_densities(self) -> dict[str, float]:
-        """Fraction of weights kept, by weight."""
+        """Compute the fraction of weights kept, by weight."""
         return {name: int(mask.sum()) / max(mask.numel(), 1) for name, mask in self.items()}
 
     def collapsed(self) -> tuple[str, ...]:
-        """Names of weights of which nothing is kept: no signal passes such a layer."""
+        """List the names of weights of which nothing is kept.
+
+        No signal passes such a layer.
+        """
         return tuple(name for name, mask in self.items() if not mask.any())
 
     def report(self) -> str:
-        """A line for each layer: name, weights kept, all weights, density; then the total."""
+        """Describe each layer in a line: name, weights kept, all weights, density.
+
+        The last line is the total.
+        """
         rows = [(name, int(mask.sum()), mask.numel()) for name, mask in self.items()]
         rows.append(("total", self.num_kept, self.num_weights))
         width = max(len(name) for name, _, _ in rows)
@@ -136,10 +142,10 @@ class Masks(Mapping[str, Tensor]):
         return "\n".join(lines)
 
     def check(self, model: nn.Module) -> None:
-        """Nothing, if these are masks of the network's weights.
+        """Check that these are masks of the network's weights.
 
         Raises:
-            ValueError: missing or unknown names, or other shapes.
+            ValueError: Missing or unknown names, or other shapes.
         """
         weights = prunable(model)
         missing = [name for name in weights if name not in self]
@@ -159,10 +165,10 @@ class Masks(Mapping[str, Tensor]):
                 )
 
     def apply_(self, model: nn.Module) -> None:
-        """Sets the weights that are not kept to zero, in place.
+        """Set the weights that are not kept to zero, in place.
 
         Raises:
-            ValueError: the masks do not fit; the network is then unchanged.
+            ValueError: The masks do not fit; the network is then unchanged.
         """
         self.check(model)
         with torch.no_grad():

@@ -34,12 +34,12 @@ class Evaluation:
 
     @property
     def top1_error(self) -> float:
-        """Percent of the images."""
+        """Images whose label has not the largest logit, in percent."""
         return _error(self.top1, self.images)
 
     @property
     def top5_error(self) -> float:
-        """Percent of the images."""
+        """Images whose label is not among the five largest logits, in percent."""
         return _error(self.top5, self.images)
 
 
@@ -56,7 +56,7 @@ def evaluate(
     Args:
         forward: Network in the mode wanted: images to logits, or to a tuple that starts with them.
         batches: Images (B, C, H, W) with labels (B,), on the device of the network.
-        loss: Whether to compute it, for which every label needs a logit.
+        loss: Whether the loss is computed, for which every label needs a logit.
         finite_only: See `topk_correct`.
 
     Raises:
@@ -109,7 +109,7 @@ class RunningErrors:
         """Add a batch: mean losses, and numbers of right answers.
 
         Shapes:
-            losses, top1 and top5 (K,).
+            Losses, top1 and top5 (K,).
         """
         self.sums[0] += images * losses
         self.sums[1] += top1
@@ -118,7 +118,10 @@ class RunningErrors:
         self.images += images
 
     def means(self) -> list[tuple[float, float, float]]:
-        """Return loss, top-1 and top-5 error in percent of each network."""
+        """Return loss, top-1 and top-5 error in percent of each network.
+
+        Errors are in percent.
+        """
         count = max(1, self.images)
         return [
             (loss / count, _error(top1, count), _error(top5, count))
@@ -126,9 +129,11 @@ class RunningErrors:
         ]
 
     def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` goes on from."""
         return {"sums": self.sums, "images": self.images}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict`."""
         self.sums.copy_(state["sums"])
         self.images = int(state["images"])
 

@@ -24,10 +24,10 @@ class Learner(ABC):
     """K networks that share a forward pass, with their optimiser and what they have learned.
 
     Args:
-        names: of the K networks.
-        parameters: what the optimiser updates.
-        recipe: of training.
-        device: of the parameters.
+        names: Names of the K networks.
+        parameters: Parameters that the optimiser updates.
+        recipe: Recipe of training.
+        device: Device of the parameters.
     """
 
     axes = 0
@@ -66,30 +66,33 @@ class Learner(ABC):
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
-        """Outputs of all networks. Shapes: (B, C, H, W) → (K, B, classes)."""
+        """Compute the outputs of all networks, (B, C, H, W) → (K, B, classes)."""
 
     @abstractmethod
     def train(self, mode: bool = True) -> None:
-        """Training or evaluation mode."""
+        """Switch to training or evaluation mode."""
 
     @abstractmethod
     def weights(self) -> dict[str, Any]:
-        """Parameters and buffers, for checkpoints."""
+        """Return parameters and buffers, for checkpoints."""
 
     @abstractmethod
     def load_weights(self, weights: Mapping[str, Any]) -> None:
-        """Takes over what `weights` returned."""
+        """Take over what `weights` returned."""
 
     @abstractmethod
     def precise_statistics(self) -> PreciseStatistics:
-        """A context that replaces the statistics of batch normalisation."""
+        """Make a context that replaces the statistics of batch normalisation."""
 
     @abstractmethod
     def write_back(self) -> None:
-        """Writes what was learned into the caller's networks, where it is not there already."""
+        """Write what was learned into the caller's networks, where it is not there already."""
 
     def train_step(self, images: Tensor, labels: Tensor, factor: float) -> None:
-        """One step of SGD on one batch, at `factor` times the base learning rate."""
+        """Do one step of SGD on one batch, at `factor` times the base learning rate.
+
+        Shapes: images (B, C, H, W), labels (B,).
+        """
         set_learning_rate(self.optimizer, factor)
         losses, logits = self._losses(images, labels, self.recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
@@ -102,16 +105,19 @@ class Learner(ABC):
 
     @torch.no_grad()
     def test_step(self, images: Tensor, labels: Tensor, errors: RunningErrors) -> None:
-        """Add the results of one batch to `errors`."""
+        """Add the results of one batch to `errors`.
+
+        Shapes: images (B, C, H, W), labels (B,).
+        """
         losses, logits = self._losses(images, labels)
         errors.add(losses, *topk_correct(logits, labels), len(labels))
 
     def statistics_step(self, images: Tensor, statistics: PreciseStatistics) -> None:
-        """One batch of `precise_statistics`."""
+        """Observe one batch (B, C, H, W) for `precise_statistics`."""
         statistics.observe(lambda: self._amp_logits(images))
 
     def state_dict(self) -> dict[str, Any]:
-        """All that training needs to go on."""
+        """Return all that training needs to go on."""
         return {
             "names": list(self.names),
             "weights": self.weights(),
@@ -122,7 +128,7 @@ class Learner(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from `state_dict`."""
+        """Go on from `state_dict`."""
         self.load_weights(state["weights"])
         self.optimizer.load_state_dict(dict(state["optimizer"]))
         self.scaler.load_state_dict(dict(state["scaler"]))
@@ -146,9 +152,9 @@ class Single(Learner):
     """One network, trained in place.
 
     Args:
-        name: of the network.
-        network: images (B, C, H, W) → logits (B, classes); moved to `device`.
-        recipe, device: see `Learner`.
+        name: Name of the network.
+        network: Network, images (B, C, H, W) → logits (B, classes); moved to `device`.
+        recipe, device: Arguments of `Learner`.
     """
 
     def __init__(self, name: str, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
@@ -171,4 +177,4 @@ class Single(Learner):
         return PreciseStatistics(self.network)
 
     def write_back(self) -> None:
-        """Nothing to do: the network was trained in place."""
+        """Do nothing: the network was trained in place."""

@@ -11,13 +11,13 @@ __all__ = ["Observer"]
 
 
 class Observer:
-    """Is called around the steps and after the epochs of one network of `train_networks`.
+    """Methods called around the steps and after the epochs of one network of `train_networks`.
 
     For whatever changes a network outside its optimiser (exchanged edges, a pruning schedule) or
     follows it (measures that belong into its records). Every method may be left as it is here,
     where it does nothing. What a resumed run needs goes into `state_dict`, which is part of each
-    checkpoint; random numbers must come from generators of one's own, seeded by the step, so that
-    a resumed run draws the same.
+    checkpoint; random numbers must come from generators of one's own, seeded by the step, so that a
+    resumed run draws the same.
 
     Example:
         >>> class Norm(Observer):
@@ -29,29 +29,29 @@ class Observer:
     """
 
     def settings(self) -> Mapping[str, Any]:
-        """JSON-able settings that a resumed run must share; they are stored with the run."""
+        """Return JSON-able settings that a resumed run must share; they are stored with the run."""
         return {}
 
     def before_step(self, step: int) -> None:
-        """Before the forward pass of the optimiser's step `step`, from 0 over all epochs."""
+        """Act before the forward pass of the optimiser's step `step`, from 0 over all epochs."""
 
     def after_step(self, step: int, optimizer: torch.optim.Optimizer) -> None:
-        """After the weights have changed."""
+        """Act after the weights have changed."""
 
     def after_epoch(self, epoch: int) -> Mapping[str, float | int | str | None]:
-        """After an epoch has been tested (0 is before training), the network in evaluation mode.
+        """Act after an epoch has been tested (0 is before training), in evaluation mode.
 
         Called again, with the same network, where a run is resumed from before the end of an
         epoch. Not called for networks that were left behind.
 
         Returns:
-            entries to add to the network's record.
+            Entries to add to the network's record.
         """
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` goes on from; see `save_checkpoint` for what it may hold."""
+        """Return what `load_state_dict` goes on from; see `save_checkpoint` for its types."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from `state_dict`."""
+        """Go on from `state_dict`."""

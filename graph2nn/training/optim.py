@@ -42,19 +42,21 @@ def make_optimizer(
     nesterov: bool = False,
     fused: bool = False,
 ) -> torch.optim.Optimizer:
-    """Adam and SGD with L2 regularisation, AdamW with decoupled decay (arXiv:1711.05101).
+    """Make an optimiser: Adam or SGD with L2 regularisation, or AdamW.
+
+    The decay of AdamW is decoupled (arXiv:1711.05101).
 
     Args:
-        parameters: as for `torch.optim`.
-        name: adam, adamw or sgd.
-        lr: base learning rate, remembered as `initial_lr` of each group.
-        weight_decay: strength.
-        momentum: of SGD.
-        nesterov: Nesterov's momentum, of SGD; no effect where the momentum is zero.
-        fused: one kernel updates everything (CPU and CUDA): faster, equal within rounding.
+        parameters: Parameters or groups, as for `torch.optim`.
+        name: Name of the optimiser: adam, adamw or sgd.
+        lr: Base learning rate, remembered as `initial_lr` of each group.
+        weight_decay: Strength of weight decay.
+        momentum: Momentum of SGD.
+        nesterov: Whether SGD has Nesterov's momentum; no effect where the momentum is zero.
+        fused: Whether one kernel updates everything (CPU and CUDA): faster, equal within rounding.
 
     Raises:
-        ValueError: unknown name, or a negative or non-finite setting.
+        ValueError: Unknown name, or a negative or non-finite setting.
     """
     for what, value in (("lr", lr), ("weight_decay", weight_decay), ("momentum", momentum)):
         if not (math.isfinite(value) and value >= 0):
@@ -74,14 +76,16 @@ def make_optimizer(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
-    """Sets each group's rate to `factor` times its base rate; returns that of the first group."""
+    """Set each group's rate to `factor` times its base rate and return the first group's."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
     return float(optimizer.param_groups[0]["lr"])
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float | None) -> Tensor:
-    """Scales gradients so that their joint 2-norm is at most `max_norm` (None or 0: never).
+    """Scale gradients so that their joint 2-norm is at most `max_norm` (None or 0: never).
+
+    Parameters may be of any shape.
 
     Returns:
         The norm before clipping, a scalar tensor; check it with `isfinite` before stepping.
@@ -95,17 +99,17 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float | None) -> Tens
 
 
 def step_factor(at: float, milestones: Sequence[int], gamma: float) -> float:
-    """`gamma` to the number of milestones reached."""
+    """Compute `gamma` to the number of milestones reached."""
     return gamma ** sum(at >= milestone for milestone in milestones)
 
 
 def cosine_factor(at: float, total: float) -> float:
-    """½ (1 + cos(π e / E)), from 1 to 0 (arXiv:1608.03983 without restarts)."""
+    """Compute ½ (1 + cos(π e / E)), from 1 to 0 (arXiv:1608.03983 without restarts)."""
     return 0.5 * (1 + math.cos(math.pi * min(at, total) / total))
 
 
 def cosine_warmup_factor(at: float, total: float, warmup: int = 5, start: float = 0.0) -> float:
-    """Linear from `start` to 1 over `warmup` steps, then half a cosine down to 0.
+    """Rise linearly from `start` to 1 over `warmup` steps, then fall by half a cosine to 0.
 
     With W = warmup and E = total: for e < W - 1 the e-th of W values evenly spaced from `start` to
     1, after that max(0, ½ (1 + cos(π (e - W) / (E - W)))). Parity with the official code of GHN-3
@@ -118,12 +122,12 @@ def cosine_warmup_factor(at: float, total: float, warmup: int = 5, start: float 
 
 
 def exponential_factor(at: float, gamma: float = 0.97) -> float:
-    """`gamma` to the power of the number of epochs."""
+    """Compute `gamma` to the power of the number of epochs."""
     return gamma**at
 
 
 def linear_warmup_factor(at: float, warmup: float, start: float = 0.1) -> float:
-    """Linear from `start` to 1 over `warmup` epochs, then 1 (arXiv:1706.02677, section 2.2)."""
+    """Rise linearly from `start` to 1 over `warmup` epochs, then stay (arXiv:1706.02677)."""
     return 1.0 if at >= warmup else start + (1 - start) * at / warmup
 
 
@@ -132,16 +136,17 @@ class Schedule:
     """Learning-rate factor of every step; calling it with a step number has no side effect.
 
     Args:
-        name: none, step, cosine, cosine-warmup or exponential.
-        epochs: length of the training.
-        steps_per_epoch: optimiser steps an epoch; 1 makes the argument of a call the epoch.
-        per_step: change every step, smoothly; else only between epochs.
-        milestones: epochs of a step schedule.
-        gamma: factor at a milestone, or of each epoch when exponential.
-        warmup: epochs of warm-up in cosine-warmup.
-        start: factor that the warm-up of cosine-warmup begins with.
-        ramp: epochs of linear warm-up that multiplies any schedule; 0 for none.
-        ramp_start: factor that it begins with.
+        name: Name of the schedule: none, step, cosine, cosine-warmup or exponential.
+        epochs: Length of the training in epochs.
+        steps_per_epoch: Number of optimiser steps an epoch; 1 makes the argument of a call the
+            epoch.
+        per_step: Whether the factor changes every step, smoothly; else only between epochs.
+        milestones: Epochs at which a step schedule changes.
+        gamma: Factor at a milestone, or of each epoch when exponential.
+        warmup: Number of epochs of warm-up in cosine-warmup.
+        start: Factor that the warm-up of cosine-warmup begins with.
+        ramp: Number of epochs of linear warm-up that multiplies any schedule; 0 for none.
+        ramp_start: Factor that it begins with.
     """
 
     name: str = "none"
@@ -194,15 +199,15 @@ def make_schedule(
     milestones: Sequence[int] = (200, 250),
     gamma: float | None = None,
 ) -> Schedule:
-    """A schedule from its name on a command line.
+    """Make a schedule from its name on a command line.
 
     Args:
-        text: one of `SCHEDULES`, or None (step). `cosine-warmup` may carry options, as in
+        text: One of `SCHEDULES`, or None (step). `cosine-warmup` may carry options, as in
             `cosine-warmup-steps5-init_lr1e-5`: epochs of warm-up and the learning rate it begins
             with.
-        lr: base learning rate, which `init_lr` is relative to.
-        epochs, steps_per_epoch, per_step, milestones: see `Schedule`.
-        gamma: None means 0.1 for step and 0.97 for exponential.
+        lr: Base learning rate, which `init_lr` is relative to.
+        epochs, steps_per_epoch, per_step, milestones: Fields of `Schedule`.
+        gamma: Factor of the schedule; None means 0.1 for step and 0.97 for exponential.
 
     Raises:
         ValueError: a name or option that is not understood.

@@ -26,8 +26,8 @@ class PreciseStatistics:
     error, or without a single `observe`, the statistics too.
 
     Args:
-        model: its BatchNorm layers take part.
-        buffers: tensors to use instead of the model's buffers, by name, where forward passes are
+        model: Network whose BatchNorm layers take part.
+        buffers: Tensors to use instead of the model's buffers, by name, where forward passes are
             functional (stacked networks).
 
     Example:
@@ -60,7 +60,7 @@ class PreciseStatistics:
 
     @torch.no_grad()
     def observe(self, forward: Callable[[], Any]) -> None:
-        """Runs `forward`, a pass over one batch, and takes down the statistics it leaves."""
+        """Run `forward`, a pass over one batch, and take down the statistics it leaves."""
         forward()
         self._count += 1
         for name in self._layers:
@@ -98,16 +98,18 @@ class PreciseStatistics:
 
 
 def precise_bn(model: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
-    """Replaces the statistics of all BatchNorm layers by averages over `batches`.
+    """Replace the statistics of all BatchNorm layers by averages over `batches`.
 
     See `PreciseStatistics`. Nothing else changes: no gradient, mode, momentum or batch count.
 
     Args:
-        model: called on each batch in training mode; dropout draws from the global generator.
-        batches: inputs; the published number is min(1024 // batch size, batches an epoch).
+        model: Network, called on each batch in training mode; dropout draws from the global
+            generator.
+        batches: Inputs, such as images (B, C, H, W); the published number is min(1024 // batch
+            size, batches an epoch).
 
     Returns:
-        the model.
+        The model.
     """
     with PreciseStatistics(model) as statistics:
         for images in batches:

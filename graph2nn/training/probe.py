@@ -72,7 +72,7 @@ class Probe:
         model: Network from images to logits, or to a tuple that starts with logits.
         weights: Parameters that are scored, by name; None for all that are `prunable`.
         seed: Seed of everything random.
-        device: Where the computation takes place; None for where the weights are.
+        device: Device of the computation; None for where the weights are.
     """
 
     def __init__(
@@ -130,6 +130,8 @@ class Probe:
     def parameters(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
         """Copy all parameters; half precision is widened to float32 unless `dtype` is given.
 
+        Each copy has the shape of its parameter.
+
         Raises:
             ValueError: Weights without values (on the meta device).
         """
@@ -139,7 +141,10 @@ class Probe:
         return {n: self._copy(p, dtype) for n, p in self.model.named_parameters()}
 
     def buffers(self, dtype: torch.dtype | None = None) -> dict[str, Tensor]:
-        """Copy all buffers, widened as parameters are."""
+        """Copy all buffers, widened as parameters are.
+
+        Each copy has the shape of its buffer.
+        """
         return {name: self._copy(value, dtype) for name, value in self.model.named_buffers()}
 
     def biases(self) -> dict[str, str]:
@@ -149,7 +154,10 @@ class Probe:
         return {name: bias for name, bias in names.items() if bias in known}
 
     def leaves(self) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """Copy all parameters; the scored weights among them ask for gradients, and come second."""
+        """Copy all parameters; the scored weights among them ask for gradients, and come second.
+
+        Each copy has the shape of its parameter.
+        """
         values = self.parameters()
         return values, [values[name].requires_grad_() for name in self.weights]
 
@@ -214,7 +222,10 @@ class Probe:
         return F.cross_entropy(logits / temperature if temperature != 1 else logits, labels)
 
     def named(self, tensors: Iterable[Tensor]) -> dict[str, Tensor]:
-        """Name results for the scored weights, which are in their order."""
+        """Name results for the scored weights, which are in their order.
+
+        They may be of any shape.
+        """
         return {name: t.detach() for name, t in zip(self.weights, tensors, strict=True)}
 
     @contextmanager

@@ -29,25 +29,28 @@ class Recipe:
     as in "Graph Structure of Neural Networks", arXiv:2007.06559, appendix A and its code.
 
     Args:
-        epochs: passes over the training images.
-        batch_size, test_batch_size: images a step, and images an evaluation step.
-        lr: learning rate at the start.
-        schedule: cosine (to zero), cosine-warmup (a cosine that begins where the warm-up ends),
-            step (times `gamma` at each milestone), exponential (times `gamma` every epoch) or none.
-        milestones: epochs of a step schedule; a leading 0, as in the original's lists, is left out.
-        gamma: factor of step and exponential.
-        warmup_epochs: of linear warm-up, which multiplies any schedule but cosine-warmup.
-        warmup_factor: what that begins with.
-        lr_per_step: change the rate every step instead of once an epoch.
-        momentum, nesterov, weight_decay: of SGD.
-        decay_vectors: whether weight decay reaches biases and normalisation, too.
-        label_smoothing: share of the target that is spread over all classes while training
+        epochs: Number of passes over the training images.
+        batch_size, test_batch_size: Number of images a step, and images an evaluation step.
+        lr: Learning rate at the start.
+        schedule: Schedule of the learning rate: cosine (to zero), cosine-warmup (a cosine that
+            begins where the warm-up ends), step (times `gamma` at each milestone), exponential
+            (times `gamma` every epoch) or none.
+        milestones: Epochs at which a step schedule changes; a leading 0, as in the original's
+            lists, is left out.
+        gamma: Factor of step and exponential.
+        warmup_epochs: Number of epochs of linear warm-up, which multiplies any schedule but
+            cosine-warmup.
+        warmup_factor: Factor that it begins with.
+        lr_per_step: Whether the rate changes every step instead of once an epoch.
+        momentum, nesterov, weight_decay: Settings of SGD.
+        decay_vectors: Whether weight decay reaches biases and normalisation, too.
+        label_smoothing: Share of the target that is spread over all classes while training
             (arXiv:1512.00567, section 7); tests measure the plain loss.
-        precise_bn: training images that normalisation statistics are computed from after an epoch;
-            0 keeps the running averages.
-        amp: one of `AMP`; evaluation uses the same. fp16 needs a GPU and scales the loss.
-        drop_last: leave out the smaller last batch of an epoch.
-        eval_every: epochs between evaluations; 0 and the last epoch are always evaluated.
+        precise_bn: Number of training images that normalisation statistics are computed from after
+            an epoch; 0 keeps the running averages.
+        amp: One of `AMP`; evaluation uses the same. fp16 needs a GPU and scales the loss.
+        drop_last: Whether the smaller last batch of an epoch is left out.
+        eval_every: Number of epochs between evaluations; 0 and the last epoch are always evaluated.
 
     Raises:
         ValueError: a setting out of range.
@@ -61,15 +64,15 @@ class Recipe:
     batch_size: int = option(128, "-b", help="images a step")
     test_batch_size: int = option(100, help="images an evaluation step")
     lr: float = option(0.1, help="learning rate at the start")
-    schedule: str = option("cosine", help="of the learning rate", choices=_SCHEDULES)
+    schedule: str = option("cosine", help="schedule of the learning rate", choices=_SCHEDULES)
     milestones: tuple[int, ...] = option((), help="epochs of a step schedule")
     gamma: float = option(0.1, help="factor of a step or exponential schedule")
     warmup_epochs: int = option(0, help="epochs of linear warm-up")
     warmup_factor: float = option(0.1, help="factor that the warm-up begins with")
     lr_per_step: bool = option(False, help="change the learning rate every step")
-    momentum: float = option(0.9, help="of SGD")
+    momentum: float = option(0.9, help="momentum of SGD")
     nesterov: bool = option(True, help="momentum of Nesterov's kind")
-    weight_decay: float = option(5e-4, help="of every parameter")
+    weight_decay: float = option(5e-4, help="weight decay of every parameter")
     decay_vectors: bool = option(True, help="weight decay of biases and normalisation, too")
     label_smoothing: float = option(0.0, help="share of the target spread over all classes")
     precise_bn: int = option(1024, help="images for exact normalisation statistics; 0 for none")
@@ -104,7 +107,7 @@ class Recipe:
             )
 
     def lr_schedule(self, steps_per_epoch: int) -> Schedule:
-        """Factor of the learning rate as a function of the step, counted over all epochs."""
+        """Make the factor of the learning rate as a function of the step, over all epochs."""
         joined = self.schedule == "cosine-warmup"
         return Schedule(
             name=self.schedule,
@@ -120,7 +123,7 @@ class Recipe:
         )
 
     def settings(self) -> dict[str, Any]:
-        """JSON-able, for comparing a run with the one it is to go on from.
+        """Return JSON-able settings, to compare a run with the one it is to go on from.
 
         Later settings are left out where they are at their defaults, so that runs begun before
         there were any can be resumed.
@@ -132,7 +135,7 @@ class Recipe:
         return values
 
     def evaluates(self, epoch: int) -> bool:
-        """Whether networks are tested after that many epochs."""
+        """Tell whether networks are tested after that many epochs."""
         return epoch % self.eval_every == 0 or epoch == self.epochs
 
 

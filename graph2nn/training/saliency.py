@@ -39,7 +39,7 @@ def first_order(probe: Probe, batch: Batch) -> list[tuple[Tensor, Tensor]]:
         batch: Images (B, C, H, W) and labels (B,).
 
     Shapes:
-        two tensors of the weight's shape for each weight.
+        Two tensors of the weight's shape for each weight.
     """
     values, weights = probe.leaves()
     loss = probe.loss(values, *batch)
@@ -133,7 +133,10 @@ def signal_flow(
 
 
 def positive(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return absolute values of what is floating point, and the rest as it is."""
+    """Return absolute values of what is floating point, and the rest as it is.
+
+    They may be of any shape.
+    """
     return {name: v.abs() if v.is_floating_point() else v for name, v in values.items()}
 
 

@@ -32,9 +32,9 @@ class Stacked(Learner):
     that it stays zero. The networks come out as if trained alone, within rounding.
 
     Args:
-        networks: by name; equal structure, widths at most those of `template`.
-        template: gives the forward pass; its own values are not used.
-        recipe, device: see `Learner`.
+        networks: Networks by name; equal structure, widths at most those of `template`.
+        template: Network that gives the forward pass; its own values are not used.
+        recipe, device: Arguments of `Learner`.
 
     Raises:
         ValueError: a network that does not fit, or half precision with loss scaling, where one
@@ -116,10 +116,10 @@ def make_learners(
     """Make a learner of each network, or of several stacked ones where `template` is given.
 
     Args:
-        networks: by name.
-        recipe, device: of training.
-        template: see `Template`; networks of equal structure are stacked.
-        waste: largest share of a stack that may be padding; wider differences make several stacks.
+        networks: Networks by name.
+        recipe, device: Recipe and device of training.
+        template: Template, see `Template`; networks of equal structure are stacked.
+        waste: Largest share of a stack that may be padding; wider differences make several stacks.
     """
     if template is None:
         return [Single(name, network, recipe, device) for name, network in networks.items()]
@@ -142,19 +142,20 @@ def make_learners(
 def group_by_width(
     widths: Sequence[float], *, waste: float = 0.25, power: float = 2.0, limit: int | None = None
 ) -> list[list[int]]:
-    """Groups of networks that can be padded to the widest of each without much waste.
+    """Group networks that can be padded to the widest of each group without much waste.
 
     The cost of a network of width w is taken as w^power. Going down from the widest, a group takes
     the next network as long as at most `waste` of the padded cost is padding.
 
     Args:
-        widths: one a network, positive.
-        waste: in [0, 1); 0 groups equal widths only.
-        power: 2 for layers that map a width to itself; 1 where `widths` are costs already.
-        limit: most networks a group.
+        widths: Width of each network, positive.
+        waste: Share in [0, 1); 0 groups equal widths only.
+        power: Exponent of the cost: 2 for layers that map a width to itself; 1 where `widths` are
+            costs already.
+        limit: Largest number of networks a group.
 
     Returns:
-        positions in `widths`, the widest group first; every position once.
+        Positions in `widths`, the widest group first; every position once.
 
     Raises:
         ValueError: a width that is not positive, a share or limit out of range.

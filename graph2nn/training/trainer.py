@@ -60,7 +60,7 @@ def train_networks(
     save_epochs: bool = False,
     progress: bool = True,
 ) -> list[Record]:
-    """Trains classifiers in place and tests them before the first and after every epoch.
+    """Train classifiers in place and test them before the first and after every epoch.
 
     All networks see the same images in the same order and augmentation, which depend on `seed`
     alone, and share no other randomness: results equal those of training each network alone,
@@ -75,23 +75,25 @@ def train_networks(
     in a warning and left behind: its errors are None from then on; the others go on.
 
     Args:
-        networks: by name; (B, C, H, W) → (B, classes). They end in evaluation mode on `device`.
-        train, test: images; moved to `device` once.
-        recipe: of training.
-        seed: of the order of images, of augmentation and of dropout.
-        device: of the computation.
-        folder: of the run (see `RunFolder`); None keeps nothing.
-        resume: go on with what the folder holds; otherwise a used folder is an error.
-        stacked: makes the module that networks of equal structure are padded to; None trains one
-            after the other on each batch.
-        augment: of training images; None means `Augment()`.
-        more_tests: further images, by name, to test on whenever `test` is (corrupted ones, say).
-        final_tests: the same, but after the last epoch only.
-        observers: by name of network: what is to happen around its steps and after its epochs.
-        save_seconds: between checkpoints.
-        save_epochs: save after every epoch, too, so that a killed run loses the present one at
-            most.
-        progress: show a bar with the mean loss of the epoch so far.
+        networks: Networks by name; (B, C, H, W) → (B, classes). They end in evaluation mode on
+            `device`.
+        train, test: Images; moved to `device` once.
+        recipe: Recipe of training.
+        seed: Seed of the order of images, of augmentation and of dropout.
+        device: Device of the computation.
+        folder: Folder of the run (see `RunFolder`); None keeps nothing.
+        resume: Whether to go on with what the folder holds; otherwise a used folder is an error.
+        stacked: Function that makes the module that networks of equal structure are padded to; None
+            trains one after the other on each batch.
+        augment: Augmentation of training images; None means `Augment()`.
+        more_tests: Further images, by name, to test on whenever `test` is (corrupted ones, say).
+        final_tests: Images to test on after the last epoch only, by name.
+        observers: Observers by name of network: what is to happen around its steps and after its
+            epochs.
+        save_seconds: Time between checkpoints.
+        save_epochs: Whether to save after every epoch, too, so that a killed run loses the present
+            one at most.
+        progress: Whether to show a bar with the mean loss of the epoch so far.
 
     Returns:
         One dictionary a network and evaluated epoch, epoch by epoch: `network` (str), `epoch` (0 is
@@ -103,7 +105,7 @@ def train_networks(
         not finite is None.
 
     Raises:
-        ValueError: no network, a seed or folder that cannot be used, images without a whole batch,
+        ValueError: No network, a seed or folder that cannot be used, images without a whole batch,
             an observer of no network or of one that is stacked.
 
     Example:

@@ -42,20 +42,21 @@ def draw(
     one line as far as they go the same way.
 
     Args:
-        graph: what to draw.
-        path: file to write, `.png`, `.pdf` or `.svg`; None writes none.
-        ax: axes to draw into; None makes a figure of a size that suits the graph.
-        virtual_edges: also draw shortest paths of 2 to 50 edges (or up to that number), fainter
-            with their length.
-        labels: write operation, kernel and output size into the nodes; "auto" up to 80 nodes.
-        title: None takes the graph's name and size; "" none.
+        graph: Graph to draw.
+        path: File to write, `.png`, `.pdf` or `.svg`; None writes none.
+        ax: Axes to draw into; None makes a figure of a size that suits the graph.
+        virtual_edges: Whether shortest paths of 2 to 50 edges (or up to that number) are drawn,
+            fainter with their length.
+        labels: Whether operation, kernel and output size are written into the nodes; "auto" up to
+            80 nodes.
+        title: Title of the figure; None takes the graph's name and size; "" none.
 
     Returns:
         The figure; `figure.axes[0].get_legend()` lists the operations.
 
     Raises:
         ValueError: a suffix of another format, or a graph without nodes.
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
 
     Example:
         >>> figure = draw(trace(torchvision.models.resnet18(), view="ghn2"), "resnet18.pdf")

@@ -20,13 +20,13 @@ class Layout:
     """Where nodes and edges are drawn; lengths in the unit of the node size, y upwards.
 
     Args:
-        position: centres of the nodes.
-        level: length of the longest path to the node: successors have larger levels.
-        column: which column the node is in; the flow is down each column, then to the next.
-        curves: pieces of edges as cubic Bézier curves.
-        lanes: pieces of edges from the foot of one column to the head of the next, polylines.
-        heads: points in which edges enter their targets from above.
-        size: width and height of everything.
+        position: Centres of the nodes.
+        level: Length of the longest path to the node: successors have larger levels.
+        column: Column that the node is in; the flow is down each column, then to the next.
+        curves: Pieces of edges as cubic Bézier curves.
+        lanes: Pieces of edges from the foot of one column to the head of the next, polylines.
+        heads: Points in which edges enter their targets from above.
+        size: Width and height of everything.
 
     Shapes:
         position (N, 2), level (N,), column (N,), curves (S, 4, 2), heads (H, 2).
@@ -49,17 +49,17 @@ def layered_layout(
     gap: tuple[float, float] = (0.5, 0.6),
     sweeps: int = 8,
 ) -> Layout:
-    """Nodes on levels by longest path, few crossings, straight chains, long graphs in columns.
+    """Place nodes on levels by longest path: few crossings, straight chains, columns.
 
-    The edges that leave a node share one line to the last of their targets, so that densely
-    connected networks stay readable.
+    Long graphs go into several columns. The edges that leave a node share one line to the last of
+    their targets, so that densely connected networks stay readable.
 
     Args:
-        edges: (2, E), from smaller to larger nodes.
-        num_nodes: N.
-        node: width and height of a node.
-        gap: smallest distance between nodes side by side, and between levels.
-        sweeps: passes of the crossing reduction.
+        edges: Edges (2, E), from smaller to larger nodes.
+        num_nodes: Number N of nodes.
+        node: Width and height of a node.
+        gap: Smallest distance between nodes side by side, and between levels.
+        sweeps: Number of passes of the crossing reduction.
     """
     points = _Points.of(edges, num_nodes)
     layers = _order(points, sweeps)

@@ -71,7 +71,7 @@ _OTHERS = (
 
 
 def style_of(op: str, *, primitive: bool) -> Style:
-    """Look of an operation: of its own among the 15 primitives, else of its family."""
+    """Find the look of an operation: of its own among the 15 primitives, else of its family."""
     if primitive:
         return _PRIMITIVES[op]
     for rank, (name, colour, shape, marks) in enumerate(_FAMILIES):

@@ -19,7 +19,7 @@ class CallLog:
     """The calls of one forward pass, filled by the recorder.
 
     Args:
-        paths: qualified name of every module.
+        paths: Qualified name of every module.
     """
 
     def __init__(self, paths: Mapping[nn.Module, str]):
@@ -35,13 +35,16 @@ class CallLog:
     def add(
         self, name: str, args: tuple, kwargs: dict, shape: torch.Size, producer: Mapping[int, int]
     ) -> None:
-        """Notes a call; `producer` says where each tensor, by id, stood before it."""
+        """Note a call; `producer` says where each tensor, by id, stood before it."""
         plain = tuple(self._plain(a, producer) for a in args)
         named = {k: self._plain(v, producer) for k, v in kwargs.items()}
         self.calls.append(Call(name, self._where(), tuple(shape), plain, named))
 
     def place(self, changed: Tensor | None, outputs: Sequence[Tensor]) -> None:
-        """Declares the outputs of the last call, and the tensor that it changed through a view."""
+        """Declare the outputs of the last call, and the tensor that it changed through a view.
+
+        Tensors may be of any shape.
+        """
         if changed is not None:
             self._positions[id(changed)] = -1
         for position, tensor in enumerate(outputs):

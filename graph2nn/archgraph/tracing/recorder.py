@@ -32,12 +32,12 @@ class Op(NamedTuple):
     """One recorded function call.
 
     Args:
-        name: the function, without underscores: `conv2d`, `add`, `getitem`; "input" for an input
-            tensor.
-        refs: what its tensor arguments were, in order: `i >= 0` is the output of op i, `~j` is
+        name: Name of the function, without underscores: `conv2d`, `add`, `getitem`; "input" for an
+            input tensor.
+        refs: Origins of its tensor arguments, in order: `i >= 0` is the output of op i, `~j` is
             parameter j. Constants and buffers are left out.
-        shape: of the (first) output.
-        attrs: kernel size, groups, keepdim, ... where a view needs them.
+        shape: Shape of the (first) output.
+        attrs: Further facts: kernel size, groups, keepdim, ... where a view needs them.
     """
 
     name: str
@@ -131,8 +131,10 @@ _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """Every tensor in nested tuples, lists, dicts, and the attributes of dataclass-like objects, in
-    order."""
+    """Find every tensor, of any shape, in nested values, in order.
+
+    Values are tuples, lists, dicts, and the attributes of dataclass-like objects.
+    """
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, (tuple, list)):
@@ -148,9 +150,9 @@ class Recorder(TorchFunctionMode):
     """Records every torch function called while the mode is on.
 
     Args:
-        fast: take output shapes of common functions from `SHAPE_RULES`; otherwise run every meta
-            kernel (the plain twin: the record is the same).
-        log: also takes down the arguments of every op.
+        fast: Whether output shapes of common functions come from `SHAPE_RULES`; otherwise run every
+            meta kernel (the plain twin: the record is the same).
+        log: Whether the arguments of every op are taken down, too.
     """
 
     def __init__(self, *, fast: bool = True, log: CallLog | None = None):
@@ -166,11 +168,14 @@ class Recorder(TorchFunctionMode):
         self._entries: dict[Any, _Entry] = {}
 
     def calls(self) -> list[Call] | None:
-        """How each op was called, if that was logged."""
+        """Return how each op was called, if that was logged."""
         return None if self.log is None else self.log.calls
 
     def watch_params(self, tensors: list[Tensor], names: list[str]) -> None:
-        """Declare the tensors that stand for parameters 0, 1, ... and what these are called."""
+        """Declare the tensors that stand for parameters 0, 1, ... and what these are called.
+
+        They may be of any shape.
+        """
         if self.log is not None:
             self.log.watch_params(names)
         for j, t in enumerate(tensors):
@@ -178,12 +183,18 @@ class Recorder(TorchFunctionMode):
         self._alive.append(tensors)
 
     def watch_buffers(self, tensors: list[Tensor]) -> None:
-        """Declare buffers, whose own updates (batch counters) are not recorded."""
+        """Declare buffers, whose own updates (batch counters) are not recorded.
+
+        They may be of any shape.
+        """
         self._buffers.update(map(id, tensors))
         self._alive.append(tensors)
 
     def watch_input(self, tensor: Tensor) -> None:
-        """Declare an input of the network: one op named "input"."""
+        """Declare an input of the network: one op named "input".
+
+        It may be of any shape.
+        """
         self._producer[id(tensor)] = len(self.ops)
         self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS))
         if self.log is not None:
@@ -191,7 +202,7 @@ class Recorder(TorchFunctionMode):
         self._alive.append(tensor)
 
     def producers(self, value: Any) -> list[int]:
-        """The ops that made the tensors in `value`; constants are left out."""
+        """List the ops that made the tensors in `value`; constants are left out."""
         found = [self._producer.get(id(t)) for t in tensors_in(value)]
         return list(dict.fromkeys(r for r in found if r is not None and r >= 0))
 
@@ -224,7 +235,7 @@ class Recorder(TorchFunctionMode):
         return _Entry(name, rule, inplace, _ATTRS.get(name))
 
     def call(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
-        """Runs the function; tensors made on another device than meta follow the meta ones."""
+        """Run the function; tensors made on another device than meta follow the meta ones."""
         if name in _MOVES and args and isinstance(args[0], Tensor) and args[0].is_meta:
             return _move_meta(args, kwargs)
         try:

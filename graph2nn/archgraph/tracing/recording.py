@@ -32,10 +32,10 @@ class TraceError(ValueError):
 
 
 def default_input_size(model: nn.Module) -> tuple[int, ...]:
-    """Shape of one input without the batch axis: (3, s, s), or what `model.expected_input_sz` says.
+    """Find the shape of one input without the batch axis.
 
-    s = 224; 299 for torchvision's Inception3. `expected_input_sz` is an integer (images of that
-    side) or a full shape.
+    It is (3, s, s), or what `model.expected_input_sz` says. s = 224; 299 for torchvision's
+    Inception3. `expected_input_sz` is an integer (images of that side) or a full shape.
     """
     size = getattr(model, "expected_input_sz", None)
     if size is None:
@@ -51,17 +51,17 @@ def record(
     training: bool = True,
     calls: bool = False,
 ) -> Trace:
-    """Records one forward pass of `model` on meta tensors (nothing is computed).
+    """Record one forward pass of `model` on meta tensors (nothing is computed).
 
     A model that needs values, not only shapes (detectors, `.item()` in the forward pass), is run on
     real tensors instead, batch 1 in eval mode; `Trace.note` then says so.
 
     Args:
-        input: a tensor, a tuple of positional arguments, or a dict of keyword arguments; random
-            images by default.
-        fast: see `Recorder`.
-        training: run in train mode (with auxiliary heads, say) or in eval mode.
-        calls: also record how each operation was called.
+        input: Example input: a tensor, a tuple of positional arguments, or a dict of keyword
+            arguments; random images by default.
+        fast: Whether shapes come from rules, see `Recorder`.
+        training: Whether the model runs in train mode (with auxiliary heads, say) or in eval mode.
+        calls: Whether it is also recorded how each operation was called.
 
     Raises:
         ValueError: A model that cannot be recorded.

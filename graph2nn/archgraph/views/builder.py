@@ -27,6 +27,7 @@ class Node:
 
     @property
     def path(self) -> str:
+        """Name that says where the node belongs: its first parameter, else its label."""
         return self.params[0] if self.params else self.label
 
 
@@ -41,23 +42,24 @@ class Draft:
         self.ends: dict[int, None] = {}
 
     def add(self, node: Node, preds: Iterable[int] = ()) -> int:
-        """Appends a node; returns its number."""
+        """Append a node and return its number."""
         node.preds = dict.fromkeys(preds)
         self.nodes.append(node)
         return len(self.nodes) - 1
 
     def chain(self, nodes: list[Node], preds: Iterable[int]) -> int:
-        """Appends nodes one behind the other; returns the number of the last."""
+        """Append nodes one behind the other and return the number of the last."""
         last = -1
         for k, node in enumerate(nodes):
             last = self.add(node, preds if k == 0 else (last,))
         return last
 
     def alive(self) -> list[tuple[int, Node]]:
+        """List the nodes that have not been taken out, with their numbers."""
         return [(i, n) for i, n in enumerate(self.nodes) if n is not None]
 
     def successors(self) -> list[list[int]]:
-        """Targets of every node's edges, in node order."""
+        """List the targets of every node's edges, in node order."""
         succ: list[list[int]] = [[] for _ in self.nodes]
         for i, node in self.alive():
             for p in node.preds:
@@ -65,7 +67,7 @@ class Draft:
         return succ
 
     def splice(self, drop: Callable[[Node], bool]) -> None:
-        """Takes out nodes, first to last, connecting each predecessor to each successor.
+        """Take out nodes, first to last, connecting each predecessor to each successor.
 
         `drop` sees a node after the ones before it have gone.
         """
@@ -117,7 +119,7 @@ class Draft:
         num_classes: int | None = None,
         note: str = "",
     ) -> ArchGraph:
-        """The finished graph; `ops=None` collects the vocabulary from the nodes."""
+        """Make the finished graph; `ops=None` collects the vocabulary from the nodes."""
         order = self._order()
         number = {i: k for k, i in enumerate(order)}
         nodes: list[Node] = [self.nodes[i] for i in order]  # type: ignore[misc]
@@ -149,7 +151,7 @@ class Draft:
 
 
 def count_cells(model: nn.Module) -> int:
-    """Number of cells of a DeepNets-1M network (`model._n_cells` or `model.cells`), else 1."""
+    """Count the cells of a DeepNets-1M network (`model._n_cells` or `model.cells`), else 1."""
     cells = getattr(model, "cells", None)
     return getattr(model, "_n_cells", len(cells) if isinstance(cells, nn.ModuleList) else 1)
 

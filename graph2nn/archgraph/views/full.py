@@ -24,13 +24,12 @@ NORMS = {
 
 
 def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
-    """One node for every recorded operation, named after its function (`conv2d`, `gelu`, `getitem`,
-    ...).
+    """Make a graph with one node for every recorded operation, named after its function.
 
-    The node carries the first parameter the operation reads; a normalisation its weight and bias.
-    Further parameters follow as nodes of their own: `bias`, or `<operation>.<parameter>` (a
-    recurrent layer's matrices, the output projection of attention). A parameter read twice (tied,
-    reused) is carried by the first reader only.
+    Names are `conv2d`, `gelu`, `getitem`, ... The node carries the first parameter the operation
+    reads; a normalisation its weight and bias. Further parameters follow as nodes of their own:
+    `bias`, or `<operation>.<parameter>` (a recurrent layer's matrices, the output projection of
+    attention). A parameter read twice (tied, reused) is carried by the first reader only.
     """
     draft = Draft()
     used: set[int] = set()

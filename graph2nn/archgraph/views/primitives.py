@@ -33,12 +33,12 @@ _MATRIX_KINDS = {"conv", "sep_conv", "dil_conv"}
 
 
 def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
-    """The graph in the 15 primitives where each parameter that is read has the nearest one.
+    """Make the graph in the 15 primitives where each parameter that is read has the nearest one.
 
     Class tokens, position and bias tables, embeddings: `pos_enc`; layer scales, group norms and
-    other multiplied vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors:
-    `bias`. Weights computed from parameters (weight norm, spectral norm, weight standardisation)
-    stand where the computed weight is used. A parameter read twice is carried by its first node.
+    other multiplied vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors: `bias`.
+    Weights computed from parameters (weight norm, spectral norm, weight standardisation) stand
+    where the computed weight is used. A parameter read twice is carried by its first node.
     """
     builder = _Builder(trace)
     builder.build()

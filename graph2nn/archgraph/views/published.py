@@ -31,12 +31,12 @@ _POSITIONS = {"PosEnc", "Encoder"}  # DeepNets-1M's, and torchvision's ViT encod
 
 
 def published_view(model: nn.Module, trace: Trace, *, version: int) -> ArchGraph:
-    """The graph in the 15 primitives under ppuda's rules (`version=2`) or the GHN-3 builder's
-    (`version=3`).
+    """Make the graph in the 15 primitives under published rules.
 
-    Only what leads to the first output (version 2) or to any output (version 3) is kept. Parameters
-    that the original has no node for (layer scales, class tokens, bias tables) are not in the
-    graph. A module used twice has two nodes, the first of which carries its parameters.
+    They are ppuda's (`version=2`) or the GHN-3 builder's (`version=3`). Only what leads to the
+    first output (version 2) or to any output (version 3) is kept. Parameters that the original has
+    no node for (layer scales, class tokens, bias tables) are not in the graph. A module used twice
+    has two nodes, the first of which carries its parameters.
     """
     builder = _Builder(trace, version)
     ends = trace.outputs[:1] if version == 2 else trace.outputs
@@ -50,7 +50,7 @@ def published_view(model: nn.Module, trace: Trace, *, version: int) -> ArchGraph
 
 
 def of_primitives(draft: Draft, model: nn.Module, trace: Trace) -> ArchGraph:
-    """The graph of a draft whose operations are primitives, with the input linked in."""
+    """Make the graph of a draft whose operations are primitives, with the input linked in."""
     _connect_input(draft)
     return draft.finish(
         name=type(model).__name__,
@@ -62,7 +62,7 @@ def of_primitives(draft: Draft, model: nn.Module, trace: Trace) -> ArchGraph:
 
 
 def output_classes(trace: Trace) -> int | None:
-    """Width of the first output if it is a (batch, classes) matrix."""
+    """Find the width of the first output if it is a (batch, classes) matrix."""
     shape = trace.ops[trace.outputs[0]].shape if trace.outputs else ()
     return shape[-1] if len(shape) == 2 else None
 
@@ -220,14 +220,14 @@ def _ancestors(ops: list[Op], ends: Iterable[int]) -> set[int]:
 
 
 def union(groups: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The distinct numbers in `groups`, in order of appearance."""
+    """Collect the distinct numbers in `groups`, in order of appearance."""
     if len(groups) == 1:
         return groups[0]
     return tuple(dict.fromkeys(i for g in groups for i in g))
 
 
 def attend(draft: Draft, *, spare: tuple[str, ...] = ()) -> None:
-    """Makes each softmax the only way from queries, keys and values to what follows (GHN-3).
+    """Make each softmax the only way from queries, keys and values to what follows (GHN-3).
 
     Followers whose operation is in `spare` keep their other edges.
     """

@@ -19,8 +19,10 @@ _UNITS = {"inference_time": "ms an image", "convergence_time": "of the epochs"}
 
 
 def summarise_ground_truth(truth: GroundTruth) -> str:
-    """Markdown: size, status, and for each target its spread, its agreement between two seeds and
-    Kendall tau with parameters and FLOPs, the baselines that need no predictor.
+    """Summarise a table as Markdown.
+
+    Size, status, and for each target its spread, its agreement between two seeds and Kendall tau
+    with parameters and FLOPs, the baselines that need no predictor.
     """
     halves = {half: int((truth.split == half).sum()) for half in ("train", "test")}
     diverged, runs = int((truth.status == 2).sum()), int((truth.status > 0).sum())
@@ -49,8 +51,10 @@ def summarise_ground_truth(truth: GroundTruth) -> str:
 def plot_ground_truth(
     truth: GroundTruth, folder: str | Path, *, formats: tuple[str, ...] = ("png",)
 ) -> list[Path]:
-    """Draws `accuracy` (distributions), `curves` (learning curves) and `cost` (accuracy against
-    parameters, coloured by inference time) into a folder; returns the files.
+    """Draw the figures of a table into a folder and return the files.
+
+    They are `accuracy` (distributions), `curves` (learning curves) and `cost` (accuracy against
+    parameters, coloured by inference time).
     """
     check_formats(formats)
     drawn = {

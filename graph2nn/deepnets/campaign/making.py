@@ -41,22 +41,22 @@ def generate(
     progress: bool = True,
     **how: Any,
 ) -> GroundTruth:
-    """Trains the networks of a table, measures their inference and writes the table.
+    """Train the networks of a table, measure their inference and write the table.
 
     The same call goes on with a run that was stopped. Inference is timed when all training is done,
     once for the whole table (`inference_times`); keep the machine quiet meanwhile. Attributes
     (`add_attributes`) of an older table at `path` are kept, NaN for networks that it has not.
 
     Args:
-        settings: of the table.
-        path: of the HDF5 file.
-        folder: of the run; None for `runs/ground_truth_NAME`.
-        progress: show bars.
-        how: `data_dir`, `group_size`, `jobs`, `backend`, `device`, `save_seconds`, `resume` of
-            `train_all`.
+        settings: Settings of the table.
+        path: Path of the HDF5 file.
+        folder: Folder of the run; None for `runs/ground_truth_NAME`.
+        progress: Whether to show bars.
+        how: Arguments `data_dir`, `group_size`, `jobs`, `backend`, `device`, `save_seconds`,
+            `resume` of `train_all`.
 
     Raises:
-        ValueError, RuntimeError, OSError: see `train_all`.
+        ValueError, RuntimeError, OSError: See `train_all`.
     """
     place = Path(folder or f"runs/ground_truth_{settings.name}")
     train_all(settings, place, progress=progress, **how)
@@ -72,9 +72,9 @@ class Regenerated:
     """A row of a table and what training its network again gave.
 
     Args:
-        network: name.
-        seed: of training.
-        stored, again: every number of the row and its new value, by name (`val_acc[3]` is a curve's
+        network: Name of the network.
+        seed: Seed of training.
+        stored, again: Every number of the row and its new value, by name (`val_acc[3]` is a curve's
             value at an epoch).
     """
 
@@ -90,8 +90,10 @@ class Regenerated:
 
     @property
     def difference(self) -> float:
-        """Largest difference of an accuracy after the last epoch, in percentage points; infinite
-        where one training diverged and the other did not."""
+        """Largest difference of an accuracy after the last epoch, in percentage points.
+
+        Infinite where one training diverged and the other did not.
+        """
         found = []
         for name in (name for name in self.stored if name.startswith(("val_acc", "test_acc"))):
             old, new = self.stored[name], self.again[name]
@@ -103,20 +105,20 @@ class Regenerated:
 def regenerate(
     path: str | Path, row: int, *, repeat: int = 0, data_dir: str | None = None
 ) -> Regenerated:
-    """Trains the network of a row again, from nothing but the table, and compares.
+    """Train the network of a row again, from nothing but the table, and compare.
 
     On the same machine and versions the numbers are the same, bit for bit, whatever the number of
     cores: training uses one thread. Other processors add in another order, which training
     amplifies: expect differences like those between two seeds.
 
     Args:
-        path: of the table.
-        row: number of the network.
-        repeat: number of the seed.
-        data_dir: folder of the images.
+        path: Path of the table.
+        row: Number of the network.
+        repeat: Number of the seed.
+        data_dir: Folder of the images.
 
     Raises:
-        ValueError: no such row or seed, or a network not trained with this seed.
+        ValueError: No such row or seed, or a network not trained with this seed.
     """
     truth = read_ground_truth(path)
     if not 0 <= row < len(truth):

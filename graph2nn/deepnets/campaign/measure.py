@@ -34,16 +34,17 @@ def count_flops(config: NetConfig) -> int:
 def inference_times(
     configs: Sequence[NetConfig], *, batch: int, rounds: int, progress: bool = True
 ) -> np.ndarray:
-    """Milliseconds an image of the forward pass on one CPU thread, every network once a round.
+    """Time the forward pass on one CPU thread, every network once a round.
 
-    A slow spell of the machine thus falls on one round of many networks instead of on all rounds of
-    one. The minimum over rounds is the estimate that other programs disturb least.
+    The times are milliseconds an image. A slow spell of the machine thus falls on one round of many
+    networks instead of on all rounds of one. The minimum over rounds is the estimate that other
+    programs disturb least.
 
     Args:
-        configs: the networks; weights do not matter and are random.
-        batch: images a forward pass.
-        rounds: measurements of each network, each after one pass to warm up.
-        progress: show a bar.
+        configs: The networks; weights do not matter and are random.
+        batch: Number of images a forward pass.
+        rounds: Number of measurements of each network, each after one pass to warm up.
+        progress: Whether to show a bar.
 
     Shapes:
         (rounds, N) float64.

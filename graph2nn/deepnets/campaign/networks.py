@@ -24,9 +24,9 @@ class NetEntry:
     """A network of a table.
 
     Args:
-        config: rebuilds it.
-        source, index: its place in `eval_nets(source, ...)`.
-        key: structural hash of its graph.
+        config: Configuration that rebuilds it.
+        source, index: Place in `eval_nets(source, ...)`.
+        key: Structural hash of its graph.
     """
 
     config: NetConfig
@@ -36,23 +36,23 @@ class NetEntry:
 
     @property
     def name(self) -> str:
-        """Identifies the network within the table."""
+        """Name of the network within the table."""
         return f"{self.source}{self.index}"
 
     @property
     def half(self) -> str:
-        """train or test."""
+        """Half of the table: train or test."""
         return HALVES[self.source]
 
 
 def draw_networks(settings: GroundTruthSettings) -> list[NetEntry]:
-    """All networks of a table, the two halves in turns; none occurs twice.
+    """Draw all networks of a table, the two halves in turns; none occurs twice.
 
     A network whose graph (operations, shapes, edges, parameters) has occurred before, in either
     half, is passed over. A longer table begins with the same networks.
 
     Raises:
-        ValueError: fewer different networks than asked for.
+        ValueError: Fewer different networks than asked for.
     """
     wanted = {"val": settings.train_networks, "test": settings.test_networks}
     drawn = {source: _nets(settings, source, count) for source, count in wanted.items()}

@@ -30,17 +30,18 @@ class GroundTruthSettings:
     later without training anything again.
 
     Args:
-        name: of the table.
-        images: of training and testing.
-        recipe: of training, the same for every network.
-        train_networks, test_networks: networks of the two halves.
-        seeds: of training; all networks are trained with the first one.
-        repeated: networks (half of each half) trained with the other seeds too.
-        small: the narrower and shallower networks of `split_rules`; None means below 32 pixels.
-        network_seed: number of the evaluation set that the networks are (`eval_nets`).
-        converged: training accuracy in percent that counts as converged (`convergence_time`).
-        timing_batch: images of a batch whose inference is timed.
-        timing_rounds: repeats of the timing.
+        name: Name of the table.
+        images: Images of training and testing.
+        recipe: Recipe of training, the same for every network.
+        train_networks, test_networks: Number of networks of the two halves.
+        seeds: Seeds of training; all networks are trained with the first one.
+        repeated: Number of networks (half of each half) trained with the other seeds too.
+        small: Whether they are the narrower and shallower networks of `split_rules`; None means
+            below 32 pixels.
+        network_seed: Number of the evaluation set that the networks are (`eval_nets`).
+        converged: Training accuracy in percent that counts as converged (`convergence_time`).
+        timing_batch: Number of images of a batch whose inference is timed.
+        timing_rounds: Number of repeats of the timing.
 
     Raises:
         ValueError: a number out of range, or a seed given twice.
@@ -108,10 +109,10 @@ TABLES: dict[str, GroundTruthSettings] = {
 
 
 def find_table(name: str) -> GroundTruthSettings:
-    """Settings of a shipped table.
+    """Find the settings of a shipped table.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: An unknown name.
     """
     choose("table", name, TABLES)
     return TABLES[name]

@@ -34,23 +34,23 @@ class GroundTruth:
     """N networks, trained with up to S seeds for E epochs each.
 
     Args:
-        settings: everything that determines the labels.
-        made: versions, hardware and time of generation.
-        configs: of the networks; `Network(config)` rebuilds one.
-        names: of the networks: DeepNets-1M split and index, such as val17.
-        split: "train" or "test", the half of each.
-        keys: structural hash of the graph of each.
-        facts: known without training: `params`, `flops` (multiply-adds of one image),
+        settings: Everything that determines the labels.
+        made: Versions, hardware and time of generation.
+        configs: Configurations of the networks; `Network(config)` rebuilds one.
+        names: Names of the networks: DeepNets-1M split and index, such as val17.
+        split: Half of each network, "train" or "test".
+        keys: Structural hash of the graph of each.
+        facts: Numbers known without training: `params`, `flops` (multiply-adds of one image),
             `nodes`, `edges`.
-        status: of each run: 0 missing, 1 ok, 2 diverged.
-        curves: by name, a value an epoch from 0 (before training) on; NaN where there is none.
-        final: by name, a value after the last epoch; NaN where there is none.
-        seconds: of training a run.
-        timing: milliseconds an image of inference in each round.
-        attributes: further numbers known without training, by name (`add_attributes`).
+        status: Status of each run: 0 missing, 1 ok, 2 diverged.
+        curves: Values an epoch from 0 (before training) on, by name; NaN where there is none.
+        final: Values after the last epoch, by name; NaN where there is none.
+        seconds: Time of training a run.
+        timing: Milliseconds an image of inference in each round.
+        attributes: Further numbers known without training, by name (`add_attributes`).
 
     Shapes:
-        split, keys and every fact and attribute (N,); status, seconds and every final value (S, N);
+        Split, keys and every fact and attribute (N,); status, seconds and every final value (S, N);
         every curve (S, N, E + 1); timing (rounds, N).
     """
 
@@ -72,7 +72,7 @@ class GroundTruth:
         return len(self.configs)
 
     def graphs(self) -> list[ArchGraph]:
-        """The graph of every network, with its facts and attributes as attributes."""
+        """Build the graph of every network, with its facts and attributes as attributes."""
         known = {**self.facts, **self.attributes}
         return [
             replace(
@@ -84,7 +84,7 @@ class GroundTruth:
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
-        """What predictors learn, from the first seed; NaN where a network has diverged.
+        """Labels that predictors learn, from the first seed; NaN where a network has diverged.
 
         The four published properties (arXiv:2110.13100, section 5.2) are `val_acc`,
         `val_acc_noise`, `inference_time` and `convergence_time`.
@@ -92,9 +92,11 @@ class GroundTruth:
         return self.targets_of(0)
 
     def targets_of(self, repeat: int) -> dict[str, np.ndarray]:
-        """The targets from seed number `repeat`. Shapes: (N,) each.
+        """Return the targets from seed number `repeat`, (N,) each.
 
-        Percent: `val_acc`, `val_acc_noise`, `test_acc` and `test_acc_CORRUPTION`. `val_loss`,
+
+
+        In percent are `val_acc`, `val_acc_noise`, `test_acc` and `test_acc_CORRUPTION`. `val_loss`,
         `train_loss` and `train_acc` are those of the last epoch. `inference_time`, milliseconds an
         image, is the minimum over rounds. `convergence_time`: see `convergence`.
         """
@@ -107,15 +109,15 @@ class GroundTruth:
         }
 
     def convergence(self, repeat: int = 0, *, accuracy: float | None = None) -> np.ndarray:
-        """Part of the epochs after which the training accuracy reaches a threshold.
+        """Compute the part of the epochs after which the training accuracy reaches a threshold.
 
-        Read off the curve of the accuracy while training, linear between epochs, from chance at the
-        beginning. Networks that never get there have 2, as in the published results, whose values
-        are whole epochs over 50.
+        It is read off the curve of the accuracy while training, linear between epochs, from chance
+        at the beginning. Networks that never get there have 2, as in the published results, whose
+        values are whole epochs over 50.
 
         Args:
-            repeat: number of the seed.
-            accuracy: threshold in percent; None takes that of the settings.
+            repeat: Number of the seed.
+            accuracy: Threshold in percent; None takes that of the settings.
 
         Shapes:
             (N,); NaN for networks that were not trained or have diverged.
@@ -127,13 +129,14 @@ class GroundTruth:
         return np.where(self.status[repeat] == _STATUS.index("ok"), times, np.nan)
 
     def noise(self, target: str) -> float:
-        """Kendall tau between two labellings: how well the table agrees with itself.
+        """Compute Kendall tau between two labellings: how well the table agrees with itself.
 
-        Between the first two seeds, over the networks trained with both; for `inference_time`,
-        between the minima over even and odd rounds; NaN where there is no second seed.
+        They are those of the first two seeds, over the networks trained with both; for
+        `inference_time`, between the minima over even and odd rounds; NaN where there is no second
+        seed.
 
         Raises:
-            ValueError: an unknown target.
+            ValueError: An unknown target.
         """
         if target == "inference_time":
             return _tau(self.timing[::2].min(0), self.timing[1::2].min(0))
@@ -162,10 +165,10 @@ def _tau(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
-    """Writes a table, completely or not at all; returns its size in bytes.
+    """Write a table, completely or not at all, and return its size in bytes.
 
     Raises:
-        OSError: the file cannot be written; says what to do.
+        OSError: The file cannot be written; says what to do.
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -196,11 +199,11 @@ def _arrays(truth: GroundTruth) -> dict[str, np.ndarray]:
 
 
 def read_ground_truth(path: str | Path) -> GroundTruth:
-    """A table of trained networks.
+    """Read a table of trained networks.
 
     Raises:
-        FileNotFoundError: no such file; says how to make it.
-        ValueError: another kind of file, damaged, or written by a newer version.
+        FileNotFoundError: No such file; says how to make it.
+        ValueError: Another kind of file, damaged, or written by a newer version.
 
     Example:
         >>> truth = read_ground_truth("data/ground_truth/deepnets_digits.h5")  # doctest: +SKIP
@@ -247,14 +250,14 @@ def _read(file: h5py.File) -> GroundTruth:
 
 
 def add_attributes(path: str | Path, values: Mapping[str, Sequence[float] | np.ndarray]) -> None:
-    """Adds numbers known without training (zero-cost proxies) to a table, or replaces them.
+    """Add numbers known without training (zero-cost proxies) to a table, or replace them.
 
     Args:
-        path: of the table.
-        values: by name, a number a network; NaN where it could not be computed.
+        path: Path of the table.
+        values: Numbers by name, one a network (N,); NaN where it could not be computed.
 
     Raises:
-        ValueError: another number of values than networks, or the name of a fact.
+        ValueError: Another number of values than networks, or the name of a fact.
     """
     truth = read_ground_truth(path)
     added = {name: np.asarray(column, np.float64) for name, column in values.items()}

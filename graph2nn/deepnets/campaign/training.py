@@ -86,31 +86,31 @@ def train_all(
     resume: bool = True,
     progress: bool = True,
 ) -> Path:
-    """Trains every network of a table that has no result in `folder` yet.
+    """Train every network of a table that has no result in `folder` yet.
 
     A job leaves a file a network in `results/`, whole or not at all, and has a checkpoint while it
     runs. A run that was killed thus loses no finished network, trains none twice and goes on within
     an unfinished one. A network whose loss stops being finite has a result that says so.
 
     Args:
-        settings: of the table.
-        folder: of the run; where jobs run on several machines, one that all of them reach.
-        data_dir: folder of the images.
-        group_size: networks a job, trained on one stream of images (more of them fill a GPU);
-            results do not depend on it.
-        jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
-        device: of every job.
-        save_seconds: between a job's checkpoints; None for no checkpoints, which pays where a
+        settings: Settings of the table.
+        folder: Folder of the run; where jobs run on several machines, one that all of them reach.
+        data_dir: Folder of the images.
+        group_size: Number of networks a job, trained on one stream of images (more of them fill a
+            GPU); results do not depend on it.
+        jobs, backend: Number of processes, and joblib's way to run them (see `parallel_map`).
+        device: Device of every job.
+        save_seconds: Time between a job's checkpoints; None for no checkpoints, which pays where a
             network takes seconds (a killed run then trains unfinished networks from the start).
-        resume: go on with what the folder holds; otherwise a used folder is an error.
-        progress: show a bar over networks.
+        resume: Whether to go on with what the folder holds; otherwise a used folder is an error.
+        progress: Whether to show a bar over networks.
 
     Returns:
         The folder.
 
     Raises:
         ValueError: a folder of another table, or settings that cannot be used.
-        RuntimeError: networks that could not be trained, after all others are done.
+        RuntimeError: Networks that could not be trained, after all others are done.
     """
     if group_size < 1:
         raise ValueError(f"group_size: expected at least 1 network a job, got {group_size}")
@@ -147,12 +147,12 @@ def planned_runs(entries: Sequence[NetEntry], settings: GroundTruthSettings) -> 
 
 
 def result_path(folder: Path, entry: NetEntry, seed: int) -> Path:
-    """Where the result of a run is, or will be."""
+    """Return the path of the result of a run, which may not be there yet."""
     return folder / "results" / f"{entry.name}_s{seed}.jsonl"
 
 
 def read_results(folder: Path, runs: Sequence[Run]) -> dict[tuple[str, int], Result]:
-    """The results of those runs that are finished, by name of network and seed."""
+    """Read the results of those runs that are finished, by name of network and seed."""
     return {
         (entry.name, seed): read_job(path)[0]
         for entry, seed in runs
@@ -170,7 +170,7 @@ def train_group(
     folder: Path | None = None,
     save_seconds: float = 60.0,
 ) -> list[Result]:
-    """Trains networks with a seed, on one thread, and says what came of each.
+    """Train networks with a seed, on one thread, and say what came of each.
 
     Initial weights, order and augmentation of images depend on the seed alone, not on the other
     networks or the place in the table.

@@ -18,13 +18,13 @@ class GraphMeans:
     """Final errors of one task by graph and training seed.
 
     Args:
-        task: its name.
-        seeds: the training seeds.
-        graph_id: of each graph; the complete graph is among them where it was trained.
-        C, L: clustering coefficient and average path length.
-        is_baseline: marks the complete graph.
-        runs: top-1 error in percent, NaN where a run is missing.
-        extra: of each graph, what the table has of `n_nodes`, `k_degree`, `sparsity`, `p`,
+        task: Name of the task.
+        seeds: Training seeds.
+        graph_id: Id of each graph; the complete graph is among them where it was trained.
+        C, L: Clustering coefficient and average path length.
+        is_baseline: Mark of the complete graph.
+        runs: Top-1 error in percent, NaN where a run is missing.
+        extra: Columns that the table has for each graph of `n_nodes`, `k_degree`, `sparsity`, `p`,
             `graph_seed`, `params_M`, `gflops`, `dim0`, `idx_in_n64_52` and `idx_in_n16_48`.
 
     Shapes:
@@ -42,16 +42,16 @@ class GraphMeans:
 
     @property
     def count(self) -> np.ndarray:
-        """Seeds of each graph. Shapes: (G,) int."""
+        """Number of seeds of each graph, (G,) int."""
         return np.isfinite(self.runs).sum(1)
 
     @property
     def mean(self) -> np.ndarray:
-        """Mean error over the seeds there are, percent. Shapes: (G,)."""
+        """Mean error over the seeds there are, percent, (G,)."""
         return np.nansum(self.runs, 1) / self.count
 
     def std(self, *, ddof: int = 0) -> np.ndarray:
-        """Standard deviation over seeds, by default of the population, as published.
+        """Compute the standard deviation over seeds, by default of the population, as published.
 
         NaN where there are no more than `ddof` seeds. Shapes: (G,).
         """
@@ -60,12 +60,12 @@ class GraphMeans:
         return np.sqrt(np.divide(squares, free, out=np.full(len(free), np.nan), where=free > 0))
 
     def errors(self, graph: int) -> np.ndarray:
-        """Errors of the seeds that one graph has."""
+        """Return the errors (percent) of the seeds that one graph has, (seeds,)."""
         row = self.runs[graph]
         return row[np.isfinite(row)]
 
     def take(self, keep: np.ndarray) -> GraphMeans:
-        """The graphs that a mask or an index array picks."""
+        """Select the graphs that a mask (G,) or an index array (k,) picks."""
         return replace(
             self,
             graph_id=self.graph_id[keep],
@@ -77,7 +77,7 @@ class GraphMeans:
         )
 
     def with_seeds(self, keep: Sequence[int]) -> GraphMeans:
-        """Only the runs of some seeds, and the graphs that have one."""
+        """Select the runs of some seeds, and the graphs that have one."""
         chosen = np.isin(self.seeds, list(keep))
         runs = self.runs[:, chosen]
         some = np.isfinite(runs).any(1)
@@ -85,7 +85,10 @@ class GraphMeans:
 
     @classmethod
     def from_columns(cls, task: str, table: Mapping[str, np.ndarray]) -> GraphMeans:
-        """The means of one task from the columns of its final rows, graphs in their order."""
+        """Compute the means of one task from the columns of its final rows, graphs in their order.
+
+        Shapes: each column (rows,).
+        """
         names, first, graph = np.unique(table["graph_id"], return_index=True, return_inverse=True)
         order = np.argsort(first)
         place = np.argsort(order)  # position of each sorted name in the order of the table
@@ -105,7 +108,7 @@ class GraphMeans:
         )
 
     def filled(self) -> GraphMeans:
-        """Missing runs replaced by the graph's run of the first seed.
+        """Replace missing runs by the graph's run of the first seed.
 
         The published analysis does so silently; it moves a mean by less than 0.01 and the
         correlation of separable ResNet-34 and ResNet-50 from .798 to the published .797.

@@ -14,15 +14,15 @@ _KEY = ("task", "graph_id", "seed", "epoch")
 
 
 def merge_results(folder: str | Path) -> ResultTable:
-    """All rows of a sweep, by epoch; a run counts once even where two files hold it.
+    """Merge all rows of a campaign, by epoch; a run counts once even where two files hold it.
 
     Networks that diverged have no error and stay out of the table; a warning names them.
 
     Args:
-        folder: of the run.
+        folder: Folder of the run.
 
     Raises:
-        FileNotFoundError: no results yet.
+        FileNotFoundError: No results yet.
         ValueError: a damaged file, or two files that contradict each other.
 
     Example:

@@ -62,8 +62,8 @@ class ResultTable(ColumnTable):
     rest float64 with NaN where missing. Columns unknown to the published table are kept.
 
     Args:
-        columns: the arrays; at least those of `REQUIRED`.
-        where: what the messages call the table, such as its path.
+        columns: Arrays; at least those of `REQUIRED`.
+        where: Name of the table in messages, such as its path.
 
     Raises:
         ValueError: a missing column, unequal lengths, values of another kind, an error outside
@@ -86,10 +86,12 @@ class ResultTable(ColumnTable):
     def from_rows(
         cls, rows: Iterable[Mapping[str, Any]], *, where: str = "result table"
     ) -> ResultTable:
-        """A table from one mapping per run. A key that some rows lack is missing there.
+        """Make a table from one mapping per run.
+
+        A key that some rows lack is missing there.
 
         Raises:
-            ValueError: as the class; a required key lacking in any row.
+            ValueError: As the class; a required key lacking in any row.
         """
         rows = list(rows)
         names = list(dict.fromkeys(name for row in rows for name in row)) or list(REQUIRED)
@@ -104,11 +106,11 @@ class ResultTable(ColumnTable):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Tasks in order of first appearance."""
+        """Names of the tasks in order of first appearance."""
         return tuple(dict.fromkeys(self["task"].tolist()))
 
     def take(self, keep: np.ndarray) -> ResultTable:
-        """The rows that a mask or an index array picks."""
+        """Select the rows that a mask (rows,) or an index array (k,) picks."""
         return ResultTable({k: v[keep] for k, v in self._columns.items()}, where=self.where)
 
     def select(
@@ -120,7 +122,7 @@ class ResultTable(ColumnTable):
         graph_id: str | Sequence[str] | None = None,
         is_baseline: bool | None = None,
     ) -> ResultTable:
-        """The rows that agree with every argument given; a sequence means any of them.
+        """Select the rows that agree with every argument given; a sequence means any of them.
 
         Raises:
             ValueError: a task that the table has not.
@@ -139,7 +141,7 @@ class ResultTable(ColumnTable):
         return self.take(keep)
 
     def final(self) -> ResultTable:
-        """The rows of each task's last epoch; a run that stopped before it is left out."""
+        """Select the rows of each task's last epoch; a run that stopped before it is left out."""
         last = np.zeros(self.num_rows, dtype=np.int64)
         for task in self.tasks:
             here = self["task"] == task
@@ -147,7 +149,7 @@ class ResultTable(ColumnTable):
         return self.take(self["epoch"] == last)
 
     def joined(self, other: ResultTable) -> ResultTable:
-        """The rows of both, on the columns that both have.
+        """Join the rows of both, on the columns that both have.
 
         Raises:
             ValueError: a run in both.
@@ -159,13 +161,13 @@ class ResultTable(ColumnTable):
         )
 
     def graph_means(self, task: str | None = None) -> GraphMeans:
-        """Mean final error of each graph over its training seeds.
+        """Average the final error of each graph over its training seeds.
 
         Args:
-            task: which; may be left out where the table has only one.
+            task: Name of the task; may be left out where the table has only one.
 
         Raises:
-            ValueError: no such task, or several and none named.
+            ValueError: No such task, or several and none named.
         """
         if task is None:
             if len(self.tasks) != 1:
@@ -201,14 +203,14 @@ class ResultTable(ColumnTable):
 
 
 def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
-    """The table of a `.csv` or `.csv.gz` file, or of a run folder.
+    """Read the table of a `.csv` or `.csv.gz` file, or of a run folder.
 
     Args:
-        path: a file, or a folder with `results.csv` (or `results.csv.gz`).
-        by_epoch: in a folder, read `results_by_epoch.csv` (or `.gz`) instead.
+        path: Path of a file, or a folder with `results.csv` (or `results.csv.gz`).
+        by_epoch: Whether to read `results_by_epoch.csv` (or `.gz`) of a folder instead.
 
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: No such file.
         ValueError: a missing column, a half-written file, a value of another kind; with the line.
     """
     path = _find(Path(path), "results_by_epoch" if by_epoch else "results")
@@ -231,13 +233,13 @@ def published_results(*, by_epoch: bool = False) -> ResultTable:
 
 
 def write_results(path: str | Path, table: ResultTable) -> Path:
-    """Writes a table as `.csv` or `.csv.gz`; the file appears whole or not at all.
+    """Write a table as `.csv` or `.csv.gz`; the file appears whole or not at all.
 
     Floats are written so that reading gives the same ones; missing values are empty.
 
     Raises:
-        ValueError: another suffix.
-        OSError: as `write_atomic`.
+        ValueError: Another suffix.
+        OSError: See `write_atomic`.
     """
     path = Path(path)
     if not path.name.endswith((".csv", ".csv.gz")):

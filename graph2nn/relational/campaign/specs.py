@@ -22,13 +22,13 @@ class NetworkSpec:
     """One relational network and what a table of results says of it.
 
     Args:
-        entry: the graph; the complete graph stands for the dense baseline.
-        model: a name of `MODELS`.
-        dims: widths of the stages, as matched.
-        options: further arguments of `build_model` (`dim_first`, `depths`).
-        transform: published name of its blocks.
-        params, flops: trainable parameters, and multiply-adds of an image.
-        data_dir: folder with downloaded connectomes.
+        entry: The graph; the complete graph stands for the dense baseline.
+        model: Name in `MODELS`.
+        dims: Widths of the stages, as matched.
+        options: Further arguments of `build_model` (`dim_first`, `depths`).
+        transform: Published name of its blocks.
+        params, flops: Number of trainable parameters, and multiply-adds of an image.
+        data_dir: Folder with downloaded connectomes.
     """
 
     entry: GraphEntry
@@ -42,15 +42,16 @@ class NetworkSpec:
 
     @property
     def is_baseline(self) -> bool:
+        """Whether it is the dense baseline."""
         return self.entry.kind == "complete"
 
     @property
     def cost(self) -> int:
-        """Grows with the work of a dense computation; orders and groups jobs."""
+        """Number that grows with the work of a dense computation; orders and groups jobs."""
         return sum(width * width for width in self.dims)
 
     def columns(self) -> Row:
-        """The published columns that do not depend on training.
+        """Return the published columns that do not depend on training.
 
         Parameters and multiply-adds have six decimals, published ones three: small networks need
         them.
@@ -79,7 +80,7 @@ class NetworkSpec:
 def build_network(
     spec: NetworkSpec, data: ImageData, seed: int, *, execution: str = "auto"
 ) -> nn.Module:
-    """The network of `spec` for the images of `data`, with initial weights drawn from `seed`."""
+    """Build the network of `spec` for the images of `data`, its weights drawn from `seed`."""
     return build_model(
         spec.model,
         None if spec.is_baseline else spec.entry.graph(data_dir=spec.data_dir),

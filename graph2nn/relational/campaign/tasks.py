@@ -34,19 +34,19 @@ class Task:
     """A family of networks on a data set with its training recipe.
 
     Args:
-        name: as in the published launcher.
-        table: as in the published tables, where that differs.
-        model: a name of `MODELS`.
-        dataset: a name of `graph2nn.vision.DATASETS`.
-        graphs: a name of `GRAPH_SETS`, or connectomes.
-        transforms: the published name of a relational and of a dense block.
-        best: set and row of the published best graph; own tasks take that of the nearest one.
-        seeds: of training, by default.
-        recipe: of training; for ImageNet the published one for eight GPUs.
-        small_recipe: the published one for one GPU.
-        base_dims: widths of the dense network that the others match; None means the family's.
-        dim_first: width of the stem; None means the family's.
-        channels: of the images.
+        name: Name in the published launcher.
+        table: Name in the published tables, where that differs.
+        model: Name in `MODELS`.
+        dataset: Name in `graph2nn.vision.DATASETS`.
+        graphs: Name in `GRAPH_SETS`, or connectomes.
+        transforms: Published name of a relational and of a dense block.
+        best: Set and row of the published best graph; own tasks take that of the nearest one.
+        seeds: Seeds of training, by default.
+        recipe: Recipe of training; for ImageNet the published one for eight GPUs.
+        small_recipe: Published recipe for one GPU.
+        base_dims: Widths of the dense network that the others match; None means the family's.
+        dim_first: Width of the stem; None means the family's.
+        channels: Channels of the images.
     """
 
     name: str
@@ -64,8 +64,11 @@ class Task:
     channels: int = 3
 
     def data(self, data_dir: str | None = None) -> ImageSettings:
-        """Where the images come from: all training images, tested on the test images; ImageNet's
-        validation images serve as test images, as is usual."""
+        """Return where the images come from.
+
+        Training takes all training images, tests the test images; ImageNet's validation images
+        serve as test images, as is usual.
+        """
         test = "val" if self.dataset == "imagenet" else "test"
         train = "train" if self.dataset == "imagenet" else "trainval"
         return ImageSettings(
@@ -78,12 +81,12 @@ class Task:
 
     @property
     def table_name(self) -> str:
-        """The name in result tables."""
+        """Name in result tables."""
         return self.table or self.name
 
     @property
     def num_nodes(self) -> int:
-        """Nodes of the dense baseline's entry in tables."""
+        """Number of nodes of the dense baseline's entry in tables."""
         return 16 if self.graphs.startswith("n16") else 64
 
 
@@ -218,10 +221,10 @@ TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def find_task(name: str) -> Task:
-    """The task called `name`, by its launcher's or its tables' name.
+    """Find the task called `name`, by its launcher's or its tables' name.
 
     Raises:
-        ValueError: unknown; the message lists all tasks.
+        ValueError: Unknown; the message lists all tasks.
     """
     by_name = {key: task for task in reversed(_ALL) for key in (task.table_name, task.name)}
     return by_name[name] if name in by_name else choose("task", name, TASKS)
@@ -236,19 +239,19 @@ def division_entries(
     only: Sequence[str] = (),
     data_dir: str | Path | None = None,
 ) -> tuple[GraphEntry, ...]:
-    """The graphs of a division, the dense baseline last.
+    """List the graphs of a division, the dense baseline last.
 
     Args:
-        task: the task.
-        division: one of `DIVISIONS`.
-        graphs: what `all` means instead of the task's own set: one of `GRAPH_SETS`, `connectomes`,
-            or a file made by the command `graphs`.
-        subset: of such a file: fine, medium or coarse.
-        only: of `all`, the graphs of these names (`GraphEntry.graph_id`); empty for each of them.
-        data_dir: folder with downloaded connectomes.
+        task: The task.
+        division: One of `DIVISIONS`.
+        graphs: Graphs that `all` means instead of the task's own set: one of `GRAPH_SETS`,
+            `connectomes`, or a file made by the command `graphs`.
+        subset: Subset of such a file: fine, medium or coarse.
+        only: Names of the graphs of `all` to take (`GraphEntry.graph_id`); empty for each of them.
+        data_dir: Folder with downloaded connectomes.
 
     Raises:
-        ValueError: unknown division, set or file, or a best graph of a task that has none.
+        ValueError: Unknown division, set or file, or a best graph of a task that has none.
     """
     choose("division", division, DIVISIONS)
     baseline = complete_entry(task.num_nodes)
@@ -267,13 +270,13 @@ def division_entries(
 def network_specs(
     task: Task, entries: Sequence[GraphEntry], images: ImageData, *, data_dir: str | None = None
 ) -> list[NetworkSpec]:
-    """The networks of a task on these graphs, at widths matched to the dense baseline.
+    """List the networks of a task on these graphs, at widths matched to the dense baseline.
 
     Args:
-        task: the task.
-        entries: of the graphs; `complete` gives the dense baseline itself.
-        images: for the number of classes, the size and the channels.
-        data_dir: folder with downloaded connectomes.
+        task: The task.
+        entries: Entries of the graphs; `complete` gives the dense baseline itself.
+        images: Images, for the number of classes, the size and the channels.
+        data_dir: Folder with downloaded connectomes.
 
     Raises:
         ValueError: a graph that no width of the family matches.

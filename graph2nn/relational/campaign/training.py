@@ -97,35 +97,39 @@ def run_jobs(
     resume: bool = True,
     progress: bool = True,
 ) -> ResultTable:
-    """Trains every network with every seed and returns the table of errors by epoch.
+    """Train every network with every seed and return the table of errors by epoch.
 
     A job trains `group_size` networks of similar width with one seed on one stream of images. It
     has a folder `jobs/<job>` with a checkpoint; finished, it leaves `results/<job>.jsonl` in one
-    piece and its checkpoint goes. A sweep that was stopped, killed or partly failed goes on where
-    it was when called again, also with more seeds or graphs: no result is lost or counted twice.
-    At the end `results.csv` (last epoch) and `results_by_epoch.csv` have the published columns.
+    piece and its checkpoint goes. A campaign that was stopped, killed or partly failed goes on
+    where it was when called again, also with more seeds or graphs: no result is lost or counted
+    twice. At the end `results.csv` (last epoch) and `results_by_epoch.csv` have the published
+    columns.
 
     Args:
-        folder: of the sweep; where jobs run on several machines, one that all of them reach.
-        specs: the networks.
-        seeds: of training; initial weights, order and augmentation of images depend on it.
-        recipe: of training.
-        task: name in the table.
-        data: where the images come from.
-        group_size: networks a job; with `stacked` also those trained as one.
-        jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
-        device: of every job.
-        execution: of relational layers, see `set_execution`; "masked" where stacked.
-        stacked: train a job's networks as one; None does so for MLPs on a GPU.
-        augment: None means as published: flip, and crop after padding with the mean colour.
-        save_seconds: between a job's checkpoints.
-        keep_checkpoints: leave the last checkpoint of each job in place.
-        resume: go on with what the folder holds; otherwise a used folder is an error.
-        progress: a bar over networks with their mean error; over steps where there is one job.
+        folder: Folder of the campaign; where jobs run on several machines, one that all of them
+            reach.
+        specs: The networks.
+        seeds: Seeds of training; initial weights, order and augmentation of images depend on it.
+        recipe: Recipe of training.
+        task: Name in the table.
+        data: Settings that say where the images come from.
+        group_size: Number of networks a job; with `stacked` also those trained as one.
+        jobs, backend: Number of processes, and joblib's way to run them (see `parallel_map`).
+        device: Device of every job.
+        execution: Execution of relational layers, see `set_execution`; "masked" where stacked.
+        stacked: Whether a job's networks are trained as one; None does so for MLPs on a GPU.
+        augment: Augmentation; None means as published: flip, and crop after padding with the mean
+            colour.
+        save_seconds: Time between a job's checkpoints.
+        keep_checkpoints: Whether the last checkpoint of each job stays in place.
+        resume: Whether to go on with what the folder holds; otherwise a used folder is an error.
+        progress: Whether to show a bar over networks with their mean error; over steps where there
+            is one job.
 
     Raises:
-        ValueError: nothing to train, or a folder of another sweep.
-        RuntimeError: jobs that failed, after all others are done.
+        ValueError: Nothing to train, or a folder of another campaign.
+        RuntimeError: Jobs that failed, after all others are done.
     """
     _check(specs, seeds, group_size)
     if stacked is None:

@@ -18,11 +18,11 @@ Row = dict[str, Any]
 
 
 def write_job(path: str | Path, job: str, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Writes the rows of a finished job as JSON lines, after a line with their checksum.
+    """Write the rows of a finished job as JSON lines, after a line with their checksum.
 
     Args:
-        path: the file, replaced only when the new one is complete.
-        job: id of the job.
+        path: Path of the file, replaced only when the new one is complete.
+        job: Id of the job.
         rows: JSON-able; None where a network diverged.
     """
     body = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
@@ -32,10 +32,10 @@ def write_job(path: str | Path, job: str, rows: Iterable[Mapping[str, Any]]) -> 
 
 
 def read_job(path: str | Path) -> list[Row]:
-    """The rows of a file of `write_job`.
+    """Read the rows of a file of `write_job`.
 
     Raises:
-        ValueError: half-written or altered, with the path and what to do.
+        ValueError: Half-written or altered, with the path and what to do.
     """
     path = Path(path)
     try:
@@ -74,7 +74,7 @@ def read_or_set_aside(path: Path, again: str) -> list[Row] | None:
 
 
 def result_files(folder: str | Path) -> list[Path]:
-    """The result files of a run folder, in order of name."""
+    """List the result files of a run folder, in order of name."""
     return sorted((Path(folder) / "results").glob("*.jsonl"))
 
 

@@ -25,8 +25,8 @@ class FeatureTable:
     """Numbers of networks, without missing ones.
 
     Args:
-        values: one row a network.
-        names: of the columns.
+        values: Numbers, one row a network.
+        names: Names of the columns.
 
     Shapes:
         values (networks, features) float64.
@@ -45,14 +45,14 @@ class _Set:
 
 
 def features(table: SparseTable, sets: str) -> FeatureTable:
-    """The features of every network of a table.
+    """Compute the features of every network of a table.
 
     Args:
-        table: with the columns that the sets need, and layers where they are of layers.
-        sets: names of `FEATURE_SETS` joined by `+`, such as `density8+model`.
+        table: Table with the columns that the sets need, and layers where they are of layers.
+        sets: Names of `FEATURE_SETS` joined by `+`, such as `density8+model`.
 
     Raises:
-        ValueError: an unknown set, a table without what it needs, or networks that lack a metric.
+        ValueError: An unknown set, a table without what it needs, or networks that lack a metric.
 
     Example:
         >>> features(table, "mge16+density8").values.shape                # doctest: +SKIP

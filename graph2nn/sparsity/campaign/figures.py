@@ -25,13 +25,13 @@ def plot_network(
     graph: MultipartiteGraph | None = None,
     title: str = "",
 ) -> Path:
-    """Density of every layer, and nodes and edges of every layer of the multipartite graph.
+    """Draw the density of every layer, and the nodes and edges of its part of the graph.
 
     Args:
-        layers: `layer_name`, `nnz` and `numel` of each.
-        path: of the figure.
-        graph: the unrolled graph; None draws the densities only.
-        title: above the figure.
+        layers: Layers with `layer_name`, `nnz` and `numel` of each.
+        path: Path of the figure.
+        graph: The unrolled graph; None draws the densities only.
+        title: Title above the figure.
     """
     path = figure_path(path)
     count = 1 if graph is None else 2
@@ -51,8 +51,10 @@ def plot_network(
 
 
 def plot_grid(table: SparseTable, path: str | Path) -> Path:
-    """Accuracy against the part of weights that is kept, a panel a model and data set, a line a
-    pruner; bars span the seeds. A dashed line is the mean of the dense networks, where known.
+    """Draw accuracy against the part of weights that is kept.
+
+    There is a panel a model and data set, a line a pruner; bars span the seeds. A dashed line is
+    the mean of the dense networks, where known.
     """
     path = figure_path(path)
     panels = list(dict.fromkeys(zip(table["model"].tolist(), table["dataset"].tolist())))

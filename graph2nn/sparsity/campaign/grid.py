@@ -27,10 +27,10 @@ _PAI = ("snip", "grasp", "synflow", "prospr", "uniform", "er", "erk")
 
 
 def find_model(name: str) -> str:
-    """The spelling in tables of a model's name in any case.
+    """Find the spelling in tables of a model's name in any case.
 
     Raises:
-        ValueError: an unknown model.
+        ValueError: An unknown model.
     """
     names = {known.casefold(): known for known in MODELS}
     return choose("network", names.get(name.casefold(), name), [*MODELS], where="model")
@@ -48,12 +48,12 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """For files: `Resnet-20_digits_snip_0.9_s0`."""
+        """Name for files: `Resnet-20_digits_snip_0.9_s0`."""
         return f"{self.model}_{self.dataset}_{self.pruning}_{self.sparsity:g}_s{self.seed}"
 
     @property
     def dense(self) -> Cell:
-        """The network that its accuracy is compared with."""
+        """Network that its accuracy is compared with."""
         return replace(self, pruning="dense", sparsity=0.0)
 
 
@@ -66,23 +66,25 @@ class SparseGrid:
     computing anything again.
 
     Args:
-        models: names in `graph2nn.sparsity.networks.models`.
-        images: of pruning, training and testing; without a size the native one, at most 32.
-        pruners: names in `graph2nn.sparsity.networks.pruning`.
-        sparsities: fractions of the weights that are removed.
-        seeds: of initial weights, masks and training.
-        training: train every network, and a dense one for each model and seed; without it there are
-            no accuracies, and weights are the initial ones.
-        recipe: of training; None means the published one of each model.
-        freeze_bias: keep the biases of convolutions and linear layers at zero, as published.
-        compat: masks, graphs and metrics as the published code makes them, deviations included.
-        identity_skips: with the identity skip connections as edges, see `encode`.
-        engine: of the topometrics, see `topometrics`.
-        motif: exact or sampled, see `topometrics`.
-        ramanujan: compute the Ramanujan properties of every layer.
+        models: Names in `graph2nn.sparsity.networks.models`.
+        images: Images of pruning, training and testing; without a size the native one, at most 32.
+        pruners: Names in `graph2nn.sparsity.networks.pruning`.
+        sparsities: Fractions of the weights that are removed.
+        seeds: Seeds of initial weights, masks and training.
+        training: Whether every network is trained, and a dense one for each model and seed; without
+            it there are no accuracies, and weights are the initial ones.
+        recipe: Recipe of training; None means the published one of each model.
+        freeze_bias: Whether the biases of convolutions and linear layers stay at zero, as
+            published.
+        compat: Whether masks, graphs and metrics are as the published code makes them, deviations
+            included.
+        identity_skips: Whether identity skip connections are edges, see `encode`.
+        engine: Engine of the topometrics, see `topometrics`.
+        motif: How motifs are counted, exact or sampled, see `topometrics`.
+        ramanujan: Whether the Ramanujan properties of every layer are computed.
 
     Raises:
-        ValueError: unknown names, sparsities outside [0, 1), a value given twice, nothing to do.
+        ValueError: Unknown names, sparsities outside [0, 1), a value given twice, nothing to do.
     """
 
     models: tuple[str, ...]
@@ -122,7 +124,7 @@ class SparseGrid:
             raise ValueError(f"SparseGrid.seeds: must not be negative, got {min(self.seeds)}")
 
     def cells(self) -> list[Cell]:
-        """The networks, seed by seed, so that a run that is cut short has whole seeds."""
+        """List the networks, seed by seed, so that a run that is cut short has whole seeds."""
         label = dataset_label(self.images.dataset)
         return [
             Cell(model=model, dataset=label, pruning=pruning, sparsity=sparsity, seed=seed)
@@ -138,7 +140,7 @@ class SparseGrid:
         return self.images.at_most(_LARGEST)
 
     def recipe_of(self, model: str) -> Recipe:
-        """How a model is trained."""
+        """Return how a model is trained."""
         return self.recipe or published_recipe(model, dataset_name(self.images.dataset))
 
 
@@ -180,10 +182,10 @@ GRIDS: dict[str, dict[str, SparseGrid]] = {
 
 
 def find_grid(name: str, dataset: str) -> SparseGrid:
-    """A grid of `GRIDS`.
+    """Find a grid of `GRIDS`.
 
     Raises:
-        ValueError: an unknown grid, or one that there is not for the data set.
+        ValueError: An unknown grid, or one that there is not for the data set.
     """
     grids = choose("grid", name, GRIDS)
     own = dataset_name(dataset)

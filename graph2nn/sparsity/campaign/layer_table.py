@@ -47,20 +47,20 @@ def layer_table(
     progress: bool = False,
     **how: Any,
 ) -> list[dict[str, Any]]:
-    """What the published tables of layers hold, for each layer of a network.
+    """Compute what the published tables of layers hold, for each layer of a network.
 
     arXiv:2305.16886, section 4.1; names as in the published tables.
 
     Args:
-        model: the network.
-        masks: by name of the weight; None keeps what is not exactly zero.
-        encoding: `rolled` or `rolled-channel`.
-        metrics: which topometrics besides; empty for none.
-        properties: compute the Ramanujan properties.
-        compat: as published, see `rolled` and `ramanujan`.
-        seed: of Lanczos.
-        progress: show a bar.
-        how: further arguments of `topometrics`.
+        model: The network.
+        masks: Masks by name of the weight, each of its shape; None keeps what is not exactly zero.
+        encoding: Kind of graph, `rolled` or `rolled-channel`.
+        metrics: Names of topometrics to add; empty for none.
+        properties: Whether the Ramanujan properties are computed.
+        compat: Whether to do as published, see `rolled` and `ramanujan`.
+        seed: Seed of Lanczos.
+        progress: Whether to show a bar.
+        how: Further arguments of `topometrics`.
 
     Returns:
         Rows with `layer_id` (place of the layer, pooling counted), `layer_name`, `nnz`, `numel`,
@@ -68,7 +68,7 @@ def layer_table(
         metrics. `nnz` counts weights; `edges` is the same for `rolled`, fewer for `rolled-channel`.
 
     Raises:
-        ValueError: another encoding, an unknown metric, masks that do not fit.
+        ValueError: Another encoding, an unknown metric, masks that do not fit.
 
     Example:
         >>> layer_table(model, masks, metrics=())[0]["layer_name"]
@@ -96,7 +96,7 @@ def layer_table(
 
 
 def layer_positions(model: nn.Module) -> dict[str, int]:
-    """Number of each layer with weights, by name, as in the published tables: pooling counts."""
+    """Number the layers with weights, by name, as in the published tables: pooling counts."""
     weighted = {name.rpartition(".")[0] for name in prunable(model)}
     order = [
         name

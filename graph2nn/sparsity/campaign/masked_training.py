@@ -62,7 +62,7 @@ def mask_gradients(
         again and biases trainable; the weights are not touched.
 
     Raises:
-        ValueError: masks that do not fit, or a pruned weight that is not zero.
+        ValueError: Masks that do not fit, or a pruned weight that is not zero.
 
     Example:
         >>> masks.apply_(model)                             # doctest: +SKIP
@@ -101,20 +101,20 @@ def train_sparse(
     name: str = "net",
     **how: Any,
 ) -> list[Record]:
-    """Trains what is left of a pruned network with the common trainer, in place.
+    """Train what is left of a pruned network with the common trainer, in place.
 
     Args:
-        model, masks: the network, and which of its weights are kept; the others are set to zero.
-        train, test, recipe, seed: see `train_networks`.
-        freeze_bias: as published, see `mask_gradients`.
-        name: of the network in the records.
-        how: further arguments of `train_networks` (`device`, `folder`, `augment`, `progress`, ...).
+        model, masks: The network, and the masks of its weights; the others are set to zero.
+        train, test, recipe, seed: Arguments of `train_networks`.
+        freeze_bias: Whether biases stay as they are, as published, see `mask_gradients`.
+        name: Name of the network in the records.
+        how: Further arguments of `train_networks` (`device`, `folder`, `augment`, `progress`, ...).
 
     Returns:
-        A record an evaluated epoch, see `train_networks`.
+        Records, one an evaluated epoch, see `train_networks`.
 
     Raises:
-        ValueError: masks that do not fit; networks trained as one (`stacked`), whose gradients pass
+        ValueError: Masks that do not fit; networks trained as one (`stacked`), whose gradients pass
             no hooks; see also `train_networks`.
     """
     if how.get("stacked") is not None:
@@ -125,15 +125,15 @@ def train_sparse(
 
 
 def published_recipe(model: str, dataset: str) -> Recipe:
-    """How the published tables were trained (arXiv:2305.16886, appendix; its code).
+    """Return how the published tables were trained (arXiv:2305.16886, appendix; its code).
 
     SGD with momentum .9 and learning rate .1, batches of 128, decay 1e-4 (Wide-Resnet-28-2: 5e-4);
     160 epochs, a tenth of the rate after 80 and 120 (Tiny ImageNet: 100 epochs, after 30, 60 and
     80; CONV-6 after 20, 60 and 80).
 
     Args:
-        model: name of a published network (`graph2nn.sparsity.networks.models`).
-        dataset: one of `graph2nn.vision.DATASETS`.
+        model: Name of a published network (`graph2nn.sparsity.networks.models`).
+        dataset: One of `graph2nn.vision.DATASETS`.
     """
     recipe = _PUBLISHED
     if dataset == "tiny_imagenet":
@@ -142,10 +142,10 @@ def published_recipe(model: str, dataset: str) -> Recipe:
 
 
 def find_recipe(name: str, model: str, dataset: str) -> Recipe:
-    """The recipe `published` or `short`.
+    """Find the recipe `published` or `short`.
 
     Raises:
-        ValueError: another name, or no short recipe for the data set.
+        ValueError: Another name, or no short recipe for the data set.
     """
     if name == "published":
         return published_recipe(model, dataset)

@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 
 def build_cell(cell: Cell, grid: SparseGrid) -> nn.Module:
-    """The network of a cell at initialisation, which depends on model, data set and seed."""
+    """Build the network of a setting at initialisation, by model, data set and seed."""
     images = grid.sized_images
     model = build(cell.model, images.num_classes, images.shape[0], images.side)
     init_weights(model, cell.seed)
@@ -58,7 +58,10 @@ def prune_cell(
     device: str = "cpu",
     progress: bool = False,
 ) -> Masks:
-    """The masks of a cell; the model is not changed. Loads images only where the pruner looks."""
+    """Compute the masks of a setting; the model is not changed.
+
+    Images are loaded only where the pruner looks at them.
+    """
     if cell.pruning == "dense":
         return Masks.dense(model)
     # What looks at no images is told their shape by a blank one.
@@ -89,8 +92,10 @@ def train_cell(
     save_seconds: float = 60.0,
     progress: bool = False,
 ) -> Row:
-    """Trains the network in place: `accuracy` (fraction), losses and `seconds`; None where it
-    diverged."""
+    """Train the network of a setting in place.
+
+    The row has `accuracy` (fraction), losses and `seconds`; None where it diverged.
+    """
     sets = load_sets(grid.sized_images, data_dir)
     train, test = sets.train, sets.test
     last = train_sparse(
@@ -126,17 +131,19 @@ def run_cell(
     save_seconds: float = 60.0,
     progress: bool = False,
 ) -> tuple[Row, list[Row]]:
-    """Everything about one network, on one thread, so that it comes out the same on any number of
-    cores.
+    """Do everything about one network, on one thread.
+
+    So it comes out the same on any number of cores.
 
     Args:
-        cell: which; a dense one is trained but not measured, nor is one that diverges.
-        grid: the settings.
-        data_dir: folder of the images.
-        device: of pruning and training; graphs are measured on the CPU.
-        folder: of checkpoints of the training; None keeps none.
-        save_seconds: between checkpoints.
-        progress: show bars.
+        cell: Setting of the network; a dense one is trained but not measured, nor is one that
+            diverges.
+        grid: Settings of the grid.
+        data_dir: Folder of the images.
+        device: Device of pruning and training; graphs are measured on the CPU.
+        folder: Folder of checkpoints of the training; None keeps none.
+        save_seconds: Time between checkpoints.
+        progress: Whether to show bars.
 
     Returns:
         The row of the table of networks, and the rows of the table of layers. Values that are not
@@ -173,7 +180,7 @@ _RAMANUJAN = ("delta_r", "imdb", "imsg")
 
 
 def layer_rows(model: nn.Module, masks: Masks, grid: SparseGrid) -> list[Row]:
-    """A row a layer of a grid's table: `LAYER_COLUMNS` of the rolled encoding."""
+    """Compute a row a layer of a grid's table: `LAYER_COLUMNS` of the rolled encoding."""
     rows = layer_table(model, masks, metrics=(), properties=grid.ramanujan, compat=grid.compat)
     return [{name: row.get(name) for name in LAYER_COLUMNS} for row in rows]
 

@@ -75,14 +75,14 @@ class SparseTable(ColumnTable):
     NaN where missing. Columns beyond the published ones are kept.
 
     Args:
-        columns: the arrays; at least those of `KEY` and `accuracy`, a fraction.
-        layers: columns of a table of layers: `KEY` and `LAYER_COLUMNS`, one row a layer. Rows of
+        columns: Arrays; at least those of `KEY` and `accuracy`, a fraction.
+        layers: Columns of a table of layers: `KEY` and `LAYER_COLUMNS`, one row a layer. Rows of
             networks that the table has not are left out.
-        where: what the messages call the table, such as its path.
-        repeated: rows that were left out because they repeat another one exactly.
+        where: Name of the table in messages, such as its path.
+        repeated: Number of rows that were left out because they repeat another one exactly.
 
     Attributes:
-        layers: the columns of `LAYER_COLUMNS`, and `row`, the network of each layer; sorted by
+        layers: The columns of `LAYER_COLUMNS`, and `row`, the network of each layer; sorted by
             network, and within it as given. None without a table of layers.
 
     Raises:
@@ -117,11 +117,11 @@ class SparseTable(ColumnTable):
         return f"SparseTable({self.where}: {self.num_rows} networks, {layers})"
 
     def keys_of_rows(self) -> list[tuple[Any, ...]]:
-        """(model, dataset, pruning, sparsity, seed) of each network."""
+        """List (model, dataset, pruning, sparsity, seed) of each network."""
         return list(zip(*(self[name].tolist() for name in KEY)))
 
     def incomplete(self, names: Sequence[str] = METRICS) -> np.ndarray:
-        """The rows where any of these columns is missing. Shapes: (rows,) bool."""
+        """Find the rows where any of these columns is missing, (rows,) bool."""
         found = np.zeros(self.num_rows, dtype=bool)
         for name in names:
             if name in self:
@@ -129,11 +129,14 @@ class SparseTable(ColumnTable):
         return found
 
     def with_column(self, name: str, values: np.ndarray) -> SparseTable:
-        """The table with one more column."""
+        """Add a column, (rows,)."""
         return self._like({**self._columns, name: values}, self.layers)
 
     def take(self, keep: np.ndarray) -> SparseTable:
-        """The networks that a mask or an index array picks, with their layers."""
+        """Select the networks that a mask (rows,) or an index array (k,) picks.
+
+        Their layers come with them.
+        """
         rows = np.arange(self.num_rows)[keep]
         columns = {name: column[rows] for name, column in self._columns.items()}
         if self.layers is None:
@@ -146,10 +149,12 @@ class SparseTable(ColumnTable):
         return self._like(columns, layers)
 
     def select(self, **values: Any) -> SparseTable:
-        """The networks that agree with every column given; a sequence means any of its values.
+        """Select the networks that agree with every column given.
+
+        A sequence means any of its values.
 
         Raises:
-            ValueError: no network has one of these values.
+            ValueError: No network has one of these values.
 
         Example:
             >>> table.select(model="CONV-6", pruning=("snip", "erk"))     # doctest: +SKIP
@@ -223,15 +228,16 @@ class SparseTable(ColumnTable):
 
 
 def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> SparseTable:
-    """A table of networks from a `.csv` or `.csv.gz` file.
+    """Read a table of networks from a `.csv` or `.csv.gz` file.
 
     Args:
-        path: the table of networks.
-        layers: the table of their layers. None looks for NAME_layers.csv or .csv.gz beside it.
+        path: Path of the table of networks.
+        layers: Path of the table of their layers. None looks for NAME_layers.csv or .csv.gz beside
+            it.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: as `SparseTable`, or a damaged file.
+        FileNotFoundError: No such file.
+        ValueError: As `SparseTable`, or a damaged file.
     """
     path = Path(path)
     if layers is None:
@@ -261,12 +267,12 @@ def published_table() -> SparseTable:
 
 
 def accuracy_drop(table: SparseTable) -> np.ndarray:
-    """Part of the accuracy that pruning costs: 1 - accuracy / accuracy of the dense network.
+    """Compute the part of the accuracy that pruning costs.
 
-    The dense accuracy is that of the column `dense_accuracy`, or the mean of the rows of the same
-    model and data set whose pruning is `dense`. Without either, as in the published table, the
-    best accuracy among all pruned networks of the model and data set stands for it; call this
-    before leaving out networks.
+    It is 1 - accuracy / accuracy of the dense network. The dense accuracy is that of the column
+    `dense_accuracy`, or the mean of the rows of the same model and data set whose pruning is
+    `dense`. Without either, as in the published table, the best accuracy among all pruned networks
+    of the model and data set stands for it; call this before leaving out networks.
 
     Shapes: (rows,), at most 1; negative where the sparse network is better.
     """

@@ -12,8 +12,11 @@ __all__ = ["accuracy_rows"]
 
 
 def accuracy_rows(table: SparseTable) -> list[dict[str, Any]]:
-    """Mean accuracy in percent, over seeds: a row a model, data set and pruner, a column a
-    sparsity; the dense networks' first, where known."""
+    """Average the accuracy in percent over seeds.
+
+    A row is a model, data set and pruner, a column a sparsity; the dense networks' first, where
+    known.
+    """
     levels = np.unique(table["sparsity"])
     groups = zip(*(table[name].tolist() for name in ("model", "dataset")))
     rows: list[dict[str, Any]] = []

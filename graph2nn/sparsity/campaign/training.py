@@ -81,7 +81,7 @@ def run_grid(
     resume: bool = True,
     progress: bool = True,
 ) -> Path:
-    """Prunes, trains, encodes and measures every network of a grid that has no result yet.
+    """Prune, train, encode and measure every network of a grid that has no result yet.
 
     A job leaves `results/NAME.jsonl`, whole or not at all, and has a checkpoint while it trains. A
     run that was killed loses no finished network, computes none twice and goes on within an
@@ -89,24 +89,24 @@ def run_grid(
     folder has `table.csv` and `table_layers.csv` (see `write_tables`), also where jobs failed.
 
     Args:
-        grid: the settings.
-        folder: of the run; where jobs run on several machines, one that all of them reach.
-        data_dir: folder of the images.
-        jobs, backend: processes, and joblib's way to run them (see `parallel_map`).
-        device: of pruning and training.
-        save_seconds: between a job's checkpoints; None for no checkpoints, which pays where a
+        grid: Settings of the grid.
+        folder: Folder of the run; where jobs run on several machines, one that all of them reach.
+        data_dir: Folder of the images.
+        jobs, backend: Number of processes, and joblib's way to run them (see `parallel_map`).
+        device: Device of pruning and training.
+        save_seconds: Time between a job's checkpoints; None for no checkpoints, which pays where a
             network takes seconds.
-        keep_checkpoints: leave each trained network in `jobs/NAME/last.pt`; networks without a
-            result are then measured again without training.
-        resume: go on with what the folder holds; otherwise a used folder is an error.
-        progress: show a bar over networks.
+        keep_checkpoints: Whether each trained network stays in `jobs/NAME/last.pt`; networks
+            without a result are then measured again without training.
+        resume: Whether to go on with what the folder holds; otherwise a used folder is an error.
+        progress: Whether to show a bar over networks.
 
     Returns:
         The table of the finished networks, for `read_sparse_table` (which wants accuracies).
 
     Raises:
         ValueError: a folder of another grid, or settings that cannot be used.
-        RuntimeError: networks that failed, after all others are done.
+        RuntimeError: Networks that failed, after all others are done.
 
     Example:
         >>> read_sparse_table(run_grid(find_grid("small", "digits"), "runs/x"))  # doctest: +SKIP
@@ -136,17 +136,17 @@ def run_grid(
 
 
 def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path:
-    """Writes what a run has finished as two tables and their settings; returns `path`.
+    """Write what a run has finished as two tables and their settings, and return `path`.
 
     Args:
-        grid: the settings; results of networks outside it are left out.
-        folder: of the run.
-        path: of the table of networks, NAME.csv: one row a network, `TABLE_COLUMNS`. Beside it come
-            NAME_layers.csv, one row a layer, and NAME.json with the settings and the number of
+        grid: Settings of the grid; results of networks outside it are left out.
+        folder: Folder of the run.
+        path: Path of the table of networks, NAME.csv: one row a network, `TABLE_COLUMNS`. Beside it
+            come NAME_layers.csv, one row a layer, and NAME.json with the settings and the number of
             rows. Numbers are written so that reading gives the same ones; what is unknown is empty.
 
     Raises:
-        ValueError: another suffix, or a damaged result.
+        ValueError: Another suffix, or a damaged result.
 
     Networks that diverged have no accuracy; a warning names them, and they stay out.
     """
@@ -179,23 +179,23 @@ def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path
 def regenerate(
     path: str | Path, row: int, *, data_dir: str | None = None
 ) -> dict[str, tuple[str, str]]:
-    """Makes a row of a table again from nothing but the table and its settings, and compares.
+    """Make a row of a table again from nothing but the table and its settings, and compare.
 
     On the same machine and versions nothing differs. Other processors add in another order, which
     training amplifies: expect accuracies to differ as between two seeds, masks and what follows
     from them alone not at all.
 
     Args:
-        path: of the table, NAME.csv, with NAME.json beside it.
-        row: number of the network.
-        data_dir: folder of the images.
+        path: Path of the table, NAME.csv, with NAME.json beside it.
+        row: Number of the network.
+        data_dir: Folder of the images.
 
     Returns:
         The columns that differ: (stored, now), as text; empty where all are the same.
 
     Raises:
-        ValueError: no such row.
-        FileNotFoundError: no table or no settings.
+        ValueError: No such row.
+        FileNotFoundError: No table or no settings.
     """
     path = Path(path)
     about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))

@@ -18,8 +18,8 @@ class Conv6(nn.Module):
     """Three pairs of convolutions with max pooling, then three linear layers.
 
     Args:
-        num_classes, in_channels: outputs, and channels of the images.
-        image_size: height and width of the images, at least 8.
+        num_classes, in_channels: Outputs, and channels of the images.
+        image_size: Height and width of the images, at least 8.
 
     Shapes:
         (N, in_channels, image_size, image_size) to (N, num_classes).
@@ -73,8 +73,8 @@ class CifarResNet(nn.Module):
     Deep Residual Learning, arXiv:1512.03385, section 4.2, with shortcuts of option B.
 
     Args:
-        num_classes, in_channels: outputs, and channels of the images.
-        depth: blocks in each of the three stages; layers are 6·depth + 2.
+        num_classes, in_channels: Outputs, and channels of the images.
+        depth: Number of blocks in each of the three stages; layers are 6·depth + 2.
 
     Shapes:
         (N, in_channels, H, W) to (N, num_classes), any H and W.
@@ -132,9 +132,9 @@ class WideResNet(nn.Module):
     Wide Residual Networks, arXiv:1605.07146, table 1.
 
     Args:
-        num_classes, in_channels: outputs, and channels of the images.
-        depth: blocks in each of the three stages; layers are 6·depth + 4.
-        widen: factor of the widths 16, 32 and 64.
+        num_classes, in_channels: Outputs, and channels of the images.
+        depth: Number of blocks in each of the three stages; layers are 6·depth + 4.
+        widen: Factor of the widths 16, 32 and 64.
 
     Shapes:
         (N, in_channels, H, W) to (N, num_classes), any H and W.
@@ -179,7 +179,7 @@ def build(
     *,
     seed: int = 0,
 ) -> nn.Module:
-    """A network of the published study, freshly initialised.
+    """Build a network of the published study, freshly initialised.
 
     Sparse networks as multipartite graphs, arXiv:2305.16886, section 4. Modules have the names of
     the published tables (`layer2.0.shortcut.0`). Other than published, images need not be 32 x 32:
@@ -187,16 +187,16 @@ def build(
     positions.
 
     Args:
-        name: a name of `MODELS`, in any case.
-        num_classes, in_channels: outputs, and channels of the images.
-        image_size: height and width of the images.
-        seed: of the initial weights, see `init_weights`.
+        name: Name in `MODELS`, in any case.
+        num_classes, in_channels: Outputs, and channels of the images.
+        image_size: Height and width of the images.
+        seed: Seed of the initial weights, see `init_weights`.
 
     Shapes:
-        the network maps (N, in_channels, image_size, image_size) to (N, num_classes).
+        The network maps (N, in_channels, image_size, image_size) to (N, num_classes).
 
     Raises:
-        ValueError: unknown name (lists all), a number below 1, images too small for CONV-6.
+        ValueError: Unknown name (lists all), a number below 1, images too small for CONV-6.
 
     Example:
         >>> build("resnet-20").layer2[0].shortcut[0].weight.shape
@@ -215,14 +215,14 @@ def build(
 
 
 def init_weights(model: nn.Module, seed: int = 0) -> None:
-    """Draws the weights of convolutions and linear layers anew, and sets their biases to zero.
+    """Draw the weights of convolutions and linear layers anew, and set their biases to zero.
 
     As published: normal with variance 2 / fan-in (arXiv:1502.01852, equation 10), module after
     module. Normalisation layers stay as they are.
 
     Args:
-        model: changed in place.
-        seed: of the draws, which are made on the CPU: the same on every device.
+        model: Network, changed in place.
+        seed: Seed of the draws, which are made on the CPU: the same on every device.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():

@@ -101,37 +101,41 @@ class WiringConfig:
         ValueError: A setting is out of range.
     """
 
-    name: str = option("own", help="of the configuration")
+    name: str = option("own", help="name of the configuration")
     model: str = option("static", help="network", choices=MODELS)
     kind: str = option("dnw", help="how edges are chosen", choices=tuple(KINDS))
     keep: float = option(0.05, help="share of slots kept, or width multiplier")
     dataset: str = option("cifar10", "-d", help="images", choices=tuple(DATASETS))
-    nodes: int = option(800, help="of a tiny network")
+    nodes: int = option(800, help="nodes of a tiny network")
     inputs: int = option(32, help="input nodes of a tiny network")
     outputs: int = option(100, help="output nodes of a tiny network")
     layers: int = option(5, help="blocks or rounds of a tiny network")
     small_head: bool = option(False, help="wire the classifier, too")
     dense_stem: bool = option(False, help="leave the first layer of the ResNet dense")
     legacy_budget: bool = option(False, help="let unusable slots compete, as published")
-    rho: float = option(0.95, help="of targeted dropout")
+    rho: float = option(0.95, help="probability that a weak slot is dropped in targeted dropout")
     trained: str | None = option(None, help="run folder of a complete network")
-    initial: str | None = option(None, help="that network before training; none for in `trained`")
-    edges: str | None = option(None, help="of kind given: a run, a file, or ws:n=64,k=8,p=0.1")
+    initial: str | None = option(
+        None, help="weights of that network before training; none for those in `trained`"
+    )
+    edges: str | None = option(
+        None, help="edges of kind given: a run, a file, or ws:n=64,k=8,p=0.1"
+    )
     drop_illegal: bool = option(False, help="leave out given edges that cannot be used")
     rewire_every: int = option(100, help="steps between exchanges of edges, of rigl and set")
     rewire_fraction: float = option(0.3, help="share of the edges that is exchanged")
-    solver: str = option("dopri5", help="of the continuous setting", choices=SOLVERS)
+    solver: str = option("dopri5", help="solver of the continuous setting", choices=SOLVERS)
     tolerance: float = option(1e-3, help="relative and absolute, of adaptive solvers")
-    solver_steps: int = option(8, help="of fixed-step solvers")
+    solver_steps: int = option(8, help="number of steps of fixed-step solvers")
     adjoint: bool = option(False, help="gradients by the adjoint equation")
     training: Recipe = flat(
         _small_recipe,
         without=_NO_FLAGS,
-        schedule=option(help="of the learning rate", choices=_SCHEDULES),
+        schedule=option(help="schedule of the learning rate", choices=_SCHEDULES),
         gamma=option(help="factor of a step schedule"),
-        weight_decay=option(help="of every weight, whether an edge or not"),
+        weight_decay=option(help="weight decay of every weight, whether an edge or not"),
     )
-    seed: int = option(1996, help="of weights, edges and images")
+    seed: int = option(1996, help="seed of weights, edges and images")
 
     def __post_init__(self) -> None:
         choose("network", self.model, MODELS, where="model")

@@ -42,16 +42,16 @@ def graph_free_scores(
     targets: Sequence[str] = TARGETS,
     seeds: Sequence[int] = (0, 1, 2),
 ) -> dict[str, float]:
-    """Kendall tau of a random forest on scalars of the records, for each target.
+    """Score a random forest on scalars of the records by Kendall tau, for each target.
 
-    300 trees, leaves of at least three networks, mean over seeds. A target is never among its own
-    features; a list counts by its last entry.
+    It has 300 trees, leaves of at least three networks, mean over seeds. A target is never among
+    its own features; a list counts by its last entry.
 
     Args:
-        train, test: records as `predictors.tables.deepnets.published_records` reads them.
-        features: keys of the records, such as a value of `GRAPH_FREE`.
-        targets: keys to predict.
-        seeds: of the forests.
+        train, test: Records as `predictors.tables.deepnets.published_records` reads them.
+        features: Keys of the records, such as a value of `GRAPH_FREE`.
+        targets: Keys to predict.
+        seeds: Seeds of the forests.
 
     Raises:
         ValueError: a key that the records do not hold.
@@ -77,15 +77,15 @@ def curve_scores(
     kinds: Sequence[str] = ("last",),
     seed: int = 0,
 ) -> dict[str, dict[int, float]]:
-    """Kendall tau between values predicted from the curve up to an epoch and the final value.
+    """Score values predicted from the curve up to an epoch by Kendall tau with the final ones.
 
     Args:
-        train: records that `lcsvr` learns from; the other kinds learn nothing.
-        test: records that are scored.
-        curve: key of the accuracies, after `CURVE_EPOCHS`; the kinds `sotl` and `sotl_e` read
+        train: Records that `lcsvr` learns from; the other kinds learn nothing.
+        test: Records that are scored.
+        curve: Key of the accuracies, after `CURVE_EPOCHS`; the kinds `sotl` and `sotl_e` read
             `training_loss` instead, one value an epoch.
-        kinds: of `CurvePredictor`.
-        seed: of `lcsvr`.
+        kinds: Kinds of `CurvePredictor`.
+        seed: Seed of `lcsvr`.
 
     Returns:
         Kind → epoch → tau; `lcsvr` from three values on.

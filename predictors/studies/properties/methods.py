@@ -27,10 +27,10 @@ class Method:
     """A way to predict.
 
     Args:
-        name: in tables and figures.
-        features: of all networks under a seed, shapes (N, d).
-        model: the regression under a seed.
-        target: transformation of the targets, see `TargetTransform`.
+        name: Name in tables and figures.
+        features: Function from a seed to the features of all networks, (N, d).
+        model: Function from a seed to the regression.
+        target: Transformation of the targets, see `TargetTransform`.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Method:
 def svr_method(
     name: str, features: Callable[[int], np.ndarray], *, folds: int = 5, scaled: bool = False
 ) -> Method:
-    """Support vector regression on an embedding, settings by cross-validation.
+    """Make a support vector regression on an embedding, settings by cross-validation.
 
     Args:
-        name, features: as in `Method`.
-        folds: of the cross-validation, assigned under the seed.
-        scaled: of `svr_search`, with rank targets; the published way (False) takes features and
-            labels as they are.
+        name, features: Fields of `Method`; features (N, d) of a seed.
+        folds: Number of folds of the cross-validation, assigned under the seed.
+        scaled: Whether features are scaled, see `svr_search`, with rank targets; the published way
+            (False) takes features and labels as they are.
     """
 
     def model(seed: int) -> GridSearchCV:
@@ -58,15 +58,16 @@ def svr_method(
 
 
 def with_numbers(task: PropertyTask, features: np.ndarray) -> np.ndarray:
-    """An embedding beside the counts of the operations and the logarithms of the sizes."""
+    """Put an embedding (N, d) beside counts of the operations and logarithms of the sizes."""
     sizes = [np.log(task.scalars[n]) for n in _SIZES if n in task.scalars]
     return np.concatenate([features, op_counts(task.graphs), np.stack(sizes, axis=1)], axis=1)
 
 
 def scalar_methods(task: PropertyTask) -> list[Method]:
-    """The graph-free rows that belong beside every result: each number alone (its direction learned
-    from the training half), a ridge on the counts of the operations, forests on
-    all numbers, and on the table's zero-cost proxies with them.
+    """List the graph-free rows that belong beside every result.
+
+    They are each number alone (its direction learned from the training half), a ridge on the counts
+    of the operations, forests on all numbers, and on the table's zero-cost proxies with them.
     """
     alone = [n for n in ("params", "flops", *_zero_shot(task)) if n in task.scalars]
     found = [_one_number(n, task.scalars[n]) for n in alone]
@@ -97,7 +98,7 @@ def _forest(name: str, task: PropertyTask, columns: Sequence[str]) -> Method:
 
 
 def op_counts(graphs: Sequence[ArchGraph]) -> np.ndarray:
-    """How often each operation occurs in each graph. Shapes: (N, operations)."""
+    """Count how often each operation occurs in each graph, (N, operations)."""
     ops = graphs[0].ops
     return np.stack([np.bincount(g.op, minlength=len(ops)) for g in graphs]).astype(np.float64)
 

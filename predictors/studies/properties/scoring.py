@@ -24,10 +24,10 @@ class PropertyScore:
     """Kendall tau of a method on a property, one a seed.
 
     Args:
-        prop: one of `PROPERTIES`.
-        method: name of the method.
-        taus: one a seed.
-        n_train, n_test: labelled networks of both halves.
+        prop: One of `PROPERTIES`.
+        method: Name of the method.
+        taus: Kendall tau, one a seed.
+        n_train, n_test: Number of labelled networks of both halves.
     """
 
     prop: str
@@ -38,6 +38,7 @@ class PropertyScore:
 
     @property
     def mean(self) -> float:
+        """Mean of tau over seeds."""
         return float(np.mean(self.taus))
 
     @property
@@ -54,14 +55,15 @@ def score_methods(
     round_predictions: bool = False,
     progress: bool = True,
 ) -> list[PropertyScore]:
-    """Learns from one half of a table, predicts the other (arXiv:2110.13100, section 5.3).
+    """Learn from one half of a table, predict the other (arXiv:2110.13100, section 5.3).
 
     Args:
-        task: the table.
-        methods: what to compare.
-        seeds: of folds, forests and initial weights; the halves stay as they are.
-        round_predictions: to whole numbers before ranking, all but convergence times, as published.
-        progress: show a bar.
+        task: Networks of the table.
+        methods: Methods to compare.
+        seeds: Seeds of folds, forests and initial weights; the halves stay as they are.
+        round_predictions: Whether predictions are rounded to whole numbers before ranking, all but
+            convergence times, as published.
+        progress: Whether to show a bar.
 
     Raises:
         ValueError: a property of which a half has fewer than two different values.
@@ -99,7 +101,7 @@ def score_methods(
 def best_networks(
     task: PropertyTask, method: Method, features: np.ndarray, *, count: int = 5, seed: int = 0
 ) -> dict[str, list[tuple[int, float]]]:
-    """The networks predicted best of many others, by property: (row, predicted value).
+    """Find the networks predicted best of many others, by property: (row, predicted value).
 
     As published, the method now learns from both halves. Best are the most accurate and the
     fastest.
@@ -126,8 +128,11 @@ def _predicted(
 
 
 def score_table(scores: Sequence[PropertyScore], noise: Mapping[str, float]) -> str:
-    """Return Markdown: a row a method, a column a property, mean ± standard error of tau; below,
-    how well labels agree with a second measurement."""
+    """Tabulate scores as Markdown: a row a method, a column a property.
+
+    Entries are mean ± standard error of tau; below stands how well labels agree with a second
+    measurement.
+    """
     by_place = {(s.method, s.prop): s for s in scores}
     methods = list(dict.fromkeys(s.method for s in scores))
     props = [prop for prop in PROPERTIES if any(s.prop == prop for s in scores)]
@@ -143,8 +148,9 @@ def score_table(scores: Sequence[PropertyScore], noise: Mapping[str, float]) -> 
 def plot_scores(
     scores: Sequence[PropertyScore], noise: Mapping[str, float], path: str | Path, title: str = ""
 ) -> Path:
-    """Bars of tau, grouped by property, one colour a method, with standard errors; a line where
-    the labels agree with a second measurement.
+    """Draw bars of tau, grouped by property, one colour a method, with standard errors.
+
+    A line stands where the labels agree with a second measurement.
     """
     path = figure_path(path)
     methods = list(dict.fromkeys(s.method for s in scores))

@@ -30,14 +30,14 @@ class PropertyTask:
     """Networks of two halves with their properties.
 
     Args:
-        name: of the table.
-        graphs: of the networks.
-        train: which networks to learn from; the others are predicted.
-        targets: by property, NaN where a network has none.
-        scalars: numbers of each network known without training it.
-        noise: by property, tau between two measurements, where that is known.
-        configs: of the networks, where they can be built.
-        images: on which they were trained, where the table says so.
+        name: Name of the table.
+        graphs: Graphs of the networks.
+        train: Mask of the networks to learn from; the others are predicted.
+        targets: Values by property, NaN where a network has none.
+        scalars: Numbers of each network known without training it.
+        noise: Kendall tau between two measurements by property, where that is known.
+        configs: Configurations of the networks, where they can be built.
+        images: Images on which they were trained, where the table says so.
 
     Shapes:
         train, targets, scalars (N,) each.
@@ -53,17 +53,17 @@ class PropertyTask:
     images: ImageSettings | None = None
 
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the labelled networks to learn from and to predict."""
+        """Number the labelled networks to learn from and to predict, (train,) and (test,)."""
         known = np.isfinite(self.targets[name])
         return np.flatnonzero(known & self.train), np.flatnonzero(known & ~self.train)
 
 
 def own_task(path: str | Path) -> PropertyTask:
-    """A table that `experiments/ground_truth.py` made.
+    """Read a table that `experiments/ground_truth.py` made.
 
     Raises:
-        FileNotFoundError: no such file; says how to make it.
-        ValueError: it is no such table.
+        FileNotFoundError: No such file; says how to make it.
+        ValueError: It is no such table.
     """
     truth = read_ground_truth(path)
     # Accuracy under predicted parameters goes by one name, whoever measured it.
@@ -82,14 +82,14 @@ def own_task(path: str | Path) -> PropertyTask:
 
 
 def published_task(folder: str | Path) -> PropertyTask:
-    """The published networks and results, for whoever has both: `deepnets1m_eval.hdf5`,
-    `deepnets1m_eval_meta.json` and `results_cifar10_extended.json.gz` in one folder.
+    """Read the published networks and results, for whoever has both.
 
-    The results name networks by their place in the published file, so any other file of networks
-    is refused: their parameters do not fit.
+    The files are `deepnets1m_eval.hdf5`, `deepnets1m_eval_meta.json` and
+    `results_cifar10_extended.json.gz` in one folder. The results name networks by their place in
+    the published file, so any other file of networks is refused: their parameters do not fit.
 
     Raises:
-        ValueError: a file is missing, or the networks are not those of the results.
+        ValueError: A file is missing, or the networks are not those of the results.
     """
     place = Path(folder)
     table = read_table("deepnets_published", data_dir=place if place.is_dir() else place.parent)

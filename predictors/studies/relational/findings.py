@@ -21,13 +21,13 @@ class Findings:
     """What `analyze` found and wrote.
 
     Args:
-        studies: of each task of the source, by name.
-        others: of each task of the tables compared with.
-        pairs: correlations, by the names of the two tasks.
-        epochs, graph_counts: curves, by task.
-        figures, tables: files by name, without suffix.
-        page: `report.md`, which lists them all.
-        notes: what could not be computed, and why.
+        studies: Studies of each task of the source, by name.
+        others: Studies of each task of the tables compared with.
+        pairs: Correlations, by the names of the two tasks.
+        epochs, graph_counts: Curves, by task.
+        figures, tables: Files by name, without suffix.
+        page: Page `report.md`, which lists them all.
+        notes: Remarks on what could not be computed, and why.
     """
 
     studies: Mapping[str, TaskStudy]

@@ -21,10 +21,10 @@ class Selection:
     """What is left of the lowest error on seeds that did not choose it.
 
     Args:
-        chosen_error: mean error of the chosen graphs on the seeds that chose them.
-        fresh_error: on the seed left out. The difference is the winner's curse.
-        baseline_error: of the complete graph; NaN without one.
-        splits: number of splits, one per seed.
+        chosen_error: Mean error of the chosen graphs on the seeds that chose them.
+        fresh_error: Mean error on the seed left out. The difference is the winner's curse.
+        baseline_error: Mean error of the complete graph; NaN without one.
+        splits: Number of splits, one per seed.
     """
 
     chosen_error: float
@@ -35,13 +35,13 @@ class Selection:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HeldOut:
-    """Sweet spots against a best graph (or cell) that was chosen on other seeds.
+    """Sweet spots against a best graph (or bin) that was chosen on other seeds.
 
     Args:
-        splits: number of splits of the seeds.
-        share: of splits in which a graph or cell could not be told from the chosen one.
-        spot: those with a share of one half or more; `best` is the one chosen most often, ties
-            going to the lower mean, and p the median over splits.
+        splits: Number of splits of the seeds.
+        share: Share of splits in which a graph or bin could not be told from the chosen one.
+        spot: Graphs or bins with a share of one half or more; `best` is the one chosen most often,
+            ties going to the lower mean, and p the median over splits.
 
     Shapes:
         share (M,).
@@ -53,7 +53,7 @@ class HeldOut:
 
 
 def selection(means: GraphMeans) -> Selection:
-    """Chooses the best generated graph on all seeds but one, and looks at it on that one.
+    """Choose the best generated graph on all seeds but one, and look at it on that one.
 
     Raises:
         ValueError: a single seed.
@@ -83,19 +83,19 @@ def held_out(
     correction: str = "holm",
     binning: Binning | None = None,
 ) -> HeldOut:
-    """The sweet spot without the winner's curse, over all splits of the seeds in two halves.
+    """Find the sweet spot without the winner's curse, over all splits of the seeds in halves.
 
     The lowest of many noisy means is low by luck as well as by merit, and a test on the same runs
     counts the luck as merit. Here the best is chosen on half of the seeds (rounded down), and all
     comparisons use the others.
 
     Args:
-        means: of one task; the complete graph is left out.
-        test, correction: as for `sweet_spot`.
-        binning: of cells instead of graphs.
+        means: Errors of one task; the complete graph is left out.
+        test, correction: Arguments of `sweet_spot`.
+        binning: Bins to compare instead of graphs.
 
     Raises:
-        ValueError: fewer than three seeds, so that no two are left to test with.
+        ValueError: Fewer than three seeds, so that no two are left to test with.
     """
     count = len(means.seeds)
     if count < 3:

@@ -42,7 +42,7 @@ TABLES = {
 
 
 def render_page(found: Findings, where: str) -> str:
-    """The report as Markdown."""
+    """Write the page as Markdown."""
     studies = [*found.studies.values(), *found.others.values()]
     parts = [f"# Relational graphs: {where}", "", "How to read it: `docs/relational.md`.", ""]
     parts += ["## Errors", "", *_errors(studies)]

@@ -55,25 +55,27 @@ def analyze(
     formats: Sequence[str] = ("png",),
     as_published: bool | None = None,
 ) -> Findings:
-    """Figures and tables of "Graph Structure of Neural Networks" from results of training.
+    """Make figures and tables of "Graph Structure of Neural Networks" from results of training.
 
-    arXiv:2007.06559, section 5; the original's analysis and, beside it, tests that hold up:
+    See arXiv:2007.06559, section 5: the original's analysis and, beside it, tests that hold up:
     unequal variances, multiple comparisons, held-out seeds, control for degree and width. What the
-    table does not suffice for (one seed, few graphs, one epoch) is left out and said in the found.
+    table does not suffice for (one seed, few graphs, one epoch) is left out and said in the
+    findings.
 
     Args:
-        source: a run folder, a `.csv` or `.csv.gz` file, "published", or a table.
-        out: folder for the figures (`.png`), tables (`.csv`) and `report.md`, which lists them.
-        task: only these tasks.
-        compare: another source; its tasks join the correlations and the ranges of sweet spots, as
+        source: Source of the results: a run folder, a `.csv` or `.csv.gz` file, "published", or a
+            table.
+        out: Folder for the figures (`.png`), tables (`.csv`) and `report.md`, which lists them.
+        task: Names of the tasks to take; None for all.
+        compare: Another source; its tasks join the correlations and the ranges of sweet spots, as
             "NAME (published)" or "NAME (other)".
-        formats: of the figures; "png", "pdf", "svg". None of them: tables only.
-        as_published: compare with the graph that the original compared with (of the MLP the third
-            best), and fill missing runs as it did where tasks are correlated. By default only for
-            the published results.
+        formats: Formats of the figures; "png", "pdf", "svg". None of them: tables only.
+        as_published: Whether to compare with the graph that the original compared with (of the MLP
+            the third best), and to fill missing runs as it did where tasks are correlated. By
+            default only for the published results.
 
     Raises:
-        FileNotFoundError: no such source.
+        FileNotFoundError: No such source.
         ValueError: a damaged source, no such task, an unknown format.
         OSError: `out` cannot be written.
 

@@ -21,11 +21,11 @@ class Source:
     """Results of the last epoch, and of every epoch as far as they are known.
 
     Args:
-        final: rows of each task's last epoch.
-        by_epoch: rows of every epoch but 0, which is before training.
-        label: marks its tasks where two sources meet.
-        where: the file or folder, for the report.
-        published: whether these are the original's results.
+        final: Rows of each task's last epoch.
+        by_epoch: Rows of every epoch but 0, which is before training.
+        label: Mark of its tasks where two sources meet.
+        where: File or folder, for the report.
+        published: Whether these are the original's results.
     """
 
     final: ResultTable
@@ -35,17 +35,17 @@ class Source:
     published: bool = False
 
     def tasks(self, asked: str | Sequence[str] | None) -> tuple[str, ...]:
-        """The tasks asked for, or all of them.
+        """Return the tasks asked for, or all of them.
 
         Raises:
-            ValueError: one that the source has not, or no rows at all.
+            ValueError: One that the source has not, or no rows at all.
         """
         if not self.final.num_rows:
             raise ValueError(f"{self.where} has no results after epoch 0: nothing to analyze")
         return self.final.tasks if asked is None else self.final.select(task=asked).tasks
 
     def means(self, task: str, name: str | None = None) -> GraphMeans:
-        """Errors of a task; the connectomes of its `_bio` task, if there is one, join them."""
+        """Return errors of a task; connectomes of its `_bio` task, if there is one, join them."""
         rows = self.final.select(task=task)
         bio = task + _CONNECTOME_TASK
         if bio in self.final.tasks:
@@ -59,11 +59,11 @@ class Source:
 
 
 def open_source(source: str | Path | ResultTable, *, label: str = "own") -> Source:
-    """Opens "published", a run folder, a file, or a table.
+    """Open "published", a run folder, a file, or a table.
 
     Raises:
-        FileNotFoundError: no such file or folder.
-        ValueError: damaged results.
+        FileNotFoundError: No such file or folder.
+        ValueError: Damaged results.
     """
     if isinstance(source, ResultTable):
         return _source(source, None, label, source.where)

@@ -44,18 +44,18 @@ class TaskStudy:
     """The analyses of one task; None or absent where the table does not suffice.
 
     Args:
-        means: generated graphs and the complete one.
-        named: connectomes, which take no part in any statistic.
-        binning: coarse cells.
-        many: whether cells hold several graphs, so that sweet spots of cells say more.
-        spots: sweet spots of graphs by name: those of `VARIANTS`, then "held out" and "controlled".
-        cell_spots: the same of cells, where `many`.
-        held: detail of "held out", of cells where `many`.
-        chosen: how much the lowest mean owes to luck.
-        control: of degree and width.
-        bands: graphs of nearly equal degree.
-        slices: by "C" and "L".
-        better: graphs whose error is below that of the complete graph: share by mean, then number
+        means: Errors of generated graphs and the complete one.
+        named: Connectomes, which take no part in any statistic.
+        binning: Coarse bins.
+        many: Whether bins hold several graphs, so that sweet spots of bins say more.
+        spots: Sweet spots of graphs by name: those of `VARIANTS`, then "held out" and "controlled".
+        cell_spots: Sweet spots of bins, where `many`.
+        held: Detail of "held out", of bins where `many`.
+        chosen: Part that the lowest mean owes to luck.
+        control: Control of degree and width.
+        bands: Graphs of nearly equal degree.
+        slices: Slices by "C" and "L".
+        better: Graphs whose error is below that of the complete graph: share by mean, then number
             by test and correction.
     """
 
@@ -74,22 +74,23 @@ class TaskStudy:
 
     @property
     def task(self) -> str:
-        """Its name."""
+        """Name of the task."""
         return self.means.task
 
     @property
     def main_spots(self) -> dict[str, SweetSpot]:
-        """Of cells where there are several graphs in each, of graphs elsewhere."""
+        """Sweet spots of bins where there are several graphs in each, of graphs elsewhere."""
         return self.cell_spots or self.spots
 
 
 def study_task(means: GraphMeans, notes: list[str], *, rank: int = 0) -> TaskStudy:
-    """All analyses of one task.
+    """Do all analyses of one task.
 
     Args:
-        means: of its graphs.
-        notes: gets a line for each analysis that the table does not suffice for.
-        rank: of the graph that the published procedure takes for the best, see `PUBLISHED_RANK`.
+        means: Errors of its graphs.
+        notes: List that gets a line for each analysis that the table does not suffice for.
+        rank: Rank of the graph that the published procedure takes for the best, see
+            `PUBLISHED_RANK`.
     """
     named = np.isin(means.graph_id, list(CONNECTOMES))
     marked, means = means.take(named), means.take(~named)
@@ -118,11 +119,11 @@ def study_task(means: GraphMeans, notes: list[str], *, rank: int = 0) -> TaskStu
 
 
 def better_than_complete(means: GraphMeans, notes: list[str]) -> dict[str, float]:
-    """Graphs with a lower error than the complete graph.
+    """Count the graphs with a lower error than the complete graph.
 
     Returns:
-        "share", by the means alone; "welch + bh", "pooled + holm": how many of them a corrected
-        one-sided test confirms at 5 %. Empty without the complete graph.
+        Numbers "share", by the means alone; "welch + bh", "pooled + holm": how many of them a
+        corrected one-sided test confirms at 5 %. Empty without the complete graph.
     """
     rows = np.flatnonzero(means.is_baseline)
     if not len(rows):
@@ -138,7 +139,7 @@ def better_than_complete(means: GraphMeans, notes: list[str]) -> dict[str, float
 
 
 def attempt(notes: list[str], compute: Callable[[], _Result]) -> _Result | None:
-    """The result, or None with the reason in `notes` where the data do not suffice."""
+    """Return the result, or None with the reason in `notes` where the data do not suffice."""
     try:
         return compute()
     except ValueError as error:

@@ -35,12 +35,12 @@ Row = dict[str, Any]
 
 
 def task_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """Errors of the complete and of the best graph, luck in the choice, noise of seeds."""
+    """Tabulate errors of the complete and of the best graph, luck in the choice, noise of seeds."""
     return [_task_row(study) for study in studies]
 
 
 def spot_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """Every sweet spot: how many are inside, ranges of C and L, the best graph or cell."""
+    """Tabulate every sweet spot: how many are inside, ranges of C and L, the best one."""
     rows = []
     for study in studies:
         for name, spot in chain(study.spots.items(), study.cell_spots.items()):
@@ -68,17 +68,17 @@ def spot_rows(studies: Iterable[TaskStudy]) -> list[Row]:
 
 
 def graph_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """Mean error of every graph, and the sweet spots of graphs that it is in."""
+    """Tabulate the mean error of every graph, and the sweet spots of graphs that it is in."""
     return [row for study in studies for row in _graphs_of(study)]
 
 
 def cell_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """Mean error of every occupied coarse cell (C and L of its centre)."""
+    """Tabulate the mean error of every occupied coarse bin (C and L of its centre)."""
     return [row for study in studies for row in _cells_of(study)]
 
 
 def slice_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """Parabolas along C and L: graphs, minimum, R2, coefficients."""
+    """Tabulate parabolas along C and L: graphs, minimum, R2, coefficients."""
     return [
         {
             "task": study.task,
@@ -97,7 +97,7 @@ def slice_rows(studies: Iterable[TaskStudy]) -> list[Row]:
 
 
 def control_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """C and L against degree and width; fields as of `Control`."""
+    """Tabulate C and L against degree and width; columns are the fields of `Control`."""
     surfaces = ("degree_width", "r2_cl", "r2_degree", "r2_both")
     names = (*surfaces, "partial_cl", "p_cl", "partial_degree", "p_degree", "gap", "gap_controlled")
     return [
@@ -112,7 +112,10 @@ def control_rows(studies: Iterable[TaskStudy]) -> list[Row]:
 
 
 def band_rows(studies: Iterable[TaskStudy]) -> list[Row]:
-    """Best C and L among graphs of nearly equal degree; minima outside the graphs are marked."""
+    """Tabulate best C and L among graphs of nearly equal degree.
+
+    Minima outside the graphs are marked.
+    """
     return [
         {
             "task": study.task,
@@ -138,7 +141,7 @@ def band_rows(studies: Iterable[TaskStudy]) -> list[Row]:
 
 
 def pair_rows(pairs: Iterable[TaskPair]) -> list[Row]:
-    """Correlations of tasks; fields as of `TaskPair`."""
+    """Tabulate correlations of tasks; columns are the fields of `TaskPair`."""
     names = ("r", "r_low", "r_high", "r_generated", "r_graphs", "r_graphs_generated", "spearman")
     return [
         {
@@ -153,7 +156,7 @@ def pair_rows(pairs: Iterable[TaskPair]) -> list[Row]:
 
 
 def epoch_rows(curves: Iterable[EpochCurve]) -> list[Row]:
-    """Correlation of every epoch with the last."""
+    """Tabulate the correlation of every epoch with the last."""
     return [
         {"task": curve.task, "epoch": int(epoch), "r": float(r), "graphs": curve.graphs}
         for curve in curves
@@ -162,7 +165,7 @@ def epoch_rows(curves: Iterable[EpochCurve]) -> list[Row]:
 
 
 def graph_count_rows(curves: Iterable[GraphCountCurve]) -> list[Row]:
-    """Correlation of cell means from some graphs with those from all."""
+    """Tabulate the correlation of bin means from some graphs with those from all."""
     return [
         {"task": curve.task, "graphs": int(n), "r": float(r), "std": float(s)}
         for curve in curves

@@ -12,10 +12,10 @@ __all__ = ["blend", "relative_drops", "relative_features"]
 
 
 def relative_features(task: DropTask, table: np.ndarray) -> np.ndarray:
-    """Features less their mean over the contest (all networks of the model at that sparsity).
+    """Subtract from features their mean over the contest.
 
-    To rank algorithms, only how they differ counts; features of all of them are at hand, whether
-    their networks were trained or not.
+    A contest is all networks of the model at that sparsity. To rank algorithms, only how they
+    differ counts; features of all of them are at hand, whether their networks were trained or not.
 
     Shapes:
         table (networks, features) -> the same.
@@ -26,14 +26,14 @@ def relative_features(task: DropTask, table: np.ndarray) -> np.ndarray:
 
 
 def relative_drops(task: DropTask, learn: np.ndarray) -> np.ndarray:
-    """Drops of the networks that are learnt from, standardised within each contest.
+    """Standardise the drops of the networks that are learnt from within each contest.
 
     Mean and deviation are over the learnt networks alone. Over the whole contest, the drops learnt
     from would add up to minus the one held out, and a linear model would read it off.
 
     Args:
-        task: the networks.
-        learn: rows that are learnt from.
+        task: The networks.
+        learn: Rows that are learnt from.
 
     Shapes:
         learn (n,) -> (n,).
@@ -42,9 +42,10 @@ def relative_drops(task: DropTask, learn: np.ndarray) -> np.ndarray:
 
 
 def blend(task: DropTask, predictions: Sequence[np.ndarray]) -> np.ndarray:
-    """The sum of several predictions, each standardised within contests first.
+    """Sum several predictions, each standardised within contests first.
 
-    Orders pruning algorithms by what predictors of different kinds agree on; levels are lost.
+    The sum orders pruning algorithms by what predictors of different kinds agree on; levels are
+    lost.
 
     Shapes:
         predictions (networks,) each -> (networks,).

@@ -32,11 +32,11 @@ _LAYER_WORDS = ("density", "weights kept")
 
 
 def draw_protocols(scores: Sequence[TrialScore], ceilings: Mapping[str, Ceiling]) -> Figure:
-    """R² above and tau below: a column a data set, a cluster a protocol, a bar a feature set.
+    """Draw R² above and tau below: a column a data set, a cluster a protocol, a bar a set.
 
     Args:
-        scores: of one regressor.
-        ceilings: dashed lines, by task.
+        scores: Scores of one regressor.
+        ceilings: Ceilings by task, drawn as dashed lines.
     """
     names = [name for name in ceilings if any(s.trial.task == name for s in scores)]
     figure, axes = canvas(4.2 * len(names) + 1.6, 6.0, 2, len(names), sharey="row")
@@ -58,7 +58,7 @@ def draw_protocols(scores: Sequence[TrialScore], ceilings: Mapping[str, Ceiling]
 
 
 def draw_metrics(rows: Sequence[TauRow], *, most: int = 30) -> Figure:
-    """Tau of single metrics with accuracy; those of layer densities in another colour."""
+    """Draw tau of single metrics with accuracy; those of densities in another colour."""
     rows = [row for row in rows if np.isfinite(row.tau)][:most]
     figure, (ax,) = canvas(6.4, 0.22 * len(rows) + 1.0)
     places = np.arange(len(rows))[::-1]
@@ -72,7 +72,10 @@ def draw_metrics(rows: Sequence[TauRow], *, most: int = 30) -> Figure:
 
 
 def draw_importance(found: Mapping[str, Importance], *, title: str = "") -> Figure:
-    """Loss in R² and in tau when a group of features is permuted; a column a data set."""
+    """Draw the loss in R² and in tau when a group of features is permuted.
+
+    There is a column a data set.
+    """
     names = list(found)
     losses = [[i.r2_loss.mean(axis=1), i.tau_loss.mean(axis=1)] for i in found.values()]
     order = np.argsort(-np.mean(losses, axis=(0, 1)))
@@ -97,7 +100,7 @@ def draw_importance(found: Mapping[str, Importance], *, title: str = "") -> Figu
 
 
 def draw_shares(found: Mapping[str, Importance], column: str) -> Figure:
-    """Each group's part of the loss, by sparsity or model: dark matters most."""
+    """Draw each group's part of the loss, by sparsity or model: dark matters most."""
     names = list(found)
     figure, axes = canvas(3.0 * len(names) + 2.2, 0.3 * 8 + 1.6, 1, len(names), sharey=True)
     for ax, name in zip(axes, names):
@@ -117,7 +120,10 @@ def draw_shares(found: Mapping[str, Importance], column: str) -> Figure:
 def draw_predictions(
     tasks: Sequence[DropTask], predicted: Mapping[str, Sequence[np.ndarray]]
 ) -> Figure:
-    """Predicted against true drop, a colour a pruning algorithm; a row a feature set."""
+    """Draw predicted against true drop, a colour a pruning algorithm; a row a feature set.
+
+    Predictions are (networks,) each.
+    """
     rows = list(predicted)
     figure, axes = canvas(3.2 * len(tasks) + 1, 3.0 * len(rows), len(rows), len(tasks))
     pruners = sorted({p for task in tasks for p in task.table["pruning"].tolist()})

@@ -41,12 +41,12 @@ class Importance:
     """What is lost when a group of features is replaced by those of random networks.
 
     Args:
-        task: the networks.
-        protocol: how the predicted networks were held out, or `IN_SAMPLE`.
-        groups: names of features by name of group.
-        r2, tau: with all features in place.
-        r2_loss, tau_loss: what they fall by.
-        error_gain: what the squared error of each network rises by, mean over repeats.
+        task: The networks.
+        protocol: Name of how the predicted networks were held out, or `IN_SAMPLE`.
+        groups: Names of features by name of group.
+        r2, tau: Scores with all features in place.
+        r2_loss, tau_loss: Amounts that they fall by.
+        error_gain: Rise of the squared error of each network, mean over repeats.
 
     Shapes:
         r2_loss, tau_loss (groups, repeats), error_gain (groups, networks).
@@ -62,9 +62,10 @@ class Importance:
     error_gain: np.ndarray
 
     def shares(self, column: str) -> dict[Any, np.ndarray]:
-        """Each group's part of the whole rise in error, among networks of each value of a column.
+        """Compute each group's part of the whole rise in error, by value of a column.
 
-        Groups whose permutation helps count as 0. Shapes: (groups,) a value.
+        The rise is that among networks of each value. Groups whose permutation helps count as 0.
+        Shapes: (groups,) a value.
         """
         values = self.task.table[column]
         found = {}
@@ -75,22 +76,23 @@ class Importance:
 
 
 def single_groups(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Every feature a group of its own."""
+    """Make every feature a group of its own."""
     return {name: (name,) for name in names}
 
 
 def correlated_groups(
     task: DropTask, sets: str, *, threshold: float = _CORRELATED
 ) -> dict[str, tuple[str, ...]]:
-    """Features that stand in for each other, as one group.
+    """Group features that stand in for each other.
 
-    Average-linkage clusters of 1 - |Spearman's rho|, cut at 1 - `threshold`. A feature permuted
-    alone looks useless where another says the same; permuted together they show what they say.
+    Groups are average-linkage clusters of 1 - |Spearman's rho|, cut at 1 - `threshold`. A feature
+    permuted alone looks useless where another says the same; permuted together they show what they
+    say.
 
     Args:
-        task: the networks.
-        sets: names of feature sets.
-        threshold: mean |rho| within a group.
+        task: The networks.
+        sets: Names of feature sets.
+        threshold: Mean |rho| within a group.
     """
     table = task.features(sets)
     moving = np.ptp(table.values, axis=0) > 0
@@ -120,22 +122,23 @@ def permutation_importance(
     seed: int = 0,
     progress: bool = True,
 ) -> Importance:
-    """Losses in R² and tau, on held-out networks, when features are replaced at random.
+    """Measure losses in R² and tau, on held-out networks, when features are replaced at random.
 
     A network gets the group's values of another network; the fitted regressors stay. Breiman
     (Machine Learning 45, 2001), there on out-of-bag samples.
 
     Args:
-        task: the networks.
-        sets: names of feature sets.
-        groups: features that are replaced together; None takes each alone.
-        regressor, protocol: names; `IN_SAMPLE` tells what the fit uses, not what generalises.
-        within_contests: take values of networks of the same model, data set and sparsity, which
-            shows what pruning algorithms are ordered by. Otherwise of any network, which shows
-            what accuracy is predicted from, the sparsity foremost.
-        repeats: random replacements of each group.
-        seed: of regressor, folds and replacements.
-        progress: show a bar.
+        task: The networks.
+        sets: Names of feature sets.
+        groups: Features that are replaced together; None takes each alone.
+        regressor, protocol: Names of both; `IN_SAMPLE` tells what the fit uses, not what
+            generalises.
+        within_contests: Whether to take values of networks of the same model, data set and
+            sparsity, which shows what pruning algorithms are ordered by. Otherwise of any network,
+            which shows what accuracy is predicted from, the sparsity foremost.
+        repeats: Number of random replacements of each group.
+        seed: Seed of regressor, folds and replacements.
+        progress: Whether to show a bar.
 
     Raises:
         ValueError: a group with a feature that the sets have not.
@@ -178,10 +181,10 @@ def shap_importance(
     protocol: str = "grouped 5-fold",
     seed: int = 0,
 ) -> np.ndarray:
-    """SHAP values of every network and feature, each network explained without being learnt from.
+    """Compute SHAP values of every network and feature, each network held out when explained.
 
-    In units of the drop; those of a network add up to its prediction less the mean one. Trees only
-    (arXiv:1802.03888).
+    They are in units of the drop; those of a network add up to its prediction less the mean one.
+    Trees only (arXiv:1802.03888).
 
     Shapes:
         (networks, features).

@@ -51,13 +51,13 @@ _BASELINE = "density8"
 def render_page(
     found: Study, *, title: str, figures: Mapping[str, str], tables: Sequence[str]
 ) -> str:
-    """The report as Markdown.
+    """Write the page as Markdown.
 
     Args:
-        found: by `study`.
-        title: of the page.
-        figures: file by name.
-        tables: names.
+        found: Findings of `study`.
+        title: Title of the page.
+        figures: Files by name.
+        tables: Names of the tables.
     """
     parts = [f"# {title}", "", "How to read it: `docs/sparsity.md`.", "", *_ceilings(found), ""]
     plain = [s for s in found.scores if not s.trial.relative]

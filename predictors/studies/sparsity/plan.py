@@ -33,7 +33,10 @@ _FEW = 2  # repeats where all regressors are compared: some are slow
 
 
 def possible_sets(tasks: Sequence[DropTask]) -> tuple[set[str], list[str]]:
-    """The feature sets of the studies that a table has columns for, and why it lacks others."""
+    """Find the feature sets of the studies that a table has columns for.
+
+    The second value says why it lacks others.
+    """
     wanted = {*_IN_SAMPLE, *_COMPARED, *_REGRESSED, *_RELATIVE, *SINGLE_SETS}
     found, notes = set(), []
     for name in sorted(wanted):
@@ -55,15 +58,15 @@ def study_trials(
     repeats: int,
     quick: bool,
 ) -> list[Trial]:
-    """The trials of the parts `regression` and `ranking`, each once.
+    """List the trials of the parts `regression` and `ranking`, each once.
 
     Args:
-        tasks: one for each data set.
-        pool: all networks.
-        parts: of the study.
-        sets: feature sets that can be made.
-        repeats: of random ones.
-        quick: two feature sets and the fastest regressors only.
+        tasks: Tasks, one for each data set.
+        pool: Task of all networks.
+        parts: Parts of the study.
+        sets: Feature sets that can be made.
+        repeats: Number of repeats of random ones.
+        quick: Whether to take two feature sets and the fastest regressors only.
     """
 
     def some(names: Iterable[str]) -> list[str]:

@@ -18,10 +18,10 @@ class TauRow:
     """Kendall's tau of one ordering with accuracy, within contests of a model at a sparsity.
 
     Args:
-        name: of the metric or baseline.
-        taus: one a contest, of all tasks; NaN where an ordering does not exist.
-        task: name of the data set of each contest.
-        sparsity: of each contest.
+        name: Name of the metric or baseline.
+        taus: Kendall's tau, one a contest, of all tasks; NaN where an ordering does not exist.
+        task: Name of the data set of each contest.
+        sparsity: Sparsity of each contest.
     """
 
     name: str
@@ -31,6 +31,7 @@ class TauRow:
 
     @property
     def tau(self) -> float:
+        """Mean of tau over contests."""
         return float(np.nanmean(self.taus)) if np.isfinite(self.taus).any() else float("nan")
 
     @property
@@ -39,11 +40,11 @@ class TauRow:
         return bootstrap_error(self.taus) if np.isfinite(self.taus).any() else float("nan")
 
     def by_sparsity(self) -> dict[float, float]:
-        """Mean tau of the contests at each sparsity."""
+        """Average tau over the contests at each sparsity."""
         return {float(s): self._mean(self.sparsity == s) for s in np.unique(self.sparsity)}
 
     def by_task(self) -> dict[str, float]:
-        """Mean tau of the contests of each data set."""
+        """Average tau over the contests of each data set."""
         return {str(t): self._mean(self.task == t) for t in dict.fromkeys(self.task.tolist())}
 
     def _mean(self, here: np.ndarray) -> float:
@@ -52,14 +53,14 @@ class TauRow:
 
 
 def metric_taus(tasks: Sequence[DropTask], sets: Sequence[str]) -> list[TauRow]:
-    """Tau of every single feature with accuracy, the strongest first.
+    """Compute tau of every single feature with accuracy, the strongest first.
 
-    Positive where a larger value goes with a higher accuracy. Averages over seeds come first, as
-    in `contest_taus`.
+    Tau is positive where a larger value goes with a higher accuracy. Averages over seeds come
+    first, as in `contest_taus`.
 
     Args:
-        tasks: one for each data set.
-        sets: names of feature sets. A feature that a later set has with other values appears again
+        tasks: Tasks, one for each data set.
+        sets: Names of feature sets. A feature that a later set has with other values appears again
             with the name of that set.
     """
     columns: dict[str, list[np.ndarray]] = {}
@@ -75,11 +76,11 @@ def metric_taus(tasks: Sequence[DropTask], sets: Sequence[str]) -> list[TauRow]:
 
 
 def copied_drops(pool: DropTask, alike: Callable[[DropTask, int], np.ndarray]) -> np.ndarray:
-    """For every configuration's networks, the mean drop of the same pruner in other places.
+    """Copy, for every configuration's networks, the mean drop of the same pruner elsewhere.
 
     Args:
-        pool: networks to copy from and to predict.
-        alike: of a network's row, a mask of the rows that may be copied.
+        pool: Networks to copy from and to predict.
+        alike: Function from a network's row to a mask of the rows that may be copied.
 
     Shapes:
         (networks,), NaN where there is nothing to copy.
@@ -95,13 +96,13 @@ def copied_drops(pool: DropTask, alike: Callable[[DropTask, int], np.ndarray]) -
 
 
 def baseline_taus(pool: DropTask) -> list[TauRow]:
-    """Tau of rankings of the pruners that look at no network at all.
+    """Compute tau of rankings of the pruners that look at no network at all.
 
     Args:
-        pool: all networks, of several data sets or of one.
+        pool: All networks, of several data sets or of one.
 
     Returns:
-        A row for each of `BASELINES` that this table allows.
+        Rows, one for each of `BASELINES` that this table allows.
     """
     rows = []
     for name, alike in BASELINES.items():

@@ -46,13 +46,13 @@ class Trial:
     """One question: which data set, from what, by which regressor, held out how.
 
     Args:
-        task: name of the `DropTask`.
-        features: sets as `features` names them.
-        regressor: a key of `DROP_REGRESSORS`.
-        protocol: a key of `PROTOCOLS`, or `IN_SAMPLE`.
-        repeats: seeds 0, 1, ... of folds and regressor; 1 where neither is random.
-        relative: learn and predict differences within contests only (`contests`), which order
-            pruning algorithms and say nothing of the level of accuracy.
+        task: Name of the `DropTask`.
+        features: Names of feature sets, as `features` takes them.
+        regressor: Key of `DROP_REGRESSORS`.
+        protocol: Key of `PROTOCOLS`, or `IN_SAMPLE`.
+        repeats: Number of seeds 0, 1, ... of folds and regressor; 1 where neither is random.
+        relative: Whether differences within contests only (`contests`) are learned and predicted,
+            which order pruning algorithms and say nothing of the level of accuracy.
     """
 
     task: str
@@ -68,11 +68,11 @@ class TrialScore:
     """What came out of a `Trial`.
 
     Args:
-        trial: the question.
-        r2s: one a seed. Predictions of all folds together are compared with all drops; adjusted R²
-            in sample; NaN for relative ones.
-        taus: mean over contests of Kendall's tau, one a seed.
-        by_contest: tau of each contest, mean over seeds.
+        trial: The question.
+        r2s: R², one a seed. Predictions of all folds together are compared with all drops; adjusted
+            R² in sample; NaN for relative ones.
+        taus: Mean over contests of Kendall's tau, one a seed.
+        by_contest: Kendall's tau of each contest, mean over seeds.
     """
 
     trial: Trial
@@ -82,10 +82,12 @@ class TrialScore:
 
     @property
     def r2(self) -> float:
+        """Mean of R² over seeds."""
         return float(self.r2s.mean())
 
     @property
     def tau(self) -> float:
+        """Mean of tau over seeds."""
         return float(self.taus.mean())
 
     @property
@@ -108,14 +110,14 @@ def held_out_predictions(
     relative: bool = False,
     seed: int = 0,
 ) -> np.ndarray:
-    """The drop of every network, predicted without it.
+    """Predict the drop of every network without it.
 
     Args:
-        task: the networks.
-        table: their features.
-        regressor, protocol: names.
-        relative: see `Trial`.
-        seed: of folds and regressor.
+        task: The networks.
+        table: Their features.
+        regressor, protocol: Names of both.
+        relative: Whether differences are predicted, see `Trial`.
+        seed: Seed of folds and regressor.
 
     Shapes:
         table (networks, features) -> (networks,).
@@ -141,13 +143,13 @@ def plan_trials(
     repeats: int = 1,
     relative: bool = False,
 ) -> list[Trial]:
-    """Every combination; repeated where the folds or the regressor are random.
+    """List every combination; repeated where the folds or the regressor are random.
 
     Protocols that a task has too few groups for are left out (a table of one model has no
     leave-model-out).
 
     Raises:
-        ValueError: an unknown protocol.
+        ValueError: An unknown protocol.
     """
     unknown = [name for name in protocols if name not in (*PROTOCOLS, IN_SAMPLE)]
     if unknown:
@@ -180,13 +182,13 @@ def run_trials(
     backend: str | None = None,
     progress: bool = True,
 ) -> list[TrialScore]:
-    """Scores of all trials, in their order.
+    """Score all trials, in their order.
 
     Args:
-        tasks: what the trials name.
-        trials: as `plan_trials` lists them.
-        jobs, backend: of `parallel_map`.
-        progress: show a bar.
+        tasks: Tasks that the trials name.
+        trials: Trials as `plan_trials` lists them.
+        jobs, backend: Arguments of `parallel_map`.
+        progress: Whether to show a bar.
     """
     trials = list(trials)
     items = [(trial, seed) for trial in trials for seed in range(trial.repeats)]
@@ -199,13 +201,15 @@ def run_trials(
 
 
 def difference(one: Sequence[TrialScore], other: Sequence[TrialScore]) -> tuple[float, float]:
-    """Mean difference in tau of two feature sets over the same contests, and its standard error.
+    """Compare two feature sets over the same contests.
+
+    Returned are the mean difference in tau and its standard error.
 
     Args:
-        one, other: scores on the same tasks in the same order.
+        one, other: Scores on the same tasks in the same order.
 
     Raises:
-        ValueError: different tasks.
+        ValueError: Different tasks.
 
     Example:
         >>> difference(scores_of_mge, scores_of_densities)                # doctest: +SKIP

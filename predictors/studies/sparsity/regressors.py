@@ -48,14 +48,14 @@ class DropRegressor:
     Penalties, tolerances and distances then mean the same in every table. Trees do not care.
 
     Args:
-        name: a key of `DROP_REGRESSORS`.
-        seed: of whatever is random in it.
+        name: Key of `DROP_REGRESSORS`.
+        seed: Seed of whatever is random in it.
 
     Shapes:
         `fit` (N, F), (N,); `predict` (M, F) -> (M,).
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: An unknown name.
         ImportError: XGBoost is not installed.
     """
 
@@ -78,7 +78,7 @@ class DropRegressor:
 
 
 def available_regressors() -> tuple[str, ...]:
-    """The names that run here: all, or all but XGBoost."""
+    """List the names that run here: all, or all but XGBoost."""
     missing = () if find_spec("xgboost") else ("xgboost",)
     return tuple(name for name in DROP_REGRESSORS if name not in missing)
 

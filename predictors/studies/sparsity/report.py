@@ -30,16 +30,16 @@ def write_report(
     title: str = "Sparse networks",
     formats: Sequence[str] = ("png",),
 ) -> Path:
-    """Writes `report.md` with all figures and tables beside it; returns the page.
+    """Write `report.md` with all figures and tables beside it, and return the page.
 
     Args:
-        found: by `study`.
-        out: folder.
-        title: of the page.
-        formats: of the figures: png, pdf, svg. The page shows the first.
+        found: Findings of `study`.
+        out: Folder of the page.
+        title: Title of the page.
+        formats: Formats of the figures: png, pdf, svg. The page shows the first.
 
     Raises:
-        ValueError: an unknown format.
+        ValueError: An unknown format.
     """
     check_formats(formats)
     out = Path(out)
@@ -56,7 +56,7 @@ def write_report(
 
 
 def report_tables(found: Study) -> dict[str, Rows]:
-    """Every number, as rows by name of the table."""
+    """Collect every number, as rows by name of the table."""
     return {
         "ceilings": [
             {

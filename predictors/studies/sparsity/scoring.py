@@ -25,18 +25,18 @@ _SIMULATIONS = 50
 
 
 def r_squared(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """1 - squared error / variance; 0 for the mean, below it for worse. Shapes: (N,), (N,)."""
+    """Compute 1 - squared error / variance of (N,), (N,); 0 for the mean, below it for worse."""
     return float(1 - ((truth - predicted) ** 2).mean() / truth.var())
 
 
 def tail_share(task: DropTask, part: float = 0.02) -> float:
-    """Share of the drop's variance that the networks with the largest drops hold.
+    """Compute the share of the drop's variance that the networks with the largest drops hold.
 
     Where it is near 1, R² tells little but whether these few are found.
 
     Args:
-        task: the networks.
-        part: of them that counts, at least one network.
+        task: The networks.
+        part: Share of them that counts, at least one network.
     """
     squares = (task.drop - task.drop.mean()) ** 2
     most = np.argsort(task.drop)[-max(1, round(part * len(task.drop))) :]
@@ -44,7 +44,10 @@ def tail_share(task: DropTask, part: float = 0.02) -> float:
 
 
 def adjusted_r2(truth: np.ndarray, predicted: np.ndarray, num_features: int) -> float:
-    """R² on the data that were learnt from, less what as many random features would reach."""
+    """Compute R² on the data that were learnt from, less what random features would reach.
+
+    Random features are as many as the real ones. Shapes: (N,), (N,).
+    """
     free = len(truth) - num_features - 1
     if free < 1:
         raise ValueError(
@@ -55,14 +58,15 @@ def adjusted_r2(truth: np.ndarray, predicted: np.ndarray, num_features: int) -> 
 
 
 def contest_taus(task: DropTask, predicted: np.ndarray) -> np.ndarray:
-    """Kendall's tau of the pruning algorithms in every contest of a model at a sparsity.
+    """Compute Kendall's tau of the pruning algorithms in every contest.
 
-    Drops and predictions are first averaged over seeds. Values of -inf and inf rank last and first;
-    NaN is left out. A contest that is left with fewer than three algorithms has no tau, NaN.
+    A contest is a model at a sparsity. Drops and predictions are first averaged over seeds. Values
+    of -inf and inf rank last and first; NaN is left out. A contest that is left with fewer than
+    three algorithms has no tau, NaN.
 
     Args:
-        task: the networks.
-        predicted: drops, or anything that falls as accuracy rises; one a network.
+        task: The networks.
+        predicted: Drops, or anything that falls as accuracy rises; one a network.
 
     Shapes:
         predicted (networks,) -> (contests,).
@@ -84,12 +88,15 @@ def contest_taus(task: DropTask, predicted: np.ndarray) -> np.ndarray:
 
 
 def mean_tau(task: DropTask, predicted: np.ndarray) -> float:
-    """Mean of `contest_taus`."""
+    """Compute the mean of `contest_taus`; predictions (networks,)."""
     return float(np.nanmean(contest_taus(task, predicted)))
 
 
 def bootstrap_error(values: np.ndarray, *, seed: int = 0) -> float:
-    """Standard error of a mean, by drawing the values 1000 times with replacement. NaN left out."""
+    """Compute the standard error of a mean, by drawing values (N,) 1000 times.
+
+    Values are drawn with replacement, NaN left out.
+    """
     values = values[~np.isnan(values)]
     rows = np.random.default_rng(seed).integers(len(values), size=(_BOOTSTRAPS, len(values)))
     return float(values[rows].mean(axis=1).std(ddof=1))
@@ -100,12 +107,12 @@ class Ceiling:
     """What the luck of training seeds leaves to be predicted.
 
     Args:
-        r2: of the true mean of each configuration: 1 - mean variance between its seeds / variance
-            of all networks.
-        tau: that a predictor which knows the true means would reach, by simulation: the means found
-            are taken for true, and get the noise of a mean over seeds anew. Somewhat too high, as
-            noise spreads them already.
-        seed_tau: mean tau between one seed and the mean of the others, for comparison.
+        r2: R² of the true mean of each configuration: 1 - mean variance between its seeds /
+            variance of all networks.
+        tau: Kendall's tau that a predictor which knows the true means would reach, by simulation:
+            the means found are taken for true, and get the noise of a mean over seeds anew.
+            Somewhat too high, as noise spreads them already.
+        seed_tau: Mean tau between one seed and the mean of the others, for comparison.
     """
 
     r2: float
@@ -114,7 +121,10 @@ class Ceiling:
 
 
 def ceiling(task: DropTask, *, seed: int = 0) -> Ceiling:
-    """How well a predictor that knows everything but luck could do; NaN without repeated seeds."""
+    """Estimate how well a predictor that knows everything but luck could do.
+
+    It is NaN without repeated seeds.
+    """
     configurations = [task.drop[task.configuration == n] for n in np.unique(task.configuration)]
     variances = [np.var(drops, ddof=1) for drops in configurations if len(drops) > 1]
     if not variances:

@@ -38,15 +38,15 @@ class Study:
     """What was found on a table; `predictors.studies.sparsity.report.write_report` writes it.
 
     Args:
-        tasks: one for each data set.
-        ceilings: by task.
-        scores: of every trial.
-        metrics, baselines: single metrics and copied rankings.
-        importance: by task and what was permuted: each `feature`, `correlated` ones, each published
-            `group`; `in sample`, features on the networks learnt from; `both` and `both, within
-            contests`, groups and layer densities in a predictor from both.
-        shap: mean absolute SHAP value of each feature, by task.
-        notes: what could not be computed, and why.
+        tasks: Tasks, one for each data set.
+        ceilings: Ceilings by task.
+        scores: Scores of every trial.
+        metrics, baselines: Tau of single metrics and copied rankings.
+        importance: Importance by task and what was permuted: each `feature`, `correlated` ones,
+            each published `group`; `in sample`, features on the networks learnt from; `both` and
+            `both, within contests`, groups and layer densities in a predictor from both.
+        shap: Mean absolute SHAP value of each feature, by task.
+        notes: Remarks on what could not be computed, and why.
     """
 
     tasks: list[DropTask]
@@ -69,22 +69,23 @@ def study(
     backend: str | None = None,
     progress: bool = True,
 ) -> Study:
-    """Regression, importance and ranking on a table of pruned networks.
+    """Study a table of pruned networks: regression, importance and ranking.
 
     Each result stands beside that of eight numbers of the layers' densities, and beside what the
     luck of training seeds leaves to be predicted.
 
     Args:
-        table: networks with topometrics and layers; with a column `drop` where accuracies are to be
+        table: Networks with topometrics and layers; with a column `drop` where accuracies are to be
             compared with something outside the table (`published_networks`).
-        parts: some of `PARTS`.
-        repeats: seeds of folds, forests and permutations; standard errors are over them.
-        quick: see everything once: one seed, two feature sets, linear models, few permutations.
-        jobs, backend: of `parallel_map`.
-        progress: show bars.
+        parts: Some of `PARTS`.
+        repeats: Number of seeds of folds, forests and permutations; standard errors are over them.
+        quick: Whether to see everything once: one seed, two feature sets, linear models, few
+            permutations.
+        jobs, backend: Arguments of `parallel_map`.
+        progress: Whether to show bars.
 
     Raises:
-        ValueError: unknown parts, or a table with too few networks.
+        ValueError: Unknown parts, or a table with too few networks.
 
     Example:
         >>> found = study(published_networks(), parts=["ranking"], quick=True)  # doctest: +SKIP

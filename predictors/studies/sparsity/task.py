@@ -28,9 +28,9 @@ class DropTask:
     """Networks of one data set (or several) and the part of the accuracy that pruning cost them.
 
     Args:
-        name: of the data set, or of the table.
-        table: complete networks only, with the column `drop`.
-        left_out: networks without metrics, which are not in `table`.
+        name: Name of the data set, or of the table.
+        table: Complete networks only, with the column `drop`.
+        left_out: Number of networks without metrics, which are not in `table`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class DropTask:
 
     @property
     def drop(self) -> np.ndarray:
-        """1 - accuracy / dense accuracy; see `accuracy_drop`. Shapes: (networks,)."""
+        """1 - accuracy / dense accuracy, (networks,); see `accuracy_drop`."""
         return self.table["drop"]
 
     @cached_property
@@ -53,20 +53,20 @@ class DropTask:
         return _numbered(self.table, "model", "dataset", "sparsity")
 
     def features(self, sets: str) -> FeatureTable:
-        """As `graph2nn.sparsity.campaign.feature_sets.features`."""
+        """Compute features as `graph2nn.sparsity.campaign.feature_sets.features`."""
         return features(self.table, sets)
 
 
 def drop_task(table: SparseTable, name: str) -> DropTask:
-    """A task of a table's networks, less those that lack a metric and those not pruned.
+    """Make a task of a table's networks, less those that lack a metric and those not pruned.
 
     Args:
-        table: networks. Without a column `drop`, `accuracy_drop` of this table is taken; give a
+        table: Networks. Without a column `drop`, `accuracy_drop` of this table is taken; give a
             part of a table the column of the whole.
-        name: of the task.
+        name: Name of the task.
 
     Raises:
-        ValueError: fewer than two configurations are left.
+        ValueError: Fewer than two configurations are left.
     """
     if "drop" not in table:
         table = table.with_column("drop", accuracy_drop(table))
@@ -82,7 +82,7 @@ def drop_task(table: SparseTable, name: str) -> DropTask:
 
 
 def drop_tasks(table: SparseTable) -> list[DropTask]:
-    """One task for each data set of a table, in alphabetical order."""
+    """Make one task for each data set of a table, in alphabetical order."""
     if "drop" not in table:
         table = table.with_column("drop", accuracy_drop(table))
     names = sorted(set(table["dataset"].tolist()))
@@ -90,13 +90,13 @@ def drop_tasks(table: SparseTable) -> list[DropTask]:
 
 
 def published_networks() -> SparseTable:
-    """The published networks that the studies are of: four models, pruning at initialisation.
+    """Read the published networks that the studies are of.
 
-    The best accuracy that stands for the dense one, for the column `drop`, is taken over all eleven
-    algorithms of the published table.
+    They are four models, pruned at initialisation. The best accuracy that stands for the dense one,
+    for the column `drop`, is taken over all eleven algorithms of the published table.
 
     Raises:
-        ValueError: no reference data, as `published_table`.
+        ValueError: No reference data, as `published_table`.
 
     Example:
         >>> [task.table.num_rows for task in drop_tasks(published_networks())]  # doctest: +SKIP
@@ -108,15 +108,17 @@ def published_networks() -> SparseTable:
 
 
 def splits(task: DropTask, protocol: str, *, seed: int = 0) -> list[Split]:
-    """Rows to learn from and rows to predict; every network is predicted once.
+    """Split rows into those to learn from and those to predict, (n,) each.
+
+    Every network is predicted once.
 
     Args:
-        task: the networks.
-        protocol: a key of `PROTOCOLS`.
-        seed: of what is random in it.
+        task: The networks.
+        protocol: Key of `PROTOCOLS`.
+        seed: Seed of what is random in it.
 
     Raises:
-        ValueError: an unknown protocol, or one that this task has too few groups for.
+        ValueError: An unknown protocol, or one that this task has too few groups for.
     """
     check_choice("protocol", protocol, PROTOCOLS)
     groups = PROTOCOLS[protocol](task, np.random.default_rng(seed))

@@ -9,11 +9,13 @@ __all__ = ["erdos_renyi", "erdos_renyi_densities", "largest_remainder", "publish
 
 
 def erdos_renyi(shape: Sequence[int], kernel: bool) -> float:
-    """Relative density of a layer: sum of the sizes of its weight over their product.
+    """Compute the relative density of a layer.
+
+    It is the sum of the sizes of its weight over their product.
 
     Args:
-        shape: of the weight (outputs, inputs a group, kernel sizes...).
-        kernel: whether the sizes of the kernel count (ERK), or only inputs and outputs (ER).
+        shape: Shape of the weight (outputs, inputs a group, kernel sizes...).
+        kernel: Whether the sizes of the kernel count (ERK), or only inputs and outputs (ER).
     """
     sizes = shape if kernel else shape[:2]
     return sum(sizes) / prod(sizes)
@@ -22,16 +24,16 @@ def erdos_renyi(shape: Sequence[int], kernel: bool) -> float:
 def erdos_renyi_densities(
     shapes: Mapping[str, Sequence[int]], keep: float, *, kernel: bool = True
 ) -> dict[str, float]:
-    """Density of each layer in proportion to `erdos_renyi`, so that `keep` weights are kept.
+    """Compute densities of layers in proportion to `erdos_renyi`, to keep `keep` weights.
 
     Erdős-Rényi: sparse evolutionary training, arXiv:1707.04780, section 2; with kernels: RigL,
     arXiv:1911.11134, section 3. Layers that would be more than full are dense and the others get
     what is left over.
 
     Args:
-        shapes: of the weights.
-        keep: expected number of weights kept.
-        kernel: ERK rather than ER.
+        shapes: Shapes of the weights.
+        keep: Expected number of weights kept.
+        kernel: Whether densities are ERK rather than ER.
 
     Example:
         >>> erdos_renyi_densities({"a": (2, 1), "b": (10, 10)}, 26)
@@ -51,14 +53,14 @@ def erdos_renyi_densities(
 
 
 def published_er_densities(shapes: Mapping[str, Sequence[int]], keep: float) -> dict[str, float]:
-    """Densities that the code published with arXiv:2305.16886 draws its ER masks by.
+    """Compute the densities that the code of arXiv:2305.16886 draws its ER masks by.
 
     Kernel sizes count, and nothing makes up for what layers of density above 1 cannot take. The
     scale is searched for in steps that get smaller, until 5 weights from `keep`, and then moved by
     one step more; so the density is off also where no layer is full.
 
     Raises:
-        ValueError: the search does not end.
+        ValueError: The search does not end.
     """
     sums = [sum(shape) for shape in shapes.values()]
     scale, step, found = 10.0, 0.5, 0.0
@@ -75,13 +77,13 @@ def published_er_densities(shapes: Mapping[str, Sequence[int]], keep: float) -> 
 
 
 def largest_remainder(shares: Sequence[float], sizes: Sequence[int], total: int) -> list[int]:
-    """Whole numbers near `shares`, none above its size, with the sum `total`.
+    """Find whole numbers near `shares`, none above its size, with the sum `total`.
 
-    Rounded down; what is missing goes to the largest fractions, the first of equal ones.
+    They are rounded down; what is missing goes to the largest fractions, the first of equal ones.
 
     Args:
-        shares: with the sum `total`, up to rounding errors.
-        sizes: of the layers; `total` is at most their sum.
+        shares: Shares with the sum `total`, up to rounding errors.
+        sizes: Sizes of the layers; `total` is at most their sum.
 
     Example:
         >>> largest_remainder([1.6, 1.2, 1.2], [2, 2, 2], 4)

@@ -49,13 +49,13 @@ class PruningProbe(Probe):
 
 
 def take_batches(probe: PruningProbe, count: int, batch_size: int) -> list[Batch]:
-    """`count` batches on the probe's device.
+    """Take `count` batches, on the probe's device: images (B, C, H, W), labels (B,).
 
     Of a data set they are training batches (shuffled and augmented by the probe's seed, normalised)
     of `batch_size`. Other data come in batches already; too few of them are taken again.
 
     Raises:
-        ValueError: no data, or what is no batch.
+        ValueError: No data, or what is no batch.
     """
     found = list(islice(_stream(probe, batch_size, endless=True), count))
     if not found:
@@ -64,11 +64,13 @@ def take_batches(probe: PruningProbe, count: int, batch_size: int) -> list[Batch
 
 
 def images_per_class(probe: PruningProbe, count: int) -> Batch:
-    """The first `count` images of every class that occurs, in turns: one of each class, the second
-    of each class, ... Where `probe.compat`, class by class.
+    """Take the first `count` images of every class that occurs, in turns.
+
+    One of each class comes first, then the second of each class, ... Where `probe.compat`, class by
+    class. Images are (B, C, H, W), labels (B,).
 
     Raises:
-        ValueError: a class with fewer images, no data, or what is no batch.
+        ValueError: A class with fewer images, no data, or what is no batch.
     """
     if count < 1:
         raise ValueError(f"samples_per_class must be at least 1, got {count}")
@@ -98,7 +100,7 @@ def images_per_class(probe: PruningProbe, count: int) -> Batch:
 
 
 def image_shape(data: Any) -> tuple[int, ...] | None:
-    """(C, H, W) of one image, where `data` tells it without being consumed."""
+    """Find (C, H, W) of one image, where `data` tells it without being consumed."""
     if isinstance(data, ImageData):
         return (data.channels, data.image_size, data.image_size)
     if _is_pair(data):

@@ -17,18 +17,19 @@ __all__ = ["grasp"]
 def grasp(
     probe: PruningProbe, *, samples_per_class: int = 25, temperature: float = 200.0, parts: int = 2
 ) -> dict[str, Tensor]:
-    """w (H g), the loss's Hessian H and gradient g: how much gradient norm goes with a weight.
+    """Score weights by w (H g): how much gradient norm goes with a weight.
 
-    The paper's score is -w (H g) and removes the largest (equation 8); here, as for all methods,
-    the largest are kept. As published, batches are parts of a sample of every class, with the
-    statistics of each part in normalisation. Here parts are mixed; `compat` cuts the sample class
-    by class, and scores weights drawn anew (Kaiming normal) instead of the network's own.
+    H is the loss's Hessian, g its gradient; scores have the shapes of the weights. The paper's
+    score is -w (H g) and removes the largest (equation 8); here, as for all methods, the largest
+    are kept. As published, batches are parts of a sample of every class, with the statistics of
+    each part in normalisation. Here parts are mixed; `compat` cuts the sample class by class, and
+    scores weights drawn anew (Kaiming normal) instead of the network's own.
 
     Args:
-        probe: the network and its data.
-        samples_per_class: images of each class.
-        temperature: what logits are divided by.
-        parts: batches that the sample is cut into; more take less memory.
+        probe: Network and its data.
+        samples_per_class: Number of images of each class.
+        temperature: Number that logits are divided by.
+        parts: Number of batches that the sample is cut into; more take less memory.
 
     Raises:
         ValueError: a class with fewer images; options out of range.

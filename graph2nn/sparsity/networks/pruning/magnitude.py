@@ -12,6 +12,9 @@ __all__ = ["magnitude"]
 
 @pruner("magnitude", "Han et al., arXiv:1506.02626")
 def magnitude(probe: PruningProbe) -> dict[str, Tensor]:
-    """|w|, of the network or (`scope="layer"`) of each layer."""
+    """Score weights by |w|, of their shapes.
+
+    They compete in the network or (`scope="layer"`) in each layer.
+    """
     values = probe.parameters()
     return probe.named([values[name].abs() for name in probe.weights])

@@ -24,23 +24,23 @@ def prospr(
     batch_size: int = 512,
     first_order: bool = False,
 ) -> dict[str, Tensor]:
-    """|∂L/∂m| with masks m = 1 on the initial weights and the loss L taken after `steps` of SGD.
+    """Score weights by |∂L/∂m| with masks m = 1 and the loss L after `steps` of SGD.
 
-    The gradient through training (section 3, equation 5-8) is computed backwards step by step, a
-    Hessian-vector product each: v' = μ v + g(w), w' = w - η v'. Only the weights of each step are
-    kept, so the memory is that of one step. Every step and the final loss see a batch of their
-    own; parameters that ask for no gradient are not trained. The published code cuts the gradient
-    through the first step's momentum; `compat` does too.
+    Scores have the shapes of the weights. The gradient through training (section 3, equation 5-8)
+    is computed backwards step by step, a Hessian-vector product each: v' = μ v + g(w), w' = w - η
+    v'. Only the weights of each step are kept, so the memory is that of one step. Every step and
+    the final loss see a batch of their own; parameters that ask for no gradient are not trained.
+    The published code cuts the gradient through the first step's momentum; `compat` does too.
 
     Args:
-        probe: the network and its data.
-        steps: of SGD.
-        lr, momentum: of SGD.
-        batch_size: images a step, where the data are a data set.
-        first_order: leave out second derivatives, |w₀ ∂L/∂w_T|.
+        probe: Network and its data.
+        steps: Number of steps of SGD.
+        lr, momentum: Learning rate and momentum of SGD.
+        batch_size: Number of images a step, where the data are a data set.
+        first_order: Whether second derivatives are left out, |w₀ ∂L/∂w_T|.
 
     Raises:
-        ValueError: options out of range.
+        ValueError: Options out of range.
     """
     if steps < 0 or lr <= 0 or not 0 <= momentum < 1:
         raise ValueError(

@@ -42,36 +42,37 @@ def prune(
     scope: str = "global",
     **options: Any,
 ) -> Masks:
-    """Chooses which weights of a network to keep, before it is trained.
+    """Choose which weights of a network to keep, before it is trained.
 
     Exactly round((1 - sparsity) n) of the n weights of convolutions and linear layers are kept.
     The network is left as it is; `Masks.apply_` removes the weights. The same seed, weights and
     data give the same masks, and random masks do not depend on the device.
 
     Args:
-        model: the network; images to logits.
-        method: a name in `PRUNERS`.
-        sparsity: fraction of the weights to remove, in [0, 1).
-        data: for `snip`, `grasp` and `prospr`, labelled images: an `ImageData`, of which training
-            batches of the published size are drawn; one batch (images, labels), normalised; or
-            batches such as those of a `DataLoader`. `synflow` takes the shape of images from it.
-        seed: of everything random.
-        compat: as the code published with arXiv:2305.16886, whose densities are off: see the
-            methods.
-        device: where scores are computed; None for where the weights are.
-        progress: show a bar for long work.
-        exclude: patterns (`fnmatch`) of names of weights to keep dense, such as `fc.weight` or
+        model: Network from images (B, C, H, W) to logits (B, classes).
+        method: Name in `PRUNERS`.
+        sparsity: Fraction of the weights to remove, in [0, 1).
+        data: Data for `snip`, `grasp` and `prospr`, labelled images: an `ImageData`, of which
+            training batches of the published size are drawn; one batch (images, labels),
+            normalised; or batches such as those of a `DataLoader`. `synflow` takes the shape of
+            images from it.
+        seed: Seed of everything random.
+        compat: Whether to do as the code published with arXiv:2305.16886, whose densities are off:
+            see the methods.
+        device: Device that computes scores; None for that of the weights.
+        progress: Whether to show a bar for long work.
+        exclude: Patterns (`fnmatch`) of names of weights to keep dense, such as `fc.weight` or
             `*.shortcut.*`. They count in the sparsity: other layers lose more.
-        scope: for methods that score weights once, whether they compete in the network (`global`)
+        scope: Whether, for methods that score weights once, they compete in the network (`global`)
             or in each `layer`.
-        **options: of the method, see its function.
+        **options: Options of the method, see its function.
 
     Raises:
         ValueError: a sparsity out of range or out of reach, nothing to prune, missing or wrong
             data, scores that are not finite, unknown names or options.
 
     Warns:
-        UserWarning: layers are left without any weight.
+        UserWarning: Layers are left without any weight.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
@@ -112,16 +113,17 @@ def scores(
     device: torch.device | str | None = None,
     **options: Any,
 ) -> dict[str, Tensor]:
-    """A number for each weight, larger for what `method` would rather keep.
+    """Score each weight, the larger the more `method` would rather keep it.
 
     Args:
-        model, method, data, seed, compat, device, **options: as in `prune`.
+        model, method, data, seed, compat, device, **options: Arguments of `prune`.
 
     Returns:
-        By name of the weight, on the CPU; `masks_from_scores` makes masks of them.
+        Scores by name of the weight, of its shape, on the CPU; `masks_from_scores` makes masks of
+        them.
 
     Raises:
-        ValueError: as in `prune`, and for methods without scores (`er`, `erk`, `dense`).
+        ValueError: As in `prune`, and for methods without scores (`er`, `erk`, `dense`).
     """
     found = find_pruner(method)
     if found.scores is None:

@@ -37,10 +37,10 @@ def _uniform_published(probe: PruningProbe, goal: Goal) -> dict[str, Tensor]:
 
 @pruner("uniform", "as in arXiv:2305.16886", published=_uniform_published)
 def uniform(probe: PruningProbe) -> dict[str, Tensor]:
-    """Random numbers: every weight of the network is as likely to be kept as any other.
+    """Score weights at random: each is as likely to be kept as any other.
 
-    With `scope="layer"`, every layer keeps the same fraction, the uniform pruning of
-    arXiv:2202.02643.
+    Scores have the shapes of the weights. With `scope="layer"`, every layer keeps the same
+    fraction, the uniform pruning of arXiv:2202.02643.
     """
     generator = probe.generator()
     # in float32, a million draws have ties
@@ -51,12 +51,12 @@ def uniform(probe: PruningProbe) -> dict[str, Tensor]:
 
 
 def er(probe: PruningProbe, goal: Goal) -> dict[str, Tensor]:
-    """Layer densities in proportion to (inputs + outputs) / (inputs × outputs), random within.
+    """Draw masks with densities in proportion to (inputs + outputs) / (inputs × outputs).
 
-    Sparse evolutionary training, arXiv:1707.04780; for convolutions channels count, as in
-    arXiv:1911.11134. Layers that would be more than full are dense, and the number of weights of
-    each layer is exact. `compat`: densities of `published_er_densities`, which are off the goal,
-    and weights drawn one by one.
+    Masks have the shapes of the weights and are random within a layer. Sparse evolutionary
+    training, arXiv:1707.04780; for convolutions channels count, as in arXiv:1911.11134. Layers that
+    would be more than full are dense, and the number of weights of each layer is exact. `compat`:
+    densities of `published_er_densities`, which are off the goal, and weights drawn one by one.
     """
     if probe.compat:
         return _draw(probe, goal, published_er_densities(goal.shapes, _expected(goal)))
@@ -64,9 +64,10 @@ def er(probe: PruningProbe, goal: Goal) -> dict[str, Tensor]:
 
 
 def erk(probe: PruningProbe, goal: Goal) -> dict[str, Tensor]:
-    """As `er`, with the sizes of kernels: Erdős-Rényi-kernel of RigL, arXiv:1911.11134, section 3.
+    """Draw masks as `er`, with the sizes of kernels: Erdős-Rényi-kernel of RigL.
 
-    `compat`: weights are drawn one by one, so the density is right on average only.
+    See arXiv:1911.11134, section 3; masks have the shapes of the weights. `compat`: weights are
+    drawn one by one, so the density is right on average only.
     """
     if probe.compat:
         return _draw(probe, goal, erdos_renyi_densities(goal.shapes, _expected(goal)))

@@ -22,9 +22,9 @@ class Goal:
     """What is to be reached.
 
     Args:
-        shapes: of the weights that may be pruned, by name.
-        keep: how many of those are kept.
-        sparsity: fraction of all weights removed.
+        shapes: Shapes of the weights that may be pruned, by name.
+        keep: Number of those that are kept.
+        sparsity: Fraction of all weights removed.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -37,16 +37,16 @@ class Pruner:
     """A way to choose which weights are kept.
 
     Args:
-        name: of the method.
-        source: the paper.
-        needs_data: whether it looks at labelled images.
-        scores: `scores(probe, **options)`: a number for each weight, larger for what is worth
-            keeping; None where weights have none.
-        masks: `masks(probe, goal, **options)` for methods that do not just keep the largest
-            scores.
-        published: the same, used instead in `compat` mode.
-        rule: for `compat` mode, from the scores of all weights (1-D) and the sparsity to what the
-            published code keeps.
+        name: Name of the method.
+        source: Paper that it comes from.
+        needs_data: Whether it looks at labelled images.
+        scores: Function `scores(probe, **options)`: a number for each weight, larger for what is
+            worth keeping; None where weights have none.
+        masks: Function `masks(probe, goal, **options)` for methods that do not just keep the
+            largest scores.
+        published: Function like `masks`, used instead in `compat` mode.
+        rule: Function for `compat` mode, from the scores of all weights (1-D) and the sparsity to
+            what the published code keeps.
     """
 
     name: str
@@ -63,7 +63,7 @@ PRUNERS: dict[str, Pruner] = {}
 
 
 def pruner(name: str, source: str, **fields: Any) -> Callable[[Method], Method]:
-    """Registers a method by the function that scores weights."""
+    """Register a method by the function that scores weights."""
 
     def register(scores: Method) -> Method:
         PRUNERS[name] = Pruner(name=name, source=source, scores=scores, **fields)
@@ -73,18 +73,19 @@ def pruner(name: str, source: str, **fields: Any) -> Callable[[Method], Method]:
 
 
 def find_pruner(name: str) -> Pruner:
-    """The method of that name.
+    """Find the method of that name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
     return choose("pruning method", name, PRUNERS)
 
 
 def check_options(name: str, run: Method, options: Mapping[str, Any]) -> None:
-    """
+    """Check that a method has these options.
+
     Raises:
-        ValueError: an option that the method does not have.
+        ValueError: An option that the method does not have.
     """
     kinds = inspect.signature(run).parameters.items()
     known = [option for option, p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY]

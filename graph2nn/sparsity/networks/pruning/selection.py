@@ -32,17 +32,17 @@ SCOPES = ("global", "layer")
 def masks_from_scores(
     scores: Mapping[str, Tensor], sparsity: float, *, scope: str = "global", seed: int = 0
 ) -> Masks:
-    """Keeps the round((1 - sparsity) n) weights with the largest scores, exactly.
+    """Keep the round((1 - sparsity) n) weights with the largest scores, exactly.
 
     Weights with equal scores at the border are drawn by the seed: by position, the first layers
     would be favoured.
 
     Args:
-        scores: by name of the weight.
-        sparsity: fraction of the weights to remove, in [0, 1).
-        scope: compare the weights of the network (`global`), or of each `layer`, which all get
-            the same density (rounded so that the total is exact).
-        seed: of ties.
+        scores: Scores by name of the weight, each of its shape.
+        sparsity: Fraction of the weights to remove, in [0, 1).
+        scope: Scope in which weights compete: the network (`global`), or each `layer`, which all
+            get the same density (rounded so that the total is exact).
+        seed: Seed of ties.
 
     Raises:
         ValueError: a sparsity out of range or that keeps nothing, scores with NaN or infinities.
@@ -60,7 +60,10 @@ def masks_from_scores(
 def select(
     scores: Mapping[str, Tensor], keep: int, scope: str, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """The `keep` weights with the largest scores, as booleans on the CPU."""
+    """Find the `keep` weights with the largest scores, as booleans on the CPU.
+
+    Masks have the shapes of the scores.
+    """
     check_choice("scope", scope, SCOPES)
     flat = {name: score.detach().flatten().cpu() for name, score in scores.items()}
     if scope == "global":
@@ -75,7 +78,7 @@ def select(
 
 
 def best(scores: Tensor, keep: int, generator: torch.Generator) -> Tensor:
-    """Which `keep` of the scores are largest; equal ones at the border are drawn.
+    """Find which `keep` of the scores are largest; equal ones at the border are drawn.
 
     Shapes:
         scores (n,) on the CPU -> (n,) bool.
@@ -86,13 +89,19 @@ def best(scores: Tensor, keep: int, generator: torch.Generator) -> Tensor:
 
 
 def keep_ties(scores: Tensor, sparsity: float) -> Tensor:
-    """SNIP as published: shares of the total, everything equal to the int(n keep)-th is kept."""
+    """Keep as SNIP published: shares of the total, all that equal the int(n keep)-th.
+
+    Shapes: (n,) -> (n,) bool.
+    """
     shares = scores / scores.sum()
     return shares >= shares.topk(_at_least_one(int(len(shares) * (1 - sparsity)))).values[-1]
 
 
 def keep_unremoved(scores: Tensor, sparsity: float) -> Tensor:
-    """GraSP as published: int(n sparsity) are removed, less those equal to the last of them."""
+    """Keep as GraSP published: int(n sparsity) go, less those equal to the last of them.
+
+    Shapes: (n,) -> (n,) bool.
+    """
     shares = scores / (scores.sum().abs() + 1e-10)
     remove = int(len(shares) * (1 - (1 - sparsity)))
     if not remove:
@@ -101,14 +110,15 @@ def keep_unremoved(scores: Tensor, sparsity: float) -> Tensor:
 
 
 def keep_ceil(scores: Tensor, sparsity: float) -> Tensor:
-    """ProsPr as published: the best ceil(n keep)."""
+    """Keep as ProsPr published: the best ceil(n keep), (n,) -> (n,) bool."""
     mask = torch.zeros_like(scores, dtype=torch.bool)
     mask[scores.topk(math.ceil(len(scores) * (1 - sparsity))).indices] = True
     return mask
 
 
 def check_scores(scores: Mapping[str, Tensor], what: str) -> None:
-    """
+    """Check that scores are finite, of whatever shape.
+
     Raises:
         ValueError: NaN or infinite scores, named by their layer, or none at all.
     """
@@ -125,7 +135,7 @@ def check_scores(scores: Mapping[str, Tensor], what: str) -> None:
 
 
 def check_sparsity(sparsity: float, count: int, dense: int = 0) -> int:
-    """How many of `count` weights are kept where `dense` of them are not to be removed.
+    """Count how many of `count` weights are kept where `dense` of them are not to be removed.
 
     Raises:
         ValueError: a sparsity out of range, or one that cannot be reached.

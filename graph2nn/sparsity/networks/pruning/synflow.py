@@ -26,12 +26,15 @@ def synflow_scores(
     input_shape: Sequence[int] | None = None,
     dtype: torch.dtype | None = None,
 ) -> dict[str, Tensor]:
-    """|w ∂R/∂w| of one step, R the sum of the outputs of an image of ones under |w|.
+    """Score weights by |w ∂R/∂w| of one step.
+
+    R is the sum of the outputs of an image of ones under |w|; scores have the shapes of the
+    weights.
 
     Args:
-        probe: the network; its data, if any, tell the shape of an image.
-        input_shape: (C, H, W), without data.
-        dtype: None for float64; the signal of deep networks exceeds float32.
+        probe: Network; its data, if any, tell the shape of an image.
+        input_shape: Shape (C, H, W) of an image, without data.
+        dtype: Type of the numbers, None for float64; the signal of deep networks exceeds float32.
     """
     flow = _Flow(probe, list(probe.weights), input_shape, dtype)
     scores = flow.scores().split(flow.sizes)
@@ -46,21 +49,22 @@ def synflow(
     input_shape: Sequence[int] | None = None,
     dtype: torch.dtype | None = None,
 ) -> dict[str, Tensor]:
-    """The best by `synflow_scores`, computed anew in each of `steps` steps.
+    """Keep the best by `synflow_scores`, computed anew in each of `steps` steps.
 
     Algorithm 1 of arXiv:2006.05467: after step k a fraction (1 - sparsity)^(k / steps) is kept.
     Evaluation mode, absolute values of all parameters. Normalisation acts as the scale that is
-    stored: running means are left out (their absolute values would be taken off the signal).
-    Layers that normalise by the image itself or saturate (ReLU6), and would stop the signal, pass
-    it on.
+    stored: running means are left out (their absolute values would be taken off the signal). Layers
+    that normalise by the image itself or saturate (ReLU6), and would stop the signal, pass it on.
+    Masks have the shapes of the weights.
+
     `compat`: float32; absolute values of running statistics too; the biases of the layers are
     pruned with the weights (a zero bias has score zero and goes first), so that more weights than
     asked for are kept.
 
     Args:
-        probe, input_shape, dtype: as in `synflow_scores`.
-        goal: what is to be reached.
-        steps: of pruning.
+        probe, input_shape, dtype: Arguments of `synflow_scores`.
+        goal: Number of weights to keep, and of which.
+        steps: Number of steps of pruning.
     """
     if steps < 1:
         raise ValueError(f"synflow needs at least one step, got steps={steps}")

@@ -20,7 +20,7 @@ __all__ = ["draw_correlations", "draw_ranges", "draw_scatter"]
 
 
 def draw_ranges(studies: Sequence[TaskStudy]) -> Figure:
-    """Ranges of C and L of every task's sweet spots; a dot marks the best graph or cell."""
+    """Draw the ranges of C and L of every task's sweet spots; a dot marks the best one."""
     rows = [(study, name) for study in studies for name in STYLES if name in study.main_spots]
     figure, axes = canvas(9.6, 0.9 + 0.26 * len(rows) + 0.12 * len(studies), 1, 2, sharey=True)
     places, ticks, at = [], [], 0.0
@@ -61,7 +61,7 @@ def draw_ranges(studies: Sequence[TaskStudy]) -> Figure:
 
 
 def draw_correlations(tasks: Sequence[str], pairs: Mapping[tuple[str, str], TaskPair]) -> Figure:
-    """Pearson correlation of every two tasks over the graphs that they share."""
+    """Draw the Pearson correlation of every two tasks over the graphs that they share."""
     size = len(tasks)
     figure, (ax,) = canvas(3.4 + 0.72 * size, 2.2 + 0.62 * size)
     table = np.full((size, size), np.nan)
@@ -84,7 +84,10 @@ def draw_correlations(tasks: Sequence[str], pairs: Mapping[tuple[str, str], Task
 
 
 def draw_scatter(pairs: Sequence[TaskPair]) -> Figure:
-    """Error in one task against error in another, a panel a pair; the star is the complete one."""
+    """Draw error in one task against error in another, a panel a pair.
+
+    The star is the complete graph.
+    """
     columns = min(4, len(pairs))
     rows = -(-len(pairs) // columns)
     figure, axes = canvas(2.7 * columns + 0.3, 2.6 * rows, rows, columns)

@@ -28,10 +28,10 @@ _BINS = 15
 
 
 def draw_slices(study: TaskStudy) -> Figure:
-    """Error against L and against C in the published windows, with parabolas and error bars.
+    """Draw error against L and against C in the published windows, with parabolas.
 
-    Bars are standard deviations over seeds; with many graphs they are drawn for groups of graphs
-    instead (standard deviation over the runs' graph means). The band is the parabola's 95 %
+    Error bars are standard deviations over seeds; with many graphs they are drawn for groups of
+    graphs instead (standard deviation over the runs' graph means). The band is the parabola's 95 %
     confidence band, the grey line the complete graph with its standard deviation over seeds.
     """
     parts = list(study.slices.values())
@@ -48,7 +48,10 @@ def draw_slices(study: TaskStudy) -> Figure:
 
 
 def draw_control(study: TaskStudy, control: Control) -> Figure:
-    """Error against degree, against C at nearly equal degree, and over (C, L) without degree."""
+    """Draw error against degree, against C at nearly equal degree, and over (C, L).
+
+    The last is without what degree explains.
+    """
     figure, (left, middle, right) = canvas(14.0, 4.3, 1, 3)
     means = study.means.take(~study.means.is_baseline)
     _draw_degree(left, means)
@@ -106,7 +109,7 @@ def _draw_bands(ax: Axes, study: TaskStudy) -> None:
 
 
 def draw_epochs(curves: Sequence[EpochCurve]) -> Figure:
-    """Correlation of the error at each epoch with the final one, one line per task."""
+    """Draw the correlation of the error at each epoch with the final one, a line a task."""
     figure, (ax,) = canvas(6.2, 4.0)
     for curve, colour in zip(curves, _cycle(len(curves))):
         ax.plot(curve.epochs, curve.r, color=colour, linewidth=1.6, label=curve.task)
@@ -121,7 +124,7 @@ def draw_epochs(curves: Sequence[EpochCurve]) -> Figure:
 
 
 def draw_graph_counts(curves: Sequence[GraphCountCurve]) -> Figure:
-    """Correlation of cell means from some graphs with those from all, one line per task."""
+    """Draw the correlation of bin means from some graphs with those from all, a line a task."""
     figure, (ax,) = canvas(6.2, 4.0)
     for curve, colour in zip(curves, _cycle(len(curves))):
         label = f"{curve.task}, {curve.orders} orders"

@@ -17,5 +17,5 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def spot_label(name: str) -> str:
-    """What legends call a sweet spot."""
+    """Return what legends call a sweet spot."""
     return "published test" if name == "published" else name

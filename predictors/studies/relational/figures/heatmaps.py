@@ -31,10 +31,11 @@ _C, _L = "clustering coefficient C", "average path length L"
 
 
 def draw_heatmaps(study: TaskStudy) -> Figure:
-    """Mean error per cell: at three resolutions where cells hold several graphs, else the coarse.
+    """Draw the mean error per bin.
 
-    With the published sweet spot, the held-out one, the best graph, the complete graph and the
-    connectomes, where there are any.
+    There are three resolutions where bins hold several graphs, else the coarse one; with the
+    published sweet spot, the held-out one, the best graph, the complete graph and the connectomes,
+    where there are any.
     """
     names = list(RESOLUTIONS) if study.many else ["coarse"]
     figure, axes = canvas(4.6 * len(names) + 0.9, 5.0, 1, len(names))
@@ -67,7 +68,7 @@ def paint_cells(
     high: float,
     colours: str = "viridis",
 ) -> ScalarMappable:
-    """Colours the occupied cells by the mean of `values` (G,); returns what the bar needs."""
+    """Colour the occupied bins by the mean of `values` (G,); return what the bar needs."""
     grid = grid_of_cells(values, means.C, means.L, binning)
     ax.set_facecolor("#ececec")
     ax.set(xlim=(binning.c_edges[0], binning.c_edges[-1] + 0.04))
@@ -78,10 +79,10 @@ def paint_cells(
 
 
 def grid_of_cells(values: np.ndarray, C: np.ndarray, L: np.ndarray, binning: Binning) -> np.ndarray:
-    """Mean of the values in each cell, NaN in empty ones; open cells are left out.
+    """Average the values in each bin, NaN in empty ones; open bins are left out.
 
     Shapes:
-        values, C, L (G,); result (l, c).
+        Values, C, L (G,); result (l, c).
     """
     c, row = binning.indices(C, L)
     columns, rows = len(binning.c_edges) - 1, len(binning.l_edges) - 1
@@ -93,7 +94,7 @@ def grid_of_cells(values: np.ndarray, C: np.ndarray, L: np.ndarray, binning: Bin
 
 
 def draw_rectangle(ax: Axes, spot: SweetSpot, binning: Binning, label: str) -> None:
-    """The rectangle of a sweet spot; around whole cells if it is one of cells."""
+    """Draw the rectangle of a sweet spot; around whole bins if it is one of bins."""
     from matplotlib.patches import Rectangle
 
     if not spot.size:

@@ -20,11 +20,11 @@ class Band:
     """Graphs whose degrees, and so matched widths, lie close together.
 
     Args:
-        k_low, k_high: smallest and largest mean degree.
-        C, L, mean: of each graph; mean error over seeds, percent.
-        c_fit, l_fit: parabolas in C and in L, highest power first.
-        c_minimum, l_minimum: where they are lowest; NaN where they open downwards.
-        c_r2, l_r2: of the fits.
+        k_low, k_high: Smallest and largest mean degree.
+        C, L, mean: Measures and mean error over seeds, in percent, of each graph.
+        c_fit, l_fit: Parabolas in C and in L, highest power first.
+        c_minimum, l_minimum: Places where they are lowest; NaN where they open downwards.
+        c_r2, l_r2: R² of the fits.
 
     Shapes:
         C, L, mean (G,); c_fit, l_fit (3,).
@@ -54,18 +54,18 @@ class Band:
 
 
 def degree_bands(means: GraphMeans, count: int | None = None) -> list[Band]:
-    """Graphs in bands of equally many by degree, and a parabola in C and in L within each.
+    """Divide graphs into bands of equally many by degree, with parabolas in C and in L.
 
     Holding the degree makes no assumption on how it acts, which `control_for_degree` does. Within a
     band C and L rise together, from random graphs to lattices, so the two fits are two views of
     one curve.
 
     Args:
-        means: of one task with the column `k_degree`; the complete graph is left out.
-        count: of bands; by default one for 16 graphs, eight at most.
+        means: Errors of one task with the column `k_degree`; the complete graph is left out.
+        count: Number of bands; by default one for 16 graphs, eight at most.
 
     Raises:
-        ValueError: no degrees, or too few graphs for a band.
+        ValueError: No degrees, or too few graphs for a band.
     """
     graphs = means.take(~means.is_baseline)
     k = graphs.extra.get("k_degree")

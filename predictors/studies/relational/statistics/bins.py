@@ -22,11 +22,11 @@ _SIDE = 15
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Binning:
-    """A grid of cells over (C, L).
+    """A grid of bins over (C, L).
 
     Args:
-        c_edges, l_edges: borders of the cells. A value on a border belongs to the upper cell; below
-            the first or above the last border there are open cells.
+        c_edges, l_edges: Borders of the bins. A value on a border belongs to the upper bin; below
+            the first or above the last border there are open bins.
 
     Shapes:
         c_edges (c + 1,), l_edges (l + 1,).
@@ -36,7 +36,7 @@ class Binning:
     l_edges: np.ndarray
 
     def indices(self, C: np.ndarray, L: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cell of each graph along C and along L, counted from 0; -1 and c or l are the open ones.
+        """Find the bin of each graph along C and along L, counted from 0; -1 and c or l are open.
 
         Shapes:
             C, L and both results (G,).
@@ -44,18 +44,21 @@ class Binning:
         return np.digitize(C, self.c_edges) - 1, np.digitize(L, self.l_edges) - 1
 
     def labels(self, C: np.ndarray, L: np.ndarray) -> np.ndarray:
-        """One whole number per cell, row by row over L. Shapes: (G,)."""
+        """Number the bin of each graph, row by row over L, (G,)."""
         c, row = self.indices(C, L)
         return (row + 1) * (len(self.c_edges) + 1) + c + 1
 
     def centres(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """C and L in the middle of cells. Shapes: (M,) each, as labels."""
+        """Compute C and L in the middle of bins, (M,) each, as labels."""
         row, c = np.divmod(labels, len(self.c_edges) + 1)
         return _middle(self.c_edges, c - 1), _middle(self.l_edges, row - 1)
 
 
 def num_nodes_of(means: GraphMeans) -> int | None:
-    """Nodes of the generated graphs of a task; None where they differ or nothing tells."""
+    """Count the nodes of the generated graphs of a task.
+
+    None where they differ or nothing tells.
+    """
     found: set[int] = set()
     for graph, name in enumerate(means.graph_id):
         match = re.match(r"n(\d+)_", name)
@@ -67,18 +70,18 @@ def num_nodes_of(means: GraphMeans) -> int | None:
 
 
 def binning_for(num_nodes: int | None, L: np.ndarray, resolution: str = "coarse") -> Binning:
-    """The grid for graphs of one size.
+    """Choose the grid for graphs of one size.
 
-    At 64 and 16 nodes the published one: 15 or 12 coarse cells a side, C in [0, 1], L in [1, 4.5]
-    or [1, 2.5]. Elsewhere 15 a side, and L up to the next half above the largest there is.
+    At 64 and 16 nodes it is the published one: 15 or 12 coarse bins a side, C in [0, 1], L in [1,
+    4.5] or [1, 2.5]. Elsewhere 15 a side, and L up to the next half above the largest there is.
 
     Args:
-        num_nodes: of the graphs; None if unknown.
-        L: average path lengths, for the range.
-        resolution: a key of `RESOLUTIONS`.
+        num_nodes: Number of nodes of the graphs; None if unknown.
+        L: Average path lengths (G,), for the range.
+        resolution: Key of `RESOLUTIONS`.
 
     Raises:
-        ValueError: unknown resolution.
+        ValueError: Unknown resolution.
 
     Example:
         >>> len(binning_for(64, np.array([2.0]), "medium").c_edges) - 1
@@ -93,7 +96,7 @@ def binning_for(num_nodes: int | None, L: np.ndarray, resolution: str = "coarse"
 
 
 def cell_means(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Occupied cells, the mean of the graphs in each, and how many there are.
+    """Compute occupied bins, the mean of the graphs in each, and how many there are.
 
     Shapes:
         values, labels (G,); results (M,) each, by increasing label.

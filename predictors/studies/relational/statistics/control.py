@@ -28,15 +28,16 @@ class Control:
     All surfaces are quadratic, of means over seeds; the complete graph is left out.
 
     Args:
-        controls: what is held fixed: log k with its square, and log width where it is known.
-        degree_width: correlation of log k and log width; near -1 where FLOPs are matched, and then
+        controls: Numbers held fixed: log k with its square, and log width where it is known.
+        degree_width: Correlation of log k and log width; near -1 where FLOPs are matched, and then
             nothing in the data can tell one from the other.
-        r2_cl, r2_degree, r2_both: leave-one-out R2 of surfaces in (C, L), log k, (C, L, log k).
-        partial_cl: share of the variance left by the controls that C and L explain, and
+        r2_cl, r2_degree, r2_both: Leave-one-out R2 of surfaces in (C, L), log k, (C, L, log k).
+        partial_cl: Share of the variance left by the controls that C and L explain, and
             p_cl, that of the F test.
-        partial_degree, p_degree: the other way round, of the controls after C and L.
-        spot: the published procedure on errors from which the controls' part is taken away.
-        gap: mean error inside minus outside the published sweet spot, percent points, and
+        partial_degree, p_degree: Share and p the other way round, of the controls after C and L.
+        spot: Result of the published procedure on errors from which the controls' part is taken
+            away.
+        gap: Mean error inside minus outside the published sweet spot, percent points, and
             gap_controlled, the same of the errors without the controls' part.
     """
 
@@ -57,18 +58,18 @@ class Control:
 def control_for_degree(
     means: GraphMeans, published: SweetSpot, *, binning: Binning | None = None
 ) -> Control:
-    """Separates C and L from degree and width.
+    """Separate C and L from degree and width.
 
     Sparse graphs are matched to the FLOPs of the dense network by greater width, so an effect of
     degree or width would look like one of C and L, which go with them.
 
     Args:
-        means: of one task, with the columns `k_degree` and, if possible, `dim0`.
-        published: its sweet spot, for the gap; of graphs.
-        binning: looks for the sweet spot of cells instead of graphs.
+        means: Errors of one task, with the columns `k_degree` and, if possible, `dim0`.
+        published: Published sweet spot, for the gap; of graphs.
+        binning: Bins whose sweet spot is looked for instead of that of graphs.
 
     Raises:
-        ValueError: no degrees, degrees all equal, or too few graphs.
+        ValueError: No degrees, degrees all equal, or too few graphs.
     """
     kept = np.flatnonzero(~means.is_baseline & np.isfinite(means.C) & np.isfinite(means.L))
     graphs = means.take(kept)
@@ -107,27 +108,29 @@ def control_for_degree(
 
 
 def degree_fit(means: GraphMeans) -> tuple[np.ndarray, np.ndarray]:
-    """What degree and width alone say of each graph's mean error, and the rest of it.
+    """Fit each graph's mean error by degree and width alone; return that and the rest.
 
     Shapes:
-        both (G,), percent points.
+        Both (G,), percent points.
 
     Raises:
-        ValueError: no degrees, or degrees all equal.
+        ValueError: No degrees, or degrees all equal.
     """
     residual = _residual(_controls(*_degree_and_width(means)), means.mean)
     return means.mean - residual, residual
 
 
 def quadratic(*variables: np.ndarray) -> list[np.ndarray]:
-    """Standardised variables, their squares and their products, without the constant."""
+    """List standardised variables (G,), their squares and products, without the constant."""
     scaled = [(v - v.mean()) / (v.std() or 1.0) for v in variables]
     squares = [scaled[i] * scaled[j] for i in range(len(scaled)) for j in range(i + 1)]
     return [*scaled, *squares]
 
 
 def leave_one_out_r2(predictors: Sequence[np.ndarray], target: np.ndarray) -> float:
-    """R2 of least squares with each value predicted from the others; NaN for a constant target.
+    """Compute R2 of least squares with each value predicted from the others.
+
+    It is NaN for a constant target.
 
     Shapes:
         predictors (G,) each; target (G,).

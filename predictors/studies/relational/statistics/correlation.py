@@ -33,16 +33,17 @@ class TaskPair:
     """Errors of the graphs that two tasks share.
 
     Args:
-        first, second: tasks.
-        graph_id: the shared graphs, the complete one among them where both have it.
-        is_baseline: marks that one.
-        x, y: their errors; the mean of the graph's coarse cell in a task that has many more graphs.
-        by_cell: whether one of the two is such a mean.
+        first, second: Names of the tasks.
+        graph_id: Ids of the shared graphs, the complete one among them where both have it.
+        is_baseline: Mark of that one.
+        x, y: Their errors; the mean of the graph's coarse bin in a task that has many more graphs.
+        by_cell: Whether one of the two is such a mean.
         r: Pearson correlation with the complete graph, as published.
-        r_low, r_high: 95 % interval of r by Fisher's transformation.
-        r_generated: without the complete graph.
-        r_graphs, r_graphs_generated: of each graph's own mean, never of cells, with and without it.
-        spearman: rank correlation of x and y.
+        r_low, r_high: Limits of the 95 % interval of r by Fisher's transformation.
+        r_generated: Correlation without the complete graph.
+        r_graphs, r_graphs_generated: Correlation of each graph's own mean, never of bins, with and
+            without it.
+        spearman: Rank correlation of x and y.
 
     Shapes:
         graph_id, is_baseline, x, y (M,).
@@ -69,10 +70,10 @@ class EpochCurve:
     """Correlation of the graphs' errors at each epoch with those at the last.
 
     Args:
-        task: its name.
-        epochs: evaluated ones.
-        r: Pearson, over all graphs with the complete one.
-        graphs: how many there are.
+        task: Name of the task.
+        epochs: Epochs that were evaluated.
+        r: Pearson correlation, over all graphs with the complete one.
+        graphs: Number of graphs.
 
     Shapes:
         epochs, r (E,).
@@ -86,14 +87,15 @@ class EpochCurve:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GraphCountCurve:
-    """How well the means of the cells are known from part of the graphs.
+    """How well the means of the bins are known from part of the graphs.
 
     Args:
-        task: its name.
-        counts: numbers of graphs; the first is the graphs that each have a cell of their own.
-        r: correlation of the cell means with those of all graphs, mean over orders.
-        std: its standard deviation over orders (ddof 0).
-        orders: random orders in which graphs were added.
+        task: Name of the task.
+        counts: Numbers of graphs; the first is that of the graphs that each have a bin of their
+            own.
+        r: Correlation of the bin means with those of all graphs, mean over orders.
+        std: Its standard deviation over orders (ddof 0).
+        orders: Number of random orders in which graphs were added.
 
     Shapes:
         counts, r, std (N,).
@@ -107,14 +109,14 @@ class GraphCountCurve:
 
 
 def compare_tasks(first: GraphMeans, second: GraphMeans) -> TaskPair:
-    """Correlation of two tasks over the graphs that they share.
+    """Correlate two tasks over the graphs that they share.
 
-    arXiv:2007.06559 section 5.3. Where one task has at least twice the graphs of the other, its
-    value is the mean over the coarse cell of the shared graph, which averages its noise away: that
-    is what the published figures show. The correlation of the graphs' own means is given too.
+    See arXiv:2007.06559, section 5.3. Where one task has at least twice the graphs of the other,
+    its value is the mean over the coarse bin of the shared graph, which averages its noise away:
+    that is what the published figures show. The correlation of the graphs' own means is given too.
 
     Raises:
-        ValueError: fewer than three generated graphs in common.
+        ValueError: Fewer than three generated graphs in common.
     """
     positions = {name: row for row, name in enumerate(second.graph_id)}
     rows = [row for row, name in enumerate(first.graph_id) if name in positions]
@@ -149,13 +151,13 @@ def compare_tasks(first: GraphMeans, second: GraphMeans) -> TaskPair:
 
 
 def epoch_curve(table: ResultTable, task: str) -> EpochCurve:
-    """Correlation of early errors with final ones.
+    """Correlate early errors with final ones.
 
     Every run counts at the epochs that it reached, as published. Epoch 0, before training, is left
     out.
 
     Raises:
-        ValueError: fewer than two epochs or three graphs.
+        ValueError: Fewer than two epochs or three graphs.
     """
     rows = table.select(task=task)
     rows = rows.take(rows["epoch"] > 0)
@@ -183,21 +185,21 @@ def graph_count_curve(
     orders: int = 20,
     seed: int = 0,
 ) -> GraphCountCurve:
-    """Correlation of cell means from some graphs with cell means from all.
+    """Correlate bin means from some graphs with bin means from all.
 
-    Starts from one graph per cell and adds the others in random order. Cells are those of the
+    It starts from one graph per bin and adds the others in random order. Bins are those of the
     starting graphs; the published curve is one unseeded order, so it is met within the spread.
 
     Args:
-        means: of one task; the complete graph is left out.
-        start: mask of the starting graphs, (G,) bool; by default the published 52 or 48 where the
-            table marks them, else the first of each coarse cell.
-        counts: numbers of graphs to evaluate at; by default `COUNTS` and a range between.
-        orders: random orders.
-        seed: of the orders.
+        means: Errors of one task; the complete graph is left out.
+        start: Mask of the starting graphs, (G,) bool; by default the published 52 or 48 where the
+            table marks them, else the first of each coarse bin.
+        counts: Numbers of graphs to evaluate at; by default `COUNTS` and a range between.
+        orders: Number of random orders.
+        seed: Seed of the orders.
 
     Raises:
-        ValueError: not more graphs than cells, or fewer than three cells.
+        ValueError: Not more graphs than bins, or fewer than three bins.
     """
     start = _starting(means) if start is None else start
     kept = ~means.is_baseline

@@ -21,13 +21,13 @@ class Slice:
     """Errors of the graphs in a window of one measure, against the other.
 
     Args:
-        along: "C" or "L".
-        x, mean, std: measure, mean error and standard deviation over seeds (ddof 0) of each graph.
-        coefficients: of the parabola, highest power first.
-        minimum: its lowest point; outside the range of x it is an extrapolation, and NaN where the
+        along: Name of the measure, "C" or "L".
+        x, mean, std: Measure, mean error and standard deviation over seeds (ddof 0) of each graph.
+        coefficients: Coefficients of the parabola, highest power first.
+        minimum: Its lowest point; outside the range of x it is an extrapolation, and NaN where the
             parabola opens downwards.
-        r2: of the fit.
-        std_error: residual standard error of the fit, percent points.
+        r2: R² of the fit.
+        std_error: Residual standard error of the fit, percent points.
 
     Shapes:
         x, mean, std (G,); coefficients (3,).
@@ -48,11 +48,11 @@ class Slice:
         return not self.x.min() <= self.minimum <= self.x.max()
 
     def fit(self, x: np.ndarray) -> np.ndarray:
-        """The parabola. Shapes: as x."""
+        """Evaluate the parabola at x of any shape."""
         return np.polyval(self.coefficients, x)
 
     def band(self, x: np.ndarray) -> np.ndarray:
-        """Half width of the 95 % confidence band of the parabola. Shapes: as x."""
+        """Compute half the width of the 95 % confidence band of the parabola, at x of any shape."""
         centre, scale = self.x.mean(), self.x.std()
         powers = np.vander((self.x - centre) / scale, 3)
         here = np.vander((np.asarray(x) - centre) / scale, 3)
@@ -61,12 +61,12 @@ class Slice:
 
 
 def take_slice(means: GraphMeans, along: str) -> Slice:
-    """The slice along C or L in the published window, complete graph left out.
+    """Take the slice along C or L in the published window, complete graph left out.
 
-    arXiv:2007.06559 figure 4.
+    See arXiv:2007.06559, figure 4.
 
     Raises:
-        ValueError: another measure, or fewer than five graphs with four different values.
+        ValueError: Another measure, or fewer than five graphs with four different values.
     """
     check_choice("along", along, WINDOWS)
     other, low, high = WINDOWS[along]

@@ -30,17 +30,17 @@ first two vary a lot between seeds. The lowest mean elsewhere."""
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SweetSpot:
-    """A set of graphs, or of cells, and the rectangle around it.
+    """A set of graphs, or of bins, and the rectangle around it.
 
     Args:
-        unit: "graph" or "cell".
-        test, correction: as `p_worse` and `adjust` call them.
-        C, L: of every graph or centre of cell.
-        inside: whether it is in the sweet spot. The complete graph never is.
-        counted: which of them are candidates, so all but the complete graph.
-        best: index of the best one.
-        mean: its mean error, percent.
-        p: one-sided p-values against the best, corrected; NaN where no test was possible.
+        unit: What the members are, "graph" or "cell".
+        test, correction: Names of both, as `p_worse` and `adjust` call them.
+        C, L: Measures of every graph or centre of a bin.
+        inside: Whether it is in the sweet spot. The complete graph never is.
+        counted: Mask of the candidates, so all but the complete graph.
+        best: Index of the best one.
+        mean: Its mean error, percent.
+        p: One-sided p-values against the best, corrected; NaN where no test was possible.
 
     Shapes:
         C, L, inside, counted and p (M,).
@@ -69,24 +69,25 @@ class SweetSpot:
 
     @property
     def size(self) -> int:
-        """How many are inside."""
+        """Number of those inside."""
         return int(self.inside.sum())
 
     @property
     def total(self) -> int:
-        """How many there are, without the complete graph."""
+        """Number of all, without the complete graph."""
         return int(self.counted.sum())
 
     def contains(self, C: np.ndarray, L: np.ndarray) -> np.ndarray:
-        """Whether graphs lie in the rectangle. Shapes: C, L and the result (G,)."""
+        """Tell which graphs lie in the rectangle; C, L and the result (G,)."""
         (c_low, c_high), (l_low, l_high) = self.c_range, self.l_range
         return (C >= c_low) & (C <= c_high) & (L >= l_low) & (L <= l_high)
 
 
 def best_graph(means: GraphMeans, rank: int = 0) -> int:
-    """Index of the graph with the lowest mean error, or of the one `rank` places behind.
+    """Find the graph with the lowest mean error, or the one `rank` places behind.
 
-    Equal means keep the order of the table. The complete graph competes, as published.
+    Returned is its index. Equal means keep the order of the table. The complete graph competes, as
+    published.
     """
     order = np.argsort(np.round(means.mean, 9), kind="stable")  # sums differ in the last digits
     return int(order[min(rank, len(order) - 1)])
@@ -95,20 +96,20 @@ def best_graph(means: GraphMeans, rank: int = 0) -> int:
 def sweet_spot(
     means: GraphMeans, *, test: str = "student", correction: str = "none", rank: int = 0
 ) -> SweetSpot:
-    """Graphs whose runs a test cannot tell from those of the best graph.
+    """Find the graphs whose runs a test cannot tell from those of the best graph.
 
-    arXiv:2007.06559 section 5.2; the defaults are the published procedure: one Student test per
-    graph at 5 %, one-sided, each as if it were the only one.
+    See arXiv:2007.06559, section 5.2; the defaults are the published procedure: one Student test
+    per graph at 5 %, one-sided, each as if it were the only one.
 
     Args:
-        means: of one task.
-        test: one of `TESTS`.
-        correction: one of `CORRECTIONS`, over all graphs but the best and the complete one. A
+        means: Errors of one task.
+        test: One of `TESTS`.
+        correction: One of `CORRECTIONS`, over all graphs but the best and the complete one. A
             correction rejects less, so it makes the sweet spot larger.
-        rank: of the graph to compare with; `PUBLISHED_RANK` for the published numbers.
+        rank: Rank of the graph to compare with; `PUBLISHED_RANK` for the published numbers.
 
     Raises:
-        ValueError: no graph has the runs that the test needs.
+        ValueError: No graph has the runs that the test needs.
     """
     best = best_graph(means, rank)
     groups = Groups.of(means.runs)
@@ -120,10 +121,12 @@ def sweet_spot(
 def sweet_spot_of_cells(
     means: GraphMeans, binning: Binning, *, test: str = "student", correction: str = "none"
 ) -> SweetSpot:
-    """The same with the runs of all graphs of a cell taken together; ranges are of cell centres.
+    """Find the sweet spot with the runs of all graphs of a bin taken together.
+
+    Ranges are those of centres of bins.
 
     Raises:
-        ValueError: no cell has the runs that the test needs.
+        ValueError: No bin has the runs that the test needs.
     """
     generated = means.take(~means.is_baseline)
     labels = binning.labels(generated.C, generated.L)
@@ -147,10 +150,12 @@ def spot_of_groups(
     test: str = "student",
     correction: str = "none",
 ) -> SweetSpot:
-    """The sweet spot of any groups of runs against one of them; arguments as of `SweetSpot`.
+    """Find the sweet spot of any groups of runs against one of them.
+
+    Arguments are the fields of `SweetSpot`: C, L, counted (M,).
 
     Raises:
-        ValueError: no group has the runs that the test needs.
+        ValueError: No group has the runs that the test needs.
     """
     p = p_worse(groups, best, test)
     compared = counted & (np.arange(len(p)) != best)

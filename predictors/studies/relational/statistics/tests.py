@@ -33,12 +33,12 @@ share of false rejections among all rejections below it."""
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Groups:
-    """Groups of runs: of one graph each, or of all graphs in a cell.
+    """Groups of runs: of one graph each, or of all graphs in a bin.
 
     Args:
-        mean: of the errors in each group.
-        var: their unbiased variance, NaN with a single run.
-        count: number of runs.
+        mean: Mean of the errors in each group.
+        var: Their unbiased variance, NaN with a single run.
+        count: Number of runs.
 
     Shapes:
         (M,) each.
@@ -50,7 +50,7 @@ class Groups:
 
     @classmethod
     def of(cls, runs: np.ndarray, labels: np.ndarray | None = None) -> Groups:
-        """Groups from runs (G, S), NaN where missing: a row each, or the rows of each label."""
+        """Group runs (G, S), NaN where missing: a row each, or the rows of each label (G,)."""
         rows = np.arange(len(runs)) if labels is None else np.unique(labels, return_inverse=True)[1]
         some = np.isfinite(runs)
         place, values = np.broadcast_to(rows[:, None], runs.shape)[some], runs[some]
@@ -69,35 +69,35 @@ class Groups:
 
 
 def p_worse(groups: Groups, reference: int, test: str = "student") -> np.ndarray:
-    """One-sided p of each group against one of them; small where the group's error is larger.
+    """Compute the one-sided p of each group against one of them, (M,).
 
-    NaN where there are too few runs for the test.
+    It is small where the group's error is larger, NaN where there are too few runs for the test.
 
     Args:
-        groups: all groups.
-        reference: index of the one to compare with.
-        test: one of `TESTS`.
+        groups: All groups.
+        reference: Index of the one to compare with.
+        test: One of `TESTS`.
 
     Raises:
-        ValueError: unknown test.
+        ValueError: Unknown test.
     """
     return _one_sided(groups, reference, test, sign=1.0)
 
 
 def p_better(groups: Groups, reference: int, test: str = "student") -> np.ndarray:
-    """As `p_worse`, small where the group's error is smaller."""
+    """Compute `p_worse` the other way: small where the group's error is smaller, (M,)."""
     return _one_sided(groups, reference, test, sign=-1.0)
 
 
 def adjust(p: np.ndarray, correction: str = "holm") -> np.ndarray:
-    """p-values corrected for their number; NaN stays and is not counted.
+    """Correct p-values (M,) for their number; NaN stays and is not counted.
 
     Args:
-        p: one per comparison.
-        correction: one of `CORRECTIONS`.
+        p: Values, one a comparison.
+        correction: One of `CORRECTIONS`.
 
     Raises:
-        ValueError: unknown correction.
+        ValueError: Unknown correction.
 
     Example:
         >>> adjust(np.array([0.01, 0.04])).tolist()
@@ -117,7 +117,7 @@ def adjust(p: np.ndarray, correction: str = "holm") -> np.ndarray:
 
 
 def seed_correlations(means: GraphMeans) -> np.ndarray:
-    """Pearson correlation across graphs between every two seeds, complete graph left out.
+    """Correlate every two seeds across graphs, complete graph left out.
 
     Shapes:
         (S (S - 1) / 2,); NaN for a pair with fewer than three graphs in common.
@@ -133,7 +133,7 @@ def seed_correlations(means: GraphMeans) -> np.ndarray:
 
 
 def reliability(means: GraphMeans) -> float:
-    """Share of the variance of graph means that is not noise of seeds.
+    """Compute the share of the variance of graph means that is not noise of seeds.
 
     No predictor of the means can have a larger R2. NaN without two seeds of two graphs that differ.
     """
