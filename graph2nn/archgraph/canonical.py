@@ -146,8 +146,8 @@ def pruned(graph: ArchGraph, drop: Collection[str] = ("none",)) -> ArchGraph:
     }
     outputs = _outputs(graph)
     kept = [name not in drop or k in inputs | outputs for k, name in enumerate(names)]
-    starts, ends = (np.isin(np.arange(n), list(nodes)) for nodes in (inputs, outputs))
-    found = live_nodes(graph.edges, starts, ends, np.array(kept, dtype=bool)).tolist()
+    starts, ends = (np.array([k in nodes for k in range(n)]) for nodes in (inputs, outputs))
+    found = live_nodes(graph.edges, starts, ends, np.array(kept)).tolist()
     stay = {k for k in range(n) if names[k] == "input"} | outputs
     live = [k for k in range(n) if found[k] or k in stay]
     if len(live) == n:

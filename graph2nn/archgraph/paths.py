@@ -120,11 +120,10 @@ def live_nodes(
 
 def _in_order(edges: np.ndarray, backward: bool) -> tuple[list[int], list[int]]:
     """Ends of the edges, so that those into a node come before those out of it."""
-    if edges.shape[1] and (np.diff(edges[0]) < 0).any():
-        edges = edges[:, np.argsort(edges[0], kind="stable")]
-    if backward:
-        edges = edges[::-1, ::-1]
-    return edges[0].tolist(), edges[1].tolist()
+    sources, targets = edges.tolist()
+    if sources != sorted(sources):  # a look that costs little where they are, on small graphs too
+        sources, targets = edges[:, np.argsort(edges[0], kind="stable")].tolist()
+    return (targets[::-1], sources[::-1]) if backward else (sources, targets)
 
 
 def breadth_first(edges: np.ndarray, num_nodes: int) -> np.ndarray:
