@@ -21,9 +21,10 @@ from graph2nn.training.optim import (
 from graph2nn.training.precise_bn import PreciseStatistics, precise_bn
 from graph2nn.training.recipe import AMP, Recipe
 from graph2nn.training.stacked import Stacked, Template, group_by_width
-from graph2nn.training.trainer import Record, train_networks
+from graph2nn.training.trainer import DivergedWarning, Record, train_networks
 
 __all__ = [
+    "DivergedWarning",
     "AMP",
     "Evaluation",
     "OPTIMIZERS",

@@ -29,16 +29,21 @@ from graph2nn.vision.augment import Augment
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.image_data import ImageData
 
-__all__ = ["Record", "train_networks"]
+__all__ = ["DivergedWarning", "Record", "train_networks"]
 
 Batch = tuple[Tensor, Tensor]
 Record = dict[str, Any]
 """One line of results, of a network after an epoch; see `train_networks`."""
 
 _KIND = "networks"
+
 _STATISTICS_SEED = 1 << 40  # added to the seed: images of their own for normalisation statistics
 _TURN, _TURN_BYTES = 8, 1 << 25  # batches, and bytes of images, of a network's turn (`_turns`)
 _REFRESH = 0.5  # seconds between readings of the loss, each of which waits for the device
+
+
+class DivergedWarning(RuntimeWarning):
+    """A network's loss is not finite any more; the others go on."""
 
 
 def train_networks(
@@ -336,7 +341,7 @@ class _Training:
                 warnings.warn(
                     f"network {name}: the loss is not finite in epoch {epoch}; it is left behind "
                     "and its errors are None from here on (lower the learning rate?)",
-                    RuntimeWarning,
+                    DivergedWarning,
                 )
             trained = train[k] if learner.alive[k] and epoch > 0 else (None,) * 3
             tested = test[k] if learner.alive[k] else (None,) * 3

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from graph2nn.runs import load_checkpoint
-from graph2nn.training import Observer, Recipe, precise_bn, train_networks
+from graph2nn.training import DivergedWarning, Observer, Recipe, precise_bn, train_networks
 from graph2nn.vision import Augment, Batches, ImageData, load_images
 
 RECIPE = Recipe(epochs=3, batch_size=64, test_batch_size=100, precise_bn=256)
@@ -226,7 +226,7 @@ def test_a_diverging_network_does_not_stop_the_others(digits, tmp_path: Path) ->
     with torch.no_grad():
         bad[5].weight.fill_(math.nan)
     nets = {"bad": bad, "good": perceptron(16, 1)}
-    with pytest.warns(RuntimeWarning, match="network bad: the loss is not finite in epoch 0"):
+    with pytest.warns(DivergedWarning, match="network bad: the loss is not finite in epoch 0"):
         records = train_networks(nets, *digits, RECIPE, seed=3, folder=tmp_path, progress=False)
     alone = train_networks({"good": perceptron(16, 1)}, *digits, RECIPE, seed=3, progress=False)
     assert timeless([r for r in records if r["network"] == "good"]) == timeless(alone)

@@ -24,7 +24,7 @@ from graph2nn.runs.campaign import (
     read_or_set_aside,
     run_campaign,
 )
-from graph2nn.training import Record, train_networks
+from graph2nn.training import DivergedWarning, Record, train_networks
 from graph2nn.vision import load_sets
 
 __all__ = ["Result", "Run", "read_results", "result_path", "train_all", "train_group"]
@@ -183,7 +183,7 @@ def train_group(
     sets = load_sets(settings.images, data_dir)
     networks = {}
     with one_thread(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "network .* the loss is not finite", RuntimeWarning)
+        warnings.simplefilter("ignore", DivergedWarning)
         for entry in entries:
             with seeded(seed):
                 networks[entry.name] = Network(entry.config)

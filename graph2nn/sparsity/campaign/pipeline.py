@@ -22,7 +22,8 @@ from graph2nn.sparsity.graphs.metrics.topometrics import topometrics
 from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
 from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.models import build, init_weights
-from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune
+from graph2nn.sparsity.networks.pruning.prune import PRUNERS, CollapsedWarning, prune
+from graph2nn.training import DivergedWarning
 from graph2nn.vision import load_sets
 
 __all__ = [
@@ -152,8 +153,8 @@ def run_cell(
     how: dict[str, Any] = {"data_dir": data_dir, "device": device, "progress": progress}
     with one_thread(), warnings.catch_warnings():
         # Both are in the table: layers without weights in `collapsed`, no accuracy.
-        warnings.filterwarnings("ignore", ".* removes every weight of", UserWarning)
-        warnings.filterwarnings("ignore", "network .* the loss is not finite", RuntimeWarning)
+        warnings.simplefilter("ignore", CollapsedWarning)
+        warnings.simplefilter("ignore", DivergedWarning)
         model = build_cell(cell, grid)
         masks = prune_cell(model, cell, grid, **how)
         row: Row = {**_key(cell), "density": masks.density, "collapsed": len(masks.collapsed())}

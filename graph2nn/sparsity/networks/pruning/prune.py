@@ -22,10 +22,14 @@ from graph2nn.sparsity.networks.pruning.registry import (
 )
 from graph2nn.sparsity.networks.pruning.selection import check_scores, check_sparsity, select
 
-__all__ = ["METHODS", "PRUNERS", "prune", "scores"]
+__all__ = ["METHODS", "PRUNERS", "CollapsedWarning", "prune", "scores"]
 
 METHODS = (snip, grasp, synflow, prospr, random, magnitude)
 """Modules that register methods."""
+
+
+class CollapsedWarning(UserWarning):
+    """Pruning removes every weight of a layer."""
 
 
 def prune(
@@ -97,7 +101,7 @@ def prune(
             f"{method} at sparsity {sparsity} removes every weight of "
             f"{', '.join(masks.collapsed())}: no signal passes there, and what depends on it "
             "cannot be trained; lower the sparsity, exclude these layers or use another method",
-            UserWarning,
+            CollapsedWarning,
             stacklevel=2,
         )
     return masks

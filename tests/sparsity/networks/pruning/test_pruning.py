@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from graph2nn.sparsity.masks import Masks
 from graph2nn.sparsity.networks.pruning.allocation import erdos_renyi_densities, largest_remainder
-from graph2nn.sparsity.networks.pruning.prune import PRUNERS, prune, scores
+from graph2nn.sparsity.networks.pruning.prune import PRUNERS, CollapsedWarning, prune, scores
 from graph2nn.sparsity.networks.pruning.selection import best, masks_from_scores
 from graph2nn.training.probe import prunable
 from graph2nn.vision import ImageData
@@ -275,7 +275,7 @@ def test_collapsed_layers_are_reported():
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 4))
     with torch.no_grad():
         model[3].weight.mul_(1e-6)
-    with pytest.warns(UserWarning, match="removes every weight of 3.weight: no signal passes"):
+    with pytest.warns(CollapsedWarning, match="removes every weight of 3.weight: no signal passes"):
         masks = prune(model, "magnitude", sparsity=0.9)
     assert masks.collapsed() == ("3.weight",)
 
