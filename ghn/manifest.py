@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ghn.checkpoints import read_ghn
-from graph2nn.runs import sha256_file, write_atomic
+from graph2nn.runs import pretrained
 
 __all__ = ["add_entry"]
 
@@ -25,23 +25,10 @@ def add_entry(path: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: not a hypernetwork's checkpoint.
     """
-    path = Path(path)
     config, _, rest = read_ghn(path)
-    entry = {
-        "file": path.name,
-        "sha256": sha256_file(path),
-        "hypernet": config.hypernet,
-        "dataset": config.dataset,
-        "num_classes": config.num_classes,
-        "imsize": config.image_size,
-        "card": rest.get("card", {}),
-    }
-    manifest = path.with_name("MANIFEST.json")
-    entries = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-    entries[path.stem.replace("_", "-")] = entry
-    text = json.dumps(dict(sorted(entries.items())), indent=2) + "\n"
-    write_atomic(manifest, lambda file: file.write(text.encode()))
-    return entry
+    said = {name: getattr(config, name) for name in ("hypernet", "dataset", "num_classes")}
+    said["imsize"] = config.image_size  # the published name
+    return pretrained.add_entry(path, **said, card=rest.get("card", {}))
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ghn.pretrained_files import AlteredFileError, resolve
 from graph2nn.archgraph import ArchGraph
+from graph2nn.runs.pretrained import find_pretrained, manifest_entries
 from predictors.tart.pretraining import PretrainedEncoder, PretrainSettings, pretrain
 
 __all__ = ["SHIPPED", "find_encoder"]
@@ -62,9 +62,10 @@ def _quick(graphs: Sequence[ArchGraph]) -> PretrainSettings:
 
 @lru_cache
 def _shipped(name: str) -> PretrainedEncoder | None:
-    try:
-        return PretrainedEncoder.load(resolve(name))
-    except AlteredFileError:
-        raise
-    except (FileNotFoundError, ValueError):
+    if name not in manifest_entries():
         return None  # an installed package has no checkpoints beside it
+    try:
+        path = find_pretrained(name)
+    except FileNotFoundError:
+        return None  # a manifest alone
+    return PretrainedEncoder.load(path)

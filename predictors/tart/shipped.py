@@ -20,7 +20,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.cells import nb101_cell
 from graph2nn.cells.sampling import enumerate_space, sample_cells
 from graph2nn.deepnets import EndlessNets, build_graph
-from graph2nn.runs import load_checkpoint, sha256_file, write_atomic
+from graph2nn.runs import load_checkpoint, pretrained
 from predictors.tart.model import ModelSettings
 from predictors.tart.pretraining import KIND, PretrainSettings, pretrain
 
@@ -70,20 +70,9 @@ def add_entry(path: str | Path, command: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         ValueError: Not a checkpoint of an encoder.
     """
-    path = Path(path)
     card = load_checkpoint(path, kind=KIND)["card"]
-    entry = {
-        "file": path.name,
-        "sha256": sha256_file(path),
-        "kind": KIND,
-        "card": {**card, "command": " ".join(command)} if command else card,
-    }
-    manifest = path.with_name("MANIFEST.json")
-    entries = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-    entries[path.stem.replace("_", "-")] = entry
-    text = json.dumps(dict(sorted(entries.items())), indent=2) + "\n"
-    write_atomic(manifest, lambda file: file.write(text.encode()))
-    return entry
+    card = {**card, "command": " ".join(command)} if command else card
+    return pretrained.add_entry(path, kind=KIND, card=card)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

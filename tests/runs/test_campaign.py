@@ -32,8 +32,8 @@ from graph2nn.runs import (
     read_metrics,
     run_campaign,
 )
-from graph2nn.runs import clusters as cluster_module
 from graph2nn.runs.campaign import engine
+from graph2nn.runs.jobs import clusters as cluster_module
 from graph2nn.runs.lock import claimed
 
 SCRIPT = str(Path(campaigns.__file__))

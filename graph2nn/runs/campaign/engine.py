@@ -15,9 +15,9 @@ from typing import Any
 from tqdm import tqdm
 
 from graph2nn.runs.campaign.results import Row, read_job, read_or_set_aside, write_job
-from graph2nn.runs.clusters import RESTARTS, Lost
 from graph2nn.runs.folder import RunFolder
 from graph2nn.runs.jobs import WORKER_DIED, check_jobs, unordered_map
+from graph2nn.runs.jobs.clusters import RESTARTS, Lost
 from graph2nn.runs.lock import claimed
 
 __all__ = ["Campaign", "Files", "Job", "Report", "follow_jobs", "run_campaign"]

@@ -17,7 +17,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
-from graph2nn.runs.clusters import CLUSTERS, Lost, cluster_backend
+from graph2nn.runs.jobs.clusters import CLUSTERS, Lost, cluster_backend
 
 __all__ = [
     "WORKER_DIED", "check_jobs", "follow_parent", "one_thread", "parallel_map", "unordered_map",

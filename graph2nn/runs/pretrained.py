@@ -1,0 +1,155 @@
+"""Where are trained weights by name: shipped, in the user's cache, or published elsewhere?
+
+A folder of checkpoints describes its files in `MANIFEST.json`: name → `file`, `sha256`, and what
+else their owner wants to say. Nothing here knows what the weights are of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graph2nn.runs.checkpoint import sha256_file, write_text
+from graph2nn.runs.variables import variable
+
+__all__ = ["Published", "add_entry", "find_pretrained", "manifest_entries"]
+
+_MANIFEST = "MANIFEST.json"
+
+
+class Published(NamedTuple):
+    """A file that others have published.
+
+    Args:
+        file: Name of the file.
+        repository: Hugging Face repository that holds it; None for that of `$NETWRIGHT_HUB`.
+    """
+
+    file: str
+    repository: str | None = None
+
+
+def find_pretrained(
+    name: str,
+    published: Mapping[str, Published] | None = None,
+    *,
+    what: str = "weights",
+    names: Sequence[str] | None = None,
+) -> Path:
+    """Return the file of trained weights called `name`, checked where the manifest describes it.
+
+    A path to a file is returned as it is. A name is looked for in the repository's `checkpoints/`
+    (or the folder in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if
+    `huggingface_hub` is installed.
+
+    Args:
+        name: A path, a name of the manifest, or one of `published`.
+        published: Files that others have published, by name.
+        what: What the name is of, for the message.
+        names: Names that the message lists; None for all.
+
+    Raises:
+        FileNotFoundError: A known name whose file cannot be had; says where to put it.
+        ValueError: An unknown name, or a file that is not what the manifest says.
+    """
+    path, published = Path(name).expanduser(), published or {}
+    if path.is_file():
+        return path
+    entries = manifest_entries()
+    entry = entries.get(name)
+    if entry is None and name not in published:
+        known = ", ".join(names or dict.fromkeys((*entries, *published)))
+        raise ValueError(f"no {what} {name!r}: expected a checkpoint file or one of {known}")
+    file = entry["file"] if entry else published[name].file
+    for folder in _folders():
+        if (folder / file).is_file():
+            return _checked(folder / file, entry)
+    repository = published[name].repository if name in published else None
+    return _checked(_download(name, file, repository), entry)
+
+
+def manifest_entries() -> dict[str, dict[str, Any]]:
+    """Return the entries of the first manifest there is, by name; none without a manifest.
+
+    Raises:
+        ValueError: The manifest is damaged.
+    """
+    for folder in _folders():
+        if (folder / _MANIFEST).is_file():
+            return _read(folder / _MANIFEST)
+    return {}
+
+
+def add_entry(path: str | Path, **facts: Any) -> dict[str, Any]:
+    """Write the entry of a checkpoint into the manifest beside it, and return the entry.
+
+    Its name is that of the file without suffix, with hyphens for underscores.
+
+    Args:
+        path: The checkpoint.
+        facts: What the entry says besides `file` and `sha256`; JSON-able.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        ValueError: The manifest is damaged.
+    """
+    path = Path(path)
+    entry = {"file": path.name, "sha256": sha256_file(path), **facts}
+    manifest = path.with_name(_MANIFEST)
+    entries = _read(manifest) if manifest.is_file() else {}
+    entries[path.stem.replace("_", "-")] = entry
+    write_text(manifest, json.dumps(dict(sorted(entries.items())), indent=2) + "\n")
+    return entry
+
+
+def _folders() -> list[Path]:
+    own = variable("NETWRIGHT_CHECKPOINTS")
+    repository = Path(__file__).resolve().parents[2] / "checkpoints"
+    return [Path(own).expanduser() if own else repository, _cache()]
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "netwright"
+
+
+def _read(manifest: Path) -> dict[str, dict[str, Any]]:
+    try:
+        entries = json.loads(manifest.read_text(encoding="utf-8"))
+        if all(isinstance(entry["file"], str) for entry in entries.values()):
+            return entries
+        reason = "an entry's file is not a name"
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise ValueError(
+        f"{manifest} is damaged ({reason}): expected names with 'file' and 'sha256'; fetch it again"
+    )
+
+
+def _checked(path: Path, entry: Mapping[str, Any] | None) -> Path:
+    expected = (entry or {}).get("sha256")
+    if expected is not None and sha256_file(path) != expected:
+        raise ValueError(
+            f"{path} is not the file that the manifest describes (sha256 differs): "
+            "delete it and fetch it again"
+        )
+    return path
+
+
+def _download(name: str, file: str, repository: str | None) -> Path:
+    repository = repository or variable("NETWRIGHT_HUB")
+    reason = "no hub repository is known for it"
+    if repository:
+        try:
+            from huggingface_hub import hf_hub_download
+
+            return Path(hf_hub_download(repo_id=repository, filename=file, cache_dir=_cache()))
+        except ImportError:
+            reason = "downloading needs the extra 'hub': pip install netwright[hub]"
+        except Exception as e:  # offline, no such file, refused: all end in the same advice
+            reason = f"{repository} did not deliver it ({type(e).__name__})"
+    places = " or ".join(map(str, _folders()))
+    raise FileNotFoundError(f"{file} of {name!r} is not in {places}, and {reason}")
