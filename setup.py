@@ -36,7 +36,7 @@ EXTRAS = {
     "ode": ["torchdiffeq"],
     "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
-TOOLS = ["pytest", "ruff", "mypy", "setuptools>=70.1"]
+TOOLS = ["pytest", "pytest-randomly", "pytest-xdist", "ruff", "mypy", "setuptools>=70.1"]
 
 
 def packages() -> list[str]:
