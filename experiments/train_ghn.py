@@ -90,9 +90,9 @@ def describe(trainer: Trainer) -> str:
     c, ghn = trainer.config, trainer.ghn
     size = count_parameters(ghn)
     return (
-        f"{c.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at {c.image_size} pixels: "
-        f"{trainer.total} steps of {c.meta_batch_size} networks x {c.batch_size} images "
-        f"on {trainer.workers.world} x {trainer.workers.device}"
+        f"{c.ghn.hypernet} hypernetwork ({size:,} parameters) on {c.dataset} at "
+        f"{c.image_size} pixels: {trainer.total} steps of {c.meta_batch_size} networks x "
+        f"{c.batch_size} images on {trainer.workers.world} x {trainer.workers.device}"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+import ghn
 import graph2nn.deepnets.campaign
 import graph2nn.relational
 import graph2nn.runs
@@ -13,9 +14,11 @@ import graph2nn.sparsity
 import graph2nn.training
 import predictors.proxies
 import predictors.studies.relational
+from ghn.training import TrainConfig
+from graph2nn.deepnets import GENOTYPES, EndlessNets, NetConfig, NetStore, save_nets
 from graph2nn.deepnets.campaign import GroundTruthSettings, train_all
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
-from graph2nn.vision import ImageSettings, load_sets
+from graph2nn.vision import ImageSettings, load_images, load_sets
 
 
 @pytest.mark.parametrize("name", ["RunFolder", "parse_config", "seeded", "save_checkpoint"])
@@ -116,3 +119,48 @@ def test_group_is_group_size():
         pytest.raises(ValueError, match="group_size: expected at least 1 network a job, got 0"),
     ):
         train_all(settings, "nowhere", group=0)
+
+
+GENOTYPE = GENOTYPES["DARTS"]
+SIZES = {"num_classes": 10, "in_channels": 1}
+
+
+@pytest.mark.parametrize(
+    ("made", "size"),
+    [
+        (lambda: load_images("digits", split="test", imsize=16), 16),
+        (lambda: ghn.GHNConfig(imsize=16), 16),
+        (lambda: NetConfig(genotype=GENOTYPE, n_cells=1, imsize=16), 16),
+        (lambda: EndlessNets(imsize=16)[0], 16),
+        (lambda: TrainConfig(imsize=16), 16),
+    ],
+)
+def test_image_size_goes_by_its_published_name_too(made, size):
+    with pytest.warns(DeprecationWarning, match="imsize is now image_size"):
+        found = made()
+    assert found.image_size == size
+    with pytest.warns(DeprecationWarning, match="imsize is now image_size"):
+        assert found.imsize == size
+
+
+def test_sizes_of_relational_networks_go_by_their_published_name_too():
+    graph = graph2nn.relational.complete(8)
+    with pytest.warns(DeprecationWarning, match="relational_mlp: imsize is now image_size"):
+        net = graph2nn.relational.relational_mlp(graph, imsize=8, dim_first=16, **SIZES)
+    assert net.sizes.image_size == 8
+    with pytest.warns(DeprecationWarning, match="imsize is now image_size"):
+        counted = graph2nn.relational.count_flops("mlp", None, imsize=8, **SIZES)
+    assert counted == graph2nn.relational.count_flops("mlp", None, image_size=8, **SIZES)
+
+
+def test_image_size_is_stored_by_its_published_name(tmp_path):
+    config = ghn.GHNConfig(image_size=16)
+    assert config.to_dict()["imsize"] == 16 and ghn.GHNConfig.from_dict({"imsize": 16}) == config
+    net = NetConfig(genotype=GENOTYPE, n_cells=1, image_size=16)
+    assert net.to_json()["imsize"] == 16 and NetConfig.from_json(net.to_json()) == net
+    path = tmp_path / "nets.h5"
+    table = EndlessNets(image_size=8).table(0)
+    for given in ({"image_size": 8}, {"imsize": 8}):
+        save_nets(table, path, overwrite=True, **given, **SIZES)
+        nets = NetStore(path)
+        assert nets.attributes["imsize"] == 8 and nets[0].image_size == 8

@@ -8,13 +8,20 @@ from typing import Any, Literal
 
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
-from graph2nn.runs import option
+from graph2nn.runs import flat, flattened, option
 from graph2nn.vision import DATASETS
 
 __all__ = ["TrainConfig"]
 
 
+_DECIDED_LATER = (  # by `ghn_config`, from the data and from flags that may be undecided
+    *("num_classes", "dataset", "in_channels", "imsize"),
+    *("max_shape", "weight_norm", "ve", "ve_cutoff", "layernorm"),
+)
+
+
 @renamed_keywords(imsize="image_size")
+@flattened
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Flags of `train_ghn.py`, with the published names (arXiv:2110.13100, official code).
@@ -40,11 +47,15 @@ class TrainConfig:
     max_nodes: int | None = option(2200, help="drop meta-batches with more nodes in total")
     num_workers: int = option(0, "-w", help="processes that draw networks and build graphs")
 
-    hypernet: Literal["gatedgnn", "mlp", "graphormer"] = option("gatedgnn", "-H", help="trunk")
-    decoder: Literal["conv", "mlp"] = option("conv", help="decoder of weights")
-    hid: int = option(32, help="width of node states")
-    layers: int = option(3, help="Graphormer layers")
-    heads: int = option(8, help="Graphormer heads")
+    ghn: GHNConfig = flat(
+        GHNConfig,
+        without=_DECIDED_LATER,
+        hypernet=option(None, "-H", help="trunk", choices=HYPERNETS),
+        decoder=option(help="decoder of weights", choices=DECODERS),
+        hid=option(help="width of node states"),
+        layers=option(help="Graphormer layers"),
+        heads=option(help="Graphormer heads"),
+    )
     max_shape: tuple[int, ...] | None = option(
         None, help="largest decoded block: one, two or four integers; none for (2 hid, 2 hid, s, s)"
     )
@@ -110,7 +121,6 @@ class TrainConfig:
             "meta_batch_size",
             "batch_size",
             "epochs",
-            "hid",
             "save_every",
             "log_interval",
         ):
@@ -134,30 +144,23 @@ class TrainConfig:
         """Return the configuration of the hypernetwork to train."""
         c = self.resolved()
         assert c.weight_norm is not None and c.ln is not None and c.virtual_edges is not None
-        return GHNConfig(
+        return replace(
+            c.ghn,
             num_classes=num_classes,
             max_shape=_block(c),
-            hypernet=c.hypernet,
-            decoder=c.decoder,
             weight_norm=c.weight_norm,
             ve=c.virtual_edges > 1,
             ve_cutoff=max(c.virtual_edges, 2),
             layernorm=c.ln,
-            hid=c.hid,
-            layers=c.layers,
-            heads=c.heads,
             dataset=c.dataset,
             in_channels=in_channels,
             image_size=c.image_size,
         )
 
 
-assert set(HYPERNETS) == {"gatedgnn", "mlp", "graphormer"} and set(DECODERS) == {"conv", "mlp"}
-
-
 def _defaults(c: TrainConfig) -> dict[str, Any]:
     large = c.dataset == "imagenet"
-    ghn3 = c.hypernet == "graphormer"
+    ghn3 = c.ghn.is_ghn3
     values: dict[str, Any] = {
         "image_size": {"imagenet": 224, "tiny_imagenet": 64}.get(c.dataset, 32),
         "weight_norm": False,
@@ -178,7 +181,7 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
     }
     if c.dataset == "digits":
         values |= {**_DIGITS, "processes": min(2, os.cpu_count() or 1)}
-    width = "ghn3" if ghn3 else "mlp" if c.hypernet == "mlp" else "ghn2"
+    width = "ghn3" if ghn3 else "mlp" if c.ghn.hypernet == "mlp" else "ghn2"
     values["name"] = f"{width}-{c.dataset}"
     return values
 
@@ -202,7 +205,7 @@ _DIGITS: dict[str, Any] = {
 
 def _block(c: TrainConfig) -> tuple[int, int, int, int]:
     size = 16 if c.dataset == "imagenet" else 11
-    width = c.hid if c.hypernet == "graphormer" else 2 * c.hid
+    width = c.ghn.hid if c.ghn.is_ghn3 else 2 * c.ghn.hid
     given = c.max_shape or (width,)
     if len(given) == 1:
         return (given[0], given[0], size, size)

@@ -13,9 +13,9 @@ import pytest
 import torch
 from repository import EXPERIMENTS, ROOT
 
-from ghn import GHN
+from ghn import GHN, GHNConfig
 from ghn.training import TrainConfig
-from graph2nn.runs import load_checkpoint, parse_config
+from graph2nn.runs import from_dict, load_checkpoint, parse_config, to_dict
 
 SCRIPT = EXPERIMENTS / "train_ghn.py"
 # One step an epoch: 1024 of the 1167 training digits.
@@ -199,3 +199,20 @@ def test_no_flags_is_the_recipe_for_digits():
     expect(parsed("--no-ln --no-weight_norm -v 1"), ln=False, weight_norm=False, virtual_edges=1)
     g = c.ghn_config(num_classes=10, in_channels=3)
     assert (g.dataset, g.image_size) == ("digits", 8) and g.ve
+
+
+def test_the_hypernetwork_is_a_configuration_of_its_own():
+    """Its settings stand among the others on the command line, in run folders and as keywords."""
+    c = parsed("-H graphormer --hid 64 --heads 4 -d cifar10 -i 16")
+    assert c.ghn == GHNConfig(hypernet="graphormer", hid=64, heads=4)
+    expect(c, hypernet="graphormer", hid=64, heads=4, image_size=16)
+    stored = to_dict(c)
+    assert (stored["hypernet"], stored["hid"], stored["imsize"]) == ("graphormer", 64, 16)
+    assert not {"ghn", "ghn.ve", "image_size", "num_classes"} & set(stored)
+    assert from_dict(TrainConfig, json.loads(json.dumps(stored))) == c
+    as_before = TrainConfig(
+        hypernet="graphormer", hid=64, heads=4, dataset="cifar10", image_size=16
+    )
+    assert as_before.resolved() == c
+    with pytest.raises(ValueError, match="hid must be a positive multiple of 4, got 10"):
+        TrainConfig(hid=10)

@@ -66,7 +66,6 @@ class EntryTable:
         self._prefix = prefix
         self._counts: dict[tuple[int, int], int] = {}
 
-    @renamed_keywords(imsize="image_size")
     def count(self, fan_in: int, fan_out: int) -> int:
         """Count the ones in the mask of a layer.
 
@@ -129,6 +128,7 @@ def count_layers(found: Iterable[Layer], entries: EntryTable | None) -> Counts:
     return Counts(flops=flops, params=int(params))
 
 
+@renamed_keywords(imsize="image_size")
 def count(
     name: str,
     graph: RelationalGraph | None,

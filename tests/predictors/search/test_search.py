@@ -254,7 +254,7 @@ def test_searches_that_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_networks_that_cannot_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    grammar = ArchGrammar("deepnets", cells=(4, 4), steps=(1, 1), widths=(8,), imsize=8)
+    grammar = ArchGrammar("deepnets", cells=(4, 4), steps=(1, 1), widths=(8,), image_size=8)
     words = [GrammarSpace(grammar).random(np.random.default_rng(seed)) for seed in (0, 1, 0)]
 
     def failing(entries: list, settings: object, seed: int, **how: object) -> list[dict]:
