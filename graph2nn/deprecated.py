@@ -22,7 +22,9 @@ def moved(
 
     Args:
         package: Name of the package, `__name__` there.
-        names: Old name → where it is now, `module:name`, or a module that holds the same name.
+        names: Old name → where it is now, `module:name`, or a module that holds the same name. The
+            name may be that of a module, and a module of a higher floor: it is imported when the
+            old name is asked for, so no file imports upwards.
         adapted: Old name → what makes of the new object one that is used as the old one was, such
             as `called_as_before`.
 
@@ -42,7 +44,9 @@ def moved(
         new = new or name
         text = f"{package}.{name} is now {module}.{new}; the old name goes with the next release"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
-        found = getattr(importlib.import_module(module), new)
+        found = getattr(importlib.import_module(module), new, None)
+        if found is None:  # a module or package that nothing has imported yet
+            found = importlib.import_module(f"{module}.{new}")
         return (adapted or {}).get(name, _same)(found)
 
     return find

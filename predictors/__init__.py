@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from graph2nn.deprecated import moved
 from predictors.base import ArchPredictor
 from predictors.features import GraphFeatures
 from predictors.models.bananas import BANANASPredictor
@@ -55,4 +56,7 @@ def __getattr__(name: str) -> Any:
         from predictors.neural.message_passing import PyGPredictor
 
         return PyGPredictor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _moved(name)
+
+
+_moved = moved(__name__, dict.fromkeys(("sparsity", "properties"), "predictors.studies"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +14,7 @@ import graph2nn.runs
 import graph2nn.sparsity
 import graph2nn.training
 import predictors.proxies
+import predictors.studies.properties
 import predictors.studies.relational
 from ghn.training import TrainConfig
 from graph2nn.deepnets import GENOTYPES, EndlessNets, NetConfig, NetStore, save_nets
@@ -43,6 +45,27 @@ def test_findings_of_an_analysis_were_a_report():
     with pytest.warns(DeprecationWarning, match="is now predictors.studies.relational.Findings"):
         found = predictors.studies.relational.Report
     assert found is predictors.studies.relational.Findings
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "now"),
+    [
+        ("graph2nn.relational", "analysis", "predictors.studies.relational"),
+        ("graph2nn.deepnets", "ground_truth", "graph2nn.deepnets.campaign"),
+        ("predictors", "sparsity", "predictors.studies.sparsity"),
+        ("predictors", "properties", "predictors.studies.properties"),
+    ],
+)
+def test_packages_that_moved(package: str, name: str, now: str):
+    with pytest.warns(DeprecationWarning, match=f"{package}.{name} is now {now}"):
+        found = getattr(importlib.import_module(package), name)
+    assert found is importlib.import_module(now)
+
+
+def test_the_table_of_scores_was_called_markdown_table():
+    with pytest.warns(DeprecationWarning, match="is now predictors.studies.properties.score_table"):
+        found = predictors.studies.properties.markdown_table
+    assert found is predictors.studies.properties.score_table
 
 
 @renamed_keywords(imsize="image_size")

@@ -16,6 +16,7 @@ from graph2nn.deepnets.networks.network import Network
 from graph2nn.deepnets.published import PublishedNets, write_published
 from graph2nn.deepnets.published_graph import published_graph
 from graph2nn.deepnets.store import NetStore, load_nets, save_nets
+from graph2nn.deprecated import moved
 
 __all__ = [
     "DARTS",
@@ -52,3 +53,5 @@ __all__ = [
     "split_rules",
     "write_published",
 ]
+
+__getattr__ = moved(__name__, {"ground_truth": "graph2nn.deepnets:campaign"})

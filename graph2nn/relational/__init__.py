@@ -116,6 +116,9 @@ __all__ = [
 
 __getattr__ = moved(
     __name__,
-    {"DataSource": "graph2nn.vision:ImageSettings"},
+    {
+        "DataSource": "graph2nn.vision:ImageSettings",
+        "analysis": "predictors.studies:relational",
+    },
     {"DataSource": called_as_before({"name": "dataset", "imsize": "image_size"})},
 )

@@ -1,5 +1,6 @@
 """Property prediction as published: four properties of DeepNets-1M networks, two halves."""
 
+from graph2nn.deprecated import moved
 from predictors.studies.properties.methods import Method, scalar_methods, svr_method, with_numbers
 from predictors.studies.properties.scoring import (
     PropertyScore,
@@ -25,3 +26,5 @@ __all__ = [
     "svr_method",
     "with_numbers",
 ]
+
+__getattr__ = moved(__name__, {"markdown_table": "predictors.studies.properties:score_table"})
