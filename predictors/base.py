@@ -45,8 +45,6 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
     def predict(self, X: Sequence[ArchGraph]) -> np.ndarray:
         """Predict expected values, in the units of y: (N,) or (N, T), as y was.
 
-
-
         Raises:
             NotFittedError: Before `fit` (a ValueError).
             ValueError: a graph that the model cannot read, such as one with an unknown operation.

@@ -35,8 +35,6 @@ def check_graphs(X: Any) -> list[ArchGraph]:
 def check_targets(y: Any, count: int) -> np.ndarray:
     """Return y as floats with two axes, (N,) or (N, T) -> (N, T) float64.
 
-
-
     Raises:
         ValueError: Missing, of another length, not numbers, NaN or infinite, or constant.
     """

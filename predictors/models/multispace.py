@@ -82,8 +82,6 @@ class MultiSpacePredictor(ArchPredictor):
     def predict_space(self, name: str, X: Sequence[ArchGraph]) -> np.ndarray:
         """Predict networks of one space, in the units of its labels, (N[, T]).
 
-
-
         Raises:
             ValueError: Not fitted, or a space that was not learned.
         """

@@ -67,8 +67,6 @@ class Table:
     def label(self, target: str | None = None) -> np.ndarray:
         """Return the labels of a target, (N,), NaN where there is none.
 
-
-
         Raises:
             ValueError: Unknown target (the message lists the known ones).
         """

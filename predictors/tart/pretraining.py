@@ -85,8 +85,6 @@ class PretrainedEncoder:
     def embed(self, graphs: Sequence[ArchGraph], *, size: int = 256) -> np.ndarray:
         """Compute a vector for each graph, (N, d) float32.
 
-
-
         Raises:
             ValueError: An operation outside the vocabulary.
         """

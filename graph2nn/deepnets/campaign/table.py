@@ -94,8 +94,6 @@ class GroundTruth:
     def targets_of(self, repeat: int) -> dict[str, np.ndarray]:
         """Return the targets from seed number `repeat`, (N,) each.
 
-
-
         In percent are `val_acc`, `val_acc_noise`, `test_acc` and `test_acc_CORRUPTION`. `val_loss`,
         `train_loss` and `train_acc` are those of the last epoch. `inference_time`, milliseconds an
         image, is the minimum over rounds. `convergence_time`: see `convergence`.

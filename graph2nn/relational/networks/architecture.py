@@ -186,8 +186,8 @@ def _check(found: Architecture) -> None:
 class Layer(NamedTuple):
     """One layer with parameters, for counting.
 
-    kind is linear, conv, depthwise, gate (the two convolutions of squeeze-and-excitation, one at a
-    time) or norm; size the height and width of what it returns.
+    The kind is linear, conv, depthwise, gate (the two convolutions of squeeze-and-excitation, one
+    at a time) or norm; size the height and width of what it returns.
     """
 
     kind: str

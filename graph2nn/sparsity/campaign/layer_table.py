@@ -49,7 +49,7 @@ def layer_table(
 ) -> list[dict[str, Any]]:
     """Compute what the published tables of layers hold, for each layer of a network.
 
-    arXiv:2305.16886, section 4.1; names as in the published tables.
+    See arXiv:2305.16886, section 4.1; names are as in the published tables.
 
     Args:
         model: The network.

@@ -96,7 +96,7 @@ def _spots(studies: Iterable[TaskStudy]) -> list[str]:
             f"({spot.C[spot.best]:.3f}, {spot.L[spot.best]:.3f}) {spot.mean:.2f} %",
         ]
         for study in studies
-        for spots in (study.spots, study.cell_spots)
+        for spots in (study.spots, study.bin_spots)
         for name, spot in spots.items()
         if name in ("published", "welch + holm", "held out", "controlled")
     ]

@@ -162,7 +162,7 @@ def _write_tables(found: Findings, out: Path) -> None:
         "tasks": tables.task_rows(studies),
         "sweet_spots": tables.spot_rows(studies),
         "graphs": tables.graph_rows(found.studies.values()),
-        "cells": tables.cell_rows(found.studies.values()),
+        "cells": tables.bin_rows(found.studies.values()),
         "slices": tables.slice_rows(studies),
         "control": tables.control_rows(studies),
         "degree_bands": tables.band_rows(studies),

@@ -20,7 +20,7 @@ from predictors.studies.relational.statistics.sweetspot import (
     LEVEL,
     SweetSpot,
     sweet_spot,
-    sweet_spot_of_cells,
+    sweet_spot_of_bins,
 )
 from predictors.studies.relational.statistics.tests import Groups, adjust, p_better
 
@@ -49,7 +49,7 @@ class TaskStudy:
         binning: Coarse bins.
         many: Whether bins hold several graphs, so that sweet spots of bins say more.
         spots: Sweet spots of graphs by name: those of `VARIANTS`, then "held out" and "controlled".
-        cell_spots: Sweet spots of bins, where `many`.
+        bin_spots: Sweet spots of bins, where `many`.
         held: Detail of "held out", of bins where `many`.
         chosen: Part that the lowest mean owes to luck.
         control: Control of degree and width.
@@ -64,7 +64,7 @@ class TaskStudy:
     binning: Binning
     many: bool
     spots: dict[str, SweetSpot] = field(default_factory=dict)
-    cell_spots: dict[str, SweetSpot] = field(default_factory=dict)
+    bin_spots: dict[str, SweetSpot] = field(default_factory=dict)
     held: HeldOut | None = None
     chosen: Selection | None = None
     control: Control | None = None
@@ -80,7 +80,7 @@ class TaskStudy:
     @property
     def main_spots(self) -> dict[str, SweetSpot]:
         """Sweet spots of bins where there are several graphs in each, of graphs elsewhere."""
-        return self.cell_spots or self.spots
+        return self.bin_spots or self.spots
 
 
 def study_task(means: GraphMeans, notes: list[str], *, rank: int = 0) -> TaskStudy:
@@ -107,7 +107,7 @@ def study_task(means: GraphMeans, notes: list[str], *, rank: int = 0) -> TaskStu
     chosen = attempt(notes, lambda: selection(means))
     held = attempt(notes, lambda: held_out(means, binning=binning if many else None))
     if held is not None:
-        (study.cell_spots if many else study.spots)["held out"] = held.spot
+        (study.bin_spots if many else study.spots)["held out"] = held.spot
     control = _controlled(study, notes)
     study.bands.extend(attempt(notes, lambda: degree_bands(means)) or [])
     for along in ("L", "C"):
@@ -156,12 +156,12 @@ def _spots_of(
     if spot is not None:
         study.spots[name] = spot
     if study.many:
-        cells = attempt(
+        bins = attempt(
             notes,
-            lambda: sweet_spot_of_cells(means, study.binning, test=test, correction=correction),
+            lambda: sweet_spot_of_bins(means, study.binning, test=test, correction=correction),
         )
-        if cells is not None:
-            study.cell_spots[name] = cells
+        if bins is not None:
+            study.bin_spots[name] = bins
 
 
 def _controlled(study: TaskStudy, notes: list[str]) -> Control | None:
@@ -171,5 +171,5 @@ def _controlled(study: TaskStudy, notes: list[str]) -> Control | None:
     binning = study.binning if study.many else None
     control = attempt(notes, lambda: control_for_degree(study.means, published, binning=binning))
     if control is not None:
-        (study.cell_spots if study.many else study.spots)["controlled"] = control.spot
+        (study.bin_spots if study.many else study.spots)["controlled"] = control.spot
     return control

@@ -20,7 +20,7 @@ from predictors.studies.relational.study import TaskStudy
 
 __all__ = [
     "band_rows",
-    "cell_rows",
+    "bin_rows",
     "control_rows",
     "epoch_rows",
     "graph_count_rows",
@@ -43,7 +43,7 @@ def spot_rows(studies: Iterable[TaskStudy]) -> list[Row]:
     """Tabulate every sweet spot: how many are inside, ranges of C and L, the best one."""
     rows = []
     for study in studies:
-        for name, spot in chain(study.spots.items(), study.cell_spots.items()):
+        for name, spot in chain(study.spots.items(), study.bin_spots.items()):
             named = spot.unit == "graph" and name != "controlled"
             rows.append(
                 {
@@ -72,9 +72,9 @@ def graph_rows(studies: Iterable[TaskStudy]) -> list[Row]:
     return [row for study in studies for row in _graphs_of(study)]
 
 
-def cell_rows(studies: Iterable[TaskStudy]) -> list[Row]:
+def bin_rows(studies: Iterable[TaskStudy]) -> list[Row]:
     """Tabulate the mean error of every occupied coarse bin (C and L of its centre)."""
-    return [row for study in studies for row in _cells_of(study)]
+    return [row for study in studies for row in _bins_of(study)]
 
 
 def slice_rows(studies: Iterable[TaskStudy]) -> list[Row]:
@@ -148,7 +148,7 @@ def pair_rows(pairs: Iterable[TaskPair]) -> list[Row]:
             "first": pair.first,
             "second": pair.second,
             "graphs": len(pair.x),
-            "cell_means": int(pair.by_cell),
+            "cell_means": int(pair.by_bin),
             **{name: getattr(pair, name) for name in names},
         }
         for pair in pairs
@@ -229,13 +229,13 @@ def _is_inside(spot: SweetSpot, means: GraphMeans, graph: int) -> int:
     return int(generated[graph] and spot.inside[generated[:graph].sum()])
 
 
-def _cells_of(study: TaskStudy) -> list[Row]:
+def _bins_of(study: TaskStudy) -> list[Row]:
     means = study.means.take(~study.means.is_baseline)
     if not len(means):
         return []
     labels = study.binning.labels(means.C, means.L)
-    cells, graphs = np.unique(labels, return_counts=True)
-    groups, (C, L) = Groups.of(means.runs, labels), study.binning.centres(cells)
+    bins, graphs = np.unique(labels, return_counts=True)
+    groups, (C, L) = Groups.of(means.runs, labels), study.binning.centres(bins)
     return [
         {
             "task": study.task,
@@ -245,7 +245,7 @@ def _cells_of(study: TaskStudy) -> list[Row]:
             "runs": groups.count[i],
             "error": groups.mean[i],
             "std": np.sqrt(groups.var[i]),
-            **{f"in {name}": int(spot.inside[i]) for name, spot in study.cell_spots.items()},
+            **{f"in {name}": int(spot.inside[i]) for name, spot in study.bin_spots.items()},
         }
-        for i in range(len(cells))
+        for i in range(len(bins))
     ]

@@ -28,10 +28,11 @@ DENSE_ENTRIES = 2**24
 def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) -> dict[str, float]:
     """Compute the three Ramanujan properties of one layer's graph.
 
-    arXiv:2305.16886, section 4.1, after Hoang et al. (https://openreview.net/forum?id=uVcDssQff_).
-    A bipartite graph with mean degrees l and r is Ramanujan if its second singular value t (of
-    the biadjacency matrix; the third absolute eigenvalue of the adjacency) stays below the bound
-    b = sqrt(l - 1) + sqrt(r - 1). Nodes without edges do not count.
+    See arXiv:2305.16886, section 4.1, after Hoang et al.
+    (https://openreview.net/forum?id=uVcDssQff_). A bipartite graph with mean degrees l and r is
+    Ramanujan if its second singular value t (of the biadjacency matrix; the third absolute
+    eigenvalue of the adjacency) stays below the bound b = sqrt(l - 1) + sqrt(r - 1). Nodes without
+    edges do not count.
 
     * `delta_r`: (b - t) / b. Minus infinity where b = 0 < t (no two edges share a node), NaN
       without edges and for a single one.

@@ -10,7 +10,7 @@ import numpy as np
 from graph2nn.relational.campaign.graph_means import GraphMeans
 from graph2nn.runs.figures import COLOURS, canvas, tidy
 from predictors.studies.relational.figures.drawing import ERROR_LABEL
-from predictors.studies.relational.figures.heatmaps import draw_rectangle, paint_cells
+from predictors.studies.relational.figures.heatmaps import draw_rectangle, paint_bins
 from predictors.studies.relational.statistics.control import Control, degree_fit
 from predictors.studies.relational.statistics.correlation import EpochCurve, GraphCountCurve
 from predictors.studies.relational.statistics.slices import WINDOWS, Slice
@@ -58,7 +58,7 @@ def draw_control(study: TaskStudy, control: Control) -> Figure:
     _draw_bands(middle, study)
     residual = degree_fit(means)[1]
     reach = float(np.percentile(np.abs(residual), 95))
-    mappable = paint_cells(right, means, residual, study.binning, -reach, reach, "RdBu_r")
+    mappable = paint_bins(right, means, residual, study.binning, -reach, reach, "RdBu_r")
     draw_rectangle(right, control.spot, study.binning, "controlled")
     if "published" in study.main_spots:
         draw_rectangle(right, study.main_spots["published"], study.binning, "published")

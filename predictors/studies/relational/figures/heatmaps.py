@@ -12,8 +12,8 @@ from predictors.studies.relational.figures.drawing import ERROR_LABEL, STYLES, s
 from predictors.studies.relational.statistics.bins import (
     RESOLUTIONS,
     Binning,
+    bin_means,
     binning_for,
-    cell_means,
     num_nodes_of,
 )
 from predictors.studies.relational.statistics.sweetspot import SweetSpot
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-__all__ = ["draw_heatmaps", "draw_rectangle", "grid_of_cells", "paint_cells"]
+__all__ = ["draw_heatmaps", "draw_rectangle", "grid_of_bins", "paint_bins"]
 
 _CLOSE = 0.3  # in L; names of connectomes nearer than this would overlap
 _C, _L = "clustering coefficient C", "average path length L"
@@ -43,9 +43,9 @@ def draw_heatmaps(study: TaskStudy) -> Figure:
     low, high = _limits(study)
     for ax, name in zip(axes, names):
         binning = binning_for(num_nodes_of(generated), generated.L, name)
-        mappable = paint_cells(ax, generated, generated.mean, binning, low, high)
-        cells = len(np.unique(binning.labels(generated.C, generated.L)))
-        title = f"{name}: {cells} cells" if study.many else f"{cells} cells"
+        mappable = paint_bins(ax, generated, generated.mean, binning, low, high)
+        bins = len(np.unique(binning.labels(generated.C, generated.L)))
+        title = f"{name}: {bins} cells" if study.many else f"{bins} cells"
         tidy(ax, title=f"{title}, {len(generated)} graphs", x=_C, y=_L)
         for label in ("published", "held out"):
             if label in study.main_spots:
@@ -59,7 +59,7 @@ def draw_heatmaps(study: TaskStudy) -> Figure:
     return figure
 
 
-def paint_cells(
+def paint_bins(
     ax: Axes,
     means: GraphMeans,
     values: np.ndarray,
@@ -69,7 +69,7 @@ def paint_cells(
     colours: str = "viridis",
 ) -> ScalarMappable:
     """Colour the occupied bins by the mean of `values` (G,); return what the bar needs."""
-    grid = grid_of_cells(values, means.C, means.L, binning)
+    grid = grid_of_bins(values, means.C, means.L, binning)
     ax.set_facecolor("#ececec")
     ax.set(xlim=(binning.c_edges[0], binning.c_edges[-1] + 0.04))
     ax.set(ylim=(binning.l_edges[0] - 0.08, binning.l_edges[-1]))
@@ -78,7 +78,7 @@ def paint_cells(
     )
 
 
-def grid_of_cells(values: np.ndarray, C: np.ndarray, L: np.ndarray, binning: Binning) -> np.ndarray:
+def grid_of_bins(values: np.ndarray, C: np.ndarray, L: np.ndarray, binning: Binning) -> np.ndarray:
     """Average the values in each bin, NaN in empty ones; open bins are left out.
 
     Shapes:
@@ -87,9 +87,9 @@ def grid_of_cells(values: np.ndarray, C: np.ndarray, L: np.ndarray, binning: Bin
     c, row = binning.indices(C, L)
     columns, rows = len(binning.c_edges) - 1, len(binning.l_edges) - 1
     inside = (c >= 0) & (c < columns) & (row >= 0) & (row < rows)
-    cells, mean, _ = cell_means(values[inside], row[inside] * columns + c[inside])
+    bins, mean, _ = bin_means(values[inside], row[inside] * columns + c[inside])
     grid = np.full(rows * columns, np.nan)
-    grid[cells] = mean
+    grid[bins] = mean
     return grid.reshape(rows, columns)
 
 
@@ -178,8 +178,8 @@ def _legend(figure: Figure, ax: Axes) -> None:
 
 
 def _limits(study: TaskStudy) -> tuple[float, float]:
-    """Colours span the coarse cells but for their extremes, the same at every resolution."""
+    """Colours span the coarse bins but for their extremes, the same at every resolution."""
     generated = study.means.take(~study.means.is_baseline)
-    grid = grid_of_cells(generated.mean, generated.C, generated.L, study.binning)
+    grid = grid_of_bins(generated.mean, generated.C, generated.L, study.binning)
     low, high = np.nanpercentile(grid, [0, 97])
     return float(low), float(high)

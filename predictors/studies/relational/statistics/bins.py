@@ -1,4 +1,4 @@
-"""Cells: rectangles of clustering coefficient C and path length L that graphs fall into."""
+"""Bins: rectangles of clustering coefficient C and path length L that graphs fall into."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from graph2nn.names import check_choice
 from graph2nn.relational.campaign.graph_means import GraphMeans
 
-__all__ = ["RESOLUTIONS", "Binning", "binning_for", "cell_means", "num_nodes_of"]
+__all__ = ["RESOLUTIONS", "Binning", "binning_for", "bin_means", "num_nodes_of"]
 
 RESOLUTIONS = {"fine": 9, "medium": 3, "coarse": 1}
-"""Parts into which each resolution divides a side of a coarse cell. At 64 nodes one graph per cell
+"""Parts into which each resolution divides a side of a coarse bin. At 64 nodes one graph per bin
 gives the published sets of 3942, 449 and 52 graphs."""
 
-_PUBLISHED = {64: (15, 4.5), 16: (12, 2.5)}  # nodes: coarse cells a side, largest L
+_PUBLISHED = {64: (15, 4.5), 16: (12, 2.5)}  # nodes: coarse bins a side, largest L
 _SIDE = 15
 
 
@@ -91,22 +91,22 @@ def binning_for(num_nodes: int | None, L: np.ndarray, resolution: str = "coarse"
     finite = L[np.isfinite(L)]
     top = max(1.5, np.ceil(2 * finite.max()) / 2) if len(finite) else 4.5
     side, longest = _PUBLISHED.get(num_nodes or 0, (_SIDE, top))
-    cells = side * RESOLUTIONS[resolution]
-    return Binning(c_edges=np.linspace(0, 1, cells + 1), l_edges=np.linspace(1, longest, cells + 1))
+    bins = side * RESOLUTIONS[resolution]
+    return Binning(c_edges=np.linspace(0, 1, bins + 1), l_edges=np.linspace(1, longest, bins + 1))
 
 
-def cell_means(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bin_means(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute occupied bins, the mean of the graphs in each, and how many there are.
 
     Shapes:
         values, labels (G,); results (M,) each, by increasing label.
     """
-    cells, place, count = np.unique(labels, return_inverse=True, return_counts=True)
-    return cells, np.bincount(place, values, len(cells)) / count, count
+    bins, place, count = np.unique(labels, return_inverse=True, return_counts=True)
+    return bins, np.bincount(place, values, len(bins)) / count, count
 
 
 def _middle(edges: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Middle of each cell; an open cell counts as its finite border."""
+    """Middle of each bin; an open bin counts as its finite border."""
     low = edges[np.clip(index, 0, len(edges) - 1)]
     high = edges[np.clip(index + 1, 0, len(edges) - 1)]
     return (low + high) / 2

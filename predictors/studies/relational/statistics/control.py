@@ -13,7 +13,7 @@ from predictors.studies.relational.statistics.bins import Binning
 from predictors.studies.relational.statistics.sweetspot import (
     SweetSpot,
     sweet_spot,
-    sweet_spot_of_cells,
+    sweet_spot_of_bins,
 )
 
 __all__ = ["Control", "control_for_degree", "degree_fit", "leave_one_out_r2", "quadratic"]
@@ -101,7 +101,7 @@ def control_for_degree(
         p_cl=p_cl,
         partial_degree=partial_degree,
         p_degree=p_degree,
-        spot=sweet_spot_of_cells(adjusted, binning) if binning else sweet_spot(adjusted),
+        spot=sweet_spot_of_bins(adjusted, binning) if binning else sweet_spot(adjusted),
         gap=_gap(error, inside),
         gap_controlled=_gap(left["base"], inside),
     )

@@ -10,7 +10,7 @@ from scipy import stats
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
 from graph2nn.relational.campaign.results import ResultTable
-from predictors.studies.relational.statistics.bins import binning_for, cell_means, num_nodes_of
+from predictors.studies.relational.statistics.bins import bin_means, binning_for, num_nodes_of
 
 __all__ = [
     "COUNTS",
@@ -25,7 +25,7 @@ __all__ = [
 COUNTS = (52, 100, 200, 449, 1000)
 """Numbers of graphs that the published curve is quoted at."""
 
-_MANY = 2  # times as many graphs as the other task: then the means of cells are compared
+_MANY = 2  # times as many graphs as the other task: then the means of bins are compared
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +37,7 @@ class TaskPair:
         graph_id: Ids of the shared graphs, the complete one among them where both have it.
         is_baseline: Mark of that one.
         x, y: Their errors; the mean of the graph's coarse bin in a task that has many more graphs.
-        by_cell: Whether one of the two is such a mean.
+        by_bin: Whether one of the two is such a mean.
         r: Pearson correlation with the complete graph, as published.
         r_low, r_high: Limits of the 95 % interval of r by Fisher's transformation.
         r_generated: Correlation without the complete graph.
@@ -55,7 +55,7 @@ class TaskPair:
     is_baseline: np.ndarray
     x: np.ndarray
     y: np.ndarray
-    by_cell: bool
+    by_bin: bool
     r: float
     r_low: float
     r_high: float
@@ -128,8 +128,8 @@ def compare_tasks(first: GraphMeans, second: GraphMeans) -> TaskPair:
             "needs at least three"
         )
     own = first.mean[rows], second.mean[others]
-    x, cells_x = _values(first, rows, len(second))
-    y, cells_y = _values(second, others, len(first))
+    x, bins_x = _values(first, rows, len(second))
+    y, bins_y = _values(second, others, len(first))
     r = _pearson(x, y)
     low, high = _fisher(r, len(x))
     return TaskPair(
@@ -139,7 +139,7 @@ def compare_tasks(first: GraphMeans, second: GraphMeans) -> TaskPair:
         is_baseline=~generated,
         x=x,
         y=y,
-        by_cell=cells_x or cells_y,
+        by_bin=bins_x or bins_y,
         r=r,
         r_low=low,
         r_high=high,
@@ -168,9 +168,9 @@ def epoch_curve(table: ResultTable, task: str) -> EpochCurve:
             f"{task}: a curve over epochs needs two epochs and three graphs, got {len(epochs)} and "
             f"{len(names)}"
         )
-    cells, size = graph * len(epochs) + epoch, len(names) * len(epochs)
-    count = np.bincount(cells, minlength=size).reshape(len(names), len(epochs))
-    total = np.bincount(cells, rows["top1_error"], size).reshape(count.shape)
+    bins, size = graph * len(epochs) + epoch, len(names) * len(epochs)
+    count = np.bincount(bins, minlength=size).reshape(len(names), len(epochs))
+    total = np.bincount(bins, rows["top1_error"], size).reshape(count.shape)
     complete = (count > 0).all(1)  # graphs with a run at every epoch
     mean = total[complete] / count[complete]
     r = [_pearson(mean[:, e], mean[:, -1]) for e in range(len(epochs))]
@@ -205,22 +205,22 @@ def graph_count_curve(
     kept = ~means.is_baseline
     graphs, first = means.take(kept), start[kept]
     labels = binning_for(num_nodes_of(means), means.L).labels(graphs.C, graphs.L)
-    cells = np.unique(labels[first])
-    if len(cells) < 3 or first.all():
+    bins = np.unique(labels[first])
+    if len(bins) < 3 or first.all():
         raise ValueError(
-            f"{means.task}: needs three cells and more graphs than cells, got {len(cells)} cells "
+            f"{means.task}: needs three bins and more graphs than bins, got {len(bins)} bins "
             f"and {len(graphs)} graphs"
         )
     if counts is None:
         spaced = np.geomspace(first.sum(), len(graphs), 40).round().astype(int)
         counts = sorted({*spaced.tolist(), *COUNTS} & {*range(first.sum(), len(graphs) + 1)})
-    usable = np.isin(labels, cells)
-    place = np.searchsorted(cells, labels)
-    full = cell_means(graphs.mean[usable], labels[usable])[1]
+    usable = np.isin(labels, bins)
+    place = np.searchsorted(bins, labels)
+    full = bin_means(graphs.mean[usable], labels[usable])[1]
     rng, curves = np.random.default_rng(seed), []
     for _ in range(orders):
         order = np.concatenate([np.flatnonzero(first), rng.permutation(np.flatnonzero(~first))])
-        order = np.where(usable[order], order, -1)  # a place in the order, in no cell
+        order = np.where(usable[order], order, -1)  # a place in the order, in no bin
         curves.append([_partial(graphs.mean, place, order[:k], full) for k in counts])
     return GraphCountCurve(
         task=means.task,
@@ -250,12 +250,12 @@ def _partial(values: np.ndarray, place: np.ndarray, order: np.ndarray, full: np.
 
 
 def _values(means: GraphMeans, rows: Sequence[int], other: int) -> tuple[np.ndarray, bool]:
-    """Value of each shared graph: its mean, or that of its cell in a task with many graphs."""
+    """Value of each shared graph: its mean, or that of its bin in a task with many graphs."""
     if len(means) < _MANY * other:
         return means.mean[rows], False
     labels = binning_for(num_nodes_of(means), means.L).labels(means.C, means.L)
-    cells, mean, _ = cell_means(means.mean, labels)
-    return mean[np.searchsorted(cells, labels[rows])], True
+    bins, mean, _ = bin_means(means.mean, labels)
+    return mean[np.searchsorted(bins, labels[rows])], True
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> float:

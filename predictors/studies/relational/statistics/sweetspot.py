@@ -17,7 +17,7 @@ __all__ = [
     "best_graph",
     "spot_of_groups",
     "sweet_spot",
-    "sweet_spot_of_cells",
+    "sweet_spot_of_bins",
 ]
 
 LEVEL = 0.05
@@ -118,7 +118,7 @@ def sweet_spot(
     )
 
 
-def sweet_spot_of_cells(
+def sweet_spot_of_bins(
     means: GraphMeans, binning: Binning, *, test: str = "student", correction: str = "none"
 ) -> SweetSpot:
     """Find the sweet spot with the runs of all graphs of a bin taken together.

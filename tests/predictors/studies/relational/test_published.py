@@ -20,7 +20,7 @@ from predictors.studies.relational.statistics.sweetspot import (
     PUBLISHED_RANK,
     best_graph,
     sweet_spot,
-    sweet_spot_of_cells,
+    sweet_spot_of_bins,
 )
 from predictors.studies.relational.statistics.tests import reliability, seed_correlations
 from predictors.studies.relational.study import better_than_complete
@@ -79,9 +79,9 @@ def test_sweet_spot(final: ResultTable, task: str, inside: int, c: tuple, length
     np.testing.assert_allclose(spot.l_range, length, atol=5.1e-4)
 
 
-def test_sweet_spot_of_cells_of_the_mlp(final: ResultTable) -> None:
+def test_sweet_spot_of_bins_of_the_mlp(final: ResultTable) -> None:
     means = final.graph_means(MLP)
-    spot = sweet_spot_of_cells(means, binning_for(64, means.L))
+    spot = sweet_spot_of_bins(means, binning_for(64, means.L))
     assert (spot.size, spot.total) == (12, 74)
     assert spot.mean == pytest.approx(32.335, abs=5e-4)
     np.testing.assert_allclose(spot.c_range, (0.10, 0.50), atol=1e-9)

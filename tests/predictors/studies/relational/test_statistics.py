@@ -19,7 +19,7 @@ from predictors.studies.relational.statistics.slices import take_slice
 from predictors.studies.relational.statistics.sweetspot import (
     best_graph,
     sweet_spot,
-    sweet_spot_of_cells,
+    sweet_spot_of_bins,
 )
 from predictors.studies.relational.statistics.tests import (
     Groups,
@@ -134,9 +134,9 @@ def test_held_out_finds_a_real_difference() -> None:
     held = held_out(_means(runs))
     assert held.splits == 10
     assert held.spot.inside.tolist() == [False] * 20 + [True] * 20
-    cells = held_out(_means(runs), binning=binning_for(64, np.array([2.0])))
-    assert cells.spot.unit == "cell"
-    assert cells.spot.c_range[0] > 0.4
+    bins = held_out(_means(runs), binning=binning_for(64, np.array([2.0])))
+    assert bins.spot.unit == "cell"
+    assert bins.spot.c_range[0] > 0.4
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -216,22 +216,22 @@ def test_slice_of_a_known_parabola() -> None:
     assert part.minimum == pytest.approx(2.2)
     assert part.r2 == pytest.approx(1)
     assert not part.extrapolated
-    with pytest.raises(ValueError, match="expected one of C, L"):
+    with pytest.raises(ValueError, match="expected one of L, C"):
         take_slice(means, "k")
     with pytest.raises(ValueError, match="needs five graphs"):
         take_slice(means.take(np.arange(4)), "L")
 
 
-def test_cells() -> None:
+def test_bins() -> None:
     binning = binning_for(64, np.array([2.0]))
     assert (len(binning.c_edges), binning.l_edges[-1]) == (16, 4.5)
     assert binning_for(16, np.array([2.0])).l_edges[-1] == 2.5
     assert binning_for(32, np.array([2.0, 3.1])).l_edges[-1] == 3.5
     labels = binning.labels(np.array([0.5, 1.0]), np.array([2.0, 1.0]))
     C, L = binning.centres(labels)
-    np.testing.assert_allclose(C, [0.5, 1.0])  # C = 1 lies in an open cell of its own
+    np.testing.assert_allclose(C, [0.5, 1.0])  # C = 1 lies in an open bin of its own
     np.testing.assert_allclose(L, [1 + 4.5 * 3.5 / 15, 1 + 0.5 * 3.5 / 15])
     with pytest.raises(ValueError, match="expected one of fine, medium, coarse"):
         binning_for(64, np.array([2.0]), "huge")
     means = _means(np.random.default_rng(10).normal(30, 1, (30, 3)))
-    assert sweet_spot_of_cells(means, binning).unit == "cell"
+    assert sweet_spot_of_bins(means, binning).unit == "cell"
