@@ -31,7 +31,8 @@ def plot_training(
     right.plot(*_series(metrics, "train_top1"), color="tab:blue", label="training images")
     steps, mean = _series(metrics, "val_top1")
     if steps:
-        error = _series(metrics, "val_stderr")[1]
+        known = dict(zip(*_series(metrics, "val_stderr")))
+        error = [known.get(step, np.nan) for step in steps]  # one network has no standard error
         right.errorbar(
             steps, mean, yerr=error, color="tab:orange", marker="o", capsize=3, label="validation"
         )
