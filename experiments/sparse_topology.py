@@ -26,7 +26,7 @@ from graph2nn.sparsity import (
     ENCODINGS,
     GRIDS,
     TOPOMETRICS,
-    Cell,
+    Setting,
     SparseGrid,
     encode,
     find_grid,
@@ -38,7 +38,7 @@ from graph2nn.sparsity import (
 from graph2nn.sparsity.campaign.figures import plot_grid, plot_network
 from graph2nn.sparsity.campaign.grid import find_model
 from graph2nn.sparsity.campaign.masked_training import SHORT_RECIPES, find_recipe
-from graph2nn.sparsity.campaign.pipeline import build_cell, prune_cell, train_cell
+from graph2nn.sparsity.campaign.pipeline import build_setting, prune_setting, train_setting
 from graph2nn.sparsity.campaign.tables import accuracy_rows
 from graph2nn.vision import ImageSettings, dataset_label, dataset_name
 
@@ -127,34 +127,34 @@ def settings(config: TopologyConfig) -> SparseGrid:
 def network(config: TopologyConfig) -> None:
     """One network: prunes, trains, measures; writes masks, a table and a figure."""
     grid = settings(config)
-    cell = Cell(
+    setting = Setting(
         model=grid.models[0],
         dataset=dataset_label(config.dataset),
         pruning=config.pruning,
         sparsity=0.0 if config.pruning == "dense" else config.sparsity,
         seed=config.seed,
     )
-    out = Path(config.out or f"runs/sparse_{cell.name}{'_trained' if config.training else ''}")
+    out = Path(config.out or f"runs/sparse_{setting.name}{'_trained' if config.training else ''}")
     how: dict[str, Any] = {"data_dir": config.data_dir, "device": config.device, "progress": True}
     RunFolder(out, to_dict(grid), resume=True)
-    model = build_cell(cell, grid)
-    masks = prune_cell(model, cell, grid, **how)
+    model = build_setting(setting, grid)
+    masks = prune_setting(model, setting, grid, **how)
     masks.save(out / "masks.pt")
     masks.apply_(model)
-    row: dict[str, Any] = {**to_dict(cell), "density": masks.density}
+    row: dict[str, Any] = {**to_dict(setting), "density": masks.density}
     if config.training:
-        row |= train_cell(model, masks, cell, grid, **how, folder=out / "training")
+        row |= train_setting(model, masks, setting, grid, **how, folder=out / "training")
         if row["accuracy"] is None:
             raise ValueError("training diverged: nothing to measure; take another recipe")
         print(f"test accuracy {row['accuracy']:.4f}")
-    print(f"{cell.name}: {masks.num_kept} of {masks.num_weights} weights, {masks.density:.4%}")
+    print(f"{setting.name}: {masks.num_kept} of {masks.num_weights} weights, {masks.density:.4%}")
     layers = layer_table(model, masks, metrics=(), properties=False)
     how = {"engine": config.engine, "motif": config.motif, "normalise": config.normalise}
     if config.encoding == "unrolled":
         graph = encode(model, masks, "unrolled", grid.sized_images.shape, compat=config.compat)
         metrics = topometrics(graph, **how, progress=True)
         print(format_rows([{"metric": name, "value": v} for name, v in metrics.items()]))
-        figure = plot_network(layers, out / "unrolled.png", graph=graph, title=cell.name)
+        figure = plot_network(layers, out / "unrolled.png", graph=graph, title=setting.name)
         table = write_rows(out / "topometrics_unrolled.csv", [{**row, **metrics}])
     else:
         topology = config.graph_metrics == "topometrics"
@@ -162,7 +162,7 @@ def network(config: TopologyConfig) -> None:
         how |= {"compat": config.compat, "properties": not topology, "progress": True}
         rows = layer_table(model, masks, config.encoding, metrics=what, **how)
         print(format_rows(rows))
-        figure = plot_network(layers, out / "layers.png", title=cell.name)
+        figure = plot_network(layers, out / "layers.png", title=setting.name)
         name = f"{'topometrics' if topology else 'ramanujan'}_{config.encoding}.csv"
         table = write_rows(out / name, [{**row, **one} for one in rows])
     print(f"wrote {table} and {figure}")

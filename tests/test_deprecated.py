@@ -187,3 +187,11 @@ def test_image_size_is_stored_by_its_published_name(tmp_path):
         save_nets(table, path, overwrite=True, **given, **SIZES)
         nets = NetStore(path)
         assert nets.attributes["imsize"] == 8 and nets[0].image_size == 8
+
+
+def test_settings_of_a_sparse_grid_were_cells():
+    with pytest.warns(DeprecationWarning, match="Cell is now graph2nn.sparsity.Setting"):
+        assert graph2nn.sparsity.Cell is graph2nn.sparsity.Setting
+    grid = graph2nn.sparsity.find_grid("tiny", "digits")
+    with pytest.warns(DeprecationWarning, match="cells is now SparseGrid.settings"):
+        assert grid.cells() == grid.settings()

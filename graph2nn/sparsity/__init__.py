@@ -4,7 +4,7 @@ from graph2nn.deprecated import called_as_before, moved
 from graph2nn.sparsity.as_archgraph import sparse_archgraph
 from graph2nn.sparsity.campaign.densities import density_summary
 from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS, FeatureTable, features
-from graph2nn.sparsity.campaign.grid import GRIDS, Cell, SparseGrid, find_grid
+from graph2nn.sparsity.campaign.grid import GRIDS, Setting, SparseGrid, find_grid
 from graph2nn.sparsity.campaign.layer_table import layer_table
 from graph2nn.sparsity.campaign.masked_training import (
     mask_gradients,
@@ -39,7 +39,7 @@ __all__ = [
     "PRUNERS",
     "TOPOMETRICS",
     "Block",
-    "Cell",
+    "Setting",
     "EdgeList",
     "FeatureTable",
     "Layer",
@@ -77,6 +77,9 @@ __all__ = [
 
 __getattr__ = moved(
     __name__,
-    {"SparseImages": "graph2nn.vision:ImageSettings"},
+    {
+        "Cell": "graph2nn.sparsity:Setting",
+        "SparseImages": "graph2nn.vision:ImageSettings",
+    },
     {"SparseImages": called_as_before({"imsize": "image_size"})},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from graph2nn.vision import ImageSettings, dataset_label, dataset_name
 
 __all__ = [
     "GRIDS",
-    "Cell",
+    "Setting",
     "SparseGrid",
     "find_grid",
     "find_model",
@@ -37,7 +38,7 @@ def find_model(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Setting:
     """One network of a grid: the key of its row in a table."""
 
     model: str
@@ -52,7 +53,7 @@ class Cell:
         return f"{self.model}_{self.dataset}_{self.pruning}_{self.sparsity:g}_s{self.seed}"
 
     @property
-    def dense(self) -> Cell:
+    def dense(self) -> Setting:
         """Network that its accuracy is compared with."""
         return replace(self, pruning="dense", sparsity=0.0)
 
@@ -123,16 +124,24 @@ class SparseGrid:
         if min(self.seeds) < 0:
             raise ValueError(f"SparseGrid.seeds: must not be negative, got {min(self.seeds)}")
 
-    def cells(self) -> list[Cell]:
+    def settings(self) -> list[Setting]:
         """List the networks, seed by seed, so that a run that is cut short has whole seeds."""
         label = dataset_label(self.images.dataset)
         return [
-            Cell(model=model, dataset=label, pruning=pruning, sparsity=sparsity, seed=seed)
+            Setting(model=model, dataset=label, pruning=pruning, sparsity=sparsity, seed=seed)
             for seed in self.seeds
             for model in self.models
             for sparsity in self.sparsities
             for pruning in self.pruners
         ]
+
+    def cells(self) -> list[Setting]:
+        """Return `settings()`, under its former name, with a `DeprecationWarning`."""
+        text = (
+            "SparseGrid.cells is now SparseGrid.settings; the old name goes with the next release"
+        )
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return self.settings()
 
     @property
     def sized_images(self) -> ImageSettings:

@@ -13,7 +13,7 @@ from torch import nn
 
 from graph2nn.runs import one_thread
 from graph2nn.sparsity.campaign.densities import density_summary, layer_means
-from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
+from graph2nn.sparsity.campaign.grid import Setting, SparseGrid
 from graph2nn.sparsity.campaign.layer_table import layer_table
 from graph2nn.sparsity.campaign.masked_training import train_sparse
 from graph2nn.sparsity.campaign.results import LAYER_COLUMNS
@@ -28,11 +28,11 @@ from graph2nn.vision import load_sets
 
 __all__ = [
     "INITIAL",
-    "build_cell",
+    "build_setting",
     "layer_rows",
-    "prune_cell",
-    "run_cell",
-    "train_cell",
+    "prune_setting",
+    "run_setting",
+    "train_setting",
 ]
 
 INITIAL = ("avg_node_strength", "spectral_gap", "spectral_radius")
@@ -42,17 +42,17 @@ _COUNTS = ("nodes", "edges", "no_connected_components")  # which are not divided
 Row = dict[str, Any]
 
 
-def build_cell(cell: Cell, grid: SparseGrid) -> nn.Module:
+def build_setting(setting: Setting, grid: SparseGrid) -> nn.Module:
     """Build the network of a setting at initialisation, by model, data set and seed."""
     images = grid.sized_images
-    model = build(cell.model, images.num_classes, images.shape[0], images.side)
-    init_weights(model, cell.seed)
+    model = build(setting.model, images.num_classes, images.shape[0], images.side)
+    init_weights(model, setting.seed)
     return model
 
 
-def prune_cell(
+def prune_setting(
     model: nn.Module,
-    cell: Cell,
+    setting: Setting,
     grid: SparseGrid,
     *,
     data_dir: str | Path | None = None,
@@ -63,28 +63,28 @@ def prune_cell(
 
     Images are loaded only where the pruner looks at them.
     """
-    if cell.pruning == "dense":
+    if setting.pruning == "dense":
         return Masks.dense(model)
     # What looks at no images is told their shape by a blank one.
     data: Any = (torch.zeros(1, *grid.sized_images.shape), torch.zeros(1, dtype=torch.int64))
-    if PRUNERS[cell.pruning].needs_data:
+    if PRUNERS[setting.pruning].needs_data:
         data = load_sets(grid.sized_images, data_dir).train
     return prune(
         model,
-        cell.pruning,
-        sparsity=cell.sparsity,
+        setting.pruning,
+        sparsity=setting.sparsity,
         data=data,
-        seed=cell.seed,
+        seed=setting.seed,
         compat=grid.compat,
         device=device,
         progress=progress,
     )
 
 
-def train_cell(
+def train_setting(
     model: nn.Module,
     masks: Masks,
-    cell: Cell,
+    setting: Setting,
     grid: SparseGrid,
     *,
     data_dir: str | Path | None = None,
@@ -104,8 +104,8 @@ def train_cell(
         masks,
         train,
         test,
-        grid.recipe_of(cell.model),
-        seed=cell.seed,
+        grid.recipe_of(setting.model),
+        seed=setting.seed,
         freeze_bias=grid.freeze_bias,
         device=device,
         folder=folder,
@@ -122,8 +122,8 @@ def train_cell(
     }
 
 
-def run_cell(
-    cell: Cell,
+def run_setting(
+    setting: Setting,
     grid: SparseGrid,
     *,
     data_dir: str | Path | None = None,
@@ -137,7 +137,7 @@ def run_cell(
     So it comes out the same on any number of cores.
 
     Args:
-        cell: Setting of the network; a dense one is trained but not measured, nor is one that
+        setting: Setting of the network; a dense one is trained but not measured, nor is one that
             diverges.
         grid: Settings of the grid.
         data_dir: Folder of the images.
@@ -155,16 +155,16 @@ def run_cell(
         # Both are in the table: layers without weights in `collapsed`, no accuracy.
         warnings.simplefilter("ignore", CollapsedWarning)
         warnings.simplefilter("ignore", DivergedWarning)
-        model = build_cell(cell, grid)
-        masks = prune_cell(model, cell, grid, **how)
-        row: Row = {**_key(cell), "density": masks.density, "collapsed": len(masks.collapsed())}
-        measured = cell.pruning != "dense"
+        model = build_setting(setting, grid)
+        masks = prune_setting(model, setting, grid, **how)
+        row: Row = {**_key(setting), "density": masks.density, "collapsed": len(masks.collapsed())}
+        measured = setting.pruning != "dense"
         masks.apply_(model)
         if measured and grid.training:
             row |= {f"{k}_init": v for k, v in _metrics(model, masks, grid, INITIAL).items()}
         if grid.training:
-            row |= train_cell(
-                model, masks, cell, grid, **how, folder=folder, save_seconds=save_seconds
+            row |= train_setting(
+                model, masks, setting, grid, **how, folder=folder, save_seconds=save_seconds
             )
         if not measured or (grid.training and row["accuracy"] is None):
             return _plain(row), []
@@ -173,7 +173,7 @@ def run_cell(
         layers = layer_rows(model, masks, grid)
     row |= {f"density_{k}": v for k, v in _densities(masks).items()}
     row |= layer_means({r["layer_name"]: {k: _nan(r[k]) for k in _RAMANUJAN} for r in layers})
-    key = {**_key(cell), "accuracy": row.get("accuracy")}
+    key = {**_key(setting), "accuracy": row.get("accuracy")}
     return _plain(row), [_plain({**key, **layer}) for layer in layers]
 
 
@@ -209,13 +209,13 @@ def _densities(masks: Masks) -> dict[str, float]:
     return density_summary(kept, np.array([mask.numel() for mask in masks.values()]))
 
 
-def _key(cell: Cell) -> Row:
+def _key(setting: Setting) -> Row:
     return {
-        "model": cell.model,
-        "dataset": cell.dataset,
-        "pruning": cell.pruning,
-        "sparsity": cell.sparsity,
-        "seed": cell.seed,
+        "model": setting.model,
+        "dataset": setting.dataset,
+        "pruning": setting.pruning,
+        "sparsity": setting.sparsity,
+        "seed": setting.seed,
     }
 
 

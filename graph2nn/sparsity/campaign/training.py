@@ -18,8 +18,8 @@ from graph2nn.runs import (
 from graph2nn.runs.campaign import Files, Job, Report, read_job, run_campaign
 from graph2nn.runs.tables import cell_text, read_rows, write_rows
 from graph2nn.sparsity.campaign.densities import DENSITY_NAMES
-from graph2nn.sparsity.campaign.grid import Cell, SparseGrid
-from graph2nn.sparsity.campaign.pipeline import INITIAL, Row, run_cell
+from graph2nn.sparsity.campaign.grid import Setting, SparseGrid
+from graph2nn.sparsity.campaign.pipeline import INITIAL, Row, run_setting
 from graph2nn.sparsity.campaign.results import KEY, LAYER_COLUMNS, METRICS
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS
 from graph2nn.vision import load_sets
@@ -41,9 +41,9 @@ _MAY_GROW = ("models", "pruners", "sparsities", "seeds")
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """A cell of a grid, and how it is computed."""
+    """A setting of a grid, and how it is computed."""
 
-    cell: Cell
+    setting: Setting
     grid: SparseGrid
     folder: Path
     data_dir: str | None
@@ -55,17 +55,17 @@ class _Task:
     def job(self) -> Job:
         """As a part of a campaign."""
         return Job(
-            name=self.cell.name,
+            name=self.setting.name,
             work=_compute,
             payload=self,
-            results=(_result_path(self.folder, self.cell),),
+            results=(_result_path(self.folder, self.setting),),
             scratch=None if self.keep else self.scratch,
         )
 
     @property
     def scratch(self) -> Path | None:
         """Folder of checkpoints."""
-        return None if self.save_seconds is None else self.folder / "jobs" / self.cell.name
+        return None if self.save_seconds is None else self.folder / "jobs" / self.setting.name
 
 
 def run_grid(
@@ -117,14 +117,14 @@ def run_grid(
         raise ValueError("run_grid: keep_checkpoints needs checkpoints; give save_seconds")
     if grid.training or any(PRUNERS[name].needs_data for name in grid.pruners):
         load_sets(grid.sized_images, data_dir)  # what is missing is said before anything is started
-    cells = _planned(grid)
-    left = sum(not _result_path(run.path, cell).is_file() for cell in cells)
+    settings = _planned(grid)
+    left = sum(not _result_path(run.path, setting).is_file() for setting in settings)
     common: dict[str, Any] = {"grid": grid, "folder": run.path, "data_dir": data_dir}
     common |= {"device": device, "save_seconds": save_seconds, "keep": keep_checkpoints}
     shown = progress and left == 1 and jobs == 1
     campaign = run_campaign(
         run,
-        [_Task(cell=cell, progress=shown, **common).job() for cell in cells],
+        [_Task(setting=setting, progress=shown, **common).job() for setting in settings],
         jobs=jobs,
         backend=backend,
         report=_told,
@@ -167,7 +167,7 @@ def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path
     write_rows(beside, layers, [*KEY, "accuracy", *LAYER_COLUMNS])
     about = {
         "rows": len(rows),
-        "planned": len(grid.cells()),
+        "planned": len(grid.settings()),
         "grid": to_dict(grid),
         "environment": {k: v for k, v in describe_environment().items() if k != "command"},
     }
@@ -204,33 +204,37 @@ def regenerate(
     if not 0 <= row < len(stored):
         raise ValueError(f"{path} has the rows 0 to {len(stored) - 1}, not {row}")
     old = stored[row]
-    cell = Cell(
+    setting = Setting(
         model=old["model"],
         dataset=old["dataset"],
         pruning=old["pruning"],
         sparsity=float(old["sparsity"]),
         seed=int(old["seed"]),
     )
-    new, _ = run_cell(cell, grid, data_dir=data_dir)
+    new, _ = run_setting(setting, grid, data_dir=data_dir)
     if "dense_accuracy" in old:
-        new["dense_accuracy"] = run_cell(cell.dense, grid, data_dir=data_dir)[0]["accuracy"]
+        new["dense_accuracy"] = run_setting(setting.dense, grid, data_dir=data_dir)[0]["accuracy"]
     now = {name: cell_text(new.get(name)) for name in old}
     return {name: (old[name], now[name]) for name in old if old[name] != now[name]}
 
 
-def _planned(grid: SparseGrid) -> list[Cell]:
+def _planned(grid: SparseGrid) -> list[Setting]:
     """Dense networks first, if anything is trained."""
-    cells = grid.cells()
-    return [*dict.fromkeys(cell.dense for cell in cells), *cells] if grid.training else cells
+    settings = grid.settings()
+    return (
+        [*dict.fromkeys(setting.dense for setting in settings), *settings]
+        if grid.training
+        else settings
+    )
 
 
-def _result_path(folder: Path, cell: Cell) -> Path:
-    return folder / "results" / f"{cell.name}.jsonl"
+def _result_path(folder: Path, setting: Setting) -> Path:
+    return folder / "results" / f"{setting.name}.jsonl"
 
 
 def _compute(task: _Task) -> list[list[Row]]:
-    row, layers = run_cell(
-        task.cell,
+    row, layers = run_setting(
+        task.setting,
         task.grid,
         data_dir=task.data_dir,
         device=task.device,
@@ -248,21 +252,21 @@ def _told(files: Files) -> Report:
 
 def _collect(grid: SparseGrid, folder: Path) -> tuple[list[Row], list[Row], list[str]]:
     """Rows of networks, rows of layers, and names of networks that diverged."""
-    found: dict[Cell, list[Row]] = {}
-    for cell in _planned(grid):
-        path = _result_path(folder, cell)
+    found: dict[Setting, list[Row]] = {}
+    for setting in _planned(grid):
+        path = _result_path(folder, setting)
         if path.is_file():
-            found[cell] = read_job(path)
+            found[setting] = read_job(path)
     rows, layers, lost = [], [], []
-    for cell in grid.cells():
-        if cell not in found:
+    for setting in grid.settings():
+        if setting not in found:
             continue
-        row, *own = found[cell]
+        row, *own = found[setting]
         if grid.training:
-            dense = found.get(cell.dense)
+            dense = found.get(setting.dense)
             row["dense_accuracy"] = dense[0]["accuracy"] if dense else None
             if row["accuracy"] is None:
-                lost.append(cell.name)
+                lost.append(setting.name)
                 continue
         rows.append(row)
         layers += own

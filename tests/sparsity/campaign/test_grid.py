@@ -1,4 +1,4 @@
-"""Grids of sparse networks: cells, tables, a killed run, damaged files, rows made again."""
+"""Grids of sparse networks: settings, tables, a killed run, damaged files, rows made again."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from graph2nn.sparsity.campaign import training
 from graph2nn.sparsity.campaign.figures import plot_grid
 from graph2nn.sparsity.campaign.grid import (
     GRIDS,
-    Cell,
+    Setting,
     SparseGrid,
     find_grid,
     find_model,
 )
-from graph2nn.sparsity.campaign.pipeline import build_cell, prune_cell, run_cell
+from graph2nn.sparsity.campaign.pipeline import build_setting, prune_setting, run_setting
 from graph2nn.sparsity.campaign.results import METRICS, accuracy_drop, read_sparse_table
 from graph2nn.sparsity.campaign.tables import accuracy_rows
 from graph2nn.sparsity.campaign.training import TABLE_COLUMNS, regenerate, run_grid, write_tables
@@ -39,7 +39,7 @@ GRID = replace(
     sparsities=(0.95,),
     recipe=replace(GRIDS["tiny"]["digits"].recipe, epochs=1, test_batch_size=100),
 )
-ROW = Cell(model="Resnet-20", dataset="digits", pruning="uniform", sparsity=0.95, seed=0)
+ROW = Setting(model="Resnet-20", dataset="digits", pruning="uniform", sparsity=0.95, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +90,12 @@ def remembered(made, monkeypatch) -> list[str]:
     """Networks are looked up in the run of `made` instead of computed; the names of those asked."""
     asked: list[str] = []
 
-    def look_up(cell, grid, **how):
-        asked.append(cell.name)
-        row, *layers = read_job(made.parent / "results" / f"{cell.name}.jsonl")
+    def look_up(setting, grid, **how):
+        asked.append(setting.name)
+        row, *layers = read_job(made.parent / "results" / f"{setting.name}.jsonl")
         return row, layers
 
-    monkeypatch.setattr(training, "run_cell", look_up)
+    monkeypatch.setattr(training, "run_setting", look_up)
     return asked
 
 
@@ -139,15 +139,15 @@ def test_finished_networks_are_not_made_again(made, tmp_path, remembered) -> Non
 
 
 def test_failures_and_damaged_files(made, tmp_path, remembered, monkeypatch) -> None:
-    look_up = training.run_cell
+    look_up = training.run_setting
 
-    def failing(cell, grid, **how):
-        if cell.pruning == "snip":
+    def failing(setting, grid, **how):
+        if setting.pruning == "snip":
             raise ValueError("no luck")
-        return look_up(cell, grid, **how)
+        return look_up(setting, grid, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "run_cell", failing)
+        patch.setattr(training, "run_setting", failing)
         with pytest.raises(RuntimeError, match=r"1 of 3 networks failed.*no luck"):
             run_grid(GRID, tmp_path, progress=False)
     assert read_sparse_table(tmp_path / "table.csv").num_rows == 1  # the others are kept
@@ -166,10 +166,10 @@ def test_partial_tables_and_networks_that_diverged(made, tmp_path) -> None:
     folder = tmp_path / "run"
     results = folder / "results"
     results.mkdir(parents=True)
-    for cell in (ROW, ROW.dense, replace(ROW, pruning="snip")):
-        row, *layers = read_job(made.parent / "results" / f"{cell.name}.jsonl")
-        row["accuracy"] = None if cell.pruning == "snip" else row["accuracy"]
-        write_job(results / f"{cell.name}.jsonl", cell.name, [row, *layers])
+    for setting in (ROW, ROW.dense, replace(ROW, pruning="snip")):
+        row, *layers = read_job(made.parent / "results" / f"{setting.name}.jsonl")
+        row["accuracy"] = None if setting.pruning == "snip" else row["accuracy"]
+        write_job(results / f"{setting.name}.jsonl", setting.name, [row, *layers])
     with pytest.warns(RuntimeWarning, match="1 networks diverged.*snip_0.95_s0"):
         path = write_tables(GRID, folder, folder / "t.csv")
     assert read_sparse_table(path)["pruning"].tolist() == ["uniform"]
@@ -179,20 +179,20 @@ def test_partial_tables_and_networks_that_diverged(made, tmp_path) -> None:
 
 def test_without_training_weights_are_the_initial_ones() -> None:
     grid = replace(GRID, training=False, ramanujan=False)
-    row, layers = run_cell(ROW, grid)
+    row, layers = run_setting(ROW, grid)
     assert "accuracy" not in row and row["delta_r"] is None and len(layers) == 22
-    model = build_cell(ROW, grid)
-    masks = prune_cell(model, ROW, grid)
+    model = build_setting(ROW, grid)
+    masks = prune_setting(model, ROW, grid)
     graph = encode(model, masks, "unrolled", (3, 8, 8))
     metrics = topometrics(graph, normalise=True)
     assert {name: row[name] for name in metrics} == metrics
-    assert row == run_cell(ROW, grid)[0]
+    assert row == run_setting(ROW, grid)[0]
 
 
 def test_layers_without_weights_are_counted() -> None:
-    cell = replace(ROW, pruning="snip", sparsity=0.995)
-    row, layers = run_cell(
-        cell, replace(GRID, training=False)
+    setting = replace(ROW, pruning="snip", sparsity=0.995)
+    row, layers = run_setting(
+        setting, replace(GRID, training=False)
     )  # no warning: tests make it an error
     empty = [layer for layer in layers if layer["nnz"] == 0]
     assert row["collapsed"] == len(empty) > 0
@@ -202,7 +202,7 @@ def test_layers_without_weights_are_counted() -> None:
 
 def test_a_network_that_diverges_is_not_measured() -> None:
     wild = replace(GRID, recipe=replace(GRID.recipe, lr=1e30, warmup_epochs=0))
-    row, layers = run_cell(ROW, wild)
+    row, layers = run_setting(ROW, wild)
     assert row["accuracy"] is None and row["collapsed"] == 0 and not layers
 
 
@@ -210,18 +210,20 @@ def test_random_pruners_need_no_images(monkeypatch, tmp_path) -> None:
     grid = replace(
         GRID, training=False, images=ImageSettings(dataset="CIFAR-10"), pruners=("uniform",)
     )
-    cell = replace(ROW, dataset="CIFAR-10")
-    masks = prune_cell(build_cell(cell, grid), cell, grid, data_dir=tmp_path)
+    setting = replace(ROW, dataset="CIFAR-10")
+    masks = prune_setting(build_setting(setting, grid), setting, grid, data_dir=tmp_path)
     assert masks.num_kept == round(0.05 * masks.num_weights)
     with pytest.raises(FileNotFoundError, match=r"graph2nn\.vision\.download cifar10"):
-        prune_cell(build_cell(cell, grid), replace(cell, pruning="snip"), grid, data_dir=tmp_path)
+        prune_setting(
+            build_setting(setting, grid), replace(setting, pruning="snip"), grid, data_dir=tmp_path
+        )
     with pytest.raises(FileNotFoundError, match="cifar10"):
         run_grid(replace(grid, pruners=("snip",)), tmp_path / "run", data_dir=str(tmp_path))
 
 
 def test_synflow_is_told_the_shape_of_images(tmp_path) -> None:
-    cell = replace(ROW, pruning="synflow")
-    masks = prune_cell(build_cell(cell, GRID), cell, GRID, data_dir=tmp_path)
+    setting = replace(ROW, pruning="synflow")
+    masks = prune_setting(build_setting(setting, GRID), setting, GRID, data_dir=tmp_path)
     assert masks.num_kept == round(0.05 * masks.num_weights) and not masks.collapsed()
 
 
@@ -229,9 +231,9 @@ def test_names_and_presets() -> None:
     assert find_model("wide-resnet-28-2") == "Wide-Resnet-28-2"
     assert ROW.name == "Resnet-20_digits_uniform_0.95_s0"
     published = find_grid("published", "tinyimagenet")
-    assert len(published.cells()) == 420 and published.images.shape == (3, 32, 32)
+    assert len(published.settings()) == 420 and published.images.shape == (3, 32, 32)
     assert published.recipe_of("Wide-Resnet-28-2").weight_decay == 5e-4
-    assert len(find_grid("small", "digits").cells()) == 210
+    assert len(find_grid("small", "digits").settings()) == 210
     for name, grids in GRIDS.items():
         for dataset, grid in grids.items():
             assert from_dict(SparseGrid, json.loads(json.dumps(to_dict(grid)))) == grid, name

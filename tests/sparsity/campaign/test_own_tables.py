@@ -10,8 +10,8 @@ import pytest
 from repository import DATA
 
 from graph2nn.runs import from_dict
-from graph2nn.sparsity.campaign.grid import Cell, SparseGrid, find_grid
-from graph2nn.sparsity.campaign.pipeline import INITIAL, run_cell
+from graph2nn.sparsity.campaign.grid import Setting, SparseGrid, find_grid
+from graph2nn.sparsity.campaign.pipeline import INITIAL, run_setting
 from graph2nn.sparsity.campaign.results import accuracy_drop, read_sparse_table
 
 FOLDER = DATA / "sparse"
@@ -25,8 +25,8 @@ def test_tables_are_whole(name) -> None:
     grid = from_dict(SparseGrid, about["grid"])
     assert grid == find_grid("small", name)
     assert about["rows"] == about["planned"] == table.num_rows
-    cells = [(c.model, c.dataset, c.pruning, c.sparsity, c.seed) for c in grid.cells()]
-    assert table.keys_of_rows() == cells
+    settings = [(c.model, c.dataset, c.pruning, c.sparsity, c.seed) for c in grid.settings()]
+    assert table.keys_of_rows() == settings
     assert not table.incomplete().any() and np.isfinite(accuracy_drop(table)).all()
     kept, weights = (np.bincount(table.layers["row"], table.layers[k]) for k in ("nnz", "numel"))
     assert set(weights.astype(int)) == set(WEIGHTS[name])
@@ -45,7 +45,7 @@ def test_a_random_network_is_made_again() -> None:
     stored = table.select(model="CONV-6", pruning="erk", sparsity=0.95, seed=1)
     grid = replace(find_grid("small", "digits"), training=False)
     key = dict(zip(("model", "dataset", "pruning", "sparsity", "seed"), stored.keys_of_rows()[0]))
-    row, layers = run_cell(Cell(**key), grid)
+    row, layers = run_setting(Setting(**key), grid)
     for name, value in row.items():
         if name in stored and name not in (*key, *INITIAL, "delta_r", "imdb", "imsg"):
             assert stored[name][0] == pytest.approx(value, rel=1e-12), name
