@@ -19,6 +19,7 @@ from torch import Tensor
 
 __all__ = [
     "load_checkpoint",
+    "remove_leftovers",
     "replacing",
     "save_checkpoint",
     "sha256_file",
@@ -149,6 +150,16 @@ def write_text(path: str | Path, text: str) -> Path:
         OSError: See `write_atomic`.
     """
     return write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what `write_atomic` has left in a folder when its process was killed.
+
+    Args:
+        folder: Path of a folder in which nobody is writing.
+    """
+    for path in Path(folder).glob(".*.????????.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def unwritable(path: str | Path, error: OSError) -> OSError:

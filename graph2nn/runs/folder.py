@@ -17,6 +17,7 @@ import torch
 
 from graph2nn.runs.checkpoint import (
     load_checkpoint,
+    remove_leftovers,
     save_checkpoint,
     unwritable,
     write_text,
@@ -71,6 +72,8 @@ class RunFolder:
         check_settings(self.path, self.config, resume=resume, may_differ=may_differ)
         self._lock = _locked(self.path)  # who held it may have left something meanwhile
         check_settings(self.path, self.config, resume=resume, may_differ=may_differ)
+        if self._lock.first:
+            remove_leftovers(self.path)
         _write_json(self.path / "config.json", self.config)
         _write_json(self.path / "environment.json", describe_environment())
         self._record = self.path / "best.json"

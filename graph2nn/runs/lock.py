@@ -30,7 +30,8 @@ class FolderLock:
     """A folder held by this process, from now until `release` or the end of the process.
 
     The operating system keeps the lock, so it goes with the process however that ends, and a lock
-    left by one that was killed holds up nobody. Within a process a folder can be held repeatedly.
+    left by one that was killed holds up nobody. Within a process a folder can be held repeatedly;
+    `first` says whether it was not held before.
 
     Args:
         folder: Path of an existing folder.
@@ -45,7 +46,8 @@ class FolderLock:
         self.folder = Path(folder).resolve()
         self._process: int | None = os.getpid()
         with _guard:
-            if not _users[self.folder]:
+            self.first = not _users[self.folder]
+            if self.first:
                 _held[self.folder] = _acquired(self.folder, seconds)
             _users[self.folder] += 1
 

@@ -260,12 +260,13 @@ def _train(group: _Group) -> list[list[Row]]:
 
 def _told(files: Files) -> Report:
     """Mean error of a job's networks after the last epoch, and the seconds that they took."""
-    epochs = max(row["epoch"] for row in files[0])
-    last = [row["top1_error"] for row in files[0] if row["epoch"] == epochs]
+    rows: list[Row] = files[0]
+    epochs = max(row["epoch"] for row in rows)
+    last = [row["top1_error"] for row in rows if row["epoch"] == epochs]
     errors = [error for error in last if error is not None]
     return {
         "top1": sum(errors) / len(errors) if errors else None,
-        "seconds": sum(row["seconds"] for row in files[0]),
+        "seconds": sum(row["seconds"] for row in rows),
     }
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from graph2nn.relational.graphs.many_graphs import compiled_loops, ws_flex_measures
-from graph2nn.runs import parallel_map, write_atomic
+from graph2nn.runs import Job, parallel_map, run_campaign, write_atomic
 
 __all__ = ["Sweep", "SweepGrid", "run_sweep"]
 
@@ -160,7 +159,7 @@ def run_sweep(
 
     Raises:
         ValueError: An unknown engine, or a grid with a graph that WS-flex refuses.
-        OSError: The parts cannot be written.
+        RuntimeError: Parts that failed or could not be written, after all others are there.
 
     Example:
         >>> grid = SweepGrid(nodes=16, k_min=4, k_max=14, degrees=2, probabilities=2, seeds=1)
@@ -169,32 +168,49 @@ def run_sweep(
     """
     if compiled_loops(engine) is not None:  # compile here, once, for all processes
         ws_flex_measures(8, np.array([4.0]), np.array([0.5]), np.array([0]), engine=engine)
-    folder = None if parts is None else Path(parts)
     step = max(1, _PART // (grid.probabilities * grid.seeds))
     spans = [(low, min(low + step, grid.degrees)) for low in range(0, grid.degrees, step)]
-    work = partial(_measure_part, grid, folder, engine)
-    found = parallel_map(
-        work, spans, jobs=jobs, backend=backend, description="sweep", progress=progress
-    )
-    table = np.concatenate(list(_loaded(found)), axis=1)
+    if parts is None:
+        how: dict[str, Any] = {"jobs": jobs, "backend": backend, "progress": progress}
+        work = partial(_measured, grid, engine)
+        found = list(parallel_map(work, spans, description="sweep", **how))
+    else:
+        plan = [_part(grid, engine, Path(parts), span) for span in spans]
+        campaign = run_campaign(
+            Path(parts), plan, jobs=jobs, backend=backend, unit="graph", progress=progress
+        )
+        campaign.check("parts")
+        found = [np.load(job.results[0], allow_pickle=False) for job in plan]
+    table = np.concatenate(found, axis=1)
     return Sweep(grid=grid, C=table[0], L=table[1])
 
 
-def _measure_part(
-    grid: SweepGrid, folder: Path | None, engine: str, span: tuple[int, int]
-) -> np.ndarray | Path:
-    """C and L of the degrees in a span, as an array (2, graphs) or as the file that holds it."""
-    path = None if folder is None else folder / _part_name(grid, span)
+def _measured(grid: SweepGrid, engine: str, span: tuple[int, int]) -> np.ndarray:
+    """C and L of the degrees in a span. Shapes: (2, graphs)."""
     each = grid.probabilities * grid.seeds
-    if path is not None and _part_is_there(path, (2, (span[1] - span[0]) * each)):
-        return path
     k = np.repeat(grid.k[span[0] : span[1]], each)
     p = np.tile(np.repeat(grid.p, grid.seeds), span[1] - span[0])
     seed = np.tile(np.arange(grid.seeds), len(k) // grid.seeds)
-    found = np.stack(ws_flex_measures(grid.nodes, k, p, seed, engine=engine))
-    if path is None:
-        return found
-    return write_atomic(path, lambda file: file.write(_npy(found)))
+    return np.stack(ws_flex_measures(grid.nodes, k, p, seed, engine=engine))
+
+
+def _part(grid: SweepGrid, engine: str, folder: Path, span: tuple[int, int]) -> Job:
+    """The measures of a span, as a part of a campaign that leaves them in a file."""
+    graphs = (span[1] - span[0]) * grid.probabilities * grid.seeds
+    name = _part_name(grid, span)
+    return Job(
+        name=name,
+        work=partial(_one_file, grid, engine),
+        payload=span,
+        results=(folder / name,),
+        networks=graphs,
+        read=partial(_read_part, (2, graphs)),
+        write=_write_part,
+    )
+
+
+def _one_file(grid: SweepGrid, engine: str, span: tuple[int, int]) -> list[np.ndarray]:
+    return [_measured(grid, engine, span)]
 
 
 def _part_name(grid: SweepGrid, span: tuple[int, int]) -> str:
@@ -203,19 +219,17 @@ def _part_name(grid: SweepGrid, span: tuple[int, int]) -> str:
     return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}_{span[0]:05d}-{span[1]:05d}.npy"
 
 
-def _part_is_there(path: Path, shape: tuple[int, int]) -> bool:
+def _read_part(shape: tuple[int, int], path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False).shape == shape
-    except (OSError, ValueError, EOFError):
-        return False  # none, or damaged: measured again
+        table = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is half-written or altered ({error})") from None
+    if table.shape != shape:
+        raise ValueError(f"{path} has the shape {table.shape}, expected {shape}")
+    return table
 
 
-def _npy(table: np.ndarray) -> bytes:
+def _write_part(path: Path, name: str, table: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.save(buffer, table)
-    return buffer.getvalue()
-
-
-def _loaded(found: Iterator[np.ndarray | Path]) -> Iterator[np.ndarray]:
-    for part in found:
-        yield np.load(part) if isinstance(part, os.PathLike) else part
+    write_atomic(path, lambda file: file.write(buffer.getvalue()))

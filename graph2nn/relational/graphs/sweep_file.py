@@ -82,6 +82,7 @@ def sweep_to_file(
     Raises:
         ValueError: `out` is a folder, or holds something else; nodes that do not fit the grid.
         FileNotFoundError: The folder of `out` is missing.
+        RuntimeError: Parts that failed or could not be written, after all others are there.
     """
     path = Path(out)
     grid = SweepGrid.for_nodes(nodes) if grid is None else grid

@@ -14,7 +14,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from graph2nn.runs.campaign.results import Row, read_job, read_or_set_aside, write_job
+from graph2nn.runs.campaign.results import read_or_set_aside, read_rows, write_rows
+from graph2nn.runs.checkpoint import remove_leftovers
 from graph2nn.runs.folder import RunFolder
 from graph2nn.runs.jobs import WORKER_DIED, check_jobs, unordered_map
 from graph2nn.runs.jobs.clusters import RESTARTS, Lost
@@ -25,8 +26,8 @@ __all__ = ["Campaign", "Files", "Job", "Report", "follow_jobs", "run_campaign"]
 Report = Mapping[str, Any]
 """What a job says at its end, JSON-able; its `error` is empty if all went well."""
 
-Files = list[list[Row]]
-"""The rows of each of a job's result files."""
+Files = list[Any]
+"""What is in each of a job's result files: rows, unless the job says otherwise."""
 
 _Outcome = tuple["Job", "Files | None", str]  # no files: what went wrong
 
@@ -37,20 +38,25 @@ class Job:
 
     Args:
         name: Name in the log and in messages, no other job's.
-        work: Picklable function that does the job: given `payload`, it returns the rows of each
-            result file, JSON-able. It may be called again, and then has to return the same.
+        work: Picklable function that does the job: given `payload`, it returns what goes into each
+            result file. It may be called again, and then has to return the same.
         payload: Whatever `work` needs.
         results: Paths of the result files. The job is done when all are there.
         networks: Number of networks, or other units of the progress bar, that it stands for.
         scratch: File or folder that goes when the results are there, such as a checkpoint.
+        read, write: Picklable functions for result files that are no JSON-able rows. `read`, given
+            a path, raises a ValueError for a damaged file; `write`, given path, name of the job and
+            content, leaves a whole file or none.
     """
 
     name: str
-    work: Callable[[Any], Sequence[Sequence[Mapping[str, Any]]]]
+    work: Callable[[Any], Sequence[Any]]
     payload: Any
     results: tuple[Path, ...]
     networks: int = 1
     scratch: Path | None = None
+    read: Callable[[Path], Any] = read_rows
+    write: Callable[[Path, str, Any], Any] = write_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +144,9 @@ def run_campaign(
         return {"job": job.name, "networks": job.networks, "error": error, **facts}
 
     with claimed(run.path) if run else nullcontext():
+        if run:
+            for results in {path.parent for job in plan for path in job.results}:
+                remove_leftovers(results)
         kept, todo = _divided(plan)
         old = set() if run is None else {row.get("job") for row in run.metrics()}
         late = [(job, files) for job, files in kept if job.name not in old]
@@ -207,8 +216,9 @@ def _divided(plan: Sequence[Job]) -> tuple[list[tuple[Job, Files]], list[Job]]:
     """Jobs with their results, and jobs to be done; a damaged result is put aside."""
     kept, todo = [], []
     for job in plan:
-        files = [read_or_set_aside(path, f"{job.name} is made again") for path in job.results]
-        whole = [rows for rows in files if rows is not None]
+        again = f"{job.name} is made again"
+        files = [read_or_set_aside(path, again, read=job.read) for path in job.results]
+        whole = [content for content in files if content is not None]
         if len(whole) < len(files):
             todo.append(job)
         else:
@@ -267,14 +277,11 @@ def _do(job: Job) -> tuple[str, Files | None, str]:
     try:
         files = _stored(job)  # a cluster repeats a job whose worker died after writing them
         if files is None:
-            files = [[dict(row) for row in rows] for rows in job.work(job.payload)]
+            files = list(job.work(job.payload))
             if len(files) != len(job.results):
-                raise ValueError(f"rows of {len(files)} files, expected {len(job.results)}")
-            for path, rows in zip(job.results, files):
-                if not rows:
-                    raise ValueError(f"no rows for {path.name}")
-            for path, rows in zip(job.results, files):
-                write_job(path, job.name, rows)
+                raise ValueError(f"results for {len(files)} files, expected {len(job.results)}")
+            for path, content in zip(job.results, files):
+                job.write(path, job.name, content)
         _tidy(job)
         return job.name, files, ""
     except Exception as error:  # the other jobs go on; all failures are told at the end
@@ -283,10 +290,9 @@ def _do(job: Job) -> tuple[str, Files | None, str]:
 
 def _stored(job: Job) -> Files | None:
     try:
-        files = [read_job(path) for path in job.results]
+        return [job.read(path) for path in job.results]
     except (OSError, ValueError):
         return None
-    return files if all(files) else None
 
 
 def _tidy(job: Job) -> None:

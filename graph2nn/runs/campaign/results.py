@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from graph2nn.runs.checkpoint import write_atomic
 
-__all__ = ["Row", "read_job", "read_or_set_aside", "result_files", "write_job"]
+__all__ = [
+    "Row", "read_job", "read_or_set_aside", "read_rows", "result_files", "write_job", "write_rows",
+]  # fmt: skip
 
 Row = dict[str, Any]
 """One line of results, JSON-able."""
@@ -51,22 +53,45 @@ def read_job(path: str | Path) -> list[Row]:
         ) from None
 
 
-def read_or_set_aside(path: Path, again: str) -> list[Row] | None:
-    """Return the rows of a job's result file, or None where there is none.
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a result file, which has some.
+
+    Raises:
+        ValueError: None, half-written or altered.
+    """
+    rows = read_job(path)
+    if not rows:
+        raise ValueError(f"{path} has no rows")
+    return rows
+
+
+def write_rows(path: Path, job: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write the rows of a result file, see `write_job`.
+
+    Args:
+        path: The file.
+        job: Name of the job.
+        rows: At least one, JSON-able.
+    """
+    if not rows:
+        raise ValueError(f"no rows for {path.name}")
+    return write_job(path, job, rows)
+
+
+def read_or_set_aside(path: Path, again: str, *, read: Callable[[Path], Any] = read_rows) -> Any:
+    """Return what is in a job's result file, or None where there is none.
 
     A damaged file is renamed to `.damaged`, so that its job runs again.
 
     Args:
         path: The file.
         again: End of the warning about a damaged one.
+        read: Function that reads it, or raises a ValueError.
     """
     if not path.is_file():
         return None
     try:
-        rows = read_job(path)
-        if not rows:
-            raise ValueError(f"{path} has no rows")
-        return rows
+        return read(path)
     except ValueError as error:
         path.replace(path.with_suffix(".damaged"))
         warnings.warn(f"{error}. {again}", RuntimeWarning)

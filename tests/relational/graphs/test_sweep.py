@@ -101,7 +101,8 @@ def test_goes_on_from_its_parts(tiny_parts, tmp_path: Path, monkeypatch) -> None
         return original(nodes, k, p, seed, engine=engine)
 
     monkeypatch.setattr(sweep_module, "ws_flex_measures", counting)
-    found = run_sweep(SMALL, parts=tmp_path, engine="plain", progress=False)
+    with pytest.warns(RuntimeWarning, match=f"{second.name} is half-written.*is made again"):
+        found = run_sweep(SMALL, parts=tmp_path, engine="plain", progress=False)
     assert measured == [66, 66]
     assert np.array_equal(found.L, expected.L)
     other = replace(SMALL, seeds=2)  # its parts have other names
@@ -113,13 +114,13 @@ import sys, time
 from graph2nn.relational.graphs import sweep
 from graph2nn.relational.graphs.sweep_file import sweep_to_file
 
-measure, sweep._PART = sweep._measure_part, 70
+measure, sweep._PART = sweep._measured, 70
 
 def slow(*arguments):
     time.sleep(0.3)
     return measure(*arguments)
 
-sweep._measure_part = slow
+sweep._measured = slow
 grid = sweep.SweepGrid(nodes=16, k_min=4, k_max=14, degrees=7, probabilities=11, seeds=3)
 sweep_to_file(sys.argv[1], 16, grid=grid, engine="plain", progress=False)
 """
