@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import campaigns
 import pytest
 from campaigns import Task, plan, results, run_folder, square, squares, starts
 from repository import ROOT
+from state import put_back, snapshot
 
 from graph2nn.runs import (
     Job,
@@ -285,17 +287,29 @@ def test_a_process_that_dies(tmp_path: Path, whole: dict, monkeypatch: pytest.Mo
     check_deadly(tmp_path, found, whole, deaths=2)
 
 
+@contextmanager
+def cluster_environment() -> Iterator[None]:
+    """Workers find the modules that this process finds; what clusters set is put back."""
+    before = snapshot()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        yield
+    finally:
+        put_back(before)
+
+
 @pytest.fixture(scope="module")
 def dask() -> Iterator[Any]:
     """A Dask cluster of two processes, where a job may kill two workers."""
     dask = pytest.importorskip("dask", reason="needs Dask: pip install 'dask[distributed]'")
     distributed = pytest.importorskip("distributed", reason="pip install 'dask[distributed]'")
-    quiet = {
-        "distributed.scheduler.allowed-failures": 1,
-        "distributed.logging.distributed": "CRITICAL",
-    }
+    quiet = {"distributed.scheduler.allowed-failures": 1}
     where = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with dask.config.set(quiet), distributed.LocalCluster(**where, silence_logs=50) as cluster:
+    with (
+        cluster_environment(),
+        dask.config.set(quiet),
+        distributed.LocalCluster(**where, silence_logs=50) as cluster,
+    ):
         yield cluster
 
 
@@ -309,16 +323,11 @@ def test_dask_with_a_worker_killed(dask: Any, tmp_path: Path, whole: dict) -> No
 def ray() -> Iterator[Any]:
     """Ray with two workers, which find the modules that this process finds."""
     ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "CRITICAL"}
-    try:
+    with cluster_environment():
         ray.init(num_cpus=2, **quiet)
-    finally:
-        os.environ.pop("PYTHONPATH")
-        os.environ |= {"PYTHONPATH": before} if before is not None else {}
-    yield ray
-    ray.shutdown()
+        yield ray
+        ray.shutdown()
 
 
 def test_ray_with_a_worker_killed(

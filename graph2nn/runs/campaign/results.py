@@ -71,7 +71,7 @@ def write_rows(path: Path, job: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     Args:
         path: The file.
         job: Name of the job.
-        rows: At least one, JSON-able.
+        rows: Rows, one at least, JSON-able.
     """
     if not rows:
         raise ValueError(f"no rows for {path.name}")
