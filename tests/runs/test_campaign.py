@@ -290,11 +290,12 @@ def test_a_process_that_dies(tmp_path: Path, whole: dict, monkeypatch: pytest.Mo
 @contextmanager
 def cluster_environment() -> Iterator[None]:
     """Workers find the modules that this process finds; what clusters set is put back."""
-    before = snapshot()
+    before, handler = snapshot(), signal.getsignal(signal.SIGTERM)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, handler)
         put_back(before)
 
 
