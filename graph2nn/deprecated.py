@@ -18,7 +18,7 @@ def moved(
     names: Mapping[str, str],
     adapted: Mapping[str, Callable[[Any], Any]] | None = None,
 ) -> Callable[[str], Any]:
-    """Makes the `__getattr__` of a package whose names have gone elsewhere.
+    """Make the `__getattr__` of a package whose names have gone elsewhere.
 
     Args:
         package: Name of the package, `__name__` there.

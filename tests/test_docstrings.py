@@ -27,6 +27,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
+    "graph2nn": ROOT / "graph2nn",
     **{f"graph2nn/{p.name}": p for p in sorted((ROOT / "graph2nn").iterdir()) if p.is_dir()},
     "archtokens": ROOT / "tokenizers" / "archtokens",
     "ghn": ROOT / "ghn",
@@ -259,9 +260,10 @@ def findings(found: list[Entry], table: dict[str, tuple[set[str], list[str]]]) -
 
 @pytest.fixture(scope="module")
 def library() -> dict[str, list[Entry]]:
-    """Return every public name, by package."""
+    """Return every public name, by package; of `graph2nn` itself those of its own files."""
+    files = {name: "*.py" if name == "graph2nn" else "**/*.py" for name in PACKAGES}
     return {
-        name: [entry for path in sorted(root.rglob("*.py")) for entry in entries(path)]
+        name: [entry for path in sorted(root.glob(files[name])) for entry in entries(path)]
         for name, root in PACKAGES.items()
     }
 
