@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import sys
@@ -25,6 +26,7 @@ def load(monkeypatch: pytest.MonkeyPatch):
     """A script as a module; its folder is on the path only for the test."""
     monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # before each clock; slow beside other tests
     threads = torch.get_num_threads()
     yield importlib.import_module
     torch.set_num_threads(threads)

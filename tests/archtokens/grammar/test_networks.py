@@ -64,7 +64,7 @@ def _decoded(case: Case, count: int, seed: int) -> None:
     _run(grammar, map(grammar.decode, strings), options, image)
 
 
-@pytest.mark.parametrize("case, count", list(zip(CASES, (20, 20, 10, 500, 100, 150))), ids=IDS)
+@pytest.mark.parametrize("case, count", list(zip(CASES, (12, 12, 5, 150, 40, 50))), ids=IDS)
 def test_decoded_networks_run(case: Case, count: int) -> None:
     _decoded(case, count, seed=1)
 
