@@ -17,7 +17,10 @@ __all__ = ["EfficientNet", "InvertedBlock", "SqueezeExcite"]
 
 
 class SqueezeExcite(nn.Module):
-    """Channels weighted by a gate that sees their means (arXiv:1709.01507), with swish inside."""
+    """Channels weighted by a gate that sees their means (arXiv:1709.01507), with swish inside.
+
+    Shapes: (B, C, H, W) -> the same.
+    """
 
     def __init__(self, make: LayerFactory, width: int, squeezed: int) -> None:
         super().__init__()
@@ -44,6 +47,9 @@ class InvertedBlock(nn.Module):
 
     Attributes:
         skip: The identity where the input is added to the output, else None.
+
+    Shapes:
+        (B, fan_in, H, W) -> (B, fan_out, H', W').
     """
 
     def __init__(
