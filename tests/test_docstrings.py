@@ -12,7 +12,8 @@ The rules, each with its code in the messages:
   `(n,)`, "of any shape", "a scalar".
 - `argument`: what follows the name of an argument is a phrase with a subject and a capital ("Width
   of the hidden layers", not "of the hidden layers").
-- `wrapping`: lines of a paragraph are filled, as far as the next word fits, and indented alike.
+- `wrapping`: lines of a paragraph are filled, give or take a word, and indented alike; no word
+  stands alone that fits on the line before.
 """
 
 from __future__ import annotations
@@ -243,8 +244,9 @@ def check_wrapping(entry: Entry) -> Iterator[str]:
     """Check that lines are filled and that those of a paragraph begin in the same column."""
     for block in paragraphs(entry.doc):
         for line, after in zip(block, block[1:], strict=False):
-            room = entry.width - len(line) - 1 - len(after.split()[0])
-            if room >= 20 and not line.endswith((":", ";")):
+            words = after.split()
+            room = entry.width - len(line) - 1 - len(words[0])
+            if room >= (0 if len(words) == 1 else 12) and not line.endswith((":", ";")):
                 yield entry.complaint("wrapping", f"broken too early: {line.strip()!r}")
         margins = {len(line) - len(line.lstrip()) for line in block[1:]}
         if len(margins) > 1:

@@ -60,8 +60,7 @@ class FolderImages:
 
         Args:
             index: Numbers of the images, (B,) int64.
-            boxes: Four numbers an image in [0, 1) as drawn by `crop_boxes`; None crops the
-                centre.
+            boxes: Four numbers an image in [0, 1) as drawn by `crop_boxes`; None crops the centre.
             pool: Threads to decode in (PIL releases the interpreter lock while it decodes).
 
         Raises:

@@ -109,8 +109,7 @@ def count_layers(found: Iterable[Layer], entries: EntryTable | None) -> Counts:
     """Sum the costs over layers.
 
     As in the original, a relational layer's share of trainable weights is a float, its
-    multiply-adds are truncated layer by layer and its parameters at the end; rounding can lose
-    one.
+    multiply-adds are truncated layer by layer and its parameters at the end; rounding can lose one.
     """
     flops, params = 0, 0.0
     for kind, fan_in, fan_out, kernel, size, relational, bias in found:
