@@ -299,21 +299,29 @@ def cluster_environment() -> Iterator[None]:
         put_back(before)
 
 
+@pytest.fixture
+def put_back_afterwards() -> Iterator[None]:
+    """Dask changes the environment whenever it starts a worker."""
+    with cluster_environment():
+        yield
+
+
 @pytest.fixture(scope="module")
 def dask() -> Iterator[Any]:
     """A Dask cluster of two processes, where a job may kill two workers."""
-    dask = pytest.importorskip("dask", reason="needs Dask: pip install 'dask[distributed]'")
-    distributed = pytest.importorskip("distributed", reason="pip install 'dask[distributed]'")
-    quiet = {"distributed.scheduler.allowed-failures": 1}
-    where = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with (
-        cluster_environment(),
-        dask.config.set(quiet),
-        distributed.LocalCluster(**where, silence_logs=50) as cluster,
-    ):
-        yield cluster
+    with cluster_environment():
+        reason = "needs Dask: pip install 'dask[distributed]'"
+        config = pytest.importorskip("dask", reason=reason).config
+        distributed = pytest.importorskip("distributed", reason=reason)
+        where = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        with (
+            config.set({"distributed.scheduler.allowed-failures": 1}),
+            distributed.LocalCluster(**where, silence_logs=50) as cluster,
+        ):
+            yield cluster
 
 
+@pytest.mark.usefixtures("dask", "put_back_afterwards")
 def test_dask_with_a_worker_killed(dask: Any, tmp_path: Path, whole: dict) -> None:
     where = f"dask:{dask.scheduler_address}"
     found = squares(deadly(tmp_path), jobs=-1, backend=where)
@@ -323,14 +331,15 @@ def test_dask_with_a_worker_killed(dask: Any, tmp_path: Path, whole: dict) -> No
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
     """Ray with two workers, which find the modules that this process finds."""
-    ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "CRITICAL"}
     with cluster_environment():
+        ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "CRITICAL"}
         ray.init(num_cpus=2, **quiet)
         yield ray
         ray.shutdown()
 
 
+@pytest.mark.usefixtures("ray", "put_back_afterwards")
 def test_ray_with_a_worker_killed(
     ray: Any, tmp_path: Path, whole: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,17 +348,26 @@ def test_ray_with_a_worker_killed(
     check_deadly(tmp_path, found, whole, deaths=2)
 
 
-@pytest.mark.parametrize("cluster", ["dask", "ray"])
-def test_a_map_over_a_cluster(cluster: str, request: pytest.FixtureRequest) -> None:
-    running = request.getfixturevalue(cluster)
-    backend = f"dask:{running.scheduler_address}" if cluster == "dask" else "ray"
+def check_map(backend: str) -> None:
     how: dict[str, Any] = {"jobs": -1, "backend": backend, "progress": False}
     assert list(parallel_map(abs, range(-20, 0), **how)) == list(range(20, 0, -1))
     with pytest.raises(TypeError, match="bad operand"):
         list(parallel_map(abs, [1, "two", 3], **how))
 
 
+@pytest.mark.usefixtures("dask", "put_back_afterwards")
+def test_a_map_over_dask(dask: Any) -> None:
+    check_map(f"dask:{dask.scheduler_address}")
+
+
+@pytest.mark.usefixtures("ray", "put_back_afterwards")
+def test_a_map_over_ray() -> None:
+    check_map("ray")
+
+
+@pytest.mark.usefixtures("put_back_afterwards")
 def test_clusters_that_do_not_run() -> None:
+    pytest.importorskip("distributed", reason="needs Dask: pip install 'dask[distributed]'")
     with pytest.raises(ValueError, match="cannot use the backend 'dask'.*No global client"):
         list(parallel_map(abs, [1], backend="dask", progress=False))
 
