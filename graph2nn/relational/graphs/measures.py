@@ -202,7 +202,7 @@ def small_world_index(
     Args:
         graph: Anything that `as_graph` takes, such as an adjacency (n, n).
         samples: Number of random graphs to compare with.
-        seed: Seed of the first of them.
+        seed: Seed of the random graphs.
 
     Returns:
         S; NaN where L is infinite, or random graphs of that size are not connected or have no

@@ -187,7 +187,11 @@ class Writer:
         return value
 
     def place(self, values: Sequence[Any], value: Any, key: Key) -> int:
-        """Write the place of a value as digits and return the place."""
+        """Find the place of a value among the admissible ones.
+
+        Raises:
+            NotInLanguage: The grammar does not admit the value.
+        """
         try:
             return values.index(value)
         except ValueError:
@@ -205,7 +209,7 @@ class Tracer(Writer):
         self.decisions: list[Decision] = []
 
     def place(self, values: Sequence[Any], value: Any, key: Key) -> int:
-        """Note a number as one decision, however many digits its place has."""
+        """Note the decision, where there is one, and find the place of its value."""
         if len(values) > 1:
             self.decisions.append(Decision(key, values, value))
         return super().place(values, value, key)

@@ -1,4 +1,4 @@
-"""Loops that count what four nodes can form: triangles, cycles, cliques. See `kernels`.
+"""Loops that count what four nodes can form: triangles, cycles, cliques. See `compiled`.
 
 All take the rows of an undirected graph, each sorted by rank, and `lower`, how many neighbours of
 a node have a lower rank than itself.
