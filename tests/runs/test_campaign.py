@@ -313,7 +313,7 @@ def dask() -> Iterator[Any]:
         reason = "needs Dask: pip install 'dask[distributed]'"
         config = pytest.importorskip("dask", reason=reason).config
         distributed = pytest.importorskip("distributed", reason=reason)
-        where = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        where = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
         with (
             config.set({"distributed.scheduler.allowed-failures": 1}),
             distributed.LocalCluster(**where, silence_logs=50) as cluster,
