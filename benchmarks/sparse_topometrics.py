@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -211,14 +211,24 @@ def later(times: list[float]) -> float:
     return statistics.median(times[1:])
 
 
+SIDES = {"ours": ours, "theirs": theirs, "edge_free": edge_free}
+
+
+def by_itself(side: str, args: argparse.Namespace, case: Sequence[Any]) -> dict[str, Any]:
+    """Figures of one side, in a fresh process, or in this one to see that it runs."""
+    if args.quick and side != "theirs":
+        return SIDES[side](argparse.Namespace(**{**vars(args), "case": json.dumps(case)}))
+    extra = ("--case", json.dumps(case), "--their-repeats", str(args.their_repeats))
+    return fresh_process(__file__, side, args, *extra)
+
+
 def measured(args: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
     rows: dict[str, list[list[Any]]] = {"encode": [], "whole": [], "memory": []}
     figures: dict[str, Any] = {}
     for case in CASES[:1] if args.quick else CASES:
         label = f"{case[0]}, {case[2]:.0%} {case[1]}"
-        extra = ("--case", json.dumps(case), "--their-repeats", str(args.their_repeats))
         which = ("ours", "theirs") if args.reference else ("ours",)
-        sides = {side: fresh_process(__file__, side, args, *extra) for side in which}
+        sides = {side: by_itself(side, args, case) for side in which}
         if args.reference:
             compare(sides["ours"]["values"], sides["theirs"]["values"], label)
         figures[label] = sides
@@ -236,7 +246,7 @@ def measured(args: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
         table(["highest memory of the process, MB", "theirs", "ours", "ratio"], rows["memory"]),
         by_metric({case: sides["ours"]["metrics"] for case, sides in figures.items()}),
     ]
-    figures["edge-free"] = fresh_process(__file__, "edge_free", args, "--case", json.dumps(DENSEST))
+    figures["edge-free"] = by_itself("edge_free", args, DENSEST)
     tables.append(without_edges(figures["edge-free"]))
     return tables, figures
 
@@ -271,9 +281,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"--reference: {args.reference} is no unpacked mge-snn: it lacks main.py")
     start(args)
     if args.measure:
-        print(
-            json.dumps({"ours": ours, "theirs": theirs, "edge_free": edge_free}[args.measure](args))
-        )
+        print(json.dumps(SIDES[args.measure](args)))
         return
     report(args, *measured(args))
 

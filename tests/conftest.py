@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """With `-n`, a file's tests stay in one process, which makes its fixtures once."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist = "loadfile"
+    """The whole suite takes two cores where there are; `-n 0` takes one, `-n 8` eight.
+
+    A selection, and what looks at one test at a time, stays in one process. A file's tests share
+    a process, which makes their fixtures once.
+    """
+    option = config.option
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    watched = option.keyword or option.maxfail or option.usepdb or option.collectonly or option.lf
+    if option.numprocesses is None and whole and not watched and option.capture != "no":
+        option.numprocesses = min(2, os.cpu_count() or 1)
+    if option.numprocesses and option.dist == "no":
+        option.dist = "loadfile"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

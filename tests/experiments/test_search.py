@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def test_a_small_search(
     )
     monkeypatch.setattr(script, "find_table", lambda name: tiny)
     monkeypatch.setattr(script, "small_enough", lambda graph: graph.num_params() < 30000)
+    monkeypatch.setattr(script, "GuidedSearch", partial(GuidedSearch, candidates=10))
     flags = ["--no-known", "-n", "3", "-b", "2", "--final", "1", "-m", "ridge", "-o", str(tmp_path)]
     script.main([*flags, "--strategy", "random", "guided"])
     first = capsys.readouterr().out
