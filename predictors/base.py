@@ -17,7 +17,7 @@ __all__ = ["ArchPredictor"]
 
 
 class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
-    """Predicts one or several numbers of a network from its `ArchGraph`.
+    """Predictor of one or several numbers of a network from its `ArchGraph`.
 
     X is a list of graphs everywhere, y an array of one target (N,) or several (N, T). Settings are
     constructor arguments, what was learned ends in an underscore, so `clone`, `GridSearchCV`,

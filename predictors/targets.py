@@ -16,7 +16,7 @@ _BEYOND = 0.05  # of the range of labels, how far predictions reach outside it
 
 
 class TargetTransform:
-    """Maps targets to what a model is trained on, and predictions back to the units of y.
+    """Map from targets to what a model is trained on, and of predictions back to units of y.
 
     Rank targets are 2 * rank / (N - 1) - 1, ties sharing their mean rank: far from normal
     accuracies (many good networks, a tail of bad ones) cost a squared loss most of its attention.

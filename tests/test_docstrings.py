@@ -7,7 +7,8 @@ The rules, each with its code in the messages:
   without: then the class says what there is to say, shapes included.
 - `summary`: the first line is a sentence of its own, with a full stop.
 - `verb`: that of a function or method begins with a verb in the imperative ("Return the rows of
-  ..."); classes and properties are noun phrases.
+  ...").
+- `noun`: that of a class or property is a noun phrase ("Trainer of ...", not "Trains ...").
 - `shape`: a function that takes or returns tensors or arrays names their shapes: `(N, C, H, W)`,
   `(n,)`, "of any shape", "a scalar".
 - `argument`: what follows the name of an argument is a phrase with a subject and a capital ("Width
@@ -65,6 +66,14 @@ VERBS = frozenset(
     Tell Test Thin Tie Tile Time Tokenise Trace Track Train Transform Translate Transpose
     Truncate Try Turn Undo Unfold Unite Unpack Unroll Unwrap Update Use Validate Verify Wait
     Walk Warn Weigh Wire Wrap Write Yield Zero
+    """.split()
+)
+# Plurals that look like verbs in the third person.
+NOUNS = frozenset(
+    """
+    Bins Blocks Counts Cuts Draws Flags Groups Images Labels Limits Links Marks Masks Measures
+    Names Notes Numbers Orders Parts Places Plans Points Results Rounds Samples Scores Seeds Sets
+    Shapes Splits Stacks Starts States Steps Sums Tests Traces Weights Zeros
     """.split()
 )
 INHERITED = frozenset(
@@ -193,6 +202,11 @@ def check_summary(entry: Entry) -> Iterator[str]:
             f"begins with {word!r}; begin with a verb in the imperative, such as 'Return', 'Train'"
             f" (if it is one, add it to VERBS in tests/test_docstrings.py)",
         )
+    third = word.endswith("s") and {word[:-1], word[:-2]} & VERBS and word not in NOUNS
+    if not entry.is_call and third:
+        yield entry.complaint(
+            "noun", f"begins with {word!r}; a class or property is a noun phrase ('Trainer of ...')"
+        )
 
 
 def has_tensors(entry: Entry) -> bool:
@@ -306,6 +320,10 @@ def area(boxes: Tensor) -> Tensor:
     [
         (("Return the", "Returns the"), "verb"),
         (("Return the", "The"), "verb"),
+        (
+            ('def area(boxes: Tensor) -> Tensor:\n    """Return', 'class area:\n    """Takes'),
+            "noun",
+        ),
         (("boxes.\n", "boxes, each\n"), "summary"),
         (("Corners of", "of"), "argument"),
         (("Corners", "corners"), "argument"),

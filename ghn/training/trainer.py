@@ -49,7 +49,7 @@ MAY_DIFFER = (
 
 
 class Trainer:
-    """Trains a hypernetwork on meta-batches of networks (arXiv:2110.13100, algorithm 1).
+    """Training of a hypernetwork on meta-batches of networks (arXiv:2110.13100, algorithm 1).
 
     Every random number depends on the seed and the step alone: images and networks through their
     own streams, dropout through the step's number. So a run that was stopped, at any moment, goes

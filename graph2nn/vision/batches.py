@@ -25,7 +25,7 @@ __all__ = ["Batches"]
 
 
 class Batches:
-    """Iterates over (images, labels); one `for` loop is one epoch.
+    """Iterable over (images, labels); one `for` loop is one epoch.
 
     Every batch has a generator of its own, made from (seed, epoch, position). A stopped epoch thus
     goes on exactly where it was (`state_dict`), several processes with one seed see the same

@@ -60,7 +60,7 @@ STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes"
 
 
 class GraphFeatures(TransformerMixin, BaseEstimator):
-    """Describes labelled DAGs and relational graphs by numbers, in milliseconds a graph or less.
+    """Numbers that describe labelled DAGs and relational graphs, in milliseconds a graph.
 
     GRAF (arXiv:2404.16551) generalised: path lengths, degrees and counts over sets of operations,
     of any labelled DAG, as given or pruned and contracted. Blocks that do not apply to the graphs

@@ -19,7 +19,7 @@ _ONLY = "all"
 
 
 class MultiSpacePredictor(ArchPredictor):
-    """Learns from tables of several spaces at once, as FLAN (arXiv:2403.02484) does for transfer.
+    """Predictor that learns from several spaces at once, as FLAN (arXiv:2403.02484) for transfer.
 
     Labels of each space are replaced by their ranks within it before a single base model is fitted
     on all networks; a prediction is mapped back through the labels of its own space. So a few

@@ -72,7 +72,7 @@ def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> Sta
 
 
 class StackedEnsemble(ArchPredictor):
-    """Combines predictors by cross-validation on the training networks.
+    """Predictors combined by cross-validation on the training networks.
 
     Every member is fitted on all but one fold and predicts that fold; the combination is chosen on
     these out-of-fold predictions, and the members are then fitted again on everything. Kendall's

@@ -29,7 +29,7 @@ _FIT = tuple(field.name for field in fields(FitSettings))
 
 
 class NeuralPredictor(ArchPredictor):
-    """Trains one module, or an ensemble, on labelled graphs.
+    """Predictor that trains one module, or an ensemble, on labelled graphs.
 
     A subclass implements `_prepare` (graphs to tensors, once), `_build` and, where the module is
     not simply called with a batch, `_forward`; `_augment` may change a training batch. It lists its

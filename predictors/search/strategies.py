@@ -50,7 +50,7 @@ Proposal = tuple[str, float | None]
 
 
 class Strategy(ABC):
-    """Proposes networks from what is known so far; keeps no state of its own."""
+    """Rule that proposes networks from what is known so far; keeps no state of its own."""
 
     @abstractmethod
     def propose(

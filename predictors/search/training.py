@@ -30,7 +30,7 @@ class _Task:
 
 
 class TrainedNetworks:
-    """Trains DeepNets-1M networks with the common trainer and remembers every result.
+    """Evaluation by training DeepNets-1M networks, which remembers every result.
 
     A network leaves a file with its result, whole or not at all, so a search that was stopped
     trains no network twice, and searches that share the folder share results.

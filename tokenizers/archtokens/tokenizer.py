@@ -26,7 +26,7 @@ _FEATURES = 5
 
 
 class GraphTokenizer:
-    """Turns graphs into tokens: one a node, one an edge, padded at the end.
+    """Tokenizer of graphs: one token a node, one an edge, padded at the end.
 
     "Pure Transformers are Powerful Graph Learners" (TokenGT, arXiv:2207.02505, section 2), as TART
     (arXiv:2501.02007) uses it on architectures. A token has an operation (or says that it is an

@@ -147,7 +147,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 class Recorder(TorchFunctionMode):
-    """Records every torch function called while the mode is on.
+    """A mode that records every torch function called while it is on.
 
     Args:
         fast: Whether output shapes of common functions come from `SHAPE_RULES`; otherwise run every

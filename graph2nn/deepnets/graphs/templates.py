@@ -74,7 +74,7 @@ class Template(NamedTuple):
 
 
 class TemplateMaker:
-    """Collects nodes in topological order."""
+    """A template under construction, its nodes collected in topological order."""
 
     def __init__(self) -> None:
         self.op: list[int] = []

@@ -44,7 +44,7 @@ class Stride(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the map with two 1x1 convolutions, the second one shifted by a pixel (DARTS).
+    """Two 1x1 convolutions that halve the map, the second one shifted by a pixel (DARTS).
 
     Shapes: (B, c_in, H, W) -> (B, c, ceil(H/2), ceil(W/2)). Unlike the original, odd sides work.
     """

@@ -59,7 +59,7 @@ class RelationalNetwork(nn.Module):
 
 
 class LayerFactory:
-    """Makes the layers of one network and draws their weights, in the order of the calls.
+    """Maker of the layers of one network, whose weights are drawn in the order of the calls.
 
     Convolutions start as N(0, sqrt(2 / fan_out)) with fan_out = kernel area * output channels
     (times the density of a relational one), linear layers as N(0, 0.01), their biases as zero.

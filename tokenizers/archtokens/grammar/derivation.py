@@ -62,7 +62,10 @@ class Choices:
 
 
 class Picker(Protocol):
-    """Takes the decisions of a derivation. A list of one value is no decision: no token."""
+    """Whoever takes the decisions of a derivation.
+
+    A list of one value is no decision: no token.
+    """
 
     def pick(self, choices: Choices, key: Key) -> Any:
         """Choose one of the values, each of which has a token."""
@@ -74,7 +77,7 @@ class Picker(Protocol):
 
 
 class Reader:
-    """Lets tokens decide.
+    """A picker that lets tokens decide.
 
     An admissible token means itself, any other the entry at its vocabulary index modulo the length
     of the list; after the last token every decision takes the first entry.
@@ -155,7 +158,7 @@ class Decision(NamedTuple):
 
 
 class Writer:
-    """Lets a network decide and writes the tokens down.
+    """A picker that lets a network decide and writes the tokens down.
 
     Args:
         answers: The value of every decision, forced ones included, in the order of the derivation.
@@ -216,7 +219,7 @@ class Tracer(Writer):
 
 
 class Sampler:
-    """Lets chance decide, every admissible value being as likely."""
+    """A picker that lets chance decide, every admissible value being as likely."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -233,7 +236,7 @@ class Sampler:
 
 
 class Follower:
-    """Repeats remembered decisions where they are admissible; lets chance decide the others.
+    """A picker that repeats remembered decisions where admissible, else lets chance decide.
 
     Args:
         memory: Decisions by key.
