@@ -51,10 +51,10 @@ class RunConfig:
     list: bool = option(False, help="print the configurations and end")
     collect: tuple[str, ...] = option((), help="runs to compare at equal epochs, in a table")
     resume: str | None = option(None, help="go on with the run in this folder")
-    evaluate: bool = option(False, help="with --resume: test only")
-    compact: bool = option(False, help="with --evaluate: leave out nodes that do nothing")
+    evaluate: bool = option(False, help="test only, with --resume")
+    compact: bool = option(False, help="leave out nodes that do nothing, with --evaluate")
     execution: str | None = option(
-        None, help="with --evaluate: how products are executed", choices=("auto", *EXECUTIONS)
+        None, help="how products are executed, with --evaluate", choices=("auto", *EXECUTIONS)
     )
     data_dir: str | None = option(None, "-D", help="folder of the data")
     shots: int | None = option(None, help="only that many images a class, for a trial")

@@ -12,7 +12,7 @@ The rules, each with its code in the messages:
 - `shape`: a function that takes or returns tensors or arrays names their shapes: `(N, C, H, W)`,
   `(n,)`, "of any shape", "a scalar".
 - `argument`: what follows the name of an argument is a phrase with a subject and a capital ("Width
-  of the hidden layers", not "of the hidden layers").
+  of the hidden layers", not "of the hidden layers"). The help of a flag has a subject, too.
 - `wrapping`: lines of a paragraph are filled, give or take a word, and indented alike; no word
   stands alone that fits on the line before.
 """
@@ -300,6 +300,26 @@ def test_public_docstrings_keep_the_rules(library, package):
         f"{len(said)} docstrings of {package} break a rule "
         f"(the rules stand at the top of tests/test_docstrings.py):\n{text}"
     )
+
+
+def help_texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Find the texts that describe flags, `help="..."`, with their lines."""
+    for node in ast.walk(tree):
+        for keyword in node.keywords if isinstance(node, ast.Call) else ():
+            if keyword.arg == "help" and isinstance(keyword.value, ast.Constant | ast.JoinedStr):
+                yield keyword.value.lineno, ast.unparse(keyword.value).lstrip("f").strip("'\"")
+
+
+def test_help_texts_have_a_subject():
+    folders = ("graph2nn", "tokenizers", "ghn", "predictors", "experiments", "benchmarks")
+    said = [
+        f"{path.relative_to(ROOT)}:{line} {text!r}"
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line, text in help_texts(ast.parse(path.read_text(encoding="utf-8")))
+        if text.split()[0] in LEANING
+    ]
+    assert not said, "name the subject first ('seed of ...', not 'of ...'):\n" + "\n".join(said)
 
 
 GOOD = '''
