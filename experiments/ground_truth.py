@@ -56,9 +56,9 @@ class GenerateConfig:
     image_size: int | None = option(
         None, help="side of the images in pixels; none: as shipped", name="imsize"
     )
-    train_images: int | None = option(None, help="none: as shipped")
-    val_images: int | None = option(None, help="none: as shipped")
-    test_images: int | None = option(None, help="none: as shipped")
+    train_images: int | None = option(None, help="training images; none: as shipped")
+    val_images: int | None = option(None, help="validation images; none: as shipped")
+    test_images: int | None = option(None, help="test images; none: as shipped")
     noise: float | None = option(None, help="deviation of corrupted images; none: as shipped")
     small: bool | None = option(None, help="small networks; none: below 32 pixels")
     timing_rounds: int | None = option(None, help="rounds of timing inference; none: as shipped")
@@ -67,7 +67,9 @@ class GenerateConfig:
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
     device: str = option("cpu", help="device that networks are trained on")
     data_dir: str | None = option(None, "-D", help="folder of the images")
-    checkpoints: float | None = option(None, help="seconds between a job's; none for no checkpoint")
+    checkpoints: float | None = option(
+        None, help="seconds between checkpoints of a job; none: no checkpoint"
+    )
 
     def __post_init__(self) -> None:
         find_table(self.table)

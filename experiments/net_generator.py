@@ -1,4 +1,4 @@
-"""Generates networks of a DeepNets-1M split into one file.
+"""Generate networks of a DeepNets-1M split into one file.
 
     python experiments/net_generator.py train 1000000 ./data
     python experiments/net_generator.py eval 500 ./data --format published
@@ -48,15 +48,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("n", type=int, help="networks to generate (of each split for eval)")
     parser.add_argument("folder", type=Path, help="folder of the file; made if missing")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the networks; default: %(default)s"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes, -1 for one a core")
-    parser.add_argument("--format", choices=["compact", "published"], default="compact")
+    formats = ("compact", "published")
+    parser.add_argument("--format", choices=formats, default="compact", help="format of the file")
     parser.add_argument("--imsize", type=int, default=32, help="side of the images in pixels")
-    parser.add_argument("--num-classes", type=int, default=10)
-    parser.add_argument("--in-channels", type=int, default=3)
-    parser.add_argument("--cells", type=int, nargs=2, metavar=("MIN", "MAX"), help="override")
-    parser.add_argument("--max-nodes", type=int, help="override the limit on nodes")
-    parser.add_argument("--max-size", type=int, help="override the limit on parameters")
+    parser.add_argument("--num-classes", type=int, default=10, help="classes of the images")
+    parser.add_argument("--in-channels", type=int, default=3, help="channels of the images")
+    limits = ("MIN", "MAX")
+    parser.add_argument("--cells", type=int, nargs=2, metavar=limits, help="cells of a network")
+    parser.add_argument("--max-nodes", type=int, help="nodes of a network at most")
+    parser.add_argument("--max-size", type=int, help="parameters of a network at most")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--no-figure", action="store_true", help="do not draw the summary")
     args = parser.parse_args(argv)

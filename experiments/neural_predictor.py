@@ -52,7 +52,7 @@ class PredictorConfig:
     train: tuple[int, ...] = option((), "-n", help="networks; none for 400, at most half")
     own_split: bool = option(False, help="learn from the table's own training half instead")
     test: int | None = option(None, help="networks; none for the protocol's number")
-    seeds: int = option(3, "-s", help="splits and models, numbered from 0")
+    seeds: int = option(3, "-s", help="number of seeds; each has its split and its models")
     attributes: tuple[str, ...] = option((), "-a", help="patterns of zero-cost proxies to use")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")

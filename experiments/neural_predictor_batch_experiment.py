@@ -42,7 +42,7 @@ class BatchConfig:
     )
     model: tuple[str, ...] = option((), "-m", help="models in place of the suite's")
     train: tuple[int, ...] = option((), "-n", help="numbers of networks in place of the suite's")
-    seeds: int = option(10, "-s", help="splits and models, numbered from 0")
+    seeds: int = option(10, "-s", help="number of seeds; each has its split and its models")
     jobs: int = option(1, "-j", help="processes, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
     data_dir: str | None = option(None, "-D", help="folder of the tables' files")

@@ -44,7 +44,9 @@ class GraphsConfig:
 
     nodes: int = option(64, "-n", help="nodes of every graph; 64 and 16 give the published grids")
     out: str | None = option(None, "-o", help="HDF5 file; none for data/graphs_nNODES.h5")
-    degrees: int | None = option(None, help="how many, from n/8 to n-2; none for the usual grid")
+    degrees: int | None = option(
+        None, help="number of degrees, from n/8 to n-2; none: the usual grid"
+    )
     probabilities: int | None = option(None, help="number of rewiring probabilities; none for 300")
     seeds: int | None = option(None, help="graphs of each kind; none for 30")
     jobs: int = option(-1, "-j", help="processes, -1 for one a core")
@@ -69,11 +71,11 @@ class TrainConfig:
     seeds: tuple[int, ...] | None = option(
         None, "-s", help="seeds of training; none for the task's"
     )
-    epochs: int | None = option(None, "-e", help="none for the task's")
-    batch_size: int | None = option(None, "-b", help="none for the task's")
+    epochs: int | None = option(None, "-e", help="epochs; none for the task's")
+    batch_size: int | None = option(None, "-b", help="images a step; none for the task's")
     lr: float | None = option(None, help="learning rate; none for the task's")
-    weight_decay: float | None = option(None, help="none for the task's")
-    small_recipe: bool = option(False, help="the published recipe for one GPU (ImageNet)")
+    weight_decay: float | None = option(None, help="weight decay; none for the task's")
+    small_recipe: bool = option(False, help="take the published recipe for one GPU (ImageNet)")
     amp: str = option("none", help="precision; bf16 is faster", choices=AMP)
     execution: str = option("auto", help="how masked layers compute", choices=("auto", *EXECUTIONS))
     stacked: bool | None = option(None, help="train a job's networks as one; none: MLPs on a GPU")
@@ -95,7 +97,7 @@ class AnalyzeConfig:
 
     source: str = option(positional=True, help="run folder, table, or: published")
     out: str | None = option(None, "-o", help="folder; none for SOURCE/analysis")
-    task: tuple[str, ...] | None = option(None, "-t", help="only these; none for all")
+    task: tuple[str, ...] | None = option(None, "-t", help="tasks to draw; none for all")
     compare: str | None = option(None, help="another source to correlate with, e.g. published")
     formats: tuple[str, ...] = option(("png",), help="formats of the figures: png, pdf, svg")
 

@@ -58,7 +58,7 @@ class SearchConfig:
     predictor: str | None = option(
         None,
         "-m",
-        help="the guide, see neural_predictor.py --list; none for svr-graph, or gp-graph",
+        help="the guide, see neural_predictor.py --list; none for svr-graph, gp-graph if trained",
     )
     acquisition: str = option("mean", help="thompson explores", choices=("mean", "thompson"))
     budget: int | None = option(None, "-n", help="networks a search; none for 150, or 32 trained")

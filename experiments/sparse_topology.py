@@ -59,16 +59,18 @@ class TopologyConfig:
     graph_metrics: str = option("topometrics", help="what is measured", choices=METRICS)
     training: bool = option(False, help="train before measuring")
     recipe: str | None = option(None, help="short or published; none: short where there is one")
-    epochs: int | None = option(None, "-e", help="none: the recipe's")
+    epochs: int | None = option(None, "-e", help="epochs of training; none: the recipe's")
     image_size: int | None = option(
         None, help="side of images in pixels; none: native, at most 32", name="imsize"
     )
-    train_images: int | None = option(None, help="none for all, or for the grid's")
-    test_images: int | None = option(None, help="none for all, or for the grid's")
+    train_images: int | None = option(None, help="training images; none: all, or the grid's")
+    test_images: int | None = option(None, help="test images; none: all, or the grid's")
     device: str = option("cpu", help="device of pruning and training")
     compat: bool = option(False, help="do as the published code, its deviations included")
-    engine: str = option("auto", help="auto, explicit, edge-free")
-    motif: str = option("exact", help="exact or sampled", choices=("exact", "sampled"))
+    engine: str = option("auto", help="engine that measures: auto, explicit, edge-free")
+    motif: str = option(
+        "exact", help="count motifs, or sample as published", choices=("exact", "sampled")
+    )
     normalise: bool = option(False, help="divide as in the published tables (grids always do)")
     grid: str | None = option(None, "-g", help=f"one of {', '.join(GRIDS)}; none for one network")
     models: tuple[str, ...] = option((), help="models of the grid; none: its own")
@@ -77,7 +79,9 @@ class TopologyConfig:
     seeds: tuple[int, ...] = option((), help="seeds of the grid; none: its own")
     jobs: int = option(1, "-j", help="processes of a grid, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
-    checkpoints: float | None = option(None, help="seconds between a job's; none for no checkpoint")
+    checkpoints: float | None = option(
+        None, help="seconds between checkpoints of a job; none: no checkpoint"
+    )
     data_dir: str | None = option(None, "-D", help="folder of the images")
     out: str | None = option(None, "-o", help="run folder; none for runs/sparse_...")
 

@@ -5,7 +5,8 @@ python experiments/train_ghn.py -d cifar10 -m 8 -n -v 50 --ln --name ghn2
 python experiments/train_ghn.py -m 8 -n -v 50 --ln -H mlp --name mlp
 torchrun --nproc_per_node=2 experiments/train_ghn.py ...
 
-The same command goes on with a run that was stopped.
+The same command goes on with a run that was stopped. Where a default is none and the help says no
+more, the data set decides: the recipe of the shipped checkpoint on digits, GHN-1's elsewhere.
 """
 
 from __future__ import annotations

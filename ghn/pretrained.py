@@ -9,7 +9,6 @@ import torch
 
 from ghn.checkpoints import KIND
 from ghn.model import GHN
-from ghn.pretrained_files import resolve
 from graph2nn.runs import save_checkpoint
 
 __all__ = ["GHN1", "GHN2", "GHN3", "from_pretrained", "ghn_payload", "load_ghn", "save_ghn"]
@@ -34,7 +33,7 @@ def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
         >>> from_pretrained("ghn2-digits").config.num_classes  # doctest: +SKIP
         10
     """
-    return GHN.load(resolve(name), device=device)
+    return GHN.from_pretrained(name, device=device)
 
 
 def GHN1(dataset: str = "imagenet") -> GHN:

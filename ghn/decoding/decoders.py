@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ConvDecoder", "MLPDecoder", "VectorDecoder", "crop"]
+__all__ = ["ConvDecoder", "MLPDecoder", "VectorDecoder", "crop", "scale_last_layers"]
 
 
 def crop(kernel: int, size: int, *, centre: bool) -> slice:
@@ -155,7 +155,7 @@ class VectorDecoder(nn.Module):
 
 
 def scale_last_layers(*layers: Any, factor: float = 0.2) -> None:
-    """GHN-3's start: last decoder layers shrunk and without bias (arXiv:2303.04143, code)."""
+    """Shrink last decoder layers and zero their bias: GHN-3's start (arXiv:2303.04143, code)."""
     with torch.no_grad():
         for layer in layers:
             layer.weight.mul_(factor)

@@ -36,7 +36,7 @@ class StepResult:
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Switch mixed precision on for `device`, or nothing if `dtype` is None."""
+    """Make the context of mixed precision on `device`; one that does nothing if `dtype` is None."""
     return torch.autocast(device.type, dtype=dtype) if dtype else nullcontext()
 
 

@@ -8,7 +8,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -124,29 +124,33 @@ def run_benchmark(
 
 
 def stored_records(folder: str | Path) -> list[dict[str, Any]]:
-    """Return all records of a run folder, whichever call made them.
+    """Return all records of a run folder, whichever call made them; damaged files have none.
 
     Raises:
-        ValueError: A folder that holds another kind of run, or a damaged result.
+        ValueError: A folder that holds another kind of run.
     """
     check_settings(folder, _CONFIG)
     return list(_stored(Path(folder)).values())
 
 
 def _stored(folder: Path) -> dict[str, dict[str, Any]]:
-    """Records by trial: of runs before there were result files from the log, of others from these;
-    a damaged file is passed over, so that its trial runs again."""
+    """Records by trial, from result files; from the log where a run is older than these.
+
+    A damaged file is passed over, so that its trial runs again.
+    """
     rows = {row["trial"]: row for row in read_metrics(folder) if "trial" in row}
     for path in result_files(folder):
         with suppress(ValueError):
             (row,) = read_job(path)
             rows[row["trial"]] = row
-    passed = ("trial", "step", "job", "networks", "error")
-    return {
-        trial: {k: math.nan if k in _SCORES and v is None else v for k, v in row.items()
-                if k not in passed}
-        for trial, row in rows.items()
-    }  # fmt: skip
+    return {trial: _record(row) for trial, row in rows.items()}
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a trial without what the campaign wrote beside it; JSON has no NaN."""
+    beside = ("trial", "step", "job", "networks", "error")
+    kept = {name: value for name, value in row.items() if name not in beside}
+    return kept | {name: math.nan for name in _SCORES if name in kept and kept[name] is None}
 
 
 def _work(trial: Trial, **how: Any) -> list[list[Row]]:

@@ -240,7 +240,7 @@ class NeuralPredictor(ArchPredictor):
 
 
 def _write_signature(cls: type, inherited: Mapping[str, inspect.Parameter]) -> None:
-    """Puts parameters in the place of `**settings` in the signature of a constructor."""
+    """Put parameters in the place of `**settings` in the signature of a constructor."""
     own = inspect.signature(cls.__init__)  # type: ignore[misc]
     named = {p.name: p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD}
     order = sorted({**inherited, **named}.values(), key=lambda p: p.kind)

@@ -60,7 +60,7 @@ class LoopSettings:
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a number from 0 up, got {getattr(self, name)}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            check_choice(f"{name}", getattr(self, name), known)
+            check_choice(name, getattr(self, name), known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,16 @@
 
 from graph2nn.deprecated import moved
 
-# Importing a module registers its proxies, in the order of the table.
-from predictors.proxies import (
-    flow,
-    jacobian,
-    regions,
-    saliency,
-    size,  # noqa: I001
-    zen,
-)
+# Importing a module registers its proxies: this order is that of `PROXIES` and of every table.
+# isort: off
+from predictors.proxies import size
+from predictors.proxies import saliency
+from predictors.proxies import flow
+from predictors.proxies import jacobian
+from predictors.proxies import regions
+from predictors.proxies import zen
+
+# isort: on
 from predictors.proxies.compute import ProxyValues, compute_proxies
 from predictors.proxies.ground_truth import add_proxies
 from predictors.proxies.registry import PROXIES, Proxy

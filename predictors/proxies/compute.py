@@ -80,9 +80,8 @@ def compute_proxies(
     probe = ProxyProbe(model, images, labels, seed=seed, ghn=ghn, graph=graph, test=test)
     values = ProxyValues()
     for name in names:
-        with probe.running(
-            plain_attention=False
-        ):  # a value does not depend on what else is asked for
+        # seeded for each name: a value does not depend on what else is asked for
+        with probe.running(plain_attention=False):
             values[name], reason = _attempt(name, probe)
         if reason:
             values.reasons[name] = reason

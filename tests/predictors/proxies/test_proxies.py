@@ -63,6 +63,13 @@ def plain_gradients(net: nn.Sequential, batch: tuple[Tensor, Tensor]) -> list[nn
     return [net[0].weight, net[6].weight]
 
 
+def test_the_order_of_proxies_is_that_of_tables() -> None:
+    assert tuple(PROXIES) == (
+        *("params", "flops", "l2_norm", "grad_norm", "plain", "snip", "grasp", "fisher", "synflow"),
+        *("jacov", "epe_nas", "nwot", "zen", "ghn_acc", "ghn_loss"),
+    )
+
+
 def test_gradient_proxies_are_their_sums(net: nn.Sequential, batch: tuple[Tensor, Tensor]) -> None:
     weights = plain_gradients(net, batch)
     pairs = [(w.item(), g.item()) for p in weights for w, g in zip(p.flatten(), p.grad.flatten())]
