@@ -21,12 +21,12 @@ AFTER_IMPORTS = pytest.StashKey[dict[str, Any]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Remember the state before test modules, and with them the library, are imported."""
-    config.stash[BEFORE_IMPORTS] = snapshot()
     if config.pluginmanager.hasplugin("randomly"):
         config.option.randomly_reset_seed = False  # `nothing_left_behind` seeds every test alike
     if hasattr(config, "workerinput"):  # of pytest-xdist: workers share the cores
         count = config.workerinput["workercount"]
         torch.set_num_threads(max(1, torch.get_num_threads() // count))
+    config.stash[BEFORE_IMPORTS] = snapshot()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from cloudpickle import register_pickle_by_value, unregister_pickle_by_value
+
 __all__ = ["BENCHMARKS", "CHECKPOINTS", "DATA", "EXPERIMENTS", "ROOT", "imported_script"]
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,10 @@ def imported_script(path: Path) -> Iterator[ModuleType]:
     sys.modules[spec.name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-        yield module
+        register_pickle_by_value(module)  # as of a script, so that processes of joblib can have it
+        try:
+            yield module
+        finally:
+            unregister_pickle_by_value(module)
     finally:
         del sys.modules[spec.name]

@@ -33,6 +33,7 @@ HOOKS = [
 ]
 # Written by pytest itself, and by scikit-learn and CUDA when they are first imported.
 FREE_VARIABLES = ("PYTEST_", "KMP_", "CUDA_MODULE_LOADING", "TORCHINDUCTOR_")
+FREE_VARIABLES += ("RAY_", "PYTHONBREAKPOINT")  # by Ray
 # Of executors, tables and logs, which keep a thread or a process for the next call by design.
 FREE_WORKERS = (
     "Loky",

@@ -151,7 +151,7 @@ def test_batch_of_one_and_single_pixels_are_no_obstacle():
 
 
 def test_unknown_view():
-    with pytest.raises(ValueError, match="unknown view 'ghn5'.*'primitives'"):
+    with pytest.raises(ValueError, match="unknown view 'ghn5'; choose one of .*primitives"):
         trace(nn.Linear(2, 2), torch.zeros(1, 2), view="ghn5")  # type: ignore[arg-type]
 
 

@@ -96,7 +96,7 @@ def test_features_do_not_depend_on_other_rows():
 @pytest.mark.parametrize(
     "change, sets, message",
     [
-        (lambda t: t, "mge17", "expected sparsity, .* got 'mge17'"),
+        (lambda t: t, "mge17", "unknown set 'mge17'; choose one of sparsity, "),
         (lambda t: made_up_table(missing=("motif",)), "mge16", "no columns motif"),
         (lambda t: SparseTable(dict(t)), "density8", "need the table of layers"),
         (
