@@ -15,7 +15,7 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 def moved(
     package: str,
-    names: Mapping[str, str],
+    names: Mapping[str, str] | str,
     adapted: Mapping[str, Callable[[Any], Any]] | None = None,
 ) -> Callable[[str], Any]:
     """Make the `__getattr__` of a package whose names have gone elsewhere.
@@ -24,7 +24,8 @@ def moved(
         package: Name of the package, `__name__` there.
         names: Old name → where it is now, `module:name`, or a module that holds the same name. The
             name may be that of a module, and a module of a higher floor: it is imported when the
-            old name is asked for, so no file imports upwards.
+            old name is asked for, so no file imports upwards. In a module that stands where a
+            package was: the package of today, which gives whatever is asked for.
         adapted: Old name → what makes of the new object one that is used as the old one was, such
             as `called_as_before`.
 
@@ -38,9 +39,10 @@ def moved(
     """
 
     def find(name: str) -> Any:
-        if name not in names:
+        place = names if isinstance(names, str) else names.get(name)
+        if place is None or place is names and not _exports(place, name):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module, _, new = names[name].partition(":")
+        module, _, new = place.partition(":")
         new = new or name
         text = f"{package}.{name} is now {module}.{new}; the old name goes with the next release"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
@@ -142,6 +144,13 @@ class _RenamedAttribute:
         text = f"{self._old} is now {self._new}; the old name goes with the next release"
         warnings.warn(text, DeprecationWarning, stacklevel=2)
         return getattr(instance, self._new)
+
+
+def _exports(package: str, name: str) -> bool:
+    """Whether a package exports a name, or did: then it says itself where the name is now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return not name.startswith("__") and hasattr(importlib.import_module(package), name)
 
 
 def _same(found: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from dataclasses import dataclass
 
 import pytest
+from old_names import PUBLIC
 
 import ghn
 import graph2nn.deepnets.campaign
@@ -56,10 +58,29 @@ def test_findings_of_an_analysis_were_a_report():
         ("predictors", "properties", "predictors.studies.properties"),
     ],
 )
-def test_packages_that_moved(package: str, name: str, now: str):
+def test_packages_that_moved(monkeypatch, package: str, name: str, now: str):
+    module = importlib.import_module(package)
+    monkeypatch.delitem(vars(module), name, raising=False)  # a module stands there, if imported
     with pytest.warns(DeprecationWarning, match=f"{package}.{name} is now {now}"):
-        found = getattr(importlib.import_module(package), name)
+        found = getattr(module, name)
     assert found is importlib.import_module(now)
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_old_names_are_imported_from_their_old_packages(package: str):
+    found = importlib.import_module(package)
+    for name in PUBLIC[package]:
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            assert getattr(found, name, None) is not None, f"{package}.{name} is gone"
+        moved = any(f"{package}.{name} is now" in str(warning.message) for warning in seen)
+        public = name in getattr(found, "__all__", ())
+        assert moved or public, f"{package}.{name} is neither public nor moved"
+
+
+def test_a_module_where_a_package_was_has_no_other_names():
+    with pytest.raises(ImportError, match="cannot import name 'nothing'"):
+        from graph2nn.deepnets.ground_truth import nothing  # noqa: F401
 
 
 def test_the_table_of_scores_was_called_markdown_table():

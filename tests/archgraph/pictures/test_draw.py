@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import graph2nn.archgraph
 from graph2nn.archgraph import ArchGraph, draw, trace
 from graph2nn.archgraph.pictures.layered import layered_layout
 from graph2nn.deepnets import build_graph, eval_nets
@@ -145,10 +146,10 @@ def test_empty_graph():
         draw(nothing)
 
 
-def run(*argv: str) -> None:
+def run(*argv: str, module: str = "graph2nn.draw") -> None:
     old, sys.argv = sys.argv, ["draw", *argv]
     try:
-        runpy.run_module("graph2nn.draw", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         sys.argv = old
 
@@ -184,3 +185,12 @@ def test_command_line_with_unknown_networks(network, message):
         pytest.importorskip("torchvision", reason="needs the extra 'vision'")
     with pytest.raises(SystemExit, match=message):
         run(network)
+
+
+def test_command_line_goes_by_its_old_name_too():
+    with (
+        pytest.warns(DeprecationWarning, match="graph2nn.archgraph.draw is now graph2nn.draw"),
+        pytest.raises(SystemExit, match="draw: no network 'resnet51'"),
+    ):
+        run("resnet51", module="graph2nn.archgraph.draw")
+    assert graph2nn.archgraph.draw is draw

@@ -1,0 +1,5 @@
+"""Where is what `graph2nn.deepnets.ground_truth` had? In `graph2nn.deepnets.campaign`."""
+
+from graph2nn.deprecated import moved
+
+__getattr__ = moved(__name__, "graph2nn.deepnets.campaign")
