@@ -169,7 +169,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command that the command line names."""
+    """Run the command that the command line names."""
     classes = {name: cls for name, (cls, _) in COMMANDS.items()}
     config = parse_command(classes, argv, description=__doc__ or "")
     next(run for cls, run in COMMANDS.values() if isinstance(config, cls))(config)

@@ -133,7 +133,7 @@ def parse(argv: Sequence[str] | None = None) -> PredictorConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the comparison that the command line describes."""
+    """Run the comparison that the command line describes."""
     config = parse(argv)
     if config.list:
         list_everything(config)

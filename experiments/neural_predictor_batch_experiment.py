@@ -77,7 +77,7 @@ def parse(argv: Sequence[str] | None = None) -> BatchConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the suites that the command line names."""
+    """Run the suites that the command line names."""
     config = parse(argv)
     names = tuple(SUITES) if "all" in config.suite else config.suite
     trials = [

@@ -148,7 +148,7 @@ def search(config: PropertyConfig, task: PropertyTask, ghn: GHN, method: Method)
 def report(
     config: PropertyConfig, run: RunFolder, task: PropertyTask, scores: list[PropertyScore]
 ) -> str:
-    """Writes results.csv, report.md and properties.png; returns the table."""
+    """Write results.csv, report.md and properties.png; return the table."""
     rows = [
         {
             "property": s.prop,

@@ -157,7 +157,7 @@ def parse(argv: Sequence[str] | None = None) -> SearchConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the comparison that the command line describes."""
+    """Run the comparison that the command line describes."""
     config = parse(argv)
     found = (on_table if config.table else on_digits)(config)
     print(found.report)

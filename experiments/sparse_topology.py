@@ -198,7 +198,7 @@ def parse(argv: Sequence[str] | None = None) -> TopologyConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs what the command line describes."""
+    """Run what the command line describes."""
     config = parse(argv)
     (network if config.grid is None else whole_grid)(config)
 

@@ -125,7 +125,7 @@ def default_folder(config: WiringConfig) -> str:
 
 
 def train(run: RunConfig, config: WiringConfig, device: str) -> None:
-    """Trains, or goes on with a training."""
+    """Train, or go on with a training."""
     folder = find_run(run.resume) if run.resume else None
     size = run.image_size
     if folder is not None:
@@ -181,7 +181,7 @@ def collect(run: RunConfig) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains or tests, as the command line says."""
+    """Train or test, as the command line says."""
     run, config = parse(argv)
     if run.list:
         for name, found in CONFIGS.items():

@@ -64,7 +64,7 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
     """Infer a configuration from the shapes of a state dict (for files that hold nothing else).
 
     Raises:
-        ValueError: a tensor that every hypernetwork has is missing.
+        ValueError: A tensor that every hypernetwork has is missing.
     """
     needed = (
         "embed.weight",
@@ -175,7 +175,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Builds tensors and ordered dictionaries and refuses everything else: no code runs."""
+    """Build tensors and ordered dictionaries and refuse everything else: no code runs."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):

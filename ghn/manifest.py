@@ -23,7 +23,7 @@ def add_entry(path: str | Path) -> dict[str, Any]:
     """Write the entry of a checkpoint into the manifest beside it, and return the entry.
 
     Raises:
-        ValueError: not a hypernetwork's checkpoint.
+        ValueError: Not a hypernetwork's checkpoint.
     """
     config, _, rest = read_ghn(path)
     said = {name: getattr(config, name) for name in ("hypernet", "dataset", "num_classes")}

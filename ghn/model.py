@@ -207,7 +207,7 @@ class GHN(nn.Module):
         """List what must be predicted for a batch of graphs; check that it can be.
 
         Raises:
-            ValueError: a classification layer of another size than the hypernetwork's.
+            ValueError: A classification layer of another size than the hypernetwork's.
         """
         found: list[ParameterTarget] = []
         row = 0

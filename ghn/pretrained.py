@@ -27,7 +27,7 @@ def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
 
     Raises:
         ValueError: Unknown name, or a file that is not what the manifest says.
-        FileNotFoundError: a known name whose file cannot be had; the message says where to put it.
+        FileNotFoundError: A known name whose file cannot be had; the message says where to put it.
 
     Example:
         >>> from_pretrained("ghn2-digits").config.num_classes  # doctest: +SKIP

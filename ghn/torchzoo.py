@@ -37,7 +37,7 @@ def classifier_names() -> list[str]:
     """List the names of all torchvision classifiers, in alphabetical order.
 
     Raises:
-        ValueError: torchvision is not installed.
+        ValueError: Torchvision is not installed.
     """
     return _torchvision().list_models(module=_torchvision())
 

@@ -47,7 +47,7 @@ class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
 
         Raises:
             NotFittedError: Before `fit` (a ValueError).
-            ValueError: a graph that the model cannot read, such as one with an unknown operation.
+            ValueError: A graph that the model cannot read, such as one with an unknown operation.
         """
         return self._shaped(self.predict_moments(X)[0])
 

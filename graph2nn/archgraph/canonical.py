@@ -94,7 +94,7 @@ def isomorphic_variants(
         seed: Seed, or a generator, which advances.
 
     Raises:
-        ValueError: a negative count.
+        ValueError: A negative count.
     """
     if count < 0:
         raise ValueError(f"count: expected at least 0 variants, got {count}")

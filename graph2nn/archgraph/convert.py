@@ -51,7 +51,7 @@ def from_networkx(graph: nx.DiGraph) -> ArchGraph:
     Edges with a `distance` other than 1 are virtual and left out.
 
     Raises:
-        ValueError: a cycle, or a node without `op`.
+        ValueError: A cycle, or a node without `op`.
     """
     order, real = _sorted_nodes(graph)
     number = {node: k for k, node in enumerate(order)}

@@ -84,8 +84,8 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
             (the published training split has none of its own: there C is 32).
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a damaged file, unknown split, or names that do not fit the configuration.
+        FileNotFoundError: A file is missing.
+        ValueError: A damaged file, unknown split, or names that do not fit the configuration.
     """
 
     def __init__(
@@ -310,7 +310,7 @@ def write_published(
 
     Raises:
         FileExistsError, OSError: As `save_nets`; no file is left.
-        ValueError: a network of split `wide` whose width is not a multiple of the factor.
+        ValueError: A network of split `wide` whose width is not a multiple of the factor.
     """
     path = Path(path)
     meta_path = path.with_name(f"{path.stem}_meta.json")

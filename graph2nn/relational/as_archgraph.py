@@ -31,7 +31,7 @@ def message_graph(graph: RelationalGraph) -> ArchGraph:
     one family apart, so predictors of their accuracy read this. All operations are `node`.
 
     Raises:
-        ValueError: a directed graph.
+        ValueError: A directed graph.
     """
     if graph.directed:
         raise ValueError(
@@ -84,7 +84,7 @@ def relational_archgraph(
             `dims`, `dim_first`, `depths` and `base_dims` of `build_model`; nothing is built.
 
     Raises:
-        ValueError: a dense network, or bad sizes.
+        ValueError: A dense network, or bad sizes.
 
     Example:
         >>> graph = ws_flex(64, 8, 0.1, seed=1)

@@ -248,7 +248,7 @@ def _locked(folder: Path) -> FolderLock:
 
 
 def _append_line(path: Path, line: str) -> None:
-    """Adds a line, whole or not at all, and never to half a line that a crash has left."""
+    """Add a line, whole or not at all, and never to half a line that a crash has left."""
     try:
         with path.open("a+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)

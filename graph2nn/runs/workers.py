@@ -34,7 +34,7 @@ class Workers:
         `device` None means this process's GPU if there is one, else the CPU.
 
         Raises:
-            ValueError: a device that this machine does not have.
+            ValueError: A device that this machine does not have.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         local = int(os.environ.get("LOCAL_RANK", "0"))

@@ -210,7 +210,7 @@ def make_schedule(
         gamma: Factor of the schedule; None means 0.1 for step and 0.97 for exponential.
 
     Raises:
-        ValueError: a name or option that is not understood.
+        ValueError: A name or option that is not understood.
     """
     text = text or "step"
     warmup, init_lr, name = 5, 1e-5, text

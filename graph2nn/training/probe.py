@@ -33,7 +33,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     are left out.
 
     Raises:
-        ValueError: a layer computes its weight (weight normalisation, `torch.nn.utils.prune`) or
+        ValueError: A layer computes its weight (weight normalisation, `torch.nn.utils.prune`) or
             has none yet (lazy layers).
 
     Example:

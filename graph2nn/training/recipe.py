@@ -53,7 +53,7 @@ class Recipe:
         eval_every: Number of epochs between evaluations; 0 and the last epoch are always evaluated.
 
     Raises:
-        ValueError: a setting out of range.
+        ValueError: A setting out of range.
 
     Example:
         >>> Recipe(epochs=3, lr=0.2).lr_schedule(steps_per_epoch=10)(29)

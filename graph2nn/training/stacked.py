@@ -37,7 +37,7 @@ class Stacked(Learner):
         recipe, device: Arguments of `Learner`.
 
     Raises:
-        ValueError: a network that does not fit, or half precision with loss scaling, where one
+        ValueError: A network that does not fit, or half precision with loss scaling, where one
             network's overflow would hold up the others.
     """
 
@@ -158,7 +158,7 @@ def group_by_width(
         Positions in `widths`, the widest group first; every position once.
 
     Raises:
-        ValueError: a width that is not positive, a share or limit out of range.
+        ValueError: A width that is not positive, a share or limit out of range.
 
     Example:
         >>> group_by_width([512, 1500, 520, 1400])

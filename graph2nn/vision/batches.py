@@ -122,7 +122,7 @@ class Batches:
         """Go on from `state`.
 
         Raises:
-            ValueError: a state of other data, seed or batch size, where the batches would differ.
+            ValueError: A state of other data, seed or batch size, where the batches would differ.
         """
         mine = self.state_dict()
         for key in ("seed", "batch_size", "images"):

@@ -70,7 +70,7 @@ def download_images(
         The folder that `load_images(name, data_dir=...)` reads.
 
     Raises:
-        ValueError: a name without sources, data that are there already, or no source that works.
+        ValueError: A name without sources, data that are there already, or no source that works.
         OSError: The folder cannot be written.
     """
     if name not in SOURCES:

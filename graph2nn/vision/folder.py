@@ -64,7 +64,7 @@ class FolderImages:
             pool: Threads to decode in (PIL releases the interpreter lock while it decodes).
 
         Raises:
-            ValueError: a file that is no readable image, by name.
+            ValueError: A file that is no readable image, by name.
         """
         numbers = [int(i) for i in index]
         drawn = boxes if boxes is not None else [None] * len(numbers)

@@ -81,7 +81,7 @@ def read_npz(path: Path, part: str) -> tuple[Tensor, Tensor]:
     Shapes: images (N, C, H, W) uint8, labels (N,) int64.
 
     Raises:
-        ValueError: a truncated or altered file, or one with other contents.
+        ValueError: A truncated or altered file, or one with other contents.
     """
     try:
         # Opened here: numpy forgets to close a file that is no archive.

@@ -96,7 +96,7 @@ def _check_sha256(path: Path, expected: str | None, where: str) -> None:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    """Runs a package client in `folder`."""
+    """Run a package client in `folder`."""
     if shutil.which(command[0]) is None:
         raise SourceError(f"{command[0]} is not installed")
     try:

@@ -22,7 +22,7 @@ def attribute_names(graphs: Sequence[ArchGraph], patterns: Sequence[str]) -> lis
     Patterns are those of file names.
 
     Raises:
-        ValueError: a pattern that matches nothing; the message lists what there is.
+        ValueError: A pattern that matches nothing; the message lists what there is.
     """
     known = sorted({name for graph in graphs for name in graph.attributes})
     chosen = []

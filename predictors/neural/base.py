@@ -112,7 +112,7 @@ class NeuralPredictor(ArchPredictor):
     # ---- settings ----------------------------------------------------------------------------
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Writes the settings that `**settings` stands for into the signature of the constructor,
+        """Write the settings that `**settings` stands for into the signature of the constructor,
         which scikit-learn (and `help`) reads."""
         super().__init_subclass__(**options)
         if "__init__" not in vars(cls):

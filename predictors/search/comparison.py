@@ -101,7 +101,7 @@ def compare_on_table(
         batch: Number of networks that a guide proposes at a time.
 
     Raises:
-        ValueError: a table that is not there or that does not hold a whole space.
+        ValueError: A table that is not there or that does not hold a whole space.
     """
     found, space = read_table(table, data_dir=data_dir), CellSpace(table)
     sign = 1 if found.higher_is_better(target) else -1

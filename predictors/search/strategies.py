@@ -97,7 +97,7 @@ class RegularisedEvolution(Strategy):
         sample: Size S of the sample; the paper has 25.
 
     Raises:
-        ValueError: a sample larger than the population, or sizes below 1.
+        ValueError: A sample larger than the population, or sizes below 1.
     """
 
     population: int = 30

@@ -34,7 +34,7 @@ def find_encoder(
         seed, progress: Seed and progress bar of pre-training.
 
     Raises:
-        FileNotFoundError, ValueError: a checkpoint that is not there or is none.
+        FileNotFoundError, ValueError: A checkpoint that is not there or is none.
     """
     if isinstance(choice, PretrainedEncoder):
         return choice

@@ -33,7 +33,7 @@ class ModelSettings:
         dropout: Probability in attention and feed-forward layers.
 
     Raises:
-        ValueError: a setting out of range.
+        ValueError: A setting out of range.
     """
 
     width: int = 64

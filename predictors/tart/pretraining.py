@@ -37,7 +37,7 @@ class PretrainSettings(LoopSettings):
         share: Share of the operations that are hidden.
 
     Raises:
-        ValueError: a setting out of range, or nothing to learn.
+        ValueError: A setting out of range, or nothing to learn.
     """
 
     epochs: int = 40

@@ -26,7 +26,7 @@ class TokenSettings:
         max_nodes, max_edges: Larger graphs are refused; None for no limit.
 
     Raises:
-        ValueError: a setting out of range.
+        ValueError: A setting out of range.
     """
 
     edges: bool = True

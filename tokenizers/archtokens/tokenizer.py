@@ -39,7 +39,7 @@ class GraphTokenizer:
         changes: Settings that differ, such as `identifiers="magnetic"`.
 
     Raises:
-        ValueError: a setting out of range, or a repeated operation.
+        ValueError: A setting out of range, or a repeated operation.
 
     Example:
         >>> from graph2nn.cells import nb201_cell
@@ -106,7 +106,7 @@ class GraphTokenizer:
                 (training); without them signs are fixed, and random identifiers use seed 0.
 
         Raises:
-            ValueError: no graphs, one without nodes, too large a one, or an unknown operation.
+            ValueError: No graphs, one without nodes, too large a one, or an unknown operation.
         """
         if isinstance(graphs, ArchGraph) or not len(graphs):
             raise ValueError("expected a list of at least one ArchGraph to tokenise")

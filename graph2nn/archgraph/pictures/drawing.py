@@ -55,7 +55,7 @@ def draw(
         The figure; `figure.axes[0].get_legend()` lists the operations.
 
     Raises:
-        ValueError: a suffix of another format, or a graph without nodes.
+        ValueError: A suffix of another format, or a graph without nodes.
         OSError: The file cannot be written.
 
     Example:

@@ -185,7 +185,7 @@ def _coordinates(points: _Points, layers: list[list[int]], widths: np.ndarray) -
 def _straighten(
     points: _Points, layers: list[list[int]], widths: np.ndarray, x: np.ndarray
 ) -> np.ndarray:
-    """Puts every chain, of nodes or of an edge, on one vertical where there is room."""
+    """Put every chain, of nodes or of an edge, on one vertical where there is room."""
     chains = _chains(points)
     left, right = np.full(len(x), -1), np.full(len(x), -1)
     for layer in layers:

@@ -155,7 +155,7 @@ class _Builder:
         return kinds == {"bias"} if op.name in _ADD else True
 
     def _attach(self, constant: tuple[int, ...], data: tuple[int, ...]) -> tuple[int, ...]:
-        """Puts the nodes of a computed weight behind the data it is applied to."""
+        """Put the nodes of a computed weight behind the data it is applied to."""
         above = self._above(data)
         nodes = [(e, self.draft.nodes[e]) for e in self._above(constant) if e and e not in above]
         entries = [node for _, node in nodes if node is not None and not node.preds]

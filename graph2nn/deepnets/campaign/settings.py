@@ -44,7 +44,7 @@ class GroundTruthSettings:
         timing_rounds: Number of repeats of the timing.
 
     Raises:
-        ValueError: a number out of range, or a seed given twice.
+        ValueError: A number out of range, or a seed given twice.
     """
 
     name: str

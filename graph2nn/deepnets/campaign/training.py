@@ -109,7 +109,7 @@ def train_all(
         The folder.
 
     Raises:
-        ValueError: a folder of another table, or settings that cannot be used.
+        ValueError: A folder of another table, or settings that cannot be used.
         RuntimeError: Networks that could not be trained, after all others are done.
     """
     if group_size < 1:

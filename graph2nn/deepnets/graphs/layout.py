@@ -114,7 +114,7 @@ def _cell_plans(config: NetConfig) -> tuple[list[CellPlan | None], bool]:
     """Plan of each cell, None where it does not contribute; and whether the stem's state 1 does.
 
     Raises:
-        ValueError: if the output does not depend on the input.
+        ValueError: If the output does not depend on the input.
     """
     n, g = config.n_cells, config.genotype
     where = _reductions(n)

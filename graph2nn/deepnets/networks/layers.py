@@ -40,7 +40,7 @@ class _LayerNorm(nn.LayerNorm):
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """Turns one of the classes above into torch's own, which tools recognise by exact type."""
+    """Turn one of the classes above into torch's own, which tools recognise by exact type."""
     module.__class__ = module.__class__.__bases__[0]
     return module
 

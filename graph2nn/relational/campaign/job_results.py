@@ -23,7 +23,7 @@ def merge_results(folder: str | Path) -> ResultTable:
 
     Raises:
         FileNotFoundError: No results yet.
-        ValueError: a damaged file, or two files that contradict each other.
+        ValueError: A damaged file, or two files that contradict each other.
 
     Example:
         >>> merge_results("runs/mlp_digits").final().num_rows  # doctest: +SKIP

@@ -66,7 +66,7 @@ class ResultTable(ColumnTable):
         where: Name of the table in messages, such as its path.
 
     Raises:
-        ValueError: a missing column, unequal lengths, values of another kind, an error outside
+        ValueError: A missing column, unequal lengths, values of another kind, an error outside
             [0, 100] percent, or a run (task, seed, epoch, graph) given twice.
 
     Example:
@@ -125,7 +125,7 @@ class ResultTable(ColumnTable):
         """Select the rows that agree with every argument given; a sequence means any of them.
 
         Raises:
-            ValueError: a task that the table has not.
+            ValueError: A task that the table has not.
         """
         asked: dict[str, Any] = {"task": task, "seed": seed, "epoch": epoch}
         asked |= {"graph_id": graph_id, "is_baseline": is_baseline}
@@ -152,7 +152,7 @@ class ResultTable(ColumnTable):
         """Join the rows of both, on the columns that both have.
 
         Raises:
-            ValueError: a run in both.
+            ValueError: A run in both.
         """
         shared = [name for name in self if name in other]
         return ResultTable(
@@ -211,7 +211,7 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: a missing column, a half-written file, a value of another kind; with the line.
+        ValueError: A missing column, a half-written file, a value of another kind; with the line.
     """
     path = _find(Path(path), "results_by_epoch" if by_epoch else "results")
     return ResultTable(read_columns(path, REQUIRED), where=str(path))

@@ -279,7 +279,7 @@ def network_specs(
         data_dir: Folder with downloaded connectomes.
 
     Raises:
-        ValueError: a graph that no width of the family matches.
+        ValueError: A graph that no width of the family matches.
     """
     family: dict[str, Any] = {"dim_first": task.dim_first} if task.dim_first else {}
     specs = []

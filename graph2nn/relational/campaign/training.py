@@ -304,7 +304,7 @@ class _Means:
         self.networks = self.failed = 0
 
     def add(self, report: Report) -> str:
-        """Takes in a job and returns the line to show."""
+        """Take in a job and return the line to show."""
         if report.get("top1") is not None:
             self.sum += report["top1"] * report["networks"]
             self.networks += report["networks"]

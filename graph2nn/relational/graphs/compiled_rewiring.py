@@ -67,7 +67,7 @@ def begin(
 
 @njit(cache=True, nogil=True)
 def _triangles(adj: np.ndarray, closed: np.ndarray, u: int, v: int, change: int) -> None:
-    """Counts the triangles that the edge (u, v) closes; `change` is 2 or -2."""
+    """Count the triangles that the edge (u, v) closes; `change` is 2 or -2."""
     for j in range(adj.shape[1]):
         shared = adj[u, j] & adj[v, j]
         while shared != _ZERO:

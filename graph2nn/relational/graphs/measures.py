@@ -115,7 +115,7 @@ def path_length(graph: RelationalGraph | np.ndarray | Any) -> float:
         graph: Anything that `as_graph` takes, such as an adjacency (n, n).
 
     Raises:
-        ValueError: a single node has no pairs.
+        ValueError: A single node has no pairs.
 
     Example:
         >>> path_length([[0, 1, 0], [1, 0, 1], [0, 1, 0]])

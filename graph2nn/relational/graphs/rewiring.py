@@ -29,7 +29,7 @@ class RewiredGraph:
         engine: What runs the loops; see `many_graphs.ENGINES`.
 
     Raises:
-        ValueError: a directed graph, or a single node.
+        ValueError: A directed graph, or a single node.
 
     Example:
         >>> from graph2nn.relational.graphs.generators import cycle

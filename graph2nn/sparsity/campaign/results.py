@@ -86,7 +86,7 @@ class SparseTable(ColumnTable):
             network, and within it as given. None without a table of layers.
 
     Raises:
-        ValueError: a missing column, unequal lengths, an accuracy outside [0, 1] or a sparsity
+        ValueError: A missing column, unequal lengths, an accuracy outside [0, 1] or a sparsity
             outside [0, 1), a network given twice with different values.
 
     Example:

@@ -105,7 +105,7 @@ def run_grid(
         The table of the finished networks, for `read_sparse_table` (which wants accuracies).
 
     Raises:
-        ValueError: a folder of another grid, or settings that cannot be used.
+        ValueError: A folder of another grid, or settings that cannot be used.
         RuntimeError: Networks that failed, after all others are done.
 
     Example:

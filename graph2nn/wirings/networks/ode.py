@@ -79,7 +79,7 @@ class Solver:
             state of any shape -> the same.
 
         Raises:
-            ImportError: torchdiffeq is needed and not installed.
+            ImportError: Torchdiffeq is needed and not installed.
         """
         if not self.needs_torchdiffeq:
             return _fixed(flow, state, self.steps, self.method)

@@ -54,7 +54,7 @@ def graph_free_scores(
         seeds: Seeds of the forests.
 
     Raises:
-        ValueError: a key that the records do not hold.
+        ValueError: A key that the records do not hold.
     """
     out = {}
     for target in targets:

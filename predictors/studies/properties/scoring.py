@@ -66,7 +66,7 @@ def score_methods(
         progress: Whether to show a bar.
 
     Raises:
-        ValueError: a property of which a half has fewer than two different values.
+        ValueError: A property of which a half has fewer than two different values.
     """
     rows = {prop: task.rows(prop) for prop in task.targets}
     for prop, halves in rows.items():

@@ -56,7 +56,7 @@ def selection(means: GraphMeans) -> Selection:
     """Choose the best generated graph on all seeds but one, and look at it on that one.
 
     Raises:
-        ValueError: a single seed.
+        ValueError: A single seed.
     """
     if len(means.seeds) < 2:
         raise ValueError(f"{means.task}: one seed, so the best graph cannot be tried on another")

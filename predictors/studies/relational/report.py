@@ -76,7 +76,7 @@ def analyze(
 
     Raises:
         FileNotFoundError: No such source.
-        ValueError: a damaged source, no such task, an unknown format.
+        ValueError: A damaged source, no such task, an unknown format.
         OSError: `out` cannot be written.
 
     Example:

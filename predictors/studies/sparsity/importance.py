@@ -141,7 +141,7 @@ def permutation_importance(
         progress: Whether to show a bar.
 
     Raises:
-        ValueError: a group with a feature that the sets have not.
+        ValueError: A group with a feature that the sets have not.
     """
     table = task.features(sets)
     groups = single_groups(table.names) if groups is None else groups
@@ -191,7 +191,7 @@ def shap_importance(
 
     Raises:
         ImportError: SHAP is not installed.
-        ValueError: a regressor that is no forest.
+        ValueError: A regressor that is no forest.
     """
     if regressor not in ("extra trees", "random forest"):
         raise ValueError(f"shap_importance: expected extra trees or random forest, got {regressor}")

@@ -278,7 +278,7 @@ def _checked(x: ArchGraph, leaves: Sequence[str]) -> tuple[list[str], list[list[
 
 
 def _check_signal(ops: Sequence[str], before: Sequence[Sequence[int]], dead: Sequence[str]) -> None:
-    """Raises NotInLanguage where dead operations cut the output from the input."""
+    """Raise NotInLanguage where dead operations cut the output from the input."""
     alive = [True]
     for k in range(1, len(ops)):
         alive.append(ops[k] not in dead and any(alive[u] for u in before[k]))

@@ -293,7 +293,7 @@ def _without(masks: Sequence[int], state: int) -> list[int]:
 
 
 def _check(x: NetConfig, rules: DeepNetsRules) -> None:
-    """Raises NotInLanguage for what the walk cannot see."""
+    """Raise NotInLanguage for what the walk cannot see."""
     if not isinstance(x, NetConfig):
         raise NotInLanguage(f"deepnets: expected a NetConfig, got {type(x).__name__}")
     for name in ("image_size", "num_classes", "in_channels"):

@@ -104,7 +104,7 @@ class ArchGrammar:
         """Decode any tokens, given as a list or as one string, to their network.
 
         Raises:
-            ValueError: a token that is not in the vocabulary.
+            ValueError: A token that is not in the vocabulary.
         """
         return self._read(self._numbers(tokens))
 

@@ -229,7 +229,7 @@ def _ws_graph(family: _Family) -> RelationalGraph:
     """The WS-flex graph of some arguments.
 
     Raises:
-        ValueError: there is no connected one.
+        ValueError: There is no connected one.
     """
     n, seed, sparsity, p = family.nodes, family.seed, family.sparsity / _UNIT, family.p / _UNIT
     table = ws_flex_graphs(n, np.array([n * sparsity]), np.array(p), np.array(seed))[0]

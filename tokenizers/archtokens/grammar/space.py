@@ -68,7 +68,7 @@ def symbols(vocabulary: Vocabulary, kind: str, values: Iterable[Any]) -> Choices
     """Pair values with typed tokens: `[KIND:value]`, truth values written as 0 and 1.
 
     Raises:
-        ValueError: a value without a token.
+        ValueError: A value without a token.
     """
     pairs = []
     for value in values:

@@ -68,7 +68,7 @@ class Vocabulary:
         """Look up the numbers of some tokens.
 
         Raises:
-            ValueError: a token that is not in the vocabulary.
+            ValueError: A token that is not in the vocabulary.
         """
         try:
             return [self._ids[token] for token in tokens]
@@ -80,7 +80,7 @@ class Vocabulary:
         """Look up the tokens of some numbers.
 
         Raises:
-            ValueError: a number that no token has.
+            ValueError: A number that no token has.
         """
         found = [int(k) for k in ids]
         for k in found:

@@ -47,7 +47,7 @@ def chain_of(steps: list[Step], reach: int) -> tuple[list[Part], list[tuple[Step
         followed without leaving out layers.
 
     Raises:
-        ValueError: a network that the rules say nothing about.
+        ValueError: A network that the rules say nothing about.
     """
     parts, shortcuts = _chain(steps, reach)
     if not _stops(parts):

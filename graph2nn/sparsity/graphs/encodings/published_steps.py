@@ -63,7 +63,7 @@ def list_steps(model: nn.Module, size: int) -> list[Step]:
         size: Rows and columns of the input.
 
     Raises:
-        ValueError: a layer that the published encoding has no rule for, or a map that is too
+        ValueError: A layer that the published encoding has no rule for, or a map that is too
             small for it.
     """
     steps: list[Step] = []

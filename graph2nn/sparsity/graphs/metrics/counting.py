@@ -165,7 +165,7 @@ def _read(block: Block, kernel: Tensor) -> np.ndarray:
 
 
 def _add(total: np.ndarray, nodes: np.ndarray, values: np.ndarray) -> None:
-    """Adds values to the nodes that they belong to; -1 stands for none."""
+    """Add values to the nodes that they belong to; -1 stands for none."""
     nodes, values = nodes.ravel(), values.ravel()
     if len(nodes) and nodes[0] >= 0 and (np.diff(nodes) == 1).all():
         total[nodes[0] : nodes[0] + len(nodes)] += values

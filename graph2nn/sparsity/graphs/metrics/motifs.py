@@ -85,7 +85,7 @@ def motifs_sampled(
     standard deviation is 18 to 62 % of the count. At least one node is drawn.
 
     Raises:
-        ValueError: a share outside (0, 1].
+        ValueError: A share outside (0, 1].
     """
     if not 0 < share <= 1:
         raise ValueError(f"expected a share of the nodes in (0, 1], got {share}")

@@ -49,7 +49,7 @@ def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) 
         seed: Seed of the start vector of Lanczos, used where both sides have over 1024 nodes.
 
     Raises:
-        ValueError: a graph that is not of one layer.
+        ValueError: A graph that is not of one layer.
 
     Example:
         >>> model = build("Resnet-20", image_size=8)

@@ -44,7 +44,7 @@ def largest_magnitudes(operator: Operator, count: int = 3, *, seed: int = 0) -> 
         (count,) float64.
 
     Raises:
-        ValueError: a matrix that is not square, or a product that is not finite.
+        ValueError: A matrix that is not square, or a product that is not finite.
 
     Example:
         >>> largest_magnitudes(np.array([[0.0, 2.0], [2.0, 0.0]]))

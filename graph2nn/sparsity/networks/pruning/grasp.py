@@ -32,7 +32,7 @@ def grasp(
         parts: Number of batches that the sample is cut into; more take less memory.
 
     Raises:
-        ValueError: a class with fewer images; options out of range.
+        ValueError: A class with fewer images; options out of range.
     """
     if temperature <= 0 or parts < 1:
         raise ValueError(

@@ -72,7 +72,7 @@ def prune(
         **options: Options of the method, see its function.
 
     Raises:
-        ValueError: a sparsity out of range or out of reach, nothing to prune, missing or wrong
+        ValueError: A sparsity out of range or out of reach, nothing to prune, missing or wrong
             data, scores that are not finite, unknown names or options.
 
     Warns:

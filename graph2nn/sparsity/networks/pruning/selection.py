@@ -45,7 +45,7 @@ def masks_from_scores(
         seed: Seed of ties.
 
     Raises:
-        ValueError: a sparsity out of range or that keeps nothing, scores with NaN or infinities.
+        ValueError: A sparsity out of range or that keeps nothing, scores with NaN or infinities.
 
     Example:
         >>> masks_from_scores({"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([2.0, 0.0])}, 0.5)
@@ -138,7 +138,7 @@ def check_sparsity(sparsity: float, count: int, dense: int = 0) -> int:
     """Count how many of `count` weights are kept where `dense` of them are not to be removed.
 
     Raises:
-        ValueError: a sparsity out of range, or one that cannot be reached.
+        ValueError: A sparsity out of range, or one that cannot be reached.
     """
     if isinstance(sparsity, bool) or not isinstance(sparsity, int | float | np.floating):
         raise ValueError(f"sparsity must be a number in [0, 1), got {sparsity!r}")

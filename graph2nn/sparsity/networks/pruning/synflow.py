@@ -120,7 +120,7 @@ class _Flow:
     def checked_scores(self) -> Tensor:
         """
         Raises:
-            ValueError: scores beyond the range of numbers.
+            ValueError: Scores beyond the range of numbers.
         """
         scores = self.scores()
         # as published, float32 overflows in the head of Resnet-32 for some steps: it is then kept
@@ -130,7 +130,7 @@ class _Flow:
         return scores
 
     def keep(self, alive: np.ndarray) -> None:
-        """Sets all else to zero."""
+        """Set all else to zero."""
         mask = torch.zeros(len(self.flat), dtype=torch.bool)
         mask[torch.from_numpy(alive)] = True
         with torch.no_grad():
