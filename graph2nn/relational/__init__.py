@@ -1,4 +1,4 @@
-"""Relational graphs: generators, measures, masked networks, width matching, sweeps, analysis."""
+"""Relational graphs: generators, measures, masked networks, width matching, sweeps, trainings."""
 
 from graph2nn.deprecated import called_as_before, moved
 from graph2nn.relational.as_archgraph import message_graph, relational_archgraph

@@ -120,7 +120,7 @@ class _Kept:
 
 
 class _Rezero:
-    """Set masked entries of the parameters that an optimiser has just moved back to zero."""
+    """Sets masked entries of the parameters that an optimiser has just moved back to zero."""
 
     def __init__(self, held: Iterable[tuple[nn.Parameter, _Kept]]) -> None:
         self.held = [(weakref.ref(weight), kept) for weight, kept in held]

@@ -318,7 +318,7 @@ class _Training:
     def _test(self, batches: Batches) -> list[list[tuple[float, float, float]]]:
         """Loss, top-1 and top-5 error of every network of every learner."""
         found = [RunningErrors(len(learner.names), self.data.device) for learner in self.learners]
-        active = [(u, t) for u, t in zip(self.learners, found) if any(u.alive)]
+        active = [(learner, e) for learner, e in zip(self.learners, found) if any(learner.alive)]
         for turn in self._turns(batches, len(active)):
             for learner, errors in active:
                 for images, labels in turn:

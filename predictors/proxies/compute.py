@@ -123,7 +123,7 @@ def _attempt(name: str, probe: ProxyProbe) -> tuple[float, str]:
     """The value, or NaN and why."""
     try:
         value = float(PROXIES[name].compute(probe))
-    # Whatever an arbitrary network does in its forward pass: one proxy less, not a sweep lost.
+    # Whatever an arbitrary network does in its forward pass: one proxy less, not all of them.
     except Exception as error:
         return math.nan, f"{type(error).__name__}: {error}"
     if not math.isfinite(value):

@@ -47,7 +47,7 @@ def layered_layout(
     *,
     node: tuple[float, float] = (1.0, 1.0),
     gap: tuple[float, float] = (0.5, 0.6),
-    sweeps: int = 8,
+    passes: int = 8,
 ) -> Layout:
     """Place nodes on levels by longest path: few crossings, straight chains, columns.
 
@@ -59,10 +59,10 @@ def layered_layout(
         num_nodes: Number N of nodes.
         node: Width and height of a node.
         gap: Smallest distance between nodes side by side, and between levels.
-        sweeps: Number of passes of the crossing reduction.
+        passes: Number of passes of the crossing reduction.
     """
     points = _Points.of(edges, num_nodes)
-    layers = _order(points, sweeps)
+    layers = _order(points, passes)
     widths = np.where(points.real, node[0] + gap[0], _THIN * (min(node) + gap[0]))
     x = _coordinates(points, layers, widths)
     pitch = node[1] + gap[1]
@@ -121,8 +121,8 @@ def _levels(edges: np.ndarray, n: int) -> list[int]:
     return level
 
 
-def _order(points: _Points, sweeps: int) -> list[list[int]]:
-    """Points of each level from left to right, by the barycentre heuristic; the best sweep wins."""
+def _order(points: _Points, passes: int) -> list[list[int]]:
+    """Points of each level from left to right, by the barycentre heuristic; the best pass wins."""
     layers: list[list[int]] = [[] for _ in range(int(points.level.max(initial=0)) + 1)]
     for point, level in enumerate(points.level.tolist()):
         layers[level].append(point)
@@ -130,9 +130,9 @@ def _order(points: _Points, sweeps: int) -> list[list[int]]:
     for layer in layers:
         place[layer] = np.arange(len(layer))
     best, fewest = [layer[:] for layer in layers], _crossings(points, place)
-    for sweep in range(sweeps):
-        near = points.up if sweep % 2 == 0 else points.down
-        for layer in layers if sweep % 2 == 0 else reversed(layers):
+    for turn in range(passes):
+        near = points.up if turn % 2 == 0 else points.down
+        for layer in layers if turn % 2 == 0 else reversed(layers):
             key = {p: place[near[p]].mean() if near[p] else place[p] for p in layer}
             layer.sort(key=key.__getitem__)
             place[layer] = np.arange(len(layer))
@@ -168,9 +168,9 @@ def _coordinates(points: _Points, layers: list[list[int]], widths: np.ndarray) -
         offsets.append(offset)
         x[layer] = offset - offset.mean()
     thin = ~points.real
-    for sweep in range(12):
-        both = sweep >= 6
-        forward = sweep % 2 == 0
+    for turn in range(12):
+        both = turn >= 6
+        forward = turn % 2 == 0
         for k in range(len(layers)) if forward else reversed(range(len(layers))):
             wanted, weight = [], []
             for p in layers[k]:

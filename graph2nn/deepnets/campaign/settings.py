@@ -114,5 +114,4 @@ def find_table(name: str) -> GroundTruthSettings:
     Raises:
         ValueError: An unknown name.
     """
-    choose("table", name, TABLES)
-    return TABLES[name]
+    return choose("table", name, TABLES)

@@ -1,8 +1,8 @@
 """Dask and Ray as backends of joblib that survive the death of a worker.
 
 Joblib's own backend for Dask waits forever for a job whose workers keep dying, and Ray's pool ends
-a sweep with the first worker that dies and hands results back all at once. Here a batch of jobs is
-a future of the cluster, which restarts it three times at most where its worker dies.
+with the first worker that dies and hands results back all at once. Here a batch of jobs is a future
+of the cluster, which restarts it three times at most where its worker dies.
 """
 
 from __future__ import annotations

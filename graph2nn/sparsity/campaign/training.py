@@ -138,6 +138,8 @@ def run_grid(
 def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path:
     """Write what a run has finished as two tables and their settings, and return `path`.
 
+    Networks that diverged have no accuracy; a warning names them, and they stay out.
+
     Args:
         grid: Settings of the grid; results of networks outside it are left out.
         folder: Folder of the run.
@@ -147,8 +149,6 @@ def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path
 
     Raises:
         ValueError: Another suffix, or a damaged result.
-
-    Networks that diverged have no accuracy; a warning names them, and they stay out.
     """
     path, folder = Path(path), Path(folder)
     if path.suffix != ".csv":

@@ -64,7 +64,7 @@ def test_unwritable_folder(cells):
 @pytest.mark.parametrize(("n", "extra"), [(1, 0), (2, 0), (30, 10), (120, 200), (500, 60)])
 def test_nodes_do_not_overlap_and_edges_go_forward(n, extra, node):
     edges = random_edges(n, extra, n) if n > 1 else np.zeros((2, 0), dtype=int)
-    layout = layered_layout(edges, n, node=node, sweeps=4)
+    layout = layered_layout(edges, n, node=node, passes=4)
     apart = np.abs(layout.position[:, None] - layout.position) - node
     free = (apart > -1e-6).any(-1)
     assert free[~np.eye(n, dtype=bool)].all()
