@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from graph2nn.runs.summaries import markdown_table
+from graph2nn.runs.pages import markdown_table
 
 __all__ = [
     "FIELDS",
@@ -190,7 +190,7 @@ def ratio(theirs: float | None, ours: float) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A markdown table, numbers to the right."""
     cells = [[_cell(value) for value in row] for row in rows]
-    return "\n".join(markdown_table(header, cells, padded=True))
+    return markdown_table(header, cells, padded=True)
 
 
 def _cell(value: Any) -> str:

@@ -148,7 +148,7 @@ def search(config: PropertyConfig, task: PropertyTask, ghn: GHN, method: Method)
 def report(
     config: PropertyConfig, run: RunFolder, task: PropertyTask, scores: list[PropertyScore]
 ) -> str:
-    """Write results.csv, report.md and properties.png; return the table."""
+    """Write results.csv, report.md and properties.png; return the page."""
     rows = [
         {
             "property": s.prop,
@@ -162,11 +162,11 @@ def report(
         for s in scores
     ]
     write_rows(run.path / "results.csv", rows)
-    table = score_table(scores, task.noise)
     title = f"{task.name}: {int(task.train.sum())} networks to learn from, tau on the others"
-    write_text(run.path / "report.md", f"{title}\n\n{table}")
+    page = score_table(scores, task.noise, title=title)
+    write_text(run.path / "report.md", page)
     plot_scores(scores, task.noise, run.path / "properties.png", task.name)
-    return f"{title}\n\n{table}"
+    return page
 
 
 def parse(argv: Sequence[str] | None = None) -> PropertyConfig:

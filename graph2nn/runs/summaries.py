@@ -1,15 +1,15 @@
-"""How are results said in text: mean ± standard error, aligned rows, Markdown tables?"""
+"""How are results said in text: mean ± standard error, aligned rows?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["format_rows", "markdown_table", "standard_error", "with_error"]
+__all__ = ["format_rows", "standard_error", "with_error"]
 
 
 def standard_error(values: ArrayLike, axis: int = 0) -> Any:
@@ -57,42 +57,6 @@ def with_error(
         return ""
     text = f"{value:{'+' if signed else ''}.{digits}f}"
     return text if error is None or not math.isfinite(error) else f"{text} ± {error:.{digits}f}"
-
-
-def markdown_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, padded: bool = False
-) -> list[str]:
-    """Return the lines of a Markdown table.
-
-    Args:
-        header: Names of the columns.
-        rows: Texts of each row, one a column.
-        padded: Whether columns are as wide as their longest text, all but the first to the right,
-            for tables that are also read in a terminal.
-
-    Raises:
-        ValueError: A row of another length.
-
-    Example:
-        >>> print("\\n".join(markdown_table(["model", "tau"], [["linear", "0.511"]])))
-        | model | tau |
-        |---|---|
-        | linear | 0.511 |
-    """
-    rows = [list(row) for row in rows]
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"expected {len(header)} columns, {', '.join(header)}, got {row}")
-    if not padded:
-        lines = [" | ".join(line) for line in (header, *rows)]
-        return [f"| {lines[0]} |", f"|{'---|' * len(header)}", *(f"| {t} |" for t in lines[1:])]
-    widths = [max(map(len, column)) for column in zip(header, *rows)]
-    lines = [" | ".join(name.ljust(w) for name, w in zip(header, widths))]
-    lines.append(" | ".join(["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]))
-    for first, *others in rows:
-        numbers = [text.rjust(w) for text, w in zip(others, widths[1:])]
-        lines.append(" | ".join([first.ljust(widths[0]), *numbers]))
-    return [f"| {line} |" for line in lines]
 
 
 def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:

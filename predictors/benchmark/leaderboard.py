@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from graph2nn.runs import write_text
-from graph2nn.runs.summaries import markdown_table, standard_error, with_error
+from graph2nn.runs.pages import markdown_table, page, section
+from graph2nn.runs.summaries import standard_error, with_error
 from graph2nn.runs.tables import write_rows
 from predictors.tables import read_table
 
@@ -81,21 +82,14 @@ def markdown(summaries: Sequence[Summary], *, data_dir: str | Path | None = None
 
     Entries are Kendall tau, mean ± standard error over seeds; the best mean of a column is bold.
     """
-    parts = ["# Leaderboard", ""]
+    parts = []
     for setting in sorted({s.setting for s in summaries}):
         here = [s for s in summaries if s.setting == setting]
-        parts += [
-            f"## {setting.title()}",
-            "",
-            *_table(here),
-            "",
-            _reference(setting, here, data_dir),
-        ]
-        parts.append("")
-    return "\n".join(parts)
+        parts.append(section(setting.title(), _table(here), _reference(setting, here, data_dir)))
+    return page(*parts, title="Leaderboard")
 
 
-def _table(here: Sequence[Summary]) -> list[str]:
+def _table(here: Sequence[Summary]) -> str:
     sizes = sorted({s.train for s in here})
     best = {n: max(s.mean["tau"] for s in here if s.train == n) for n in sizes}
     models = sorted({s.model for s in here}, key=lambda m: -_last_tau(here, m))
@@ -141,8 +135,8 @@ def write_leaderboard(
 ) -> list[Summary]:
     """Write `leaderboard.md` and `leaderboard.csv` (all metrics) into the folder."""
     summaries = summarise(records)
-    page = markdown(summaries, data_dir=data_dir)
-    write_text(Path(folder) / "leaderboard.md", page)
+    text = markdown(summaries, data_dir=data_dir)
+    write_text(Path(folder) / "leaderboard.md", text)
     rows = [
         {
             **asdict(s.setting),

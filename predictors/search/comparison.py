@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.runs import write_text
-from graph2nn.runs.summaries import markdown_table, standard_error, with_error
+from graph2nn.runs.pages import markdown_table, page
+from graph2nn.runs.summaries import standard_error, with_error
 from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
 from predictors.search.loop import Evaluate, best_so_far, run_search
 from predictors.search.spaces import CellSpace, SearchSpace
@@ -179,7 +180,7 @@ def compare_trained(
         draw_progress(curves, Path(folder) / "progress.png", ylabel=f"best {label}"),
         draw_evaluated(every, Path(folder) / "networks.png", label=label),
     ]
-    report = "\n".join(markdown_table(header, rows)) + "\n"
+    report = page(markdown_table(header, rows))
     return _written(Path(folder), Comparison(histories=histories, report=report, figures=figures))
 
 
@@ -206,8 +207,7 @@ def _regret_report(regret: Mapping[str, np.ndarray], title: str) -> str:
     for name, curves in regret.items():
         mean, error = mean_and_error(curves)
         rows.append([name, *(with_error(mean[n - 1], error[n - 1]) for n in steps)])
-    table = markdown_table(["networks evaluated", *map(str, steps)], rows)
-    return "\n".join([title, "", *table]) + "\n"
+    return page(title, markdown_table(["networks evaluated", *map(str, steps)], rows))
 
 
 def _written(folder: Path, comparison: Comparison) -> Comparison:

@@ -1,4 +1,4 @@
-"""Numbers in text: one standard error for all, tables in Markdown."""
+"""Numbers in text: one standard error for all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from graph2nn.runs.summaries import format_rows, markdown_table, standard_error, with_error
+from graph2nn.runs.summaries import format_rows, standard_error, with_error
 
 
 def test_standard_error_divides_by_one_less_than_the_runs() -> None:
@@ -39,24 +39,6 @@ def test_one_value_has_no_standard_error(values: list[float]) -> None:
 )
 def test_a_mean_with_its_error(value, error, options: dict, text: str) -> None:
     assert with_error(value, error, **options) == text
-
-
-def test_markdown() -> None:
-    assert markdown_table(["a", "b"], [["x", "1"], ["", "22"]]) == [
-        "| a | b |",
-        "|---|---|",
-        "| x | 1 |",
-        "|  | 22 |",
-    ]
-    assert markdown_table(["", "b"], [["long", "1"], ["x", "22"]], padded=True) == [
-        "|      | b  |",
-        "| ---- | -: |",
-        "| long |  1 |",
-        "| x    | 22 |",
-    ]
-    assert markdown_table(["a"], []) == ["| a |", "|---|"]
-    with pytest.raises(ValueError, match=r"expected 2 columns, a, b, got \['x'\]"):
-        markdown_table(["a", "b"], [["x"]])
 
 
 def test_rows_as_text() -> None:

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from graph2nn.deepnets.campaign.table import GroundTruth
 from graph2nn.runs.figures import canvas, check_formats, save_formats, shades
-from graph2nn.runs.summaries import markdown_table
+from graph2nn.runs.pages import markdown_table, page
 
 __all__ = ["plot_ground_truth", "summarise_ground_truth"]
 
@@ -27,14 +27,11 @@ def summarise_ground_truth(truth: GroundTruth) -> str:
     halves = {half: int((truth.split == half).sum()) for half in ("train", "test")}
     diverged, runs = int((truth.status == 2).sum()), int((truth.status > 0).sum())
     images = truth.settings.images
-    lines = [
-        f"# {truth.settings.name}",
-        "",
+    about = (
         f"{len(truth)} networks ({halves['train']} train, {halves['test']} test), {runs} trainings "
         f"of which {diverged} diverged: {truth.settings.recipe.epochs} epochs on {images.train} "
-        f"images of {images.dataset} at {images.side} pixels, {truth.made['minutes']} minutes.",
-        "",
-    ]
+        f"images of {images.dataset} at {images.side} pixels, {truth.made['minutes']} minutes."
+    )
     rows = []
     for name, values in truth.targets.items():
         low, middle, high = np.nanpercentile(values, [10, 50, 90])
@@ -45,7 +42,7 @@ def summarise_ground_truth(truth: GroundTruth) -> str:
         rows.append([name, unit, *numbers])
     header = ["target", "unit", "10 %", "median", "90 %"]
     header += ["two labellings, tau", "params, tau", "FLOPs, tau"]
-    return "\n".join([*lines, *markdown_table(header, rows)]) + "\n"
+    return page(about, markdown_table(header, rows), title=truth.settings.name)
 
 
 def plot_ground_truth(

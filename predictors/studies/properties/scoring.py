@@ -10,7 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from graph2nn.runs.figures import canvas, figure_path, save_figure, shades
-from graph2nn.runs.summaries import markdown_table, standard_error, with_error
+from graph2nn.runs.pages import markdown_table, page
+from graph2nn.runs.summaries import standard_error, with_error
 from predictors.metrics import kendall_tau
 from predictors.studies.properties.methods import Method
 from predictors.studies.properties.tasks import PROPERTIES, PropertyTask
@@ -127,11 +128,18 @@ def _predicted(
     return transform.inverse(model.predict(x_test)[:, None])[:, 0]
 
 
-def score_table(scores: Sequence[PropertyScore], noise: Mapping[str, float]) -> str:
+def score_table(
+    scores: Sequence[PropertyScore], noise: Mapping[str, float], *, title: str = ""
+) -> str:
     """Tabulate scores as Markdown: a row a method, a column a property.
 
     Entries are mean ± standard error of tau; below stands how well labels agree with a second
     measurement.
+
+    Args:
+        scores: Scores of `score_methods`.
+        noise: Agreement of labels with a second measurement, by property.
+        title: Line above the table.
     """
     by_place = {(s.method, s.prop): s for s in scores}
     methods = list(dict.fromkeys(s.method for s in scores))
@@ -142,7 +150,7 @@ def score_table(scores: Sequence[PropertyScore], noise: Mapping[str, float]) -> 
         rows.append([method, *(with_error(s.mean, s.stderr) for s in found)])
     known = [with_error(noise.get(prop), None) or "-" for prop in props]
     rows.append(["*labels against a second measurement*", *known])
-    return "\n".join(markdown_table(["method", *props], rows)) + "\n"
+    return page(title, markdown_table(["method", *props], rows))
 
 
 def plot_scores(

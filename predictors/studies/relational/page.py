@@ -6,7 +6,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from graph2nn.runs.summaries import markdown_table
+from graph2nn.runs.pages import (
+    bullets,
+    files,
+    image,
+    join_blocks,
+    link,
+    markdown_table,
+    page,
+    section,
+)
+from graph2nn.runs.summaries import with_error
 from predictors.studies.relational.findings import Findings
 from predictors.studies.relational.statistics.tests import reliability
 from predictors.studies.relational.study import TaskStudy
@@ -44,21 +54,20 @@ TABLES = {
 def render_page(found: Findings, where: str) -> str:
     """Write the page as Markdown."""
     studies = [*found.studies.values(), *found.others.values()]
-    parts = [f"# Relational graphs: {where}", "", "How to read it: `docs/relational.md`.", ""]
-    parts += ["## Errors", "", *_errors(studies)]
-    parts += ["## Sweet spots", "", *_spots(studies)]
-    parts += ["## Degree and width", "", *_control(studies)]
-    parts += ["## Correlations", "", *_pairs(found), *_curves(found)]
-    parts += ["## Figures", "", *_figures(found)]
-    parts += ["## Tables", ""]
-    parts += [f"- [{path.name}]({path.name}): {TABLES[name]}" for name, path in
-              found.tables.items()]  # fmt: skip
-    if found.notes:
-        parts += ["", "## Not computed", "", *(f"- {note}" for note in found.notes)]
-    return "\n".join(parts) + "\n"
+    return page(
+        "How to read it: `docs/relational.md`.",
+        section("Errors", _errors(studies)),
+        section("Sweet spots", _spots(studies)),
+        section("Degree and width", _control(studies)),
+        section("Correlations", _pairs(found), _curves(found)),
+        section("Figures", _figures(found)),
+        section("Tables", files(found.tables, TABLES)),
+        section("Not computed", bullets(found.notes)),
+        title=f"Relational graphs: {where}",
+    )
 
 
-def _errors(studies: Iterable[TaskStudy]) -> list[str]:
+def _errors(studies: Iterable[TaskStudy]) -> str:
     """Top-1 errors, percent."""
     rows = []
     for study in studies:
@@ -72,7 +81,7 @@ def _errors(studies: Iterable[TaskStudy]) -> list[str]:
                 _spread(means.mean[[spot.best]], means.std()[[spot.best]]) if spot else "",
                 f"{study.chosen.fresh_error:.2f}" if study.chosen else "",
                 f"{study.better['share']:.1%}" if study.better else "",
-                _number(reliability(means), 3),
+                with_error(reliability(means), None, 3),
             ]
         )
     names = ["task", "graphs x seeds", "complete graph", "best graph", "best, fresh seed"]
@@ -82,10 +91,10 @@ def _errors(studies: Iterable[TaskStudy]) -> list[str]:
         "graph is chosen on all seeds but one and measured on that one, on average over seeds. "
         "*Reliability*: the share of the variance between graphs that is not noise of seeds."
     )
-    return [*markdown_table(names, rows), "", note, ""]
+    return join_blocks(markdown_table(names, rows), note)
 
 
-def _spots(studies: Iterable[TaskStudy]) -> list[str]:
+def _spots(studies: Iterable[TaskStudy]) -> str:
     rows = [
         [
             study.task,
@@ -100,13 +109,11 @@ def _spots(studies: Iterable[TaskStudy]) -> list[str]:
         for name, spot in spots.items()
         if name in ("published", "welch + holm", "held out", "controlled")
     ]
-    if not rows:
-        return ["None: see what was not computed.", ""]
     names = ["task", "sweet spot", "inside", "C", "L", "best (C, L), error"]
-    return [*markdown_table(names, rows), ""]
+    return markdown_table(names, rows) or "None: see what was not computed."
 
 
-def _control(studies: Iterable[TaskStudy]) -> list[str]:
+def _control(studies: Iterable[TaskStudy]) -> str:
     rows = []
     for study in studies:
         c = study.control
@@ -118,7 +125,7 @@ def _control(studies: Iterable[TaskStudy]) -> list[str]:
                 + [f"{c.gap:+.2f}", f"{c.gap_controlled:+.2f}"]
             )
     if not rows:
-        return ["Not computed.", ""]
+        return "Not computed."
     names = ["task", "R² (C, L)", "R² log k", "R² (C, L, log k)", "C, L after degree"]
     names += ["degree after C, L", "gap", "gap, controlled"]
     note = (
@@ -126,10 +133,10 @@ def _control(studies: Iterable[TaskStudy]) -> list[str]:
         "explains after the other, with the p-value of its F test; mean error inside minus outside "
         "the published sweet spot, before and after degree and width are taken out."
     )
-    return [*markdown_table(names, rows), "", note, "", *_bands(studies)]
+    return join_blocks(markdown_table(names, rows), note, _bands(studies))
 
 
-def _bands(studies: Iterable[TaskStudy]) -> list[str]:
+def _bands(studies: Iterable[TaskStudy]) -> str:
     rows = [
         [
             study.task,
@@ -144,18 +151,16 @@ def _bands(studies: Iterable[TaskStudy]) -> list[str]:
         for band in study.bands
     ]
     if not rows:
-        return []
+        return ""
     names = ["task", "degree k", "graphs", "best C", "R²", "best L", "R²"]
     note = (
         "Parabolas within bands of degree, where width hardly changes either. In brackets the "
         "range of the graphs, where the minimum lies outside it."
     )
-    return [*markdown_table(names, rows), "", note, ""]
+    return join_blocks(markdown_table(names, rows), note)
 
 
-def _pairs(found: Findings) -> list[str]:
-    if not found.pairs:
-        return ["No two tasks with graphs in common.", ""]
+def _pairs(found: Findings) -> str:
     rows = [
         [
             f"{pair.first} – {pair.second}",
@@ -168,33 +173,32 @@ def _pairs(found: Findings) -> list[str]:
         for pair in found.pairs.values()
     ]
     names = ["tasks", "graphs", "r [95 %]", "without complete", "graph means", "Spearman"]
-    return [*markdown_table(names, rows), ""]
+    return markdown_table(names, rows) or "No two tasks with graphs in common."
 
 
-def _curves(found: Findings) -> list[str]:
+def _curves(found: Findings) -> str:
     lines = []
     for curve in found.epochs.values():
         wanted = [e for e in (1, 2, 3, 5, 10, 20, 50, 90) if e in curve.epochs[:-1]]
         numbers = [f"{e}: {curve.r[list(curve.epochs).index(e)]:.3f}" for e in wanted]
-        lines.append(f"- {curve.task}, epochs: {', '.join(numbers)}")
+        lines.append(f"{curve.task}, epochs: {', '.join(numbers)}")
     for count in found.graph_counts.values():
         pick = [
             i for i, n in enumerate(count.counts) if n in (count.counts[0], 100, 200, 449, 1000)
         ]
         numbers = [f"{count.counts[i]}: {count.r[i]:.3f} ± {count.std[i]:.3f}" for i in pick]
-        lines.append(f"- {count.task}, graphs: {', '.join(numbers)}")
-    return [*lines, ""] if lines else []
+        lines.append(f"{count.task}, graphs: {', '.join(numbers)}")
+    return bullets(lines)
 
 
-def _figures(found: Findings) -> list[str]:
-    lines = []
+def _figures(found: Findings) -> str:
+    blocks = []
     for name, paths in found.figures.items():
         text = FIGURES.get(name) or FIGURES[name.split("_")[0]]
         shown = next((p for p in paths if p.suffix in (".png", ".svg")), None)
-        links = ", ".join(f"[{path.name}]({path.name})" for path in paths)
-        lines += [f"{text} {links}", ""]
-        lines += [f"![{name}]({shown.name})", ""] if shown else []
-    return lines or ["None.", ""]
+        blocks.append(f"{text} {', '.join(map(link, paths))}")
+        blocks += [image(shown, name)] if shown else []
+    return join_blocks(*blocks) or "None."
 
 
 def _minimum(place: float, interior: bool, values: np.ndarray) -> str:
@@ -209,10 +213,6 @@ def _range(pair: tuple[float, float]) -> str:
 
 def _spread(mean: np.ndarray, std: np.ndarray) -> str:
     return f"{mean[0]:.2f} ± {std[0]:.2f}" if len(mean) else ""
-
-
-def _number(value: float, digits: int) -> str:
-    return "" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def _p(value: float) -> str:

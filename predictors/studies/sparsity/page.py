@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graph2nn.runs.summaries import markdown_table, with_error
+from graph2nn.runs.pages import (
+    bullets,
+    files,
+    image,
+    join_blocks,
+    markdown_table,
+    page,
+    section,
+)
+from graph2nn.runs.summaries import with_error
 from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS
 from predictors.studies.sparsity.ranking import TauRow
 from predictors.studies.sparsity.regression import BLEND, IN_SAMPLE, TrialScore, difference
@@ -49,45 +59,44 @@ _BASELINE = "density8"
 
 
 def render_page(
-    found: Study, *, title: str, figures: Mapping[str, str], tables: Sequence[str]
+    found: Study, *, title: str, figures: Mapping[str, Path], tables: Mapping[str, Path]
 ) -> str:
     """Write the page as Markdown.
 
     Args:
         found: Findings of `study`.
         title: Title of the page.
-        figures: Files by name.
-        tables: Names of the tables.
+        figures, tables: Files beside the page, by name.
     """
-    parts = [f"# {title}", "", "How to read it: `docs/sparsity.md`.", "", *_ceilings(found), ""]
     plain = [s for s in found.scores if not s.trial.relative]
-    sections: list[tuple[str, list[str]]] = [
-        ("In sample: adjusted R² of ordinary least squares", _in_sample(found, plain)),
-        ("Regressors: R² on held-out networks", _regressors(found, plain)),
-        ("Extra trees: R² and Kendall tau on held-out networks", _held_out(found, plain)),
-        (
+    shown = [
+        block for name, path in figures.items() for block in (image(path, name), FIGURES[name])
+    ]
+    return page(
+        "How to read it: `docs/sparsity.md`.",
+        _ceilings(found),
+        section("In sample: adjusted R² of ordinary least squares", _in_sample(found, plain)),
+        section("Regressors: R² on held-out networks", _regressors(found, plain)),
+        section("Extra trees: R² and Kendall tau on held-out networks", _held_out(found, plain)),
+        section(
             "Learnt within contests: Kendall tau of ridge, and blended with trees",
             _relative(found),
         ),
-        ("Difference in tau from layer densities", _differences(found)),
-        ("Single metrics: Kendall tau with accuracy", _taus(found.metrics)),
-        ("Rankings copied from elsewhere", _taus(found.baselines)),
-        ("Importance: loss of R² · tau under permutation", _importance(found)),
-    ]
-    for name, lines in sections:
-        parts += [f"## {name}", "", *lines, ""] if lines else []
-    parts += ["## Figures", ""] if figures else []
-    for name, file in figures.items():
-        parts += [f"![{name}]({file})", "", FIGURES[name], ""]
-    parts += ["## Tables", "", *(f"- [{name}.csv]({name}.csv): {TABLES[name]}" for name in tables)]
-    parts += ["", "## Feature sets", ""]
-    parts += [f"- `{name}`: {kind.meaning}" for name, kind in FEATURE_SETS.items()]
-    if found.notes:
-        parts += ["", "## Not computed", "", *(f"- {note}" for note in found.notes)]
-    return "\n".join(parts) + "\n"
+        section("Difference in tau from layer densities", _differences(found)),
+        section("Single metrics: Kendall tau with accuracy", _taus(found.metrics)),
+        section("Rankings copied from elsewhere", _taus(found.baselines)),
+        section("Importance: loss of R² · tau under permutation", _importance(found)),
+        section("Figures", *shown),
+        section("Tables", files(tables, TABLES)),
+        section(
+            "Feature sets", bullets(f"`{n}`: {kind.meaning}" for n, kind in FEATURE_SETS.items())
+        ),
+        section("Not computed", bullets(found.notes)),
+        title=title,
+    )
 
 
-def _ceilings(found: Study) -> list[str]:
+def _ceilings(found: Study) -> str:
     rows = []
     for task in found.tasks:
         limit = found.ceilings[task.name]
@@ -100,18 +109,16 @@ def _ceilings(found: Study) -> list[str]:
     return markdown_table(head, rows)
 
 
-def _in_sample(found: Study, scores: Sequence[TrialScore]) -> list[str]:
+def _in_sample(found: Study, scores: Sequence[TrialScore]) -> str:
     mine = [s for s in scores if s.trial.protocol == IN_SAMPLE]
     return _grid(found, mine, lambda s: s.trial.features, "features", lambda s: _number(s.r2))
 
 
-def _regressors(found: Study, scores: Sequence[TrialScore]) -> list[str]:
+def _regressors(found: Study, scores: Sequence[TrialScore]) -> str:
     protocols = ("random 10-fold", "grouped 5-fold")
     mine = [s for s in scores if s.trial.protocol in protocols]
     random = {s.trial.features for s in mine if s.trial.protocol == protocols[0]}
     mine = [s for s in mine if s.trial.features in random]  # the others: extra trees only
-    if not mine:
-        return []
     name = "regressor, features, protocol"
     return _grid(
         found,
@@ -122,10 +129,10 @@ def _regressors(found: Study, scores: Sequence[TrialScore]) -> list[str]:
     )
 
 
-def _held_out(found: Study, scores: Sequence[TrialScore]) -> list[str]:
+def _held_out(found: Study, scores: Sequence[TrialScore]) -> str:
     mine = [s for s in scores if s.trial.regressor == "extra trees"]
     mine = [s for s in mine if s.trial.protocol not in ("random 10-fold", IN_SAMPLE)]
-    lines = _grid(
+    grid = _grid(
         found,
         sorted(mine, key=lambda s: _order(s.trial.protocol)),
         lambda s: f"{s.trial.protocol}, `{s.trial.features}`",
@@ -133,14 +140,14 @@ def _held_out(found: Study, scores: Sequence[TrialScore]) -> list[str]:
         lambda s: f"{_number(s.r2)} · {with_error(s.tau, s.tau_error, 2)}",
     )
     pooled = [s for s in mine if s.trial.protocol == "leave-dataset-out"]
-    if pooled:
-        rows = [[f"`{s.trial.features}`", with_error(s.tau, s.tau_error, 2)] for s in pooled]
-        lines += ["", "Learnt on the other data sets (leave-dataset-out):", ""]
-        lines += markdown_table(["features", "tau"], rows)
-    return lines
+    if not pooled:
+        return grid
+    rows = [[f"`{s.trial.features}`", with_error(s.tau, s.tau_error, 2)] for s in pooled]
+    words = "Learnt on the other data sets (leave-dataset-out):"
+    return join_blocks(grid, words, markdown_table(["features", "tau"], rows))
 
 
-def _relative(found: Study) -> list[str]:
+def _relative(found: Study) -> str:
     mine = [s for s in found.scores if s.trial.relative]
     return _grid(
         found,
@@ -151,7 +158,7 @@ def _relative(found: Study) -> list[str]:
     )
 
 
-def _differences(found: Study) -> list[str]:
+def _differences(found: Study) -> str:
     """Paired over contests; extra trees on densities are what is subtracted."""
     rows = []
     groups: dict[tuple[str, str, str, bool], list[TrialScore]] = {}
@@ -172,12 +179,12 @@ def _differences(found: Study) -> list[str]:
         rows.append([protocol, f"`{features}`", how, with_error(mean, error, signed=True)])
     rows.sort(key=lambda row: _order(row[0]))
     head = ["protocol", "features", "how", f"tau less that of `{_BASELINE}` with extra trees"]
-    return markdown_table(head, rows) if rows else []
+    return markdown_table(head, rows)
 
 
-def _taus(rows: Sequence[TauRow]) -> list[str]:
+def _taus(rows: Sequence[TauRow]) -> str:
     if not rows:
-        return []
+        return ""
     levels = list(rows[0].by_sparsity())
     tasks = list(rows[0].by_task())
     head = ["", "tau", *tasks, *(f"s = {level:g}" for level in levels)]
@@ -188,8 +195,8 @@ def _taus(rows: Sequence[TauRow]) -> list[str]:
     return markdown_table(head, body)
 
 
-def _importance(found: Study) -> list[str]:
-    lines = []
+def _importance(found: Study) -> str:
+    blocks = []
     for what in dict.fromkeys(what for _, what in found.importance):
         mine = [found.importance[task.name, what] for task in found.tasks]
         losses = [
@@ -200,8 +207,8 @@ def _importance(found: Study) -> list[str]:
             cells = [f"{i.r2_loss[at].mean():.3f} · {i.tau_loss[at].mean():.3f}" for i in mine]
             rows.append([list(mine[0].groups)[at], *cells])
         head = [f"permuted ({what})", *(task.name for task in found.tasks)]
-        lines += [*markdown_table(head, rows), ""]
-    return lines
+        blocks.append(markdown_table(head, rows))
+    return join_blocks(*blocks) + "\n" if blocks else ""  # two empty lines follow, as ever
 
 
 def _grid(
@@ -210,7 +217,7 @@ def _grid(
     name: Callable[[TrialScore], str],
     head: str,
     cell: Callable[[TrialScore], str],
-) -> list[str]:
+) -> str:
     """A row a name, a column a data set."""
     rows: dict[str, dict[str, str]] = {}
     for score in scores:
@@ -218,7 +225,7 @@ def _grid(
             rows.setdefault(name(score), {})[score.trial.task] = cell(score)
     names = [task.name for task in found.tasks]
     body = [[row, *(cells.get(n, "") for n in names)] for row, cells in rows.items()]
-    return markdown_table([head, *names], body) if body else []
+    return markdown_table([head, *names], body)
 
 
 def _order(protocol: str) -> int:
@@ -227,4 +234,4 @@ def _order(protocol: str) -> int:
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return "" if not np.isfinite(value) else f"{value:.{digits}f}"
+    return with_error(value, None, digits)

@@ -44,14 +44,16 @@ def write_report(
     check_formats(formats)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    tables = {name: rows for name, rows in report_tables(found).items() if rows}
-    for name, rows in tables.items():
-        write_rows(out / f"{name}.csv", rows)
+    tables = {
+        name: write_rows(out / f"{name}.csv", rows)
+        for name, rows in report_tables(found).items()
+        if rows
+    }
     drawn = {
-        name: save_formats(figure, out, name, formats)[0].name
+        name: save_formats(figure, out, name, formats)[0]
         for name, figure in _figures(found).items()
     }
-    text = render_page(found, title=title, figures=drawn, tables=list(tables))
+    text = render_page(found, title=title, figures=drawn, tables=tables)
     return write_text(out / "report.md", text)
 
 
