@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from old_names import PUBLIC
+from sparse_table import made_up_table
 
 import ghn
 import graph2nn.deepnets.campaign
@@ -18,6 +19,7 @@ import graph2nn.training
 import predictors.proxies
 import predictors.studies.properties
 import predictors.studies.relational
+import predictors.studies.sparsity
 from ghn.training import TrainConfig
 from graph2nn.deepnets import GENOTYPES, EndlessNets, NetConfig, NetStore, save_nets
 from graph2nn.deepnets.campaign import GroundTruthSettings, train_all
@@ -216,3 +218,19 @@ def test_settings_of_a_sparse_grid_were_cells():
     grid = graph2nn.sparsity.find_grid("tiny", "digits")
     with pytest.warns(DeprecationWarning, match="cells is now SparseGrid.settings"):
         assert grid.cells() == grid.settings()
+
+
+def test_contests_of_sparse_networks_are_comparison_groups():
+    sparsity = predictors.studies.sparsity
+    task = sparsity.drop_task(made_up_table(), "d")
+    with pytest.warns(DeprecationWarning, match="DropTask.contest is now comparison_group"):
+        assert task.contest is task.comparison_group
+    with pytest.raises(TypeError, match="within_contests is now within_comparison_groups; both"):
+        sparsity.permutation_importance(
+            task, "sparsity", within_contests=True, within_comparison_groups=True
+        )
+    (score,) = sparsity.run_trials(
+        [task], sparsity.plan_trials([task], ["sparsity"], ["ols"], ["grouped 5-fold"])
+    )
+    with pytest.warns(DeprecationWarning, match="by_contest is now by_comparison_group"):
+        assert score.by_contest is score.by_comparison_group

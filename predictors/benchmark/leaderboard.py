@@ -95,8 +95,8 @@ def _table(here: Sequence[Summary]) -> str:
     models = sorted({s.model for s in here}, key=lambda m: -_last_tau(here, m))
     rows = []
     for model in models:
-        cells = {s.train: _entry(s, best[s.train]) for s in here if s.model == model}
-        rows.append([model, *(cells.get(n, "") for n in sizes)])
+        entries = {s.train: _entry(s, best[s.train]) for s in here if s.model == model}
+        rows.append([model, *(entries.get(n, "") for n in sizes)])
     return markdown_table(["model", *(f"{n} networks" for n in sizes)], rows)
 
 

@@ -96,7 +96,7 @@ def vocabulary(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
 
 
 def padded_batches(
-    graphs: Sequence[ArchGraph], ops: Sequence[str], *, cells: int = 1_500_000
+    graphs: Sequence[ArchGraph], ops: Sequence[str], *, entries: int = 1_500_000
 ) -> Iterator[tuple[np.ndarray, Padded]]:
     """Iterate over batches of graphs of similar size, with the rows of `graphs` they hold.
 
@@ -105,14 +105,14 @@ def padded_batches(
     Args:
         graphs: Graphs; operations outside `ops` and `ENDS` must have been refused before.
         ops: The vocabulary.
-        cells: Largest number of entries of a batch's adjacency.
+        entries: Largest number of entries of a batch's adjacency.
     """
     sizes = np.array([graph.num_nodes for graph in graphs])
     order = np.argsort(sizes, kind="stable")
     first = 0
     while first < len(order):
         last = first + 1
-        while last < len(order) and (last + 1 - first) * int(sizes[order[last]]) ** 2 <= cells:
+        while last < len(order) and (last + 1 - first) * int(sizes[order[last]]) ** 2 <= entries:
             last += 1
         rows = order[first:last]
         yield rows, _padded([graphs[r] for r in rows], ops)

@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["Thinned", "ThinningRule", "thin"]
 
-_FINE = 9  # fine cells a coarse cell, along each side
+_FINE = 9  # fine bins a coarse bin, along each side
 _CENTRE = 5  # of 1 to 9
 _MEDIUM = (2, 5, 8)
 

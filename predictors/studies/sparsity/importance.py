@@ -12,6 +12,7 @@ from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
+from graph2nn.deprecated import renamed_keywords
 from graph2nn.sparsity.graphs.metrics.topometrics import TOPOMETRICS
 from predictors.studies.sparsity.regression import IN_SAMPLE
 from predictors.studies.sparsity.regressors import DropRegressor
@@ -110,6 +111,7 @@ def correlated_groups(
     return groups
 
 
+@renamed_keywords(within_contests="within_comparison_groups")
 def permutation_importance(
     task: DropTask,
     sets: str,
@@ -117,7 +119,7 @@ def permutation_importance(
     *,
     regressor: str = "extra trees",
     protocol: str = "grouped 5-fold",
-    within_contests: bool = False,
+    within_comparison_groups: bool = False,
     repeats: int = 10,
     seed: int = 0,
     progress: bool = True,
@@ -133,7 +135,7 @@ def permutation_importance(
         groups: Features that are replaced together; None takes each alone.
         regressor, protocol: Names of both; `IN_SAMPLE` tells what the fit uses, not what
             generalises.
-        within_contests: Whether to take values of networks of the same model, data set and
+        within_comparison_groups: Whether to take values of networks of the same model, data set and
             sparsity, which shows what pruning algorithms are ordered by. Otherwise of any network,
             which shows what accuracy is predicted from, the sparsity foremost.
         repeats: Number of random replacements of each group.
@@ -155,7 +157,7 @@ def permutation_importance(
         guesses = []
         for _ in range(repeats):
             changed = table.values.copy()
-            other = _shuffled(task, rng, within_contests)
+            other = _shuffled(task, rng, within_comparison_groups)
             changed[:, members] = changed[other][:, members]
             guesses.append(_predict(fitted, changed))
         r2s.append([r2 - r_squared(task.drop, guess) for guess in guesses])
@@ -210,12 +212,12 @@ def shap_importance(
     return values
 
 
-def _shuffled(task: DropTask, rng: np.random.Generator, within_contests: bool) -> np.ndarray:
-    """Rows in random order, of all networks or of those of each contest."""
-    rows = rng.permutation(len(task.contest))
-    if within_contests:
-        order = np.argsort(task.contest, kind="stable")
-        shuffled = rows[np.argsort(task.contest[rows], kind="stable")]
+def _shuffled(task: DropTask, rng: np.random.Generator, within: bool) -> np.ndarray:
+    """Rows in random order, of all networks or of those of each comparison group."""
+    rows = rng.permutation(len(task.comparison_group))
+    if within:
+        order = np.argsort(task.comparison_group, kind="stable")
+        shuffled = rows[np.argsort(task.comparison_group[rows], kind="stable")]
         rows = np.empty_like(order)
         rows[order] = shuffled
     return rows

@@ -159,7 +159,7 @@ def _relative(found: Study) -> str:
 
 
 def _differences(found: Study) -> str:
-    """Paired over contests; extra trees on densities are what is subtracted."""
+    """Paired over comparison groups; extra trees on densities are what is subtracted."""
     rows = []
     groups: dict[tuple[str, str, str, bool], list[TrialScore]] = {}
     for s in found.scores:
@@ -204,8 +204,8 @@ def _importance(found: Study) -> str:
         ]
         rows = []
         for at in np.argsort(losses)[::-1]:
-            cells = [f"{i.r2_loss[at].mean():.3f} · {i.tau_loss[at].mean():.3f}" for i in mine]
-            rows.append([list(mine[0].groups)[at], *cells])
+            entries = [f"{i.r2_loss[at].mean():.3f} · {i.tau_loss[at].mean():.3f}" for i in mine]
+            rows.append([list(mine[0].groups)[at], *entries])
         head = [f"permuted ({what})", *(task.name for task in found.tasks)]
         blocks.append(markdown_table(head, rows))
     return join_blocks(*blocks) + "\n" if blocks else ""  # two empty lines follow, as ever
@@ -216,15 +216,15 @@ def _grid(
     scores: Iterable[TrialScore],
     name: Callable[[TrialScore], str],
     head: str,
-    cell: Callable[[TrialScore], str],
+    entry: Callable[[TrialScore], str],
 ) -> str:
     """A row a name, a column a data set."""
     rows: dict[str, dict[str, str]] = {}
     for score in scores:
         if score.trial.task in found.ceilings:
-            rows.setdefault(name(score), {})[score.trial.task] = cell(score)
+            rows.setdefault(name(score), {})[score.trial.task] = entry(score)
     names = [task.name for task in found.tasks]
-    body = [[row, *(cells.get(n, "") for n in names)] for row, cells in rows.items()]
+    body = [[row, *(entries.get(n, "") for n in names)] for row, entries in rows.items()]
     return markdown_table([head, *names], body)
 
 

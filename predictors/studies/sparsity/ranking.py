@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.studies.sparsity.scoring import bootstrap_error, contest_taus
+from predictors.studies.sparsity.scoring import bootstrap_error, comparison_taus
 from predictors.studies.sparsity.task import DropTask, drop_task
 
 __all__ = ["BASELINES", "TauRow", "baseline_taus", "copied_drops", "metric_taus"]
@@ -15,13 +15,14 @@ __all__ = ["BASELINES", "TauRow", "baseline_taus", "copied_drops", "metric_taus"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TauRow:
-    """Kendall's tau of one ordering with accuracy, within contests of a model at a sparsity.
+    """Kendall's tau of one ordering with accuracy, within comparison groups.
 
     Args:
         name: Name of the metric or baseline.
-        taus: Kendall's tau, one a contest, of all tasks; NaN where an ordering does not exist.
-        task: Name of the data set of each contest.
-        sparsity: Sparsity of each contest.
+        taus: Kendall's tau, one a comparison group, of all tasks; NaN where an ordering does not
+            exist.
+        task: Name of the data set of each comparison group.
+        sparsity: Sparsity of each comparison group.
     """
 
     name: str
@@ -31,20 +32,20 @@ class TauRow:
 
     @property
     def tau(self) -> float:
-        """Mean of tau over contests."""
+        """Mean of tau over comparison groups."""
         return float(np.nanmean(self.taus)) if np.isfinite(self.taus).any() else float("nan")
 
     @property
     def error(self) -> float:
-        """Standard error over contests."""
+        """Standard error over comparison groups."""
         return bootstrap_error(self.taus) if np.isfinite(self.taus).any() else float("nan")
 
     def by_sparsity(self) -> dict[float, float]:
-        """Average tau over the contests at each sparsity."""
+        """Average tau over the comparison groups at each sparsity."""
         return {float(s): self._mean(self.sparsity == s) for s in np.unique(self.sparsity)}
 
     def by_task(self) -> dict[str, float]:
-        """Average tau over the contests of each data set."""
+        """Average tau over the comparison groups of each data set."""
         return {str(t): self._mean(self.task == t) for t in dict.fromkeys(self.task.tolist())}
 
     def _mean(self, here: np.ndarray) -> float:
@@ -56,7 +57,7 @@ def metric_taus(tasks: Sequence[DropTask], sets: Sequence[str]) -> list[TauRow]:
     """Compute tau of every single feature with accuracy, the strongest first.
 
     Tau is positive where a larger value goes with a higher accuracy. Averages over seeds come
-    first, as in `contest_taus`.
+    first, as in `comparison_taus`.
 
     Args:
         tasks: Tasks, one for each data set.
@@ -122,8 +123,8 @@ def _part(pool: DropTask, rows: np.ndarray) -> DropTask:
 def _row(name: str, tasks: Sequence[DropTask], predicted: Sequence[np.ndarray]) -> TauRow:
     taus, names, sparsities = [], [], []
     for task, values in zip(tasks, predicted):
-        first = np.unique(task.contest, return_index=True)[1]
-        taus.append(contest_taus(task, values))
+        first = np.unique(task.comparison_group, return_index=True)[1]
+        taus.append(comparison_taus(task, values))
         names += [task.name] * len(first)
         sparsities.append(task.table["sparsity"][first])
     return TauRow(

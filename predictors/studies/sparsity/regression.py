@@ -9,14 +9,15 @@ from itertools import product
 
 import numpy as np
 
+from graph2nn.deprecated import renamed_attribute
 from graph2nn.runs.jobs import parallel_map
 from graph2nn.runs.summaries import standard_error
-from predictors.studies.sparsity.contests import blend, relative_drops, relative_features
+from predictors.studies.sparsity.comparison_groups import blend, relative_drops, relative_features
 from predictors.studies.sparsity.regressors import RANDOM_REGRESSORS, DropRegressor
 from predictors.studies.sparsity.scoring import (
     adjusted_r2,
     bootstrap_error,
-    contest_taus,
+    comparison_taus,
     r_squared,
 )
 from predictors.studies.sparsity.task import PROTOCOLS, DropTask, splits
@@ -51,8 +52,8 @@ class Trial:
         regressor: Key of `DROP_REGRESSORS`.
         protocol: Key of `PROTOCOLS`, or `IN_SAMPLE`.
         repeats: Number of seeds 0, 1, ... of folds and regressor; 1 where neither is random.
-        relative: Whether differences within contests only (`contests`) are learned and predicted,
-            which order pruning algorithms and say nothing of the level of accuracy.
+        relative: Whether differences within comparison groups only are learned and predicted, which
+            order pruning algorithms and say nothing of the level of accuracy.
     """
 
     task: str
@@ -71,14 +72,15 @@ class TrialScore:
         trial: The question.
         r2s: R², one a seed. Predictions of all folds together are compared with all drops; adjusted
             R² in sample; NaN for relative ones.
-        taus: Mean over contests of Kendall's tau, one a seed.
-        by_contest: Kendall's tau of each contest, mean over seeds.
+        taus: Mean over comparison groups of Kendall's tau, one a seed.
+        by_comparison_group: Kendall's tau of each comparison group, mean over seeds.
     """
 
     trial: Trial
     r2s: np.ndarray
     taus: np.ndarray
-    by_contest: np.ndarray
+    by_comparison_group: np.ndarray
+    by_contest = renamed_attribute("by_comparison_group")
 
     @property
     def r2(self) -> float:
@@ -97,8 +99,8 @@ class TrialScore:
 
     @property
     def tau_error(self) -> float:
-        """Standard error over contests (bootstrap), which is more than over seeds."""
-        return bootstrap_error(self.by_contest)
+        """Standard error over comparison groups (bootstrap), which is more than over seeds."""
+        return bootstrap_error(self.by_comparison_group)
 
 
 def held_out_predictions(
@@ -201,7 +203,7 @@ def run_trials(
 
 
 def difference(one: Sequence[TrialScore], other: Sequence[TrialScore]) -> tuple[float, float]:
-    """Compare two feature sets over the same contests.
+    """Compare two feature sets over the same comparison groups.
 
     Returned are the mean difference in tau and its standard error.
 
@@ -217,7 +219,8 @@ def difference(one: Sequence[TrialScore], other: Sequence[TrialScore]) -> tuple[
     """
     if [s.trial.task for s in one] != [s.trial.task for s in other]:
         raise ValueError("differences are between scores on the same tasks, in the same order")
-    gaps = np.concatenate([a.by_contest - b.by_contest for a, b in zip(one, other)])
+    pairs = [(a.by_comparison_group, b.by_comparison_group) for a, b in zip(one, other)]
+    gaps = np.concatenate([a - b for a, b in pairs])
     return float(np.nanmean(gaps)), bootstrap_error(gaps)
 
 
@@ -225,7 +228,7 @@ def _run(tasks: dict[str, DropTask], item: tuple[Trial, int]) -> tuple[float, np
     trial, seed = item
     task = tasks[trial.task]
     if trial.features == BLEND:
-        return float("nan"), contest_taus(task, _blended(task, trial.protocol, seed))
+        return float("nan"), comparison_taus(task, _blended(task, trial.protocol, seed))
     table = task.features(trial.features).values
     predicted = held_out_predictions(
         task, table, trial.regressor, trial.protocol, relative=trial.relative, seed=seed
@@ -236,7 +239,7 @@ def _run(tasks: dict[str, DropTask], item: tuple[Trial, int]) -> tuple[float, np
         r2 = adjusted_r2(task.drop, predicted, table.shape[1])
     else:
         r2 = r_squared(task.drop, predicted)
-    return r2, contest_taus(task, predicted)
+    return r2, comparison_taus(task, predicted)
 
 
 def _blended(task: DropTask, protocol: str, seed: int) -> np.ndarray:
@@ -254,7 +257,7 @@ def _score(trial: Trial, results: Sequence[tuple[float, np.ndarray]]) -> TrialSc
         trial=trial,
         r2s=np.array([r2 for r2, _ in results]),
         taus=np.nanmean(taus, axis=1),
-        by_contest=taus.mean(axis=0),
+        by_comparison_group=taus.mean(axis=0),
     )
 
 

@@ -65,7 +65,7 @@ def report_tables(found: Study) -> dict[str, Rows]:
                 "task": task.name,
                 "networks": task.table.num_rows,
                 "left_out": task.left_out,
-                "contests": int(task.contest.max()) + 1,
+                "contests": int(task.comparison_group.max()) + 1,
                 "r2": found.ceilings[task.name].r2,
                 "tau": found.ceilings[task.name].tau,
                 "seed_tau": found.ceilings[task.name].seed_tau,

@@ -1,4 +1,4 @@
-"""Figures of merit of predicted drops: R², Kendall's tau within contests, and what noise allows."""
+"""How good are predicted drops: R², Kendall's tau within comparison groups, what noise allows?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = [
     "adjusted_r2",
     "bootstrap_error",
     "ceiling",
-    "contest_taus",
+    "comparison_taus",
     "mean_tau",
     "r_squared",
     "tail_share",
@@ -57,39 +57,39 @@ def adjusted_r2(truth: np.ndarray, predicted: np.ndarray, num_features: int) -> 
     return 1 - (1 - r_squared(truth, predicted)) * (len(truth) - 1) / free
 
 
-def contest_taus(task: DropTask, predicted: np.ndarray) -> np.ndarray:
-    """Compute Kendall's tau of the pruning algorithms in every contest.
+def comparison_taus(task: DropTask, predicted: np.ndarray) -> np.ndarray:
+    """Compute Kendall's tau of the pruning algorithms in every comparison group.
 
-    A contest is a model at a sparsity. Drops and predictions are first averaged over seeds. Values
-    of -inf and inf rank last and first; NaN is left out. A contest that is left with fewer than
-    three algorithms has no tau, NaN.
+    A comparison group is a model and data set at a sparsity. Drops and predictions are first
+    averaged over seeds. Values of -inf and inf rank last and first; NaN is left out. A group that
+    is left with fewer than three algorithms has no tau, NaN.
 
     Args:
         task: The networks.
         predicted: Drops, or anything that falls as accuracy rises; one a network.
 
     Shapes:
-        predicted (networks,) -> (contests,).
+        predicted (networks,) -> (comparison groups,).
     """
     seeds = np.bincount(task.configuration)
     truth = np.bincount(task.configuration, task.drop) / seeds
     guess = np.zeros(len(seeds))
     np.add.at(guess, task.configuration, predicted)
     guess /= seeds
-    contest_of = np.zeros(len(seeds), dtype=np.int64)
-    contest_of[task.configuration] = task.contest
+    group_of = np.zeros(len(seeds), dtype=np.int64)
+    group_of[task.configuration] = task.comparison_group
     guess = np.clip(guess, -1e300, 1e300)  # keeps infinities in order
-    taus = np.full(task.contest.max() + 1, np.nan)
-    for contest in range(len(taus)):
-        here = (contest_of == contest) & ~np.isnan(guess)
+    taus = np.full(task.comparison_group.max() + 1, np.nan)
+    for group in range(len(taus)):
+        here = (group_of == group) & ~np.isnan(guess)
         if here.sum() > 2:
-            taus[contest] = kendall_tau(truth[here], guess[here])
+            taus[group] = kendall_tau(truth[here], guess[here])
     return taus
 
 
 def mean_tau(task: DropTask, predicted: np.ndarray) -> float:
-    """Compute the mean of `contest_taus`; predictions (networks,)."""
-    return float(np.nanmean(contest_taus(task, predicted)))
+    """Compute the mean of `comparison_taus`; predictions (networks,)."""
+    return float(np.nanmean(comparison_taus(task, predicted)))
 
 
 def bootstrap_error(values: np.ndarray, *, seed: int = 0) -> float:
@@ -142,8 +142,8 @@ def _simulated_tau(task: DropTask, rng: np.random.Generator) -> float:
     mean = np.bincount(task.configuration, task.drop) / count
     residual = (task.drop - mean[task.configuration]) ** 2
     taus = []
-    for contest in range(task.contest.max() + 1):
-        here = task.contest == contest
+    for group in range(task.comparison_group.max() + 1):
+        here = task.comparison_group == group
         members = np.unique(task.configuration[here])
         free = here.sum() - len(members)
         if len(members) < 3 or free < 1:
@@ -156,10 +156,10 @@ def _simulated_tau(task: DropTask, rng: np.random.Generator) -> float:
 
 
 def _seed_tau(task: DropTask) -> float:
-    """Mean over contests and seeds of tau between a seed's drops and the others' means."""
+    """Mean over comparison groups and seeds of tau between a seed's drops and the others' means."""
     seeds, taus = task.table["seed"], []
-    for contest in range(task.contest.max() + 1):
-        here = task.contest == contest
+    for group in range(task.comparison_group.max() + 1):
+        here = task.comparison_group == group
         for seed in np.unique(seeds[here]):
             one, rest = here & (seeds == seed), here & (seeds != seed)
             others = {

@@ -119,7 +119,7 @@ class _Plan:
     sets: str = "mge16"
     groups: Groups | None = None
     protocol: str = "grouped 5-fold"
-    within_contests: bool = False
+    within_comparison_groups: bool = False
 
 
 def _plans(pool: DropTask, sets: set[str], quick: bool) -> dict[str, _Plan]:
@@ -132,7 +132,8 @@ def _plans(pool: DropTask, sets: set[str], quick: bool) -> dict[str, _Plan]:
     if "density8" in sets:
         groups = {"layer densities": pool.features("density8").names, **METRIC_GROUPS}
         both = _Plan(sets="density8+mge16", groups=groups)
-        plans |= {"both": both, "both, within contests": replace(both, within_contests=True)}
+        within = replace(both, within_comparison_groups=True)
+        plans |= {"both": both, "both, within contests": within}
     return {name: plan for name, plan in plans.items() if not (quick and plan.groups is None)}
 
 
@@ -152,7 +153,7 @@ def _importance(
             plan.sets,
             plan.groups,
             protocol=plan.protocol,
-            within_contests=plan.within_contests,
+            within_comparison_groups=plan.within_comparison_groups,
             repeats=repeats,
             progress=False,
         )

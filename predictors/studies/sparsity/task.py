@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from graph2nn.deprecated import renamed_attribute
 from graph2nn.names import check_choice
 from graph2nn.sparsity.campaign.feature_sets import FeatureTable, features
 from graph2nn.sparsity.campaign.results import (
@@ -25,7 +26,9 @@ Split = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DropTask:
-    """Networks of one data set (or several) and the part of the accuracy that pruning cost them.
+    """Networks of one data set (or several) and the accuracy drop of each, what pruning cost it.
+
+    *Drop* is short for accuracy drop, in this name and in all others of this package.
 
     Args:
         name: Name of the data set, or of the table.
@@ -39,7 +42,7 @@ class DropTask:
 
     @property
     def drop(self) -> np.ndarray:
-        """1 - accuracy / dense accuracy, (networks,); see `accuracy_drop`."""
+        """Accuracy drops 1 - accuracy / dense accuracy, (networks,); see `accuracy_drop`."""
         return self.table["drop"]
 
     @cached_property
@@ -48,9 +51,14 @@ class DropTask:
         return _numbered(self.table, "model", "dataset", "pruning", "sparsity")
 
     @cached_property
-    def contest(self) -> np.ndarray:
-        """Number of each network's (model, data set, sparsity): algorithms compete within it."""
+    def comparison_group(self) -> np.ndarray:
+        """Number of each network's (model, data set, sparsity), within which pruners compare.
+
+        Pages, tables and file names call it a contest, as ever.
+        """
         return _numbered(self.table, "model", "dataset", "sparsity")
+
+    contest = renamed_attribute("comparison_group")
 
     def features(self, sets: str) -> FeatureTable:
         """Compute features as `graph2nn.sparsity.campaign.feature_sets.features`."""

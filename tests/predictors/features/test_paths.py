@@ -52,7 +52,7 @@ def test_the_number_of_subsets_does_not_explode(count: int, expected: int) -> No
 def test_batches_hold_every_graph_once_whatever_their_size() -> None:
     rng = np.random.default_rng(0)
     graphs = [random_dag(rng, int(n)) for n in rng.integers(2, 20, size=50)]
-    batches = list(padded_batches(graphs, vocabulary(graphs), cells=900))
+    batches = list(padded_batches(graphs, vocabulary(graphs), entries=900))
     rows = np.concatenate([rows for rows, _ in batches])
     assert sorted(rows) == list(range(50)) and len(batches) > 5
     for rows, batch in batches:

@@ -44,14 +44,14 @@ def _connectome(task: str) -> ResultTable:
     return ResultTable.from_rows(rows)
 
 
-def _check_files(report: Findings, out: Path) -> None:
-    text = report.page.read_text()
-    listed = [path.name for paths in report.figures.values() for path in paths]
-    listed += [path.name for path in report.tables.values()]
+def _check_files(found: Findings, out: Path) -> None:
+    text = found.page.read_text()
+    listed = [path.name for paths in found.figures.values() for path in paths]
+    listed += [path.name for path in found.tables.values()]
     assert sorted([*listed, "report.md"]) == sorted(path.name for path in out.iterdir())
     assert all(f"({name})" in text for name in listed)
-    assert all(note in text for note in report.notes)
-    for name in report.tables.values():
+    assert all(note in text for note in found.notes)
+    for name in found.tables.values():
         with name.open() as file:
             rows = list(csv.reader(file))
         assert len(rows) > 1 and len({len(row) for row in rows}) == 1
@@ -63,23 +63,23 @@ def test_full_report(tmp_path: Path) -> None:
     table = _table(epochs=3).joined(_table(task="other"))
     write_results(run / "results.csv.gz", table.final())
     write_results(run / "results_by_epoch.csv", table)
-    report = analyze(run, out)
-    _check_files(report, out)
-    assert set(report.figures) == {
+    found = analyze(run, out)
+    _check_files(found, out)
+    assert set(found.figures) == {
         "heatmap_made", "slices_made", "control_made", "heatmap_other", "slices_other",
         "control_other", "sweet_spots", "correlations", "correlations_scatter", "epochs",
     }  # fmt: skip
-    assert report.pairs["made", "other"].r > 0.9
-    assert report.epochs["made"].epochs.tolist() == [1, 2, 3]  # never epoch 0
-    assert report.studies["made"].spots["published"].size < 30
-    assert report.notes == ["other: a curve over epochs needs two epochs and three graphs, got 1 "
+    assert found.pairs["made", "other"].r > 0.9
+    assert found.epochs["made"].epochs.tolist() == [1, 2, 3]  # never epoch 0
+    assert found.studies["made"].spots["published"].size < 30
+    assert found.notes == ["other: a curve over epochs needs two epochs and three graphs, got 1 "
                             "and 31"]  # fmt: skip
 
 
 def test_one_task_of_a_file_in_other_formats(tmp_path: Path) -> None:
     path = write_results(tmp_path / "results.csv", _table().joined(_table(task="other")))
-    report = analyze(path, tmp_path / "out", task="other", formats=("pdf", "svg"))
-    assert list(report.studies) == ["other"]
+    found = analyze(path, tmp_path / "out", task="other", formats=("pdf", "svg"))
+    assert list(found.studies) == ["other"]
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".pdf", ".svg", ".csv", ".md"}
     with pytest.raises(ValueError, match="no rows of task mine; its tasks are made, other"):
         analyze(path, tmp_path / "out", task="mine")
@@ -101,17 +101,17 @@ def test_one_task_of_a_file_in_other_formats(tmp_path: Path) -> None:
     ],
 )
 def test_poor_tables_say_what_is_missing(tmp_path: Path, table: ResultTable, message: str) -> None:
-    report = analyze(table, tmp_path / "out")
-    assert any(message in note for note in report.notes)
-    _check_files(report, tmp_path / "out")
+    found = analyze(table, tmp_path / "out")
+    assert any(message in note for note in found.notes)
+    _check_files(found, tmp_path / "out")
 
 
 def test_constant_errors(tmp_path: Path) -> None:
     table = _table()
     flat = ResultTable({**table, "top1_error": np.full(table.num_rows, 20.0)})
-    report = analyze(flat, tmp_path / "out")
-    assert report.studies["made"].spots["published"].size == 30
-    _check_files(report, tmp_path / "out")
+    found = analyze(flat, tmp_path / "out")
+    assert found.studies["made"].spots["published"].size == 30
+    _check_files(found, tmp_path / "out")
 
 
 def test_nothing_but_epoch_zero(tmp_path: Path) -> None:
@@ -124,22 +124,22 @@ def test_nothing_but_epoch_zero(tmp_path: Path) -> None:
 def test_connectomes_are_marked_and_not_counted(tmp_path: Path, task: str) -> None:
     """Whether they come with the task or as the task that trains connectomes only."""
     plain = analyze(_table(), tmp_path / "plain", formats=()).studies["made"]
-    report = analyze(_table().joined(_connectome(task)), tmp_path / "out")
-    study = report.studies["made"]
+    found = analyze(_table().joined(_connectome(task)), tmp_path / "out")
+    study = found.studies["made"]
     assert study.named.graph_id.tolist() == ["cat"]
     assert study.named.mean.tolist() == [22.5]
     assert study.spots["published"].c_range == plain.spots["published"].c_range
-    assert "connectome" in report.tables["graphs"].read_text()
-    _check_files(report, tmp_path / "out")
+    assert "connectome" in found.tables["graphs"].read_text()
+    _check_files(found, tmp_path / "out")
 
 
 def test_comparison_with_other_results(tmp_path: Path) -> None:
     other = _table(seeds=2)
-    report = analyze(_table(), tmp_path / "out", compare=other, formats=())
-    assert list(report.others) == ["made (other)"]
-    assert report.pairs["made", "made (other)"].r > 0.9
-    assert "made (other)" in report.page.read_text()
-    _check_files(report, tmp_path / "out")
+    found = analyze(_table(), tmp_path / "out", compare=other, formats=())
+    assert list(found.others) == ["made (other)"]
+    assert found.pairs["made", "made (other)"].r > 0.9
+    assert "made (other)" in found.page.read_text()
+    _check_files(found, tmp_path / "out")
 
 
 def test_same_table_same_files(tmp_path: Path) -> None:
@@ -151,16 +151,16 @@ def test_same_table_same_files(tmp_path: Path) -> None:
 
 def test_published_report(reference: Path, tmp_path: Path) -> None:
     names = ["resnet34_imagenet", "resnet50_imagenet"]
-    report = analyze("published", tmp_path / "out", task=names)
-    _check_files(report, tmp_path / "out")
-    assert report.pairs[names[0], names[1]].r == pytest.approx(0.757, abs=5e-4)
-    assert report.studies[names[0]].spots["published"].size == 15
+    found = analyze("published", tmp_path / "out", task=names)
+    _check_files(found, tmp_path / "out")
+    assert found.pairs[names[0], names[1]].r == pytest.approx(0.757, abs=5e-4)
+    assert found.studies[names[0]].spots["published"].size == 15
 
 
 @pytest.mark.slow
 def test_published_report_of_all_tasks(reference: Path, tmp_path: Path) -> None:
-    report = analyze("published", tmp_path / "out")
-    _check_files(report, tmp_path / "out")
-    assert report.pairs["mlp_cifar10", "resnet34_imagenet"].r == pytest.approx(0.658, abs=5e-4)
-    assert report.studies["mlp_cifar10"].main_spots["published"].size == 12
-    assert {"graph_counts", "epochs", "heatmap_mlp_cifar10"} <= set(report.figures)
+    found = analyze("published", tmp_path / "out")
+    _check_files(found, tmp_path / "out")
+    assert found.pairs["mlp_cifar10", "resnet34_imagenet"].r == pytest.approx(0.658, abs=5e-4)
+    assert found.studies["mlp_cifar10"].main_spots["published"].size == 12
+    assert {"graph_counts", "epochs", "heatmap_mlp_cifar10"} <= set(found.figures)

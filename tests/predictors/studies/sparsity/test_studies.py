@@ -9,7 +9,7 @@ import pytest
 from sparse_table import PRUNERS, made_up_table
 
 from graph2nn.sparsity.campaign.results import SparseTable
-from predictors.studies.sparsity.contests import blend, relative_drops, relative_features
+from predictors.studies.sparsity.comparison_groups import blend, relative_drops, relative_features
 from predictors.studies.sparsity.importance import (
     METRIC_GROUPS,
     correlated_groups,
@@ -20,7 +20,7 @@ from predictors.studies.sparsity.ranking import baseline_taus, metric_taus
 from predictors.studies.sparsity.regression import IN_SAMPLE, difference, plan_trials, run_trials
 from predictors.studies.sparsity.regressors import DROP_REGRESSORS, DropRegressor
 from predictors.studies.sparsity.report import write_report
-from predictors.studies.sparsity.scoring import adjusted_r2, ceiling, contest_taus, r_squared
+from predictors.studies.sparsity.scoring import adjusted_r2, ceiling, comparison_taus, r_squared
 from predictors.studies.sparsity.studies import study
 from predictors.studies.sparsity.task import PROTOCOLS, drop_task, drop_tasks, splits
 
@@ -71,15 +71,15 @@ def test_dense_and_incomplete_networks_are_left_out():
 
 
 def test_taus_average_seeds_and_keep_infinities_in_order(task):
-    assert np.nanmean(contest_taus(task, task.drop)) == 1
+    assert np.nanmean(comparison_taus(task, task.drop)) == 1
     mean = np.bincount(task.configuration, task.drop) / np.bincount(task.configuration)
     best = mean[task.configuration]
-    np.testing.assert_allclose(contest_taus(task, -best), -1)
-    contest = task.contest == 0
-    worst = task.configuration == task.configuration[contest][best[contest].argmax()]
-    np.testing.assert_allclose(contest_taus(task, np.where(worst, np.inf, best)), 1)
+    np.testing.assert_allclose(comparison_taus(task, -best), -1)
+    group = task.comparison_group == 0
+    worst = task.configuration == task.configuration[group][best[group].argmax()]
+    np.testing.assert_allclose(comparison_taus(task, np.where(worst, np.inf, best)), 1)
     two = np.isin(task.table["pruning"], PRUNERS[:2])
-    assert np.isnan(contest_taus(task, np.where(two, np.nan, best))).all()
+    assert np.isnan(comparison_taus(task, np.where(two, np.nan, best))).all()
 
 
 def test_r_squared_and_its_adjustment():
@@ -100,8 +100,8 @@ def test_ceiling_falls_with_noise_and_needs_seeds():
 def test_relative_numbers_know_nothing_of_the_network_held_out(task):
     learn, test = splits(task, "leave-pruner-out")[0]
     found = relative_drops(task, learn)
-    for contest in np.unique(task.contest):
-        here = task.contest[learn] == contest
+    for group in np.unique(task.comparison_group):
+        here = task.comparison_group[learn] == group
         assert found[here].mean() == pytest.approx(0, abs=1e-12)
         assert found[here].std() == pytest.approx(1)
     changed = task.drop.copy()
@@ -110,7 +110,7 @@ def test_relative_numbers_know_nothing_of_the_network_held_out(task):
     np.testing.assert_array_equal(relative_drops(other, learn), found)
     table = task.features("density8").values
     centred = relative_features(task, table)
-    np.testing.assert_allclose(centred[task.contest == 2].mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(centred[task.comparison_group == 2].mean(axis=0), 0, atol=1e-12)
 
 
 def test_blends_listen_to_every_member_alike(task):
@@ -118,7 +118,7 @@ def test_blends_listen_to_every_member_alike(task):
     good = best[task.configuration]
     np.testing.assert_allclose(blend(task, [good, 1000 * good]), 2 * blend(task, [good]))
     np.testing.assert_allclose(blend(task, [good, -1000 * good]), 0, atol=1e-9)
-    assert contest_taus(task, blend(task, [good, good + 5])).mean() == 1
+    assert comparison_taus(task, blend(task, [good, good + 5])).mean() == 1
 
 
 @pytest.mark.parametrize("name", DROP_REGRESSORS)
@@ -166,7 +166,7 @@ def test_metrics_and_copied_rankings():
     rows = metric_taus(tasks, ["density8", "sparsity"])
     names = [row.name for row in rows]
     assert rows[0].tau > 0.9 and "log geometric mean density" in names[:3]
-    assert next(row for row in rows if row.name == "sparsity").tau == 0  # the same in a contest
+    assert next(row for row in rows if row.name == "sparsity").tau == 0  # the same in a group
     assert list(rows[0].by_task()) == ["d", "e"] and list(rows[0].by_sparsity()) == [0.6, 0.9, 0.98]
     pool = drop_task(made_up_table(datasets=("d", "e")), "all")
     assert [row.name for row in baseline_taus(pool)] == [
@@ -200,12 +200,12 @@ def test_importance_finds_what_matters(task):
     np.testing.assert_array_equal(found.tau_loss, again.tau_loss)
 
 
-def test_permuting_within_contests_leaves_the_level_alone(task):
-    """Sparsity is the same in a contest, so permuting it there changes nothing."""
+def test_permuting_within_groups_leaves_the_level_alone(task):
+    """Sparsity is the same in a comparison group, so permuting it there changes nothing."""
     settings = {"regressor": "ridge", "repeats": 2, "progress": False}
     found = permutation_importance(task, "log_density+sparsity", **settings)
     assert found.r2_loss.max() > 0.1
-    found = permutation_importance(task, "sparsity", within_contests=True, **settings)
+    found = permutation_importance(task, "sparsity", within_comparison_groups=True, **settings)
     np.testing.assert_allclose(found.r2_loss, 0, atol=1e-12)
 
 

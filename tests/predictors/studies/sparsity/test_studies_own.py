@@ -27,7 +27,7 @@ def test_every_network_can_be_studied(table):
     assert 0.5 < density < 1 and 0.5 < mge < 1
 
 
-def test_ranking_learnt_within_contests_carries_over(table):
+def test_ranking_learnt_within_groups_carries_over(table):
     """What was found on the published table: better than chance on pruners never seen."""
     tasks = drop_tasks(table)
     trials = plan_trials(tasks, ["profile"], ["strong ridge"], ["leave-pruner-out"], relative=True)

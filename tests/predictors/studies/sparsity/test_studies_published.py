@@ -156,7 +156,7 @@ def test_copied_rankings(tasks):
     np.testing.assert_allclose(rows["ranking of the other models"], expected, atol=0.006)
 
 
-def test_learning_within_contests_orders_unseen_pruners(tasks):
+def test_learning_within_groups_orders_unseen_pruners(tasks):
     """A linear model of differences in layer densities does what trees of the levels do."""
     trials = plan_trials(tasks, ["profile"], ["strong ridge"], ["leave-pruner-out"], relative=True)
     taus = [score.tau for score in run_trials(tasks, trials, progress=False)]
