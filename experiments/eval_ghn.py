@@ -25,6 +25,7 @@ from ghn.figures import plot_distributions, plot_size_accuracy
 from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
 from ghn.training.networks import evaluation_nets, nets_from_file
 from graph2nn.deepnets import EVAL_SPLITS, SPLITS
+from graph2nn.names import check_choice
 from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_text
 from graph2nn.vision import DATASETS, Batches, load_images
 
@@ -50,9 +51,7 @@ class EvalConfig:
     arch: int | None = option(None, help="only this network of the split")
     noise: bool = option(False, help="corrupt the images")
     test_batch_size: int = option(64, "-b", help="images a batch; changes the figures")
-    image_size: int | None = option(
-        None, "-i", help="side of the images; none for the checkpoint's", name="imsize"
-    )
+    image_size: int | None = option(None, "-i", help="side; none: the checkpoint's", name="imsize")
     device: str | None = option(None, help="none takes a GPU if there is one")
     random_init: bool = option(True, help="also evaluate torch's initial weights")
     force: bool = option(False, help="evaluate on other data than the checkpoint's")
@@ -61,9 +60,8 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         allowed = (*SPLITS, "predefined", "torch", "all")
-        unknown = [split for split in self.split if split not in allowed]
-        if unknown or not self.split:
-            raise ValueError(f"split: expected some of {', '.join(allowed)}, got {unknown}")
+        for split in self.split or (None,):
+            check_choice("split", split, allowed)
         if self.num_nets < 1:
             raise ValueError(f"num_nets: expected at least 1 network, got {self.num_nets}")
 
@@ -151,11 +149,8 @@ def evaluate(
 def deepnets(config: EvalConfig, split: str, batches: Batches) -> Sequence:
     """Networks of a split with their graphs, from the file or drawn by the published rules."""
     data, count = batches.data, max(config.num_nets, (config.arch or 0) + 1)
-    kind = {
-        "image_size": data.image_size,
-        "num_classes": data.num_classes,
-        "in_channels": data.channels,
-    }
+    kind = {"num_classes": data.num_classes, "in_channels": data.channels}
+    kind |= {"image_size": data.image_size}
     if config.nets is None or split == "predefined":
         return evaluation_nets(split, count, seed=config.seed, small=config.small, **kind)
     source = nets_from_file(config.nets, split, count, **kind)

@@ -67,9 +67,7 @@ class GenerateConfig:
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
     device: str = option("cpu", help="device that networks are trained on")
     data_dir: str | None = option(None, "-D", help="folder of the images")
-    checkpoints: float | None = option(
-        None, help="seconds between checkpoints of a job; none: no checkpoint"
-    )
+    checkpoints: float | None = option(None, help="seconds between a job's checkpoints, if any")
 
     def __post_init__(self) -> None:
         find_table(self.table)

@@ -52,19 +52,13 @@ class PropertyConfig:
     """Flags of `property_prediction.py`."""
 
     dataset: str = option("digits", positional=True, help="digits or cifar10")
-    checkpoint: str | None = option(
-        None, positional=True, help="hypernetwork, file or name; none for ghn2-DATASET"
-    )
+    checkpoint: str | None = option(None, positional=True, help="file, name; none: ghn2-DATASET")
     table: str | None = option(None, help="file; none for data/ground_truth/deepnets_DATASET.h5")
     published: str | None = option(None, help="folder of the published networks and results")
     seeds: int = option(5, "-s", help="number of seeds of folds, forests and initial weights")
-    folds: int = option(
-        5, help="folds of the cross-validation that chooses the regression's settings"
-    )
+    folds: int = option(5, help="folds of the cross-validation that chooses the settings")
     round: bool = option(False, help="round predictions before ranking, as published")
-    zero_shot: bool = option(
-        True, help="measure accuracy under predicted parameters; else the table's"
-    )
+    zero_shot: bool = option(True, help="measure accuracy of predicted parameters, or look it up")
     search: int = option(0, help="networks of split search to rank")
     data_dir: str | None = option(None, "-D", help="folder of the images")
     out: str | None = option(None, "-o", help="run folder; none for runs/properties_DATASET")

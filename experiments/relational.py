@@ -44,9 +44,7 @@ class GraphsConfig:
 
     nodes: int = option(64, "-n", help="nodes of every graph; 64 and 16 give the published grids")
     out: str | None = option(None, "-o", help="HDF5 file; none for data/graphs_nNODES.h5")
-    degrees: int | None = option(
-        None, help="number of degrees, from n/8 to n-2; none: the usual grid"
-    )
+    degrees: int | None = option(None, help="number of mean degrees; none for the usual grid")
     probabilities: int | None = option(None, help="number of rewiring probabilities; none for 300")
     seeds: int | None = option(None, help="graphs of each kind; none for 30")
     jobs: int = option(-1, "-j", help="processes, -1 for one a core")
@@ -68,9 +66,7 @@ class TrainConfig:
         "coarse", help="subset of such a file", choices=("coarse", "medium", "fine")
     )
     only: tuple[str, ...] = option((), help="graph_ids of the graphs to take of division all")
-    seeds: tuple[int, ...] | None = option(
-        None, "-s", help="seeds of training; none for the task's"
-    )
+    seeds: tuple[int, ...] | None = option(None, "-s", help="seeds; none for the task's")
     epochs: int | None = option(None, "-e", help="epochs; none for the task's")
     batch_size: int | None = option(None, "-b", help="images a step; none for the task's")
     lr: float | None = option(None, help="learning rate; none for the task's")

@@ -43,6 +43,7 @@ from graph2nn.sparsity.campaign.tables import accuracy_rows
 from graph2nn.vision import ImageSettings, dataset_label, dataset_name
 
 METRICS = ("topometrics", "ramanujan", "ramanunjan")
+MOTIFS = ("exact", "sampled")
 AXES = ("models", "pruners", "sparsities", "seeds")
 
 
@@ -60,17 +61,13 @@ class TopologyConfig:
     training: bool = option(False, help="train before measuring")
     recipe: str | None = option(None, help="short or published; none: short where there is one")
     epochs: int | None = option(None, "-e", help="epochs of training; none: the recipe's")
-    image_size: int | None = option(
-        None, help="side of images in pixels; none: native, at most 32", name="imsize"
-    )
+    image_size: int | None = option(None, help="pixels a side; none: at most 32", name="imsize")
     train_images: int | None = option(None, help="training images; none: all, or the grid's")
     test_images: int | None = option(None, help="test images; none: all, or the grid's")
     device: str = option("cpu", help="device of pruning and training")
     compat: bool = option(False, help="do as the published code, its deviations included")
     engine: str = option("auto", help="engine that measures: auto, explicit, edge-free")
-    motif: str = option(
-        "exact", help="count motifs, or sample as published", choices=("exact", "sampled")
-    )
+    motif: str = option("exact", help="how motifs are counted", choices=MOTIFS)
     normalise: bool = option(False, help="divide as in the published tables (grids always do)")
     grid: str | None = option(None, "-g", help=f"one of {', '.join(GRIDS)}; none for one network")
     models: tuple[str, ...] = option((), help="models of the grid; none: its own")
@@ -79,9 +76,7 @@ class TopologyConfig:
     seeds: tuple[int, ...] = option((), help="seeds of the grid; none: its own")
     jobs: int = option(1, "-j", help="processes of a grid, -1 for one a core")
     backend: str | None = option(None, help="loky, dask:tcp://SCHEDULER:8786, ray, ...")
-    checkpoints: float | None = option(
-        None, help="seconds between checkpoints of a job; none: no checkpoint"
-    )
+    checkpoints: float | None = option(None, help="seconds between a job's checkpoints, if any")
     data_dir: str | None = option(None, "-D", help="folder of the images")
     out: str | None = option(None, "-o", help="run folder; none for runs/sparse_...")
 
@@ -176,15 +171,8 @@ def whole_grid(config: TopologyConfig) -> None:
     """All networks of a grid, and one table."""
     grid = settings(config)
     out = Path(config.out or f"runs/sparse_{config.grid}_{dataset_name(config.dataset)}")
-    path = run_grid(
-        grid,
-        out,
-        data_dir=config.data_dir,
-        jobs=config.jobs,
-        backend=config.backend,
-        device=config.device,
-        save_seconds=config.checkpoints,
-    )
+    how = {name: getattr(config, name) for name in ("data_dir", "jobs", "backend", "device")}
+    path = run_grid(grid, out, **how, save_seconds=config.checkpoints)
     if config.training:
         table = read_sparse_table(path)
         print(format_rows(accuracy_rows(table)))

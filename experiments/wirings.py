@@ -127,9 +127,7 @@ def default_folder(config: WiringConfig) -> str:
 def train(run: RunConfig, config: WiringConfig, device: str) -> None:
     """Train, or go on with a training."""
     folder = find_run(run.resume) if run.resume else None
-    size = run.image_size
-    if folder is not None:
-        size = read_run(folder)[1]["image_size"]
+    size = read_run(folder)[1]["image_size"] if folder else run.image_size
     out = folder or Path(run.out or default_folder(config))
     images = [load(run, config, split, size) for split in ("trainval", "test")]
     print(f"{config.name} on {config.dataset}: {out}")
