@@ -122,7 +122,7 @@ def test_force_allows_another_data_set(script, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--split", "tset"], r"split: expected one of train, val, test.*mean 'test'\?"),
+        (["--split", "tset"], "split: expected one of train, val, test"),
         (["-n", "0"], "num_nets: expected at least 1"),
         (["-d", "svhn"], "invalid choice: 'svhn'"),
     ],
