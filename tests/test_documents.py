@@ -30,6 +30,7 @@ TRACKED = re.compile(
     r"(?<![\w./~-])((?:benchmarks|checkpoints|data|docs|experiments|ghn|graph2nn|predictors|tests|"
     r"tokenizers)/[\w./-]*\.(?:py|md|csv|json|h5|pt|png))\b"
 )
+REMOVED = re.compile(r"^### Removed\n.*?(?=^##)", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"`([\w/]+\.py)`")
 
 IN_CODE_ONLY = {"ghn.predict"}
@@ -65,7 +66,10 @@ def found(name: str) -> bool:
 
 
 def unknown_names(path: Path) -> list[str]:
-    names = dict.fromkeys(NAME.findall(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    if path.name == "CHANGELOG.md":
+        text = REMOVED.sub("", text)
+    names = dict.fromkeys(NAME.findall(text))
     if path in SOURCES:  # `cells.3.weight` is a parameter there, not a module
         names = {name: None for name in names if name.split(".")[0] in PACKAGES}
     names = {n: None for n in names if n not in IN_CODE_ONLY and not n.endswith((".py", ".pt"))}
