@@ -144,7 +144,7 @@ SUITES: dict[str, Suite] = {
         models=(*_CLASSICAL, "ensemble", "gcn"),
     ),
 }
-"""By the name that the command line uses."""
+"""Suites by the name that the command line uses."""
 
 
 def suite_trials(

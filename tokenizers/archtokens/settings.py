@@ -82,8 +82,8 @@ PRESETS: dict[str, TokenSettings] = {
     "dag": TokenSettings(),
     "dag-nodes": TokenSettings(edges=False),
 }
-"""By name. `tart` (arXiv:2501.02007): three Laplacian eigenvectors, at most 600 nodes and 1000
-edges, pooling over tokens; corrected: the Laplacian is symmetric and of the graph itself, edges
-are direct ones, padding is at the end and masked, indices are not inputs. `tokengt`
+"""Settings by name. `tart` (arXiv:2501.02007): three Laplacian eigenvectors, at most 600 nodes and
+1000 edges, pooling over tokens; corrected: the Laplacian is symmetric and of the graph itself,
+edges are direct ones, padding is at the end and masked, indices are not inputs. `tokengt`
 (arXiv:2207.02505): orthogonal random features of 64, or 16 Laplacian eigenvectors. `dag`: depths
 and shortest paths, sizes, and distances for attention; `dag-nodes` without tokens of edges."""

@@ -140,7 +140,7 @@ SKELETONS: dict[str, Skeleton] = {
     "nas_bench_macro": Skeleton(channels=32, num_cells=0, build=_macro),
     "nb101": Skeleton(channels=128, num_cells=3, build=_nb101),
 }
-"""By name of the space, with the benchmarks' own sizes."""
+"""Skeletons by name of the space, with the benchmarks' own sizes."""
 
 
 class CellNetwork(nn.Module):

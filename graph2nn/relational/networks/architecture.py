@@ -73,7 +73,7 @@ FAMILIES: dict[str, Family] = {
 EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
 """Expansion ratios of EfficientNet-B0, stage by stage."""
 KERNELS = (3, 3, 5, 3, 5, 5, 3)
-"""Of the depthwise convolutions of EfficientNet-B0, stage by stage."""
+"""Kernel sizes of the depthwise convolutions of EfficientNet-B0, stage by stage."""
 HEAD = 1280
 """Channels before the classifier of EfficientNet-B0."""
 
@@ -144,8 +144,7 @@ def architecture(
         >>> architecture("cnn6", num_classes=10, image_size=32).dims
         (64, 128, 256)
     """
-    choose("model", name, FAMILIES)
-    family = FAMILIES[name]
+    family = choose("model", name, FAMILIES)
     found = Architecture(
         name=name,
         dims=tuple(family.dims if dims is None else dims),

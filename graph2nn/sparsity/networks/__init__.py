@@ -1,1 +1,1 @@
-"""Sparse networks as modules: the published models, masks, pruning."""
+"""Sparse networks as modules: the published models, pruning."""

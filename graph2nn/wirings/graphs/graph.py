@@ -17,7 +17,7 @@ ROLES = ("input", "hidden", "output")
 """Names of the roles of nodes, by number."""
 
 CARRY = 1
-"""In `WiringGraph.kind`: an edge of weight 1 that hands a sum on as it is; 0 is a weight."""
+"""Number in `WiringGraph.kind` of an edge of weight 1 that hands a sum on; 0 is a weight."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 VERSION = 1
-"""Of the vocabulary file; a change of any token's number needs a new one."""
+"""Number of the vocabulary file; a change of any token's number needs a new one."""
 
 DIGITS: tuple[str, ...] = tuple(f"[{digit:X}]" for digit in range(16))
 """Digits of base 16, tokens 0 to 15 of every vocabulary with numbers."""

@@ -13,7 +13,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "held out": {"color": "#111111", "linestyle": "--"},
     "controlled": {"color": "#0b8457", "linestyle": ":"},
 }
-"""Of the sweet spots that are drawn."""
+"""Lines of the sweet spots that are drawn."""
 
 
 def spot_label(name: str) -> str:
