@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.connectomes import CONNECTOMES
+from graph2nn.runs.checkpoint import replacing
 from graph2nn.vision.datasets import default_data_dir
 from graph2nn.vision.sources import SourceError, download
 
@@ -60,16 +60,13 @@ def download_connectomes(
 
 
 def _fetch(url: str, target: Path, sha256: str, progress: bool) -> None:
-    partial = target.with_suffix(f".{os.getpid()}.tmp")
     try:
-        download(url, partial, sha256, progress)
-        os.replace(partial, target)
+        with replacing(target) as partial:
+            download(url, partial, sha256, progress)
     except SourceError as error:
         raise ValueError(
             f"{error}; check the network, or put the file there yourself: {target}"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

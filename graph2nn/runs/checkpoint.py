@@ -120,26 +120,17 @@ def write_atomic(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Path:
         OSError: With the path and what to do; the temporary file is removed.
     """
     path = Path(path)
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        with _renamed(path) as temporary, temporary.open("wb") as file:
             recorder = _Recorder(file)
             try:
                 write(recorder)  # type: ignore[arg-type]
                 file.flush()
-                os.fsync(file.fileno())
             except RuntimeError as error:  # torch reports a failed write as its own error
                 raise recorder.error or error from None
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
     except OSError as error:
         raise unwritable(path, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -169,8 +160,10 @@ def unwritable(path: str | Path, error: OSError) -> OSError:
         path: The file.
         error: What the system said.
     """
-    advice = _ADVICE.get(error.errno or 0, "choose another folder")
-    return OSError(error.errno, f"cannot write {path}: {os.strerror(error.errno or 0)}; {advice}")
+    if error.errno is None:  # as of HDF5, which has the reason in its text
+        return OSError(f"cannot write {path}: {error}; free some space or choose another folder")
+    advice = _ADVICE.get(error.errno, "choose another folder")
+    return OSError(error.errno, f"cannot write {path}: {os.strerror(error.errno)}; {advice}")
 
 
 class _Recorder:
@@ -258,23 +251,28 @@ def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass overwrite=True")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
+    if not path.parent.is_dir():
         raise OSError(
-            f"cannot write to the folder {path.parent}: {error.strerror or error}; create it or "
-            "choose another"
-        ) from error
+            f"cannot write to the folder {path.parent}, which is none: create it or choose another"
+        )
+    try:
+        with _renamed(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """A temporary file that is synced and renamed to `path` at the end, and goes after an error."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o644)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another "
-            "folder"
-        ) from error
     finally:
         temporary.unlink(missing_ok=True)

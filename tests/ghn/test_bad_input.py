@@ -286,7 +286,7 @@ def test_malicious_pickles_never_run(tiny, path: Path, how: str, payload: type) 
 def test_full_disk(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a few hundred bytes there is no space left: the old file stays, no other does."""
     path = save_ghn(tmp_path / "ghn.pt", tiny(seed=1))
-    before, fdopen = path.read_bytes(), os.fdopen
+    before, opened = path.read_bytes(), Path.open
 
     class Full(io.RawIOBase):
         def __init__(self, file: Any) -> None:
@@ -307,7 +307,11 @@ def test_full_disk(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         def close(self) -> None:
             self.file.close()
 
-    monkeypatch.setattr(os, "fdopen", lambda *args, **kwargs: Full(fdopen(*args, **kwargs)))
+    def full(file: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        found = opened(file, mode, *args, **kwargs)
+        return Full(found) if mode == "wb" else found
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(OSError, match=r"cannot write .*ghn.pt.*the disk is full") as caught:
         save_ghn(path, tiny())
     assert caught.value.errno == errno.ENOSPC
