@@ -160,7 +160,6 @@ class Recorder(TorchFunctionMode):
         self.ops: list[Op] = []
         self.fast = fast
         self.log = log
-        self.last_call = ""
         self._producer: dict[int, int] = {}
         self._buffers: set[int] = set()
         # Ids identify tensors, so every tensor seen must stay alive until the end.
@@ -243,9 +242,7 @@ class Recorder(TorchFunctionMode):
         except (RuntimeError, NotImplementedError):
             tensors = tensors_in((args, kwargs))
             if not any(t.is_meta for t in tensors) or all(t.is_meta for t in tensors):
-                self.last_call = name
                 raise
-        self.last_call = name
         return func(*self._to_meta(args), **self._to_meta(kwargs))
 
     def _to_meta(self, value: Any) -> Any:

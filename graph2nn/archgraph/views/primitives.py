@@ -75,7 +75,7 @@ class _Builder:
             if op.name == "input":
                 self.reach.append((0,))
             elif self.data[i]:
-                self.reach.append(self._data_op(i, op))
+                self.reach.append(self._data_op(op))
             else:
                 self.reach.append(self._constant_op(i, op))
         outputs = [self.reach[i] for i in self.trace.outputs]
@@ -106,7 +106,7 @@ class _Builder:
                 stack.extend(reversed(self.users[k]))
         return ""
 
-    def _data_op(self, i: int, op: Op) -> tuple[int, ...]:
+    def _data_op(self, op: Op) -> tuple[int, ...]:
         data = union([self.reach[r] for r in op.inputs if self.data[r]])
         constant = union([self.reach[r] for r in op.inputs if not self.data[r]])
         if op.name == "multi_head_attention_forward":

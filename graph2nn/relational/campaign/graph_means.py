@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,13 +75,6 @@ class GraphMeans:
             runs=self.runs[keep],
             extra={name: column[keep] for name, column in self.extra.items()},
         )
-
-    def with_seeds(self, keep: Sequence[int]) -> GraphMeans:
-        """Select the runs of some seeds, and the graphs that have one."""
-        chosen = np.isin(self.seeds, list(keep))
-        runs = self.runs[:, chosen]
-        some = np.isfinite(runs).any(1)
-        return replace(self.take(some), seeds=self.seeds[chosen], runs=runs[some])
 
     @classmethod
     def from_columns(cls, task: str, table: Mapping[str, np.ndarray]) -> GraphMeans:

@@ -140,7 +140,7 @@ def _executed(
     image = torch.randn(1, *shape, generator=generator).to(device, dtype)
     sizes: dict[str, list[_Applied]] = {}
     handles = [
-        module.register_forward_hook(_recorder(name, module, sizes))
+        module.register_forward_hook(_recorder(name, sizes))
         for name, module in twin.named_modules()
         if isinstance(module, (TinyWiring, WiredBlock, WiredConv, WiredMobileNetV1))
     ]
@@ -150,7 +150,7 @@ def _executed(
     return macs, sizes
 
 
-def _recorder(name: str, module: nn.Module, sizes: dict[str, list[_Applied]]):
+def _recorder(name: str, sizes: dict[str, list[_Applied]]):
     """A hook that notes what a module applies of wired layers."""
     prefix = f"{name}." if name else ""
 

@@ -23,13 +23,11 @@ class Selection:
     Args:
         chosen_error: Mean error of the chosen graphs on the seeds that chose them.
         fresh_error: Mean error on the seed left out. The difference is the winner's curse.
-        baseline_error: Mean error of the complete graph; NaN without one.
         splits: Number of splits, one per seed.
     """
 
     chosen_error: float
     fresh_error: float
-    baseline_error: float
     splits: int
 
 
@@ -67,11 +65,9 @@ def selection(means: GraphMeans) -> Selection:
         usable = np.isfinite(chosen) & np.isfinite(fresh)
         best = int(np.argmin(np.where(usable, chosen, np.inf)))
         found.append((chosen[best], fresh[best]))
-    baseline = means.mean[means.is_baseline]
     return Selection(
         chosen_error=float(np.mean([pair[0] for pair in found])),
         fresh_error=float(np.mean([pair[1] for pair in found])),
-        baseline_error=float(baseline[0]) if len(baseline) else float("nan"),
         splits=len(found),
     )
 

@@ -82,7 +82,6 @@ def test_means_over_seeds() -> None:
     assert means.std(ddof=1)[0] == pytest.approx(np.sqrt(0.5))
     assert np.isnan(means.std(ddof=1)[1])
     assert means.filled().runs.tolist() == [[19.0, 20.0], [30.0, 30.0]]
-    assert means.with_seeds([2]).graph_id.tolist() == ["n64_s0.2_p0.1_g1"]
 
 
 def test_several_tasks_must_be_named() -> None:

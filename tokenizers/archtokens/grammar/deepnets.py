@@ -26,7 +26,6 @@ _KERNELS = (3, 5, 7)
 _WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 _FC_DIMS = (32, 64, 128, 192, 256, 320, 384, 448, 512)
 _ORDERED_OPS = (*OPS[1:], "none")  # the first entry is what an ended string falls back on
-_HALVES = ("normal", "reduce")
 
 
 @renamed_keywords(imsize="image_size")

@@ -77,11 +77,6 @@ class SweetSpot:
         """Number of all, without the complete graph."""
         return int(self.counted.sum())
 
-    def contains(self, C: np.ndarray, L: np.ndarray) -> np.ndarray:
-        """Tell which graphs lie in the rectangle; C, L and the result (G,)."""
-        (c_low, c_high), (l_low, l_high) = self.c_range, self.l_range
-        return (C >= c_low) & (C <= c_high) & (L >= l_low) & (L <= l_high)
-
 
 def best_graph(means: GraphMeans, rank: int = 0) -> int:
     """Find the graph with the lowest mean error, or the one `rank` places behind.
