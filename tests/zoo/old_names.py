@@ -1,4 +1,4 @@
-"""Which names did each package export before files moved into their rooms?"""
+"""Which names did packages export, and documents import, before files moved into their rooms?"""
 
 from __future__ import annotations
 
@@ -71,6 +71,9 @@ PUBLIC = {
         encode features find_grid init_weights layer_table mask_gradients masks_from_scores
         prunable prune published_recipe published_table ramanujan read_sparse_table
         regenerate run_grid sparse_archgraph strengths topometrics train_sparse
+    """.split(),
+    "graph2nn.sparsity.results": """
+        accuracy_drop read_sparse_table
     """.split(),
     "graph2nn.training": """
         AMP OPTIMIZERS Observer PreciseStatistics Recipe Record Report RunFolder SCHEDULES
