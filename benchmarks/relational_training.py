@@ -1,5 +1,6 @@
-"""Training many relational perceptrons on one CPU thread: what each idea gives, and that accuracy
-stays.
+"""Training many relational perceptrons on one CPU thread: what each idea gives.
+
+Accuracy stays, which is shown beside the times.
 
     python benchmarks/relational_training.py --data-dir data
 

@@ -1,4 +1,4 @@
-"""Pre-trains the encoders that are shipped with the repository.
+"""Pre-train the encoders that are shipped with the repository.
 
 python -m predictors.tart.shipped checkpoints/tart_cells.pt --epochs 60 --width 80
 python -m predictors.tart.shipped checkpoints/tart_deepnets.pt --space deepnets --epochs 40 \\
