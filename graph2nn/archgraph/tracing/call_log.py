@@ -1,5 +1,4 @@
-"""Which calls did a forward pass make? Filled while it runs, tensors replaced by where they come
-from."""
+"""Which calls did a forward pass make? Tensors are replaced by where they come from."""
 
 from __future__ import annotations
 

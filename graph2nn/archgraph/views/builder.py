@@ -1,5 +1,4 @@
-"""A graph under construction: nodes with sets of predecessors, and the passes that take nodes
-out."""
+"""A graph under construction: nodes with predecessors, and the passes that take nodes out."""
 
 from __future__ import annotations
 
