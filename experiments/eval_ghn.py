@@ -95,10 +95,9 @@ def main(argv: Sequence[str] | None = None) -> Results:
 
 def load_ghns(ckpts: Sequence[str], device: str) -> dict[str, GHN]:
     """The hypernetworks by a short name: of the file, with its folder where files share a name."""
-    stems = [Path(ckpt).stem for ckpt in ckpts]
-    names = [
-        s if stems.count(s) == 1 else f"{Path(c).parent.name}/{s}" for s, c in zip(stems, ckpts)
-    ]
+    paths = [Path(ckpt) for ckpt in ckpts]
+    stems = [path.stem for path in paths]
+    names = [p.stem if stems.count(p.stem) == 1 else f"{p.parent.name}/{p.stem}" for p in paths]
     if len(set(names)) < len(names):
         raise ValueError(f"--ckpt: expected different checkpoints, got {', '.join(ckpts)}")
     return {name: from_pretrained(c, device=device).eval() for name, c in zip(names, ckpts)}

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import networkx as nx
 import pytest
-from import_graph import ROOT, Import, Source, circles, import_graph, read_sources
+from import_graph import Import, Source, circles, import_graph, read_sources
+from repository import EXPERIMENTS, ROOT
 
 LIBRARIES = ("graph2nn", "archtokens", "ghn", "predictors")  # each may import those before it
 FLOORS = (  # of graph2nn: each may import the floors before its own
@@ -30,6 +31,7 @@ SPACES = {  # the arrows between spaces, and what they carry
 ROOMS = ("graphs", "networks", "campaign")  # of a space: each may import those before it
 EDGES = {"graph2nn", "graph2nn.deprecated", "graph2nn.draw", "graph2nn.names"}  # beside the floors
 LARGEST_LEVEL = 14
+LONGEST_FILE, LONGEST_SCRIPT = 500, 200  # lines
 FOREIGN = {  # private names of torch and of Python that have no public form
     *("_parameters", "_buffers", "_version", "_base", "_utils", "_rebuild_tensor_v2"),
     *("_BatchNorm", "_NormBase", "_ConvNd", "_DropoutNd", "_asdict", "_getframe", "_exit"),
@@ -186,6 +188,14 @@ def test_no_level_holds_too_many_files(sources):
     levels = Counter(source.path.rpartition("/")[0] for source in sources.values())
     problems = [f"{folder} has {n} files" for folder, n in levels.items() if n > LARGEST_LEVEL]
     _fail_on(problems, f"A level holds at most {LARGEST_LEVEL} files: make a room, or merge.")
+
+
+def test_no_file_is_too_long(sources):
+    files = [(path, LONGEST_SCRIPT) for path in EXPERIMENTS.glob("*.py")]
+    files += [(ROOT / source.path, LONGEST_FILE) for source in sources.values()]
+    counts = [(path, len(path.read_text().splitlines()), most) for path, most in files]
+    problems = [f"{path.name} has {n} lines" for path, n, most in counts if n > most]
+    _fail_on(problems, f"Files hold {LONGEST_FILE} lines, scripts {LONGEST_SCRIPT}: split them.")
 
 
 def test_every_folder_is_a_package(sources):

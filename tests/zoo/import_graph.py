@@ -11,13 +11,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import networkx as nx
+from repository import ROOT
 
 __all__ = ["Import", "Source", "circles", "import_graph", "read_sources"]
 
-ROOT = Path(__file__).parent.parent.parent
 HOMES = {
     "graph2nn": "graph2nn",
     "archtokens": "tokenizers/archtokens",
