@@ -100,8 +100,9 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
 
 
 def _published_config(values: dict[str, Any]) -> dict[str, Any]:
-    """ppuda's and GHN-3's configuration keys to ours; `is_ghn2` marks a GatedGNN among GHN-3's
-    files.
+    """ppuda's and GHN-3's configuration keys to ours.
+
+    `is_ghn2` marks a GatedGNN among GHN-3's files.
     """
     config = dict(values)
     if config.pop("is_ghn2", None) is False and "layers" in config:

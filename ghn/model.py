@@ -278,8 +278,10 @@ class GHN(nn.Module):
             raise
 
     def _example(self, model: nn.Module, input: Any) -> Any:
-        """The example input, checked; where there is none, and the images are not the three-channel
-        ones that tracing assumes, images of the hypernetwork's own kind.
+        """The example input, checked.
+
+        Where there is none, and the images are not the three-channel ones that tracing assumes,
+        images of the hypernetwork's own kind.
         """
         c = self.config
         if isinstance(input, Tensor) and input.dim() == 4 and input.shape[1] != c.in_channels:

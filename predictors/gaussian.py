@@ -145,8 +145,10 @@ def _matern(distance: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray
 def _negative_evidence(
     theta: np.ndarray, distances: list[np.ndarray], outputs: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Negative log marginal likelihood, less a constant, and its gradient (logs of weights, lengths
-    and noise)."""
+    """Negative log marginal likelihood, less a constant, and its gradient.
+
+    It is a function of the logarithms of weights, lengths and noise.
+    """
     size, targets = outputs.shape
     weights, lengths = np.exp(theta[:-1]).reshape(2, -1)
     noise = float(np.exp(theta[-1]))

@@ -17,9 +17,7 @@ MAX_PATH = 254  # the table of path lengths has 257 rows: two reserved ones, 0 a
 
 
 class EdgeEmbedding(nn.Module):
-    """Table of path lengths; a module of its own for the published names
-    (`edge_embed.embed.weight`).
-    """
+    """Table of path lengths, a module of its own for the name `edge_embed.embed.weight`."""
 
     def __init__(self, hid: int) -> None:
         super().__init__()
@@ -27,10 +25,10 @@ class EdgeEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with an additive bias a head; queries, keys and values without
-    bias.
+    """Multi-head self-attention with an additive bias a head.
 
-    The first layer also owns the edge features: `edge_bias` turns path lengths into that bias.
+    Queries, keys and values have no bias. The first layer also owns the edge features: `edge_bias`
+    turns path lengths into that bias.
     """
 
     def __init__(self, hid: int, heads: int, *, edges: bool) -> None:
