@@ -27,7 +27,6 @@ from state import put_back, snapshot
 from graph2nn.runs import (
     Job,
     RunFolder,
-    checkpoint,
     folder,
     parallel_map,
     read_job,
@@ -424,22 +423,31 @@ def test_a_lock_goes_with_the_run(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(tmp_path: Path, whole: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = checkpoint.tempfile.mkstemp
+    opened = Path.open
 
-    def full(prefix: str, **how: Any) -> tuple[int, str]:
-        handle, name = made(prefix=prefix, **how)
-        if "job03" in prefix:
-            os.close(handle)
-            handle = os.open("/dev/full", os.O_WRONLY)
-        return handle, name
+    def full(path: Path, mode: str = "r", *args: Any, **how: Any) -> Any:
+        path = Path("/dev/full") if mode == "wb" and "job03" in path.name else path
+        return opened(path, mode, *args, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.tempfile, "mkstemp", full)
+        patch.setattr(Path, "open", full)
         found = squares(plan(tmp_path))
     (report,) = found.failed
     assert "OSError: [Errno 28] cannot write" in report["error"]
     assert "job03.jsonl: No space left on device; the disk is full" in report["error"]
     assert sorted(results(tmp_path)) == sorted(set(whole) - {"job03.jsonl"})
+    squares(plan(tmp_path)).check()
+    assert results(tmp_path) == whole
+
+
+def test_what_a_dead_worker_was_writing_goes(tmp_path: Path, whole: dict, monkeypatch) -> None:
+    def dying(job: Job) -> Any:
+        if job.name == "job03":
+            (job.results[0].parent / ".job03.jsonl.abcdefgh.tmp").touch()
+        return done(job)
+
+    done = engine._do
+    monkeypatch.setattr(engine, "_do", dying)
     squares(plan(tmp_path)).check()
     assert results(tmp_path) == whole
 

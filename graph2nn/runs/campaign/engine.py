@@ -29,6 +29,7 @@ Report = Mapping[str, Any]
 Files = list[Any]
 """What is in each of a job's result files: rows, unless the job says otherwise."""
 
+_Kept = tuple["Job", "Files"]
 _Outcome = tuple["Job", "Files | None", str]  # no files: what went wrong
 
 
@@ -145,13 +146,9 @@ def run_campaign(
 
     with claimed(run.path) if run else nullcontext():
         if run:
-            for results in {path.parent for job in plan for path in job.results}:
-                remove_leftovers(results)
+            _clear(plan)
         kept, todo = _divided(plan)
-        old = set() if run is None else {row.get("job") for row in run.metrics()}
-        late = [(job, files) for job, files in kept if job.name not in old]
-        for job, _ in late:  # killed after its results: the rest is made up for now
-            _tidy(job)
+        late = _left_half_done(run, kept)
         with closing(_outcomes(todo, jobs, backend)) as outcomes:
             new = ((job.networks, told(job, files, error)) for job, files, error in outcomes)
             failed = follow_jobs(
@@ -163,6 +160,8 @@ def run_campaign(
                 postfix=postfix,
                 unit=unit,
             )
+        if run:
+            _clear(plan)  # of workers that died while they wrote
     return Campaign(total=len(todo), failed=failed, place=run.path if run else Path(str(place)))
 
 
@@ -212,7 +211,7 @@ def _log(run: RunFolder, line: int, report: Report) -> None:
         warnings.warn(f"{error}; the results are not affected", RuntimeWarning)
 
 
-def _divided(plan: Sequence[Job]) -> tuple[list[tuple[Job, Files]], list[Job]]:
+def _divided(plan: Sequence[Job]) -> tuple[list[_Kept], list[Job]]:
     """Jobs with their results, and jobs to be done; a damaged result is put aside."""
     kept, todo = [], []
     for job in plan:
@@ -224,6 +223,21 @@ def _divided(plan: Sequence[Job]) -> tuple[list[tuple[Job, Files]], list[Job]]:
         else:
             kept.append((job, whole))
     return kept, todo
+
+
+def _clear(plan: Sequence[Job]) -> None:
+    """Remove what was left of result files by who died while writing them."""
+    for results in {path.parent for job in plan for path in job.results}:
+        remove_leftovers(results)
+
+
+def _left_half_done(run: RunFolder | None, kept: list[_Kept]) -> list[_Kept]:
+    """Jobs killed between their results and their line in the log; what they left is tidied."""
+    old = set() if run is None else {row.get("job") for row in run.metrics()}
+    late = [(job, files) for job, files in kept if job.name not in old]
+    for job, _ in late:
+        _tidy(job)
+    return late
 
 
 def _outcomes(
