@@ -37,8 +37,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     a process, which makes their fixtures once.
     """
     option = config.option
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+    if not config.pluginmanager.hasplugin("xdist") or "PYTEST_XDIST_WORKER" in os.environ:
+        return  # a worker takes no workers of its own
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     watched = option.keyword or option.maxfail or option.usepdb or option.collectonly or option.lf
     if option.numprocesses is None and whole and not watched and option.capture != "no":
