@@ -20,7 +20,7 @@ from typing import Any
 
 import campaigns
 import pytest
-from campaigns import Task, plan, results, run_folder, square, squares, starts
+from campaigns import Task, at_work, plan, results, run_folder, square, squares, starts
 from repository import ROOT
 from state import put_back, snapshot
 
@@ -215,7 +215,8 @@ def test_workers_end_with_a_killed_campaign(tmp_path: Path) -> None:
 def test_interrupted_by_the_keyboard(tmp_path: Path) -> None:
     """Ctrl-C reaches all processes of a terminal: one traceback, finished results are kept."""
     begun = script("processes", tmp_path, stderr=subprocess.PIPE, start_new_session=True)
-    wait_for(lambda: len(starts(tmp_path)) > 2)
+    # A worker that is not at work yet does not ignore Ctrl-C yet.
+    wait_for(lambda: at_work(tmp_path) == 2 and len(starts(tmp_path)) > 2)
     workers = children(begun.pid)
     os.killpg(begun.pid, signal.SIGINT)
     _, errors = begun.communicate(timeout=30)

@@ -16,6 +16,9 @@ from graph2nn.runs import Job, RunFolder, run_campaign
 from graph2nn.runs.campaign import engine
 
 
+_WORKER = "worker-"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """A number to square, and what happens meanwhile."""
@@ -35,12 +38,18 @@ def square(task: Task) -> list[list[dict]]:
     """The rows of the only file of a job."""
     with (task.folder / "starts").open("a") as file:
         file.write(f"{task.n}\n")
+    (task.folder / f"{_WORKER}{os.getpid()}").touch()
     if starts(task.folder).count(task.n) <= task.deaths:
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(task.seconds)
     if task.error:
         raise ValueError(task.error)
     return [[{"n": task.n, "square": task.n**2, "third": task.n / 3}]]
+
+
+def at_work(folder: Path) -> int:
+    """The number of processes that have begun a job."""
+    return len(list(folder.glob(f"{_WORKER}*")))
 
 
 def starts(folder: Path) -> list[int]:
