@@ -15,7 +15,6 @@ from typing import Any
 from graph2nn.runs import Job, RunFolder, run_campaign
 from graph2nn.runs.campaign import engine
 
-
 _WORKER = "worker-"
 
 
