@@ -129,4 +129,5 @@ if __name__ == "__main__":
         print("held", flush=True)
         time.sleep(60)
     elif command == "processes":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
         squares(plan(Path(place), 40, seconds=0.5), jobs=2)
