@@ -7,12 +7,9 @@ import importlib.util
 import json
 import re
 import shlex
-import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
-from repository import ROOT
+from repository import ROOT, imported_script
 
 from ghn import GHN
 from ghn.training import TrainConfig
@@ -44,19 +41,6 @@ def script_calls() -> list[tuple[str, list[str]]]:
     return calls
 
 
-def load(script: str) -> ModuleType:
-    name = f"readme_{Path(script).stem}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / script)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules[name]
-    return module
-
-
 def test_first_screen_has_exactly_two_set_up_commands():
     start = "\n".join(TEXT.splitlines()[:FIRST_SCREEN])
     assert TEXT.count("pip install -e") - TEXT.count('`pip install -e ".[all]"`') == 2
@@ -72,14 +56,15 @@ def test_scripts_know_their_flags(script, flags):
     if script.endswith("train_ghn.py"):
         parse_config(TrainConfig, flags).resolved()
     elif script.endswith("eval_ghn.py"):
-        parse_config(load(script).EvalConfig, flags)
+        with imported_script(ROOT / script) as module:
+            parse_config(module.EvalConfig, flags)
     else:
-        module = load(script)
-        if hasattr(module, "COMMANDS"):
-            commands = {name: cls for name, (cls, _) in module.COMMANDS.items()}
-            parse_command(commands, flags, description="")
-        else:
-            module.parse(flags)
+        with imported_script(ROOT / script) as module:
+            if hasattr(module, "COMMANDS"):
+                commands = {name: cls for name, (cls, _) in module.COMMANDS.items()}
+                parse_command(commands, flags, description="")
+            else:
+                module.parse(flags)
 
 
 def test_every_experiment_is_shown():
