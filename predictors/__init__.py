@@ -1,25 +1,29 @@
-"""From the graph of a network to its accuracy and other properties: scikit-learn estimators."""
+"""From the graph of a network to its accuracy and other properties: scikit-learn estimators.
 
-from typing import TYPE_CHECKING, Any
+Every name is imported when it is first used: scikit-learn takes as long to import as torch.
+"""
+
+from typing import TYPE_CHECKING
 
 from graph2nn.deprecated import moved
-from predictors.base import ArchPredictor
-from predictors.features import GraphFeatures
-from predictors.models.bananas import BANANASPredictor
-from predictors.models.baseline import LinearBaseline
-from predictors.models.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
-from predictors.models.curves import CurvePredictor
-from predictors.models.embeddings import GHNEmbedding, GHNPredictor
-from predictors.models.multispace import MultiSpacePredictor
-from predictors.models.stacking import StackedEnsemble, features_and_tokens, standard_members
-from predictors.neural.gcn import GCNPredictor
-from predictors.registry import BASELINE, MODELS, make_predictor
-from predictors.tables import TABLES, Table, load_table, read_table
-from predictors.targets import TargetTransform
-from predictors.tart import TART
+from graph2nn.lazy import on_first_use
 
 if TYPE_CHECKING:
+    from predictors.base import ArchPredictor
+    from predictors.features import GraphFeatures
+    from predictors.models.bananas import BANANASPredictor
+    from predictors.models.baseline import LinearBaseline
+    from predictors.models.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
+    from predictors.models.curves import CurvePredictor
+    from predictors.models.embeddings import GHNEmbedding, GHNPredictor
+    from predictors.models.multispace import MultiSpacePredictor
+    from predictors.models.stacking import StackedEnsemble, features_and_tokens, standard_members
+    from predictors.neural.gcn import GCNPredictor
     from predictors.neural.message_passing import PyGPredictor
+    from predictors.registry import BASELINE, MODELS, make_predictor
+    from predictors.tables import TABLES, Table, load_table, read_table
+    from predictors.targets import TargetTransform
+    from predictors.tart import TART
 
 __all__ = [
     "BASELINE",
@@ -49,14 +53,35 @@ __all__ = [
     "standard_members",
 ]
 
+_NAMES = {
+    "predictors.base": ("ArchPredictor",),
+    "predictors.features": ("GraphFeatures",),
+    "predictors.models.bananas": ("BANANASPredictor",),
+    "predictors.models.baseline": ("LinearBaseline",),
+    "predictors.models.classical": ("GRAF_BLOCKS", "ONE_HOT_BLOCKS", "FeaturePredictor"),
+    "predictors.models.curves": ("CurvePredictor",),
+    "predictors.models.embeddings": ("GHNEmbedding", "GHNPredictor"),
+    "predictors.models.multispace": ("MultiSpacePredictor",),
+    "predictors.models.stacking": (
+        "StackedEnsemble",
+        "features_and_tokens",
+        "standard_members",
+    ),
+    "predictors.neural.gcn": ("GCNPredictor",),
+    "predictors.neural.message_passing": ("PyGPredictor",),
+    "predictors.registry": ("BASELINE", "MODELS", "make_predictor"),
+    "predictors.tables": ("TABLES", "Table", "load_table", "read_table"),
+    "predictors.targets": ("TargetTransform",),
+    "predictors.tart": ("TART",),
+}
+_ROOMS = (
+    *("base", "benchmark", "features", "models", "neural", "proxies", "registry", "search"),
+    *("studies", "tables", "targets", "tart"),
+)
 
-def __getattr__(name: str) -> Any:
-    """`PyGPredictor` on first use: PyTorch Geometric takes seconds to import."""
-    if name == "PyGPredictor":
-        from predictors.neural.message_passing import PyGPredictor
-
-        return PyGPredictor
-    return _moved(name)
-
-
-_moved = moved(__name__, dict.fromkeys(("sparsity", "properties"), "predictors.studies"))
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {name: module for module, names in _NAMES.items() for name in names},
+    modules=_ROOMS,
+    otherwise=moved(__name__, dict.fromkeys(("sparsity", "properties"), "predictors.studies")),
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 __all__ = ["kendall_tau", "precision_at_k", "regret_at_k", "scores", "spearman"]
 
@@ -11,7 +10,9 @@ __all__ = ["kendall_tau", "precision_at_k", "regret_at_k", "scores", "spearman"]
 def kendall_tau(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Compute Kendall's tau-b of (N,), (N,); 0 where the predictions are constant."""
     truth, predicted = _pair(truth, predicted)
-    return _finite(stats.kendalltau(truth, predicted).statistic)
+    from scipy.stats import kendalltau  # takes longer to import than all of a table's reader
+
+    return _finite(kendalltau(truth, predicted).statistic)
 
 
 def spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -19,7 +20,9 @@ def spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
     truth, predicted = _pair(truth, predicted)
     if np.ptp(truth) == 0 or np.ptp(predicted) == 0:
         return 0.0
-    return _finite(stats.spearmanr(truth, predicted).statistic)
+    from scipy.stats import spearmanr
+
+    return _finite(spearmanr(truth, predicted).statistic)
 
 
 def precision_at_k(truth: np.ndarray, predicted: np.ndarray, k: int) -> float:

@@ -29,7 +29,9 @@ SPACES = {  # the arrows between spaces, and what they carry
     "wirings": {"relational", "sparsity"},  # random families of graphs; the multipartite graph
 }
 ROOMS = ("graphs", "networks", "campaign")  # of a space: each may import those before it
-EDGES = {"graph2nn", "graph2nn.deprecated", "graph2nn.draw", "graph2nn.names"}  # beside the floors
+EDGES = {  # beside the floors
+    *("graph2nn", "graph2nn.deprecated", "graph2nn.draw", "graph2nn.lazy", "graph2nn.names")
+}
 LARGEST_LEVEL = 14
 LONGEST_FILE, LONGEST_SCRIPT = 500, 200  # lines
 FOREIGN = {  # private names of torch and of Python that have no public form
@@ -106,14 +108,14 @@ def test_floors_of_graph2nn(graph):
 def test_edges_of_graph2nn(graph):
     problems = []
     for _, _, found in _imports(graph):
-        edge = found.source in ("graph2nn.deprecated", "graph2nn.names")
+        edge = found.source in ("graph2nn.deprecated", "graph2nn.lazy", "graph2nn.names")
         if edge or found.target == "graph2nn.draw":
             problems.append(str(found))
         if found.source == "graph2nn":
             problems.append(str(found))
     advice = (
-        "Nobody imports the script `draw`; `deprecated` and `names`, which anyone may need, "
-        "import nothing; `graph2nn/__init__` holds the version alone."
+        "Nobody imports the script `draw`; `deprecated`, `lazy` and `names`, which anyone may "
+        "need, import nothing; `graph2nn/__init__` holds the version alone."
     )
     _fail_on(problems, advice)
 
