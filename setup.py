@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 # "tokenizers" is Hugging Face's import name, so that folder is only a home for archtokens.
-PACKAGE_DIR = {"archtokens": "tokenizers/archtokens"}
+# Weights and tables are installed inside graph2nn, where graph2nn/runs/shipped.py finds them.
+PACKAGE_DIR = {
+    "archtokens": "tokenizers/archtokens",
+    "graph2nn.shipped.checkpoints": "checkpoints",
+    "graph2nn.shipped.data": "data",
+}
+# Named one by one: the folder also holds what users have downloaded, made and trained.
+DATA = [
+    "README.md",
+    "ground_truth/README.md",
+    *(f"ground_truth/deepnets_{name}.h5" for name in ("cifar10", "digits")),
+    "published/README.md",
+    "published/*.h5",
+    *(
+        f"relational/{sweep}/{file}"
+        for sweep in ("mlp_cifar10_13_long", "mlp_cifar10_52", "mlp_digits_52")
+        for file in ("config.json", "environment.json", "results.csv", "results_by_epoch.csv.gz")
+    ),
+    "sparse/README.md",
+    *(
+        f"sparse/{name}{end}"
+        for name in ("cifar10", "digits")
+        for end in (".csv", ".json", "_layers.csv")
+    ),
+    "wirings/README.md",
+    *(f"wirings/cifar10_{run}.csv" for run in ("continuous_5", "discrete_time_5")),
+    *(f"wirings/cifar10_static_{runs}.csv" for runs in (5, 20)),
+    "wirings/digits_tiny.csv",
+]
 
 CORE = [
     "torch>=2.6",
@@ -46,7 +75,13 @@ def packages() -> list[str]:
     tokens = ROOT / PACKAGE_DIR["archtokens"]
     if (tokens / "__init__.py").is_file():
         top += ["archtokens", *(f"archtokens.{name}" for name in find_packages(str(tokens)))]
-    return top
+    return [*top, *(name for name in PACKAGE_DIR if name.startswith("graph2nn.shipped."))]
+
+
+def checkpoints() -> list[str]:
+    """The weights that the manifest describes."""
+    manifest = json.loads((ROOT / "checkpoints" / "MANIFEST.json").read_text(encoding="utf-8"))
+    return ["MANIFEST.json", "README.md", *(entry["file"] for entry in manifest.values())]
 
 
 def long_description() -> str:
@@ -75,6 +110,8 @@ setup(
         "": ["py.typed"],
         "graph2nn.relational.graphs": ["graph_sets.npz"],
         "archtokens.grammar": ["vocabulary.json"],
+        "graph2nn.shipped.checkpoints": checkpoints(),
+        "graph2nn.shipped.data": DATA,
     },
     install_requires=CORE,
     extras_require=extras(),

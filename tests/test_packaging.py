@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from repository import ROOT
@@ -17,6 +18,29 @@ HOMES = {
     "archtokens": ROOT / "tokenizers" / "archtokens",
     "predictors": ROOT / "predictors",
 }
+OF_USERS = (  # what a clone's folders may hold besides what is shipped
+    "checkpoints/mine.pt",
+    "data/cifar10.npz",
+    "data/cifar-10-batches-py/data_batch_1",
+    "data/FashionMNIST/raw/train-images-idx3-ubyte.gz",
+    "data/ground_truth/mine.h5",
+    "data/ground_truth/mine/config.json",
+    "data/relational/cat.txt",
+    "data/relational/mine/results.csv",
+    "data/relational/mlp_digits_52/analysis/report.md",
+    "data/sparse/mine.csv",
+    "data/wirings/mine.csv",
+)
+
+
+def tracked() -> list[str]:
+    """The files of `checkpoints/` and `data/` that belong to the repository."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "checkpoints", "data"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("git lists the files of the repository")
+    return listed.strip("\0").split("\0")
 
 
 def expected() -> set[str]:
@@ -33,6 +57,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for folder in ("graph2nn", "ghn", "predictors", "tokenizers", "tests", "experiments"):
         if (ROOT / folder).is_dir():
             shutil.copytree(ROOT / folder, copy / folder, ignore=skip)
+    for path in tracked():
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, copy / path)
+    for path in OF_USERS:
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy / path).write_bytes(b"mine")
     for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
         if (ROOT / name).is_file():
             shutil.copy(ROOT / name, copy / name)
@@ -78,3 +108,17 @@ def inside_info(wheel: zipfile.ZipFile) -> list[str]:
 
 def test_graph_sets_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     assert "graph2nn/relational/graphs/graph_sets.npz" in wheel.namelist()
+
+
+def test_weights_and_tables_of_the_repository_are_in_the_wheel_and_nothing_else(
+    wheel: zipfile.ZipFile,
+) -> None:
+    home = "graph2nn/shipped/"
+    inside = {name.removeprefix(home) for name in wheel.namelist() if name.startswith(home)}
+    assert inside == set(tracked())
+    for name in inside:
+        assert wheel.read(home + name) == (ROOT / name).read_bytes()
+
+
+def test_size(wheel: zipfile.ZipFile) -> None:
+    assert Path(str(wheel.filename)).stat().st_size < 30e6

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from graph2nn.runs.checkpoint import sha256_file, write_text
+from graph2nn.runs.shipped import shipped_file
 from graph2nn.runs.variables import variable
 
 __all__ = ["Published", "add_entry", "find_pretrained", "manifest_entries"]
@@ -41,9 +43,9 @@ def find_pretrained(
 ) -> Path:
     """Return the file of trained weights called `name`, checked where the manifest describes it.
 
-    A path to a file is returned as it is. A name is looked for in the repository's `checkpoints/`
-    (or the folder in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if
-    `huggingface_hub` is installed.
+    A path to a file is returned as it is. A name is looked for among the checkpoints that come with
+    the package (or in the folder in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the
+    Hugging Face hub if `huggingface_hub` is installed.
 
     Args:
         name: A path, a name of the manifest, or one of `published`.
@@ -64,9 +66,9 @@ def find_pretrained(
         known = ", ".join(names or dict.fromkeys((*entries, *published)))
         raise ValueError(f"no {what} {name!r}: expected a checkpoint file or one of {known}")
     file = entry["file"] if entry else published[name].file
-    for folder in _folders():
-        if (folder / file).is_file():
-            return _checked(folder / file, entry)
+    found = _find(file)
+    if found is not None:
+        return _checked(found, entry)
     repository = published[name].repository if name in published else None
     return _checked(_download(name, file, repository), entry)
 
@@ -77,10 +79,8 @@ def manifest_entries() -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: The manifest is damaged.
     """
-    for folder in _folders():
-        if (folder / _MANIFEST).is_file():
-            return _read(folder / _MANIFEST)
-    return {}
+    manifest = _find(_MANIFEST)
+    return {} if manifest is None else _read(manifest)
 
 
 def add_entry(path: str | Path, **facts: Any) -> dict[str, Any]:
@@ -105,15 +105,24 @@ def add_entry(path: str | Path, **facts: Any) -> dict[str, Any]:
     return entry
 
 
-def _folders() -> list[Path]:
+def _find(file: str) -> Path | None:
+    """The file, in the user's own folder or else the package's, or in the cache."""
+    own = _own_folder()
+    if own is None:
+        with suppress(FileNotFoundError):
+            return shipped_file(f"checkpoints/{file}")
+    folders = [_cache()] if own is None else [own, _cache()]
+    return next((path for f in folders if os.path.isfile(path := f / file)), None)
+
+
+def _own_folder() -> Path | None:
     own = variable("NETWRIGHT_CHECKPOINTS")
-    repository = Path(__file__).resolve().parents[2] / "checkpoints"
-    return [Path(own).expanduser() if own else repository, _cache()]
+    return Path(own).expanduser() if own else None
 
 
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "netwright"
+    return Path(os.path.expanduser(base)) / "netwright"  # as it is for whoever has no home
 
 
 def _read(manifest: Path) -> dict[str, dict[str, Any]]:
@@ -151,5 +160,6 @@ def _download(name: str, file: str, repository: str | None) -> Path:
             reason = "downloading needs the extra 'hub': pip install netwright[hub]"
         except Exception as e:  # offline, no such file, refused: all end in the same advice
             reason = f"{repository} did not deliver it ({type(e).__name__})"
-    places = " or ".join(map(str, _folders()))
-    raise FileNotFoundError(f"{file} of {name!r} is not in {places}, and {reason}")
+    raise FileNotFoundError(
+        f"{file} of {name!r} is not in {_own_folder() or 'the package'} or {_cache()}, and {reason}"
+    )

@@ -10,7 +10,7 @@ __all__ = ["VARIABLES", "reference_folder", "variable"]
 VARIABLES = {
     "NETWRIGHT_DATA": "folder of image data and tables, in place of ./data",
     "NETWRIGHT_REFERENCE": "folder of published reference tables, which are no part of the library",
-    "NETWRIGHT_CHECKPOINTS": "folder of checkpoints, in place of the repository's",
+    "NETWRIGHT_CHECKPOINTS": "folder of checkpoints, in place of those shipped",
     "NETWRIGHT_HUB": "Hugging Face repository that holds the files of the checkpoints' manifest",
 }
 """Every variable that the library reads by itself."""

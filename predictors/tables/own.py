@@ -1,4 +1,4 @@
-"""Our own tables: DeepNets-1M networks trained on small images, shipped with the repository."""
+"""Our own tables: DeepNets-1M networks trained on small images, shipped with the package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.deepnets.campaign import GroundTruth, read_ground_truth
-from graph2nn.runs.variables import variable
+from graph2nn.runs.shipped import find_data
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = ["PROPERTIES", "ground_truth_folder", "ground_truth_table", "own_table"]
@@ -17,19 +17,15 @@ PROPERTIES = ("val_acc", "val_acc_noise", "inference_time", "convergence_time")
 images (percent), milliseconds an image, and part of the epochs until convergence."""
 
 _LESS_IS_BETTER = ("inference_time", "convergence_time", "val_loss", "train_loss")
-_SHIPPED = Path(__file__).parents[2] / "data"
 
 
 def ground_truth_folder() -> Path:
     """Find the folder of our own tables.
 
-    It is `ground_truth` in `$GRAPH2NN_DATA`, in `./data` or in the repository's `data`, the first
-    that exists.
+    It is `ground_truth` in `$NETWRIGHT_DATA`, in `./data` or in what comes with the package, the
+    first that exists.
     """
-    named = variable("NETWRIGHT_DATA")
-    roots = [Path(named).expanduser()] if named else []
-    places = [root / "ground_truth" for root in (*roots, Path("data"), _SHIPPED)]
-    return next((place for place in places if place.is_dir()), places[0])
+    return find_data("ground_truth")
 
 
 def own_table(folder: Path, name: str) -> Table:
