@@ -1,39 +1,22 @@
-"""How are results stored as tables, and read back without taking a damaged file for a whole one?"""
+"""What do the columns of a table hold, and which values are missing?"""
 
 from __future__ import annotations
 
-import csv
-import errno
-import gzip
-import io
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.checkpoint import write_atomic
-
-__all__ = [
-    "ColumnTable",
-    "Row",
-    "Schema",
-    "cell_text",
-    "read_columns",
-    "read_csv",
-    "read_rows",
-    "write_csv",
-    "write_rows",
-]
+__all__ = ["ALTERED", "ColumnTable", "Row", "Schema", "plain"]
 
 Row = Mapping[str, Any]
 """One line of a table: value by column."""
 
 _MISSING: dict[type, Any] = {str: "", int: -1, float: np.nan}
 _EXPECTED = {int: "a whole number", bool: "0 or 1"}
-_ALTERED = "the file is half-written or altered: remove the line or write the file again"
+ALTERED = "the file is half-written or altered: remove the line or write the file again"
+"""Advice on a value that a file should not hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +105,7 @@ class Schema:
             row = int(wrong.argmax())
             raise ValueError(
                 f"{where}, line {row + 2}: {name} should be {_EXPECTED.get(kind, 'a number')}, got "
-                f"{_plain(values[row])!r}; {_ALTERED}"
+                f"{plain(values[row])!r}; {ALTERED}"
             )
         if missing.any() and (name in self.filled or kind is bool):
             raise ValueError(f"{where}, line {int(missing.argmax()) + 2}: {name} is empty")
@@ -198,144 +181,6 @@ class ColumnTable(Mapping[str, np.ndarray]):
         return [dict(zip(self._columns, values)) for values in zip(*lists)]
 
 
-def read_csv(path: str | Path, schema: Schema = Schema()) -> ColumnTable:
-    """Read a `.csv` or `.csv.gz` file whose columns are known.
-
-    Raises:
-        FileNotFoundError, ValueError: See `read_columns` and `Schema.arrays`.
-    """
-    return ColumnTable(read_columns(path, schema.required), schema, where=str(path))
-
-
-def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Read a `.csv` or `.csv.gz` file as one dictionary of text a row.
-
-    Raises:
-        FileNotFoundError, ValueError: See `read_columns`.
-    """
-    columns = read_columns(path)
-    return [dict(zip(columns, row)) for row in zip(*columns.values())]
-
-
-def read_columns(path: str | Path, required: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Read a `.csv` or `.csv.gz` file with a header line as columns of text.
-
-    Args:
-        path: The file.
-        required: Columns that have to be there.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is empty or damaged, a column is missing or there twice, a row has another
-            number of values than the header, or the last line has no end, as in a file that was
-            cut off; with the line.
-    """
-    path = Path(path)
-    text = _text(path)
-    if not text.strip():
-        named = f" with {', '.join(required)}" if required else ""
-        raise ValueError(f"{path} is empty: expected a header line{named}")
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next(lines)
-        rows = []
-        for row in lines:
-            if len(row) != len(header):
-                raise ValueError(f"expected {len(header)} values, got {len(row)}; {_ALTERED}")
-            rows.append(row)
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
-    if not text.endswith(("\n", "\r")):
-        raise ValueError(
-            f"{path}, line {lines.line_num}: the line has no end, so the file may be half-written; "
-            "remove the line, or end it if it is complete"
-        )
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise ValueError(f"{path}: column {twice!r} is there twice; rename one of them")
-    Schema(required=required).check_names(header, str(path))
-    columns = zip(*rows) if rows else ((),) * len(header)
-    return {name: list(column) for name, column in zip(header, columns)}
-
-
-class _NoTable(FileNotFoundError):
-    def __str__(self) -> str:
-        return f"{self.filename} does not exist; expected a table"
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise _NoTable(errno.ENOENT, "no such table", str(path))
-    data = path.read_bytes()
-    try:
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path} is half-written or altered ({error}): write or copy the file again"
-        ) from None
-
-
-def write_rows(
-    path: str | Path,
-    rows: Iterable[Row],
-    columns: Sequence[str] | None = None,
-    *,
-    digits: int | None = None,
-) -> Path:
-    """Write rows as `write_csv` does.
-
-    Args:
-        path: The file.
-        rows: Values by column; what a row lacks is left empty.
-        columns: Their order; None for all that occur, in order of appearance.
-        digits: Significant digits of numbers; None for those that give the same number again.
-
-    Raises:
-        OSError, ValueError: See `write_csv`.
-    """
-    rows = list(rows)
-    names = list(dict.fromkeys(n for row in rows for n in row)) if columns is None else columns
-    return write_csv(path, {n: [row.get(n) for row in rows] for n in names}, digits=digits)
-
-
-def write_csv(
-    path: str | Path, columns: Mapping[str, Iterable[Any]], *, digits: int | None = None
-) -> Path:
-    """Write columns of one length as a `.csv` or `.csv.gz` file, whole or not at all.
-
-    Args:
-        path: The file.
-        columns: Values by column; None and NaN are left empty.
-        digits: Significant digits of numbers; None for those that give the same number again.
-
-    Raises:
-        OSError: See `write_atomic`.
-        ValueError: Columns of unequal lengths.
-    """
-    path = Path(path)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    cells = ([cell_text(value, digits) for value in column] for column in columns.values())
-    writer.writerows(zip(*cells, strict=True))
-    data = text.getvalue().encode()
-    packed = gzip.compress(data, mtime=0) if path.suffix == ".gz" else data
-    return write_atomic(path, lambda file: file.write(packed))
-
-
-def cell_text(value: Any, digits: int | None = None) -> str:
-    """Return a value as text: None and NaN as nothing.
-
-    Numbers get so many significant digits, or the shortest form that reads back as the same number.
-    """
-    value = _plain(value)
-    if value is None or value != value:
-        return ""
-    if isinstance(value, float):
-        return repr(value) if digits is None else f"{value:.{digits}g}"
-    return str(value)
-
-
-def _plain(value: Any) -> Any:
-    """A value of numpy as one of Python."""
+def plain(value: Any) -> Any:
+    """Return a value of numpy as one of Python."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,187 @@
+"""How does a table of known origin fit into one small file that gives exactly its values back?"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.tables.layouts import Layout, Stored, pack_column, unpack_column
+
+__all__ = ["Facts", "PackedTable", "read_packed", "write_packed"]
+
+_FORMAT, _VERSION = "netwright-columns", 1
+_PARTS = ("columns", "distinct")
+_FILTERS = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+_AGAIN = "install netwright again, or copy or write the file again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a file says of its table.
+
+    Args:
+        name: Name of the table.
+        title: One line on what the rows are.
+        source: Origin of the values: a repository as owner/name, and the path in it.
+        cite: Publication to cite.
+        licence: Licence of the source.
+        units: Unit or meaning of each column.
+        notes: Anything else of JSON's types, such as the default target.
+    """
+
+    name: str
+    title: str = ""
+    source: str = ""
+    cite: str = ""
+    licence: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PackedTable:
+    """The columns of a file of `write_packed`, and what it says of them.
+
+    Args:
+        facts: What the file says.
+        columns: Arrays by name, in the order of writing: str, int64, float64 or bool.
+
+    Shapes:
+        columns (rows,) each; numbers also (rows, width).
+    """
+
+    facts: Facts
+    columns: Mapping[str, np.ndarray]
+
+    @property
+    def num_rows(self) -> int:
+        """Length of the columns."""
+        return len(next(iter(self.columns.values()), ()))
+
+
+def write_packed(path: str | Path, columns: Mapping[str, np.ndarray], facts: Facts) -> Path:
+    """Write columns of one length as a compressed HDF5 file, whole or not at all.
+
+    The same columns and facts give the same bytes; every column is read back while writing and
+    compared bit for bit.
+
+    Args:
+        path: Path of the file, by custom `NAME.h5`.
+        columns: Whole numbers, floats, bools or str by name, (rows,); numbers also (rows, width).
+        facts: What the file says of them.
+
+    Raises:
+        OSError: See `write_atomic`.
+        ValueError: Columns of unequal lengths or of another kind, units of columns that are not
+            there; with the column.
+    """
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"table {facts.name}: columns of unequal lengths, {lengths}")
+    unknown = [name for name in facts.units if name not in columns]
+    if unknown:
+        raise ValueError(f"table {facts.name}: units of unknown columns {', '.join(unknown)}")
+    layouts: dict[str, Layout] = {}
+    stored: dict[str, Stored] = {}
+    for name, values in columns.items():
+        try:
+            layouts[name], stored[name] = pack_column(np.asarray(values))
+        except ValueError as error:
+            raise ValueError(f"table {facts.name}, column {name}: {error}") from None
+    header = json.dumps({"facts": asdict(facts), "columns": layouts}, ensure_ascii=False)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+        file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
+        file.attrs["sha256"] = _checksum(header, stored)
+        _put(file, "header", np.frombuffer(header.encode(), np.uint8))
+        for name, arrays in stored.items():
+            for part, array in arrays.items():
+                _put(file, f"{part}/{_key(name)}", array)
+    return write_atomic(path, lambda out: out.write(buffer.getvalue()))
+
+
+def read_packed(path: str | Path) -> PackedTable:
+    """Read a file of `write_packed`.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is another kind of file, of another version, or damaged; says what to do.
+
+    Example:
+        >>> import tempfile
+        >>> columns = {"arch": np.array(["a", "b"]), "acc": np.array([93.25, np.nan])}
+        >>> file = write_packed(f"{tempfile.mkdtemp()}/mine.h5", columns, Facts(name="mine"))
+        >>> read_packed(file).columns["acc"].tolist()
+        [93.25, nan]
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such table", str(path))
+    try:
+        with h5py.File(path, "r") as file:
+            _check_version(file, path)
+            header = bytes(file["header"][()]).decode()
+            said = json.loads(header)
+            stored = {name: _parts(file, name) for name in said["columns"]}
+            if file.attrs["sha256"] != _checksum(header, stored):
+                raise ValueError("its checksum is another one")
+        facts = Facts(**said["facts"])
+        columns = {n: unpack_column(layout, stored[n]) for n, layout in said["columns"].items()}
+    except _OtherFileError as error:
+        raise ValueError(str(error)) from None
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} is damaged or cut off ({error}); {_AGAIN}") from None
+    return PackedTable(facts=facts, columns=columns)
+
+
+class _OtherFileError(ValueError):
+    """The file is whole, as far as known, but is not to be read by this code."""
+
+
+def _check_version(file: h5py.File, path: Path) -> None:
+    if file.attrs.get("format") != _FORMAT:
+        found = file.attrs.get("format", "none")
+        raise _OtherFileError(
+            f"{path} is no table of columns: expected the format {_FORMAT}, got {found}"
+        )
+    if file.attrs["version"] != _VERSION:
+        raise _OtherFileError(
+            f"{path} has version {file.attrs['version']} of the format {_FORMAT}, this package "
+            f"reads version {_VERSION}: install the netwright that wrote it, or a newer one"
+        )
+
+
+def _parts(file: h5py.File, name: str) -> Stored:
+    places = {part: f"{part}/{_key(name)}" for part in _PARTS}
+    return {part: file[place][()] for part, place in places.items() if place in file}
+
+
+def _put(file: h5py.File, place: str, array: np.ndarray) -> None:
+    options = {**_FILTERS, "chunks": array.shape} if array.size else {}
+    file.create_dataset(place, data=array, **options)
+
+
+def _key(name: str) -> str:
+    """The name of a column as one part of a path in the file."""
+    return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
+
+
+def _checksum(header: str, stored: Mapping[str, Stored]) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name, arrays in stored.items():
+        for part, array in arrays.items():
+            digest.update(f"\n{name} {part} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
