@@ -65,6 +65,9 @@ EXTRAS = {
     "ode": ["torchdiffeq"],
     "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
+# Of mkdocs: version 2 takes neither plug-ins nor this theme.
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocs-jupyter", "mkdocstrings[python]"]
+NOTEBOOKS = ["nbclient", "ipykernel"]
 TOOLS = ["pytest", "pytest-randomly", "pytest-xdist", "ruff", "mypy", "setuptools>=70.1"]
 
 
@@ -91,7 +94,8 @@ def long_description() -> str:
 
 def extras() -> dict[str, list[str]]:
     runtime = sorted({requirement for group in EXTRAS.values() for requirement in group})
-    return {**EXTRAS, "test": [*runtime, *TOOLS], "all": runtime}
+    test = [*runtime, *TOOLS, *DOCS, *NOTEBOOKS]
+    return {**EXTRAS, "docs": DOCS, "test": test, "all": runtime}
 
 
 setup(

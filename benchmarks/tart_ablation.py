@@ -1,6 +1,6 @@
 """What the token transformer owes to each of its parts, on NAS-Bench-201.
 
-    python benchmarks/tart_ablation.py --out docs/predictors_ablation.csv
+    python benchmarks/tart_ablation.py --out docs/results/predictors_ablation.csv
 
 Kendall tau on 4 000 test networks, by part, number of training networks and seed. Rows that the
 file already has are not run again. Needs the reference tables (`NETWRIGHT_REFERENCE`).

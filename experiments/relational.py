@@ -8,7 +8,7 @@
 `graphs` sweeps WS-flex graphs, measures each and thins them; `train` trains the networks of a task;
 `analyze` draws the figures and tables of "Graph Structure of Neural Networks" (arXiv:2007.06559)
 from a run, a table of results, or the published results. `COMMAND --help` lists the flags;
-docs/relational.md says how to read what comes out.
+docs/understand/relational.md says how to read what comes out.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ and on held-out pruning algorithms, models and configurations; importance of the
 pruning algorithms ("Sparse networks as multipartite graphs", arXiv:2305.16886). Sources are the
 published table (from the folder that NETWRIGHT_REFERENCE names), our own in data/sparse, or a table
 that `sparse_topology.py` wrote. The output folder gets report.md with its figures and tables;
-docs/sparsity.md says how to read them.
+docs/understand/sparsity.md says how to read them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@
 
 Trains a configuration of "Discovering Neural Wirings" (arXiv:1906.00586), any setting of which a
 flag changes; the defaults below are those of small/static_dnw. The same command goes on with a run
-that was stopped. docs/wirings.md says how to read what comes out.
+that was stopped. docs/understand/wirings.md says how to read what comes out.
 """
 
 from __future__ import annotations

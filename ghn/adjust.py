@@ -20,7 +20,7 @@ def adjust_net(model: nn.Module, large_input: bool = False) -> nn.Module:
     `large_input` nothing else changes. An architecture without a rule keeps its layers, with a
     warning.
 
-    Example:
+    Examples:
         >>> from torchvision.models import resnet18
         >>> adjust_net(resnet18(num_classes=10)).conv1.stride
         (1, 1)

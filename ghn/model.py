@@ -40,7 +40,7 @@ class GHN(nn.Module):
     Args:
         config: Configuration; or give its fields as keywords.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> ghn = GHN(hid=16, max_shape=(16, 16, 3, 3))

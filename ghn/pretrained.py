@@ -29,7 +29,7 @@ def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
         ValueError: Unknown name, or a file that is not what the manifest says.
         FileNotFoundError: A known name whose file cannot be had; the message says where to put it.
 
-    Example:
+    Examples:
         >>> from_pretrained("ghn2-digits").config.num_classes  # doctest: +SKIP
         10
     """
@@ -49,7 +49,7 @@ def GHN2(dataset: str = "imagenet") -> GHN:
 def GHN3(name: str = "ghn3tm8", **fields: Any) -> GHN:
     """Load a published GHN-3 by file name or variant, or make an untrained one from fields.
 
-    Example:
+    Examples:
         >>> GHN3(hid=16, heads=4, layers=1, max_shape=(16, 16, 3, 3)).view
         'ghn3'
     """

@@ -32,7 +32,7 @@ def moved(
     Returns:
         A function that finds a moved name, with a `DeprecationWarning` that says where it is.
 
-    Example:
+    Examples:
         >>> __getattr__ = moved(__name__, {"seeded": "graph2nn.runs"})
         >>> __getattr__("seeded").__name__  # doctest: +SKIP
         'seeded'
@@ -63,7 +63,7 @@ def called_as_before(
         renamed: Old keyword → the one of today.
         defaults: Defaults of once, by the keywords of today.
 
-    Example:
+    Examples:
         >>> called_as_before({"size": "side"}, colour="red")(dict)(size=8)
         {'colour': 'red', 'side': 8}
     """
@@ -88,7 +88,7 @@ def renamed_keywords(**renamed: str) -> Callable[[Made], Made]:
     Raises:
         TypeError: When called with both.
 
-    Example:
+    Examples:
         >>> @renamed_keywords(imsize="image_size")
         ... def pixels(image_size: int) -> int:
         ...     return image_size**2
@@ -123,7 +123,7 @@ def renamed_keywords(**renamed: str) -> Callable[[Made], Made]:
 def renamed_attribute(new: str) -> Any:
     """Return what a class holds under the old name of its attribute `new`, to read it.
 
-    Example:
+    Examples:
         >>> class Data:
         ...     image_size = 8
         ...     imsize = renamed_attribute("image_size")

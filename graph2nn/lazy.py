@@ -31,7 +31,7 @@ def on_first_use(
     Returns:
         Both functions. A name that was found stays in the package.
 
-    Example:
+    Examples:
         >>> __getattr__, __dir__ = on_first_use(__name__, {"sqrt": "math"})
         >>> __getattr__("sqrt")(9.0)
         3.0

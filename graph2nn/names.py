@@ -34,7 +34,7 @@ def choose(kind: str, name: Any, registry: Any, *, where: str = "", more: str = 
     Raises:
         ValueError: An unknown name; the message lists all, and the one that is spelt nearly so.
 
-    Example:
+    Examples:
         >>> choose("schedule", "cosine", {"cosine": 1, "step": 2})
         1
         >>> choose("schedule", "cosin", ("cosine", "step"))
@@ -62,7 +62,7 @@ def check_choice(where: str, value: Any, choices: Iterable[Any]) -> None:
     Raises:
         ValueError: Another value; the message lists all, and the one that is spelt nearly so.
 
-    Example:
+    Examples:
         >>> check_choice("Recipe.schedule", "cosine", ("cosine", "step"))
     """
     choices = list(choices)

@@ -37,7 +37,7 @@ class GroupedGP(RegressorMixin, BaseEstimator):
     Shapes:
         X (N, F), y (N,) or (N, T).
 
-    Example:
+    Examples:
         >>> x = np.linspace(0, 1, 20)[:, None]
         >>> bool(abs(GroupedGP().fit(x, x[:, 0]).predict([[0.5]])[0] - 0.5) < 0.01)
         True

@@ -161,7 +161,7 @@ def make_predictor(
         ValueError: An unknown name, or attributes for a model that reads graphs only.
         ImportError: An optional package is missing; the message says which extra has it.
 
-    Example:
+    Examples:
         >>> make_predictor("ridge").fit(X[:100], y[:100])       # doctest: +SKIP
     """
     choose("model", name, MODELS)

@@ -9,6 +9,7 @@ The rules, each with its code in the messages:
 - `verb`: that of a function or method begins with a verb in the imperative ("Return the rows of
   ...").
 - `noun`: that of a class or property is a noun phrase ("Trainer of ...", not "Trains ...").
+- `section`: examples stand under "Examples:", which the reference shows as code.
 - `shape`: a function that takes or returns tensors or arrays names their shapes: `(N, C, H, W)`,
   `(n,)`, "of any shape", "a scalar".
 - `argument`: what follows the name of an argument is a phrase with a subject and a capital ("Width
@@ -209,6 +210,12 @@ def check_summary(entry: Entry) -> Iterator[str]:
         )
 
 
+def check_sections(entry: Entry) -> Iterator[str]:
+    """Check the name of the section that holds examples."""
+    if re.search(r"^Example:$", entry.doc, re.MULTILINE):
+        yield entry.complaint("section", "'Example:' is called 'Examples:'")
+
+
 def has_tensors(entry: Entry) -> bool:
     """Tell whether a function takes or returns tensors or arrays, by its annotations."""
     if not entry.is_call or isinstance(entry.node, ast.ClassDef):
@@ -276,7 +283,8 @@ def findings(found: list[Entry], table: dict[str, tuple[set[str], list[str]]]) -
         if not entry.doc:
             said += check_undocumented(entry, table)
             continue
-        for check in (check_summary, check_shape, check_arguments, check_wrapping):
+        checks = (check_summary, check_sections, check_shape, check_arguments, check_wrapping)
+        for check in checks:
             said += check(entry)
     return said
 
@@ -347,6 +355,7 @@ def area(boxes: Tensor) -> Tensor:
         (("boxes.\n", "boxes, each\n"), "summary"),
         (("Corners of", "of"), "argument"),
         (("Corners", "corners"), "argument"),
+        (("Returns:", "Example:\n        >>> 1\n\n    Returns:"), "section"),
         (("(n, 4), in", "in\n            some\n           "), "wrapping"),
         (('"""Return', 'pass\n    """Return'), "missing"),
     ],

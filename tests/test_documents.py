@@ -15,7 +15,7 @@ PACKAGES = ("graph2nn", "ghn", "predictors", "archtokens")
 ROOMS = tuple(sorted(p.parent.name for p in (ROOT / "graph2nn").glob("*/__init__.py")))
 DOCUMENTS = (
     *sorted(ROOT.glob("*.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(ROOT.glob("*/README.md")),
     *sorted((ROOT / "data").glob("*/README.md")),
 )

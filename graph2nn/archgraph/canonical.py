@@ -50,7 +50,7 @@ def canonical(
         directed: Whether an edge has a direction. Without, edges i < j stand for undirected ones,
             and nothing is pruned. None: unless all operations are `node` (relational graphs).
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> canonical(nb201_cell([1, 1, 2, 1, 1, 0])).op_names()
         ['input', 'conv_3x3', 'output']

@@ -25,7 +25,7 @@ def canonical_order(labels: Sequence[Any], before: Adjacency, after: Adjacency) 
         before: Sources of each node's edges.
         after: Targets of each node's edges; the same list as `before` makes edges undirected.
 
-    Example:
+    Examples:
         >>> canonical_order(["b", "a"], [[1], []], [[], [0]])
         [1, 0]
     """

@@ -29,7 +29,7 @@ class Remembering:
             key: Name of the result, with all settings that it depends on.
             make: Computes the result from the graph alone, which must not be changed afterwards.
 
-        Example:
+        Examples:
             >>> graph.remember("sinks", lambda: find_sinks(graph))  # doctest: +SKIP
         """
         if key not in self._cache:

@@ -48,7 +48,7 @@ def trace(
         ValueError: The model cannot run on the input (names the operation and the module), `view`
             is unknown, or `calls` is asked of another view than the full one.
 
-    Example:
+    Examples:
         >>> graph = trace(torchvision.models.resnet50(), view="ghn2")
         >>> graph.num_nodes, graph.num_edges
         (127, 142)

@@ -72,7 +72,7 @@ def cell_graph(
     Raises:
         ValueError: An operation outside the vocabulary, or an edge against the order.
 
-    Example:
+    Examples:
         >>> cell_graph(["input", "conv_3x3", "output"], [(0, 1), (1, 2)]).num_edges
         2
     """

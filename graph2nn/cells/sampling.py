@@ -63,7 +63,7 @@ def enumerate_space(space: str) -> Iterator[ArchGraph]:
     Raises:
         ValueError: An unknown space, or NAS-Bench-101, which can only be sampled.
 
-    Example:
+    Examples:
         >>> sum(1 for _ in enumerate_space("tnb101_micro"))
         4096
     """
@@ -91,7 +91,7 @@ def sample_cells(
     Raises:
         ValueError: An unknown space, a negative count, or more distinct networks than there are.
 
-    Example:
+    Examples:
         >>> sample_cells("nb101", 2, 0)[0].op_names()[0]
         'input'
     """

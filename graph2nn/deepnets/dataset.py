@@ -83,7 +83,7 @@ class EndlessNets:
     Raises:
         ValueError: Unknown split or rule, or rules that hardly any network satisfies.
 
-    Example:
+    Examples:
         >>> nets = EndlessNets("train", seed=1)
         >>> nets[1000] == nets[1000]
         True

@@ -86,7 +86,7 @@ def relational_archgraph(
     Raises:
         ValueError: A dense network, or bad sizes.
 
-    Example:
+    Examples:
         >>> graph = ws_flex(64, 8, 0.1, seed=1)
         >>> rounds = relational_archgraph("mlp", graph, num_classes=10, image_size=32)
         >>> rounds.num_nodes    # input, stem, three rounds, classifier and its bias

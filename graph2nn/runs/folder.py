@@ -52,7 +52,7 @@ class RunFolder:
             `resume` is off, or another process works in it.
         OSError: The folder cannot be written; says what to do.
 
-    Example:
+    Examples:
         >>> run = RunFolder("runs/first", {"lr": 0.1})          # doctest: +SKIP
         >>> run.log(0, loss=2.3)                                 # doctest: +SKIP
         >>> run.save_last({"kind": "net", "step": 1, "state_dict": {}})  # doctest: +SKIP

@@ -19,7 +19,7 @@ def page(*blocks: str, title: str = "") -> str:
         blocks: Blocks of text.
         title: Heading of the page; none without.
 
-    Example:
+    Examples:
         >>> print(page("Mean of 3 runs.", section("Notes", ""), title="Results"), end="")
         # Results
         <BLANKLINE>
@@ -53,7 +53,7 @@ def markdown_table(
     Raises:
         ValueError: A row of another length.
 
-    Example:
+    Examples:
         >>> print(markdown_table(["model", "tau"], [["linear", "0.511"]]))
         | model | tau |
         |---|---|
@@ -93,7 +93,7 @@ def files(paths: Mapping[str, Path], meanings: Mapping[str, str]) -> str:
         paths: Files by name.
         meanings: What each holds, by name.
 
-    Example:
+    Examples:
         >>> files({"taus": Path("runs/taus.csv")}, {"taus": "Kendall tau"})
         '- [taus.csv](taus.csv): Kendall tau'
     """

@@ -69,7 +69,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     Raises:
         ValueError: A negative seed.
 
-    Example:
+    Examples:
         >>> with seeded(1):
         ...     first = torch.rand(2)
         >>> with seeded(1):

@@ -34,7 +34,7 @@ def shipped_file(name: str) -> Path:
     Raises:
         FileNotFoundError: No such file is shipped; the message lists what its folder has.
 
-    Example:
+    Examples:
         >>> shipped_file("checkpoints/MANIFEST.json").name
         'MANIFEST.json'
     """
@@ -53,7 +53,7 @@ def shipped_folder(name: str) -> Path:
     Raises:
         FileNotFoundError: No such folder is shipped; the message lists what is beside it.
 
-    Example:
+    Examples:
         >>> sorted(path.name for path in shipped_folder("data/ground_truth").glob("*.h5"))
         ['deepnets_cifar10.h5', 'deepnets_digits.h5']
     """

@@ -25,7 +25,7 @@ def standard_error(values: ArrayLike, axis: int = 0) -> Any:
     Shapes:
         values (..., n, ...) → (...), a float for one row of numbers; NaN where n is below two.
 
-    Example:
+    Examples:
         >>> standard_error([1.0, 2.0, 3.0]), standard_error([4.0])
         (0.5773502691896258, nan)
     """
@@ -49,7 +49,7 @@ def with_error(
         digits: Decimals of both.
         signed: Whether a plus is written, as before a difference.
 
-    Example:
+    Examples:
         >>> with_error(0.8312, 0.0041), with_error(0.8312, float("nan"))
         ('0.831 ± 0.004', '0.831')
     """

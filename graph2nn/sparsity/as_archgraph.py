@@ -49,7 +49,7 @@ def sparse_archgraph(
     Raises:
         ValueError: Masks that do not fit the network, or an input shape it cannot run on.
 
-    Example:
+    Examples:
         >>> graph = sparse_archgraph(model, masks, (3, 32, 32),          # doctest: +SKIP
         ...                          metrics=topometrics(encode(model, masks, "unrolled", ...)))
         >>> graph.attributes["density/total"], graph.attributes["topo/cut-edges"]  # doctest: +SKIP

@@ -27,7 +27,7 @@ class Masks(Mapping[str, Tensor]):
     Raises:
         ValueError: No mapping, or values other than 0 and 1.
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 1))
         >>> masks = Masks({"0.weight": torch.eye(2, 4), "2.weight": torch.zeros(1, 2)})
         >>> masks

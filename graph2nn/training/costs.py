@@ -22,7 +22,7 @@ def multiply_adds(run: Callable[[], Any]) -> int:
     Args:
         run: Computation, such as a forward pass; on "meta" tensors nothing is computed.
 
-    Example:
+    Examples:
         >>> multiply_adds(lambda: nn.Linear(3, 5)(torch.zeros(2, 3)))
         30
     """
@@ -34,7 +34,7 @@ def multiply_adds(run: Callable[[], Any]) -> int:
 def count_parameters(model: nn.Module) -> int:
     """Count the parameters of a network, those that several modules share once.
 
-    Example:
+    Examples:
         >>> count_parameters(nn.Linear(3, 5))
         20
     """

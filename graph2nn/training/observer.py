@@ -19,7 +19,7 @@ class Observer:
     checkpoint; random numbers must come from generators of one's own, seeded by the step, so that a
     resumed run draws the same.
 
-    Example:
+    Examples:
         >>> class Norm(Observer):
         ...     def __init__(self, network): self.network = network
         ...     def after_epoch(self, epoch):

@@ -30,7 +30,7 @@ class PreciseStatistics:
         buffers: Tensors to use instead of the model's buffers, by name, where forward passes are
             functional (stacked networks).
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.BatchNorm1d(2))
         >>> with PreciseStatistics(model) as statistics:
         ...     statistics.observe(lambda: model(torch.tensor([[0.0, 1.0], [2.0, 1.0]])))

@@ -36,7 +36,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
         ValueError: A layer computes its weight (weight normalisation, `torch.nn.utils.prune`) or
             has none yet (lazy layers).
 
-    Example:
+    Examples:
         >>> list(prunable(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1))))
         ['0.weight', '2.weight']
     """

@@ -55,7 +55,7 @@ class Recipe:
     Raises:
         ValueError: A setting out of range.
 
-    Example:
+    Examples:
         >>> Recipe(epochs=3, lr=0.2).lr_schedule(steps_per_epoch=10)(29)
         0.2500000000000001
     """

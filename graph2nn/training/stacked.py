@@ -160,7 +160,7 @@ def group_by_width(
     Raises:
         ValueError: A width that is not positive, a share or limit out of range.
 
-    Example:
+    Examples:
         >>> group_by_width([512, 1500, 520, 1400])
         [[1, 3], [2, 0]]
     """

@@ -46,7 +46,7 @@ def top_k(scores: Tensor, k: int, *, generator: torch.Generator | None = None) -
     Shapes:
         scores (n,) -> (n,) bool.
 
-    Example:
+    Examples:
         >>> top_k(torch.tensor([3.0, 1.0, 1.0, 1.0]), 2).tolist()
         [True, True, False, False]
     """

@@ -113,7 +113,7 @@ def train_networks(
         ValueError: No network, a seed or folder that cannot be used, images without a whole batch,
             an observer of no network or of one that is stacked.
 
-    Example:
+    Examples:
         >>> train_networks({"net": net}, train, test, Recipe(epochs=2), seed=1)  # doctest: +SKIP
         [{'network': 'net', 'epoch': 0, 'top1_error': 90.4, ...}, ...]
     """

@@ -131,7 +131,7 @@ def load_images(
         ValueError: Unknown name or split, unsuitable channels, or damaged files.
         FileNotFoundError: The data are not there; says how to get them.
 
-    Example:
+    Examples:
         >>> data = load_images("digits", split="test", image_size=16)
         >>> data.images.shape, data.num_classes
         (torch.Size([500, 3, 16, 16]), 10)

@@ -26,7 +26,7 @@ def dataset_name(name: str) -> str:
     Raises:
         ValueError: An unknown data set.
 
-    Example:
+    Examples:
         >>> dataset_name("CIFAR-10"), dataset_name("digits")
         ('cifar10', 'digits')
     """

@@ -28,7 +28,7 @@ def wiring_archgraph(
     Raises:
         ValueError: The graph has cycles, and nothing says how many rounds to unroll.
 
-    Example:
+    Examples:
         >>> wiring_archgraph(wiring_graph(StaticWiring("dnw"))).num_nodes
         902
     """

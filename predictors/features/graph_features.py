@@ -82,7 +82,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         ValueError: Unknown blocks; an operation that was not in `fit` nor in `ops`; relational and
             other graphs mixed; sizes that differ where a block needs one.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> cells = [nb201_cell([0, 1, 2, 3, 4, 0]), nb201_cell([2, 2, 2, 1, 1, 3])]
         >>> GraphFeatures(blocks=("counts",)).fit_transform(cells).shape

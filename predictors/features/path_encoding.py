@@ -27,7 +27,7 @@ def labelled_paths(graph: ArchGraph, *, limit: int = 10_000) -> frozenset[tuple[
     Raises:
         ValueError: More than `limit` sequences lead to some node, as in large networks.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import cell_graph
         >>> graph = cell_graph(["input", "skip", "conv_3x3", "output"], [(0, 1), (1, 3), (0, 3)])
         >>> sorted(labelled_paths(graph))

@@ -38,7 +38,7 @@ def op_subsets(ops: tuple[str, ...], *, everything: int = 4) -> list[tuple[str, 
     They are all non-empty subsets of up to `everything` operations (GRAF, arXiv:2404.16551), whose
     number would explode for more: then single operations, pairs of at most 7, all but one, and all.
 
-    Example:
+    Examples:
         >>> len(op_subsets(("a", "b", "c", "d"))), len(op_subsets(tuple("abcdefgh")))
         (15, 17)
     """

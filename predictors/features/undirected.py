@@ -21,7 +21,7 @@ _MOMENTS = (3, 4, 5, 6)
 def is_relational(graph: ArchGraph) -> bool:
     """Tell whether the graph's edges stand for undirected ones.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> is_relational(nb201_cell([0, 1, 2, 3, 4, 0]))
         False

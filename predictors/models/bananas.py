@@ -50,7 +50,7 @@ class BANANASPredictor(NeuralPredictor):
         ValueError: On `fit`, an unknown encoding; graphs with too many paths, or larger than those
             of training.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> X = [nb201_cell([k % 5, 2, k % 3, 3, 1, 2]) for k in range(15)]
         >>> BANANASPredictor(epochs=2).fit(X, [float(k) for k in range(15)]).predict_std(X).shape

@@ -28,7 +28,7 @@ class LinearBaseline(ArchPredictor):
         target: Kind of target, see `TargetTransform`.
         seed: Seed, unused: nothing is random; every predictor has one.
 
-    Example:
+    Examples:
         >>> LinearBaseline().fit(X[:100], y[:100]).predict(X[100:])       # doctest: +SKIP
     """
 

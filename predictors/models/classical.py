@@ -34,7 +34,7 @@ class FeaturePredictor(ArchPredictor):
         options: Further settings of the regressor.
         seed: Seed of whatever is random in the regressor.
 
-    Example:
+    Examples:
         >>> FeaturePredictor("xgb").fit(X[:100], y[:100]).predict(X[100:])    # doctest: +SKIP
     """
 

@@ -55,7 +55,7 @@ class CurvePredictor(RegressorMixin, BaseEstimator):
         ValueError: An unknown kind, curves that are no finite table, columns that do not fit
             `epochs`, fewer curves than folds.
 
-    Example:
+    Examples:
         >>> CurvePredictor("last").predict([[40.0, 60.0], [50.0, 55.0]]).tolist()
         [60.0, 55.0]
     """

@@ -75,7 +75,7 @@ class GHNEmbedding(TransformerMixin, BaseEstimator):
     Raises:
         ValueError: An unknown checkpoint, or graphs of other operations.
 
-    Example:
+    Examples:
         >>> from graph2nn.deepnets import DARTS, NetConfig, build_graph
         >>> graph = build_graph(NetConfig(genotype=DARTS, n_cells=2, C=8))
         >>> GHNEmbedding(GHN(hid=16, max_shape=(8, 8, 3, 3))).fit_transform([graph]).shape

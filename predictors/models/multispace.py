@@ -32,7 +32,7 @@ class MultiSpacePredictor(ArchPredictor):
             spaces, a whole number; more than 1 makes the others an auxiliary task.
         focus: Name of that space; none repeats nothing.
 
-    Example:
+    Examples:
         >>> model = MultiSpacePredictor(TART())                       # doctest: +SKIP
         >>> model.fit_spaces({"nb201": (X, y), "tnb101": (U, v)})     # doctest: +SKIP
         >>> model.predict_space("nb201", X_new)                       # doctest: +SKIP

@@ -55,13 +55,13 @@ def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> Sta
     """Average the standard ensemble on graph features and the token transformer.
 
     They read graphs in different ways and err differently; together they are the best predictor
-    here on most tables (docs/leaderboard.md).
+    here on most tables (docs/results/leaderboard.md).
 
     Args:
         attributes: Patterns of graph attributes for the ensemble.
         seed: Seed of both.
 
-    Example:
+    Examples:
         >>> features_and_tokens(seed=1).fit(X[:100], y[:100])           # doctest: +SKIP
     """
     members: list[tuple[str, ArchPredictor]] = [
@@ -91,7 +91,7 @@ class StackedEnsemble(ArchPredictor):
     Raises:
         ValueError: In `fit`, fewer networks than folds, an unknown combination, or no members.
 
-    Example:
+    Examples:
         >>> model = StackedEnsemble().fit(X[:100], y[:100])            # doctest: +SKIP
         >>> model.member_scores_["gp rank"], model.weights_                  # doctest: +SKIP
     """

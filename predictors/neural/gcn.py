@@ -97,7 +97,7 @@ class GCNPredictor(GraphNetPredictor):
         readout: Width of the last hidden vector (128).
         settings: Settings of `GraphNetPredictor` and `NeuralPredictor`.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> X = [nb201_cell([k % 5, 2, k % 3, 3, 1, 2]) for k in range(15)]
         >>> GCNPredictor(epochs=2).fit(X, [float(k) for k in range(15)]).predict(X).shape

@@ -22,7 +22,7 @@ __all__ = ["ProxyValues", "check_names", "compute_proxies", "ghn_acc", "ghn_loss
 class ProxyValues(dict[str, float]):
     """Values by name; `reasons` says of each that is NaN why.
 
-    Example:
+    Examples:
         >>> values = ProxyValues(snip=math.nan)
         >>> values.reasons["snip"] = "the loss overflows"
     """
@@ -67,7 +67,7 @@ def compute_proxies(
         ValueError: An unknown name, a batch without images, labels that do not fit. What goes wrong
             inside a proxy gives NaN and a reason instead.
 
-    Example:
+    Examples:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
         >>> images, labels = torch.randn(6, 1, 2, 2), torch.tensor([0, 1, 0, 1, 0, 1])
         >>> compute_proxies(net, images, labels, names=["params", "nwot"])["params"]

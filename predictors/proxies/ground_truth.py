@@ -45,7 +45,7 @@ def add_proxies(
     Raises:
         ValueError, FileNotFoundError: As `compute_proxies` and `read_ground_truth`.
 
-    Example:
+    Examples:
         >>> add_proxies("data/ground_truth/deepnets_digits.h5", ghn="ghn2-digits")  # doctest: +SKIP
     """
     truth = read_ground_truth(path)

@@ -62,7 +62,7 @@ class CellSpace(SearchSpace):
     Raises:
         ValueError: Another space.
 
-    Example:
+    Examples:
         >>> CellSpace("nb201").graph("222222").num_nodes
         8
     """

@@ -44,7 +44,7 @@ class TrainedNetworks:
         jobs, backend: Number of processes, and joblib's way to run them (`parallel_map`).
         seed: Seed of training when called.
 
-    Example:
+    Examples:
         >>> evaluate = TrainedNetworks(grammar, find_table("deepnets_digits"), "runs/nets")
         ... # doctest: +SKIP
     """

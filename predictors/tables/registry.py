@@ -74,7 +74,7 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
         ValueError: An unknown name, or files that are missing (the message says how to get them)
             or damaged.
 
-    Example:
+    Examples:
         >>> read_table("nb201").higher_is_better("c10_val")     # doctest: +SKIP
         True
     """
@@ -121,7 +121,7 @@ def load_table(
     Raises:
         ValueError: Unknown names, or files that are not there.
 
-    Example:
+    Examples:
         >>> X, y = load_table("nb201", target="c10_val")        # doctest: +SKIP
         >>> len(X)                                              # doctest: +SKIP
         15625

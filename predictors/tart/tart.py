@@ -57,7 +57,7 @@ class TART(NeuralPredictor):
     Raises:
         ValueError: At `fit`: a setting out of range, or a head that needs an encoder.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> X = [nb201_cell([k % 5, 2, k % 3, 3, 1, 2]) for k in range(15)]
         >>> TART(encoder="none", epochs=2).fit(X, [float(k) for k in range(15)]).predict(X).shape

@@ -41,7 +41,7 @@ class GraphTokenizer:
     Raises:
         ValueError: A setting out of range, or a repeated operation.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> tokens = GraphTokenizer.preset("dag")([nb201_cell([2, 1, 0, 2, 4, 3])])
         >>> tokens.length, tokens.mask.all().item()

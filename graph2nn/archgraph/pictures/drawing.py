@@ -58,7 +58,7 @@ def draw(
         ValueError: A suffix of another format, or a graph without nodes.
         OSError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> figure = draw(trace(torchvision.models.resnet18(), view="ghn2"), "resnet18.pdf")
     """
     path = None if path is None else figure_path(path)

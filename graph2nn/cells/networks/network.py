@@ -52,7 +52,7 @@ class DagNetwork(nn.Module):
         ValueError: No or several inputs, an operation without a module, widths or strides that
             do not fit.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> DagNetwork(nb201_cell([2, 3, 0, 4, 1, 2]))(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 10])

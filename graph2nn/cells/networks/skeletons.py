@@ -167,7 +167,7 @@ class CellNetwork(nn.Module):
     Raises:
         ValueError: An unknown skeleton, a graph that is no cell of it, or sizes below 1.
 
-    Example:
+    Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> net = CellNetwork(nb201_cell([2] * 6))
         >>> sum(p.numel() for p in net.parameters())

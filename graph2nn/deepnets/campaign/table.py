@@ -204,7 +204,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
         FileNotFoundError: No such file; says how to make it.
         ValueError: Another kind of file, damaged, or written by a newer version.
 
-    Example:
+    Examples:
         >>> truth = read_ground_truth("data/ground_truth/deepnets_digits.h5")  # doctest: +SKIP
         >>> X, y = truth.graphs(), truth.targets["val_acc"]                    # doctest: +SKIP
     """

@@ -64,7 +64,7 @@ class Network(nn.Module):
     Raises:
         ValueError: The output does not depend on the input.
 
-    Example:
+    Examples:
         >>> from graph2nn.deepnets import DARTS, NetConfig, Network
         >>> net = Network(NetConfig(genotype=DARTS, n_cells=4, C=16))
         >>> net(torch.zeros(2, 3, 32, 32)).shape

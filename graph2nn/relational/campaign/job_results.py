@@ -25,7 +25,7 @@ def merge_results(folder: str | Path) -> ResultTable:
         FileNotFoundError: No results yet.
         ValueError: A damaged file, or two files that contradict each other.
 
-    Example:
+    Examples:
         >>> merge_results("runs/mlp_digits").final().num_rows  # doctest: +SKIP
         265
     """

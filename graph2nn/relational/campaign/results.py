@@ -69,7 +69,7 @@ class ResultTable(ColumnTable):
         ValueError: A missing column, unequal lengths, values of another kind, an error outside
             [0, 100] percent, or a run (task, seed, epoch, graph) given twice.
 
-    Example:
+    Examples:
         >>> rows = [dict(task="t", seed=1, epoch=1, top1_error=9.0, C=1, L=1, is_baseline=1,
         ...              graph_id="complete")]
         >>> ResultTable.from_rows(rows)["top1_error"]

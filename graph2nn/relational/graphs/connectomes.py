@@ -39,7 +39,7 @@ def load_connectome(
     Raises:
         ValueError: An unknown name, no such file, or a damaged one.
 
-    Example:
+    Examples:
         >>> load_connectome("cat").num_nodes        # doctest: +SKIP
         52
     """

@@ -53,7 +53,7 @@ def ws_flex(n: int, k: float, p: float, seed: int = 1) -> RelationalGraph:
     Raises:
         ValueError: k outside [2, n], p outside [0, 1], or no connected graph in 100 tries.
 
-    Example:
+    Examples:
         >>> ws_flex(64, 8.5, 0.1, seed=3).num_edges
         272
     """
@@ -288,7 +288,7 @@ def make_graph(
     Raises:
         ValueError: An unknown family, a degree it lacks or cannot meet, or a p that it cannot use.
 
-    Example:
+    Examples:
         >>> make_graph("hypercube", 16).num_edges
         32
     """

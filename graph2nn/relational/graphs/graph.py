@@ -32,7 +32,7 @@ class RelationalGraph:
     Raises:
         ValueError: Not square, not 0/1, or empty.
 
-    Example:
+    Examples:
         >>> RelationalGraph(adjacency=[[0, 1], [1, 0]]).num_edges
         1
     """

@@ -75,7 +75,7 @@ def clustering(graph: RelationalGraph | np.ndarray | Any) -> float:
     Args:
         graph: Anything that `as_graph` takes, such as an adjacency (n, n).
 
-    Example:
+    Examples:
         >>> clustering([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
         1.0
     """
@@ -117,7 +117,7 @@ def path_length(graph: RelationalGraph | np.ndarray | Any) -> float:
     Raises:
         ValueError: A single node has no pairs.
 
-    Example:
+    Examples:
         >>> path_length([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
         1.3333333333333333
     """
@@ -158,7 +158,7 @@ def measure(graph: RelationalGraph | np.ndarray | Any) -> GraphMeasures:
     Raises:
         ValueError: Fewer than two nodes.
 
-    Example:
+    Examples:
         >>> from graph2nn.relational.graphs.generators import cycle
         >>> measure(cycle(6)).L
         1.8

@@ -47,7 +47,7 @@ def published_graphs(name: str) -> np.ndarray:
     Raises:
         ValueError: An unknown name, no reference folder, or a damaged file.
 
-    Example:
+    Examples:
         >>> published_graphs("n64_52").shape        # doctest: +SKIP
         (52, 6)
     """

@@ -31,7 +31,7 @@ class RewiredGraph:
     Raises:
         ValueError: A directed graph, or a single node.
 
-    Example:
+    Examples:
         >>> from graph2nn.relational.graphs.generators import cycle
         >>> RewiredGraph(cycle(5)).rewire(0, 1, 3)
         (0.4666666666666666, 1.7)
@@ -223,7 +223,7 @@ def search_graph(
         ValueError: C outside [0, 1], L below 1, a degree outside [2, nodes], or a tolerance or
             number of steps below 0.
 
-    Example:
+    Examples:
         >>> search_graph(0.45, 2.3, nodes=32, tolerance=0.01).close
         True
     """

@@ -35,7 +35,7 @@ class SweepGrid:
     Raises:
         ValueError: Degrees outside [2, nodes], or an empty axis.
 
-    Example:
+    Examples:
         >>> SweepGrid.published(64).size
         2700000
     """
@@ -161,7 +161,7 @@ def run_sweep(
         ValueError: An unknown engine, or a grid with a graph that WS-flex refuses.
         RuntimeError: Parts that failed or could not be written, after all others are there.
 
-    Example:
+    Examples:
         >>> grid = SweepGrid(nodes=16, k_min=4, k_max=14, degrees=2, probabilities=2, seeds=1)
         >>> run_sweep(grid, progress=False).rows().shape
         (4, 6)

@@ -102,7 +102,7 @@ def thin(sparsity: np.ndarray, c: np.ndarray, length: np.ndarray, rule: Thinning
     Raises:
         ValueError: Different lengths, or no graph that the rule lets in.
 
-    Example:
+    Examples:
         >>> rule = ThinningRule(cells=1, longest=2.0)
         >>> thin(np.array([.5, .5]), np.array([.2, .8]), np.array([1.2, 1.1]), rule).fine.size
         2

@@ -140,7 +140,7 @@ def architecture(
     Raises:
         ValueError: Unknown family (lists them), or sizes that are not positive or do not fit.
 
-    Example:
+    Examples:
         >>> architecture("cnn6", num_classes=10, image_size=32).dims
         (64, 128, 256)
     """

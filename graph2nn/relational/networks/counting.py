@@ -146,7 +146,7 @@ def count(
     Raises:
         ValueError: Unknown family, sizes that do not fit, or more nodes than channels.
 
-    Example:
+    Examples:
         >>> count("mlp", None, num_classes=10, image_size=32).flops
         2364416
     """

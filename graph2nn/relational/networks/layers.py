@@ -254,7 +254,7 @@ class RelationalLinear(RelationalLayer, nn.Linear):
     Raises:
         ValueError: More nodes than channels, or an unknown execution.
 
-    Example:
+    Examples:
         >>> layer = RelationalLinear(as_graph([[0, 1], [1, 0]]), 4, 4, execution="blocks")
         >>> layer(torch.zeros(1, 4)).shape
         torch.Size([1, 4])

@@ -72,7 +72,7 @@ def match_width(
     Raises:
         ValueError: Unknown family, sizes that do not fit, or a reference that no width matches.
 
-    Example:
+    Examples:
         >>> match_width("mlp", complete(64), num_classes=10, image_size=32).dims
         (512,)
     """

@@ -35,7 +35,7 @@ def padded_template(models: Sequence[nn.Module]) -> RelationalNetwork:
         ValueError: Nothing given, networks that differ in more than graph and widths, or that store
             their weights as blocks.
 
-    Example:
+    Examples:
         >>> nets = [build_model("mlp", ws_flex(64, k, 0.1, 1), num_classes=10, image_size=8)
         ...         for k in (8, 9)]
         >>> padded_template(nets).dims == max(net.dims for net in nets)

@@ -23,7 +23,7 @@ def node_sizes(channels: int, num_nodes: int) -> np.ndarray:
     Raises:
         ValueError: More nodes than channels.
 
-    Example:
+    Examples:
         >>> node_sizes(10, 4).tolist()
         [3, 2, 3, 2]
     """
@@ -52,7 +52,7 @@ def relational_mask(graph: RelationalGraph, in_channels: int, out_channels: int)
     Raises:
         ValueError: More nodes than input or output channels.
 
-    Example:
+    Examples:
         >>> relational_mask(as_graph([[0, 1], [0, 0]]), 2, 3).astype(int).tolist()
         [[1, 1], [1, 1], [0, 1]]
     """

@@ -74,7 +74,7 @@ def build_model(
         ValueError: Unknown name (lists all), sizes that do not fit, more nodes than channels, or no
             widths that match.
 
-    Example:
+    Examples:
         >>> build_model("mlp", None, num_classes=10, image_size=8, in_channels=1).dims
         (512,)
     """
@@ -145,7 +145,7 @@ def relational_mlp(
     Raises:
         ValueError: Where `build_model` raises one.
 
-    Example:
+    Examples:
         >>> relational_mlp(ws_flex(64, 8, 0.1, seed=1)).dims
         (1539,)
     """

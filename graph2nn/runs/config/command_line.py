@@ -74,7 +74,7 @@ def parse_command(
         argv: Arguments; `sys.argv` when None.
         description: Description of the whole program.
 
-    Example:
+    Examples:
         >>> from graph2nn.runs.config import option
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
         ... class Draw:

@@ -47,7 +47,7 @@ def option(
             setting); of a field that is a dataclass, its stored keys: others are there only while
             they differ from the dataclass's default.
 
-    Example:
+    Examples:
         >>> from graph2nn.runs.config import parse_config
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
         ... class Settings:
@@ -83,7 +83,7 @@ def flat(factory: Callable[[], Any], *, without: Sequence[str] = (), **changes: 
             stored. A changed one is stored under `field.setting`.
         changes: Inner setting → `option(...)` with what differs here: name, flags, help, choices.
 
-    Example:
+    Examples:
         >>> from graph2nn.runs.config import changed, parse_config, to_dict
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
         ... class Recipe:

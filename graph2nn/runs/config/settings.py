@@ -111,7 +111,7 @@ def flattened(cls: type[Config]) -> type[Config]:
 
     A decorator, above `@dataclass`, for classes that once had these settings as fields.
 
-    Example:
+    Examples:
         >>> from graph2nn.runs.config import flat
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
         ... class Recipe:

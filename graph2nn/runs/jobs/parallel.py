@@ -63,7 +63,7 @@ def parallel_map(
     Raises:
         ValueError: `jobs` is 0, or an unknown backend, or one that is not installed or not running.
 
-    Example:
+    Examples:
         >>> list(parallel_map(abs, [-1, 2, -3], progress=False))
         [1, 2, 3]
     """

@@ -119,7 +119,7 @@ def read_packed(path: str | Path) -> PackedTable:
         FileNotFoundError: There is no such file.
         ValueError: It is another kind of file, of another version, or damaged; says what to do.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> columns = {"arch": np.array(["a", "b"]), "acc": np.array([93.25, np.nan])}
         >>> file = write_packed(f"{tempfile.mkdtemp()}/mine.h5", columns, Facts(name="mine"))

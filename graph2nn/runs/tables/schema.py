@@ -140,7 +140,7 @@ class ColumnTable(Mapping[str, np.ndarray]):
     Raises:
         ValueError: See `Schema.arrays`.
 
-    Example:
+    Examples:
         >>> table = ColumnTable({"model": ["a", "b"], "tau": ["0.5", ""]})
         >>> table["tau"].tolist(), table.num_rows
         ([0.5, nan], 2)

@@ -35,7 +35,7 @@ def density_summary(kept: np.ndarray, weights: np.ndarray) -> dict[str, float]:
     Shapes:
         (layers,) each.
 
-    Example:
+    Examples:
         >>> density_summary(np.array([10, 5]), np.array([10, 20]))["geo_mean"]
         0.5
     """

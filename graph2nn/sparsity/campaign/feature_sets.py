@@ -54,7 +54,7 @@ def features(table: SparseTable, sets: str) -> FeatureTable:
     Raises:
         ValueError: An unknown set, a table without what it needs, or networks that lack a metric.
 
-    Example:
+    Examples:
         >>> features(table, "mge16+density8").values.shape                # doctest: +SKIP
         (1247, 24)
     """

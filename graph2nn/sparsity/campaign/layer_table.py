@@ -70,7 +70,7 @@ def layer_table(
     Raises:
         ValueError: Another encoding, an unknown metric, masks that do not fit.
 
-    Example:
+    Examples:
         >>> layer_table(model, masks, metrics=())[0]["layer_name"]
         'conv1'
     """

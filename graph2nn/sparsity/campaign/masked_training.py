@@ -64,7 +64,7 @@ def mask_gradients(
     Raises:
         ValueError: Masks that do not fit, or a pruned weight that is not zero.
 
-    Example:
+    Examples:
         >>> masks.apply_(model)                             # doctest: +SKIP
         >>> with mask_gradients(model, masks):              # doctest: +SKIP
         ...     loss(model(images), labels).backward()

@@ -89,7 +89,7 @@ class SparseTable(ColumnTable):
         ValueError: A missing column, unequal lengths, an accuracy outside [0, 1] or a sparsity
             outside [0, 1), a network given twice with different values.
 
-    Example:
+    Examples:
         >>> table = SparseTable(dict(model=["A"], dataset=["d"], pruning=["snip"], sparsity=[.9],
         ...                          seed=[0], accuracy=[.5]))
         >>> table["accuracy"]
@@ -156,7 +156,7 @@ class SparseTable(ColumnTable):
         Raises:
             ValueError: No network has one of these values.
 
-        Example:
+        Examples:
             >>> table.select(model="CONV-6", pruning=("snip", "erk"))     # doctest: +SKIP
         """
         keep = np.ones(self.num_rows, dtype=bool)

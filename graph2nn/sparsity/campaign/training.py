@@ -108,7 +108,7 @@ def run_grid(
         ValueError: A folder of another grid, or settings that cannot be used.
         RuntimeError: Networks that failed, after all others are done.
 
-    Example:
+    Examples:
         >>> read_sparse_table(run_grid(find_grid("small", "digits"), "runs/x"))  # doctest: +SKIP
         SparseTable(runs/x/table.csv: 210 networks, 3255 layers)
     """

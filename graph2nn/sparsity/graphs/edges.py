@@ -46,7 +46,7 @@ def edge_list(graph: MultipartiteGraph) -> EdgeList:
     at which it lies inside the map, so that they are copied row by row out of the tables of node
     numbers. 12 bytes an edge where the node numbers fit into 32 bits.
 
-    Example:
+    Examples:
         >>> model = build("Resnet-20")
         >>> masks = prune(model, "uniform", sparsity=0.98)
         >>> edges = edge_list(encode(model, masks, "unrolled", (3, 32, 32)))

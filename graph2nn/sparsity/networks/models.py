@@ -198,7 +198,7 @@ def build(
     Raises:
         ValueError: Unknown name (lists all), a number below 1, images too small for CONV-6.
 
-    Example:
+    Examples:
         >>> build("resnet-20").layer2[0].shortcut[0].weight.shape
         torch.Size([32, 16, 1, 1])
     """

@@ -238,7 +238,7 @@ def build_network(
         ValueError: The network cannot take such images, or the budget is bad.
         ImportError: The solver needs torchdiffeq.
 
-    Example:
+    Examples:
         >>> build_network(find_config("small/static_dnw")).wires.keep
         32000
     """

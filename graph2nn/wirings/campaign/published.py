@@ -124,7 +124,7 @@ def find_config(name: str, /, **overrides: Any) -> WiringConfig:
         ValueError: The name or a setting is unknown (lists them), the same setting comes twice, or
             a value is bad.
 
-    Example:
+    Examples:
         >>> find_config("small/static_dnw", epochs=5, prune_rate=0.9).keep
         0.1
     """

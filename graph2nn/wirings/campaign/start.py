@@ -82,7 +82,7 @@ def read_edges(text: str) -> Any:
         ValueError: It is none of these.
         FileNotFoundError: There is no such file.
 
-    Example:
+    Examples:
         >>> read_edges("ws:n=64,k=8,p=0.1,seed=1").num_nodes
         64
     """

@@ -164,7 +164,7 @@ def train_wiring(
         ValueError: The network cannot take such images, the folder is that of another run,
             `fine_tune` or `lottery` have no trained network, or `given` has no edges.
 
-    Example:
+    Examples:
         >>> config = find_config("small/static_dnw", dataset="digits", epochs=5)
         >>> train, test = (load_images("digits", split=name) for name in ("trainval", "test"))
         >>> model, records = train_wiring(config, train, test)             # doctest: +SKIP

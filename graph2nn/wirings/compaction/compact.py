@@ -57,7 +57,7 @@ def compact(model: nn.Module, *, prune: bool = True, execution: str = "auto") ->
         ValueError: The network is another one, the execution is unknown, or nodes are dead under an
             adaptive solver.
 
-    Example:
+    Examples:
         >>> small = compact(StaticWiring("dnw"))
         >>> small.report.nodes[0], small(torch.zeros(1, 3, 32, 32)).shape
         (800, torch.Size([1, 10]))

@@ -46,7 +46,7 @@ class EdgeProduct(nn.Module):
     Shapes:
         weight (receivers, senders), bias (receivers,); (senders, N) -> (receivers, N).
 
-    Example:
+    Examples:
         >>> product = EdgeProduct(torch.tensor([[0.0, 2.0]]), execution="csr")
         >>> product(torch.tensor([[1.0], [3.0]]))
         tensor([[6.]])

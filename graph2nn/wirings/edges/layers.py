@@ -48,7 +48,7 @@ class WiredConv(nn.Conv2d):
         ValueError: There is no edge or more than there are legal slots, the kind is unknown, or the
             mask does not fit.
 
-    Example:
+    Examples:
         >>> layer = WiredConv(16, 32, keep=40)
         >>> layer(torch.zeros(2, 16, 8, 8)).shape, int(layer.edges().sum())
         (torch.Size([2, 32, 8, 8]), 40)

@@ -35,7 +35,7 @@ def swap_rate(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> floa
     Raises:
         ValueError: The masks are those of different networks.
 
-    Example:
+    Examples:
         >>> old, new = torch.tensor([[1, 1, 0]]) > 0, torch.tensor([[1, 0, 1]]) > 0
         >>> swap_rate({"a": old}, {"a": new})
         0.5

@@ -33,7 +33,7 @@ class RewiringSchedule:
     Raises:
         ValueError: A setting is out of range.
 
-    Example:
+    Examples:
         >>> schedule = RewiringSchedule(total_steps=1000, interval=100)
         >>> schedule.due(100), schedule.due(150), round(schedule.fraction_at(375), 3)
         (True, False, 0.15)
@@ -84,7 +84,7 @@ class Rewiring:
         schedule: Times and numbers of exchanges.
         seed: Seed of random growth.
 
-    Example:
+    Examples:
         >>> rewiring = Rewiring(model, RewiringSchedule(total_steps=1000))     # doctest: +SKIP
         >>> for step, batch in enumerate(batches):                            # doctest: +SKIP
         ...     rewiring.before_step(step)

@@ -32,7 +32,7 @@ def edge_budget(keep: int | float, slots: int, *, most: int | None = None, where
     Raises:
         ValueError: There would be no edge at all, or more than may be.
 
-    Example:
+    Examples:
         >>> edge_budget(0.05, 640_000), edge_budget(104, 2048)
         (32000, 104)
     """

@@ -47,7 +47,7 @@ class Slots:
     Raises:
         ValueError: Rectangles overlap or leave the weight, or the mask has another shape.
 
-    Example:
+    Examples:
         >>> slots = Slots((3, 2), [Rectangle(1, 3, 0, 1)])
         >>> slots.count, slots.mask().tolist()
         (2, [[False, False], [True, False], [True, False]])

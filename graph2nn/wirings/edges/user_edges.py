@@ -37,7 +37,7 @@ def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tens
         ValueError: There are more nodes than channels, a mask of another shape, illegal edges, or
             none left.
 
-    Example:
+    Examples:
         >>> model = DiscreteTimeWiring()                                      # doctest: +SKIP
         >>> mask = given_mask(ws_flex(64, 8, 0.1, seed=1), model.wires.slots)  # doctest: +SKIP
         >>> DiscreteTimeWiring("given", mask=mask)                            # doctest: +SKIP

@@ -53,7 +53,7 @@ def measure_wiring(
             all.
         seed: Seed of that draw.
 
-    Example:
+    Examples:
         >>> graph = wiring_graph(StaticWiring("random"), split_outputs=False)
         >>> round(measure_wiring(graph).C, 2)
         0.1

@@ -24,7 +24,7 @@ def wiring_multipartite(graph: WiringGraph, *, rounds: int | None = None) -> Mul
     Raises:
         ValueError: The graph has cycles, and nothing says how many rounds to unroll.
 
-    Example:
+    Examples:
         >>> wiring_multipartite(wiring_graph(StaticWiring("dnw")))
         MultipartiteGraph('static, dnw', rolled-channel, layers=6, nodes=900, weights=32085)
     """

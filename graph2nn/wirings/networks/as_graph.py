@@ -33,7 +33,7 @@ def wiring_graph(model: nn.Module, *, split_outputs: bool = True) -> WiringGraph
     Raises:
         ValueError: The model is another one.
 
-    Example:
+    Examples:
         >>> graph = wiring_graph(StaticWiring("dnw"))
         >>> graph, graph.is_ordered
         (WiringGraph('static, dnw', nodes=900, edges=32000), True)

@@ -36,7 +36,7 @@ class ContinuousTimeWiring(TinyWiring):
         ValueError: See `TinyWiring`.
         ImportError: The solver needs torchdiffeq, which is not installed.
 
-    Example:
+    Examples:
         >>> model = ContinuousTimeWiring("dnw", solver=Solver(method="rk4", steps=4))
         >>> model(torch.zeros(1, 3, 32, 32)).shape, model.nfe
         (torch.Size([1, 10]), 16)

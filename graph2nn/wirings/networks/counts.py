@@ -79,7 +79,7 @@ def count_wiring(model: nn.Module, input_shape: tuple[int, int, int] | None = No
     Raises:
         ValueError: There is no wired layer, or nothing says how large an image is.
 
-    Example:
+    Examples:
         >>> counts = count_wiring(StaticWiring("dnw"))
         >>> counts.stored, counts.edges, counts.effective
         (651058, 32000, 43058)
@@ -196,7 +196,7 @@ def published_profile(
         alive: Numbers of nodes with an edge out, by block, instead of those of the model (the first
             block's entry counts input nodes).
 
-    Example:
+    Examples:
         >>> model = WiredMobileNetV1(width=0.49, num_classes=1000, small_head=False)
         >>> published_profile(model)
         PublishedProfile(params=1823315, macs=158830289)

@@ -27,7 +27,7 @@ def width_budget(inputs: int, outputs: int, layers: int, width: float) -> int:
     arXiv:1906.00586, section 3.2: d² (inputs · outputs + (layers - 1) outputs²), rounded up as a
     share of all slots is in `edge_budget`.
 
-    Example:
+    Examples:
         >>> [width_budget(i, o, n, 0.225) for i, o, _, n in BLOCKS]
         [104, 1245, 4977, 72991, 79627]
     """
@@ -158,7 +158,7 @@ class WiredMobileNetV1(nn.Module):
     Raises:
         ValueError: The width is out of range, masks do not fit, or there is no image.
 
-    Example:
+    Examples:
         >>> model = WiredMobileNetV1("dnw", width=0.225)
         >>> sum(block.wires.keep for block in model.blocks)
         158944

@@ -42,7 +42,7 @@ class Solver:
     Raises:
         ValueError: A setting is out of range.
 
-    Example:
+    Examples:
         >>> Solver(method="rk4", steps=10)(lambda x: -x, torch.ones(()))
         tensor(0.3679)
     """

@@ -41,7 +41,7 @@ class SparseResNet50(nn.Module):
     Raises:
         ValueError: Images are below 32, the kind is unknown, or the budget is bad.
 
-    Example:
+    Examples:
         >>> sum(layer.keep for _, layer in wired_layers(SparseResNet50(keep=0.1)))
         2550318
     """

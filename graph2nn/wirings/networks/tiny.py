@@ -182,7 +182,7 @@ class StaticWiring(TinyWiring):
     Arguments, shapes and errors are those of `TinyWiring`; `layers` is the number of blocks, inputs
     included.
 
-    Example:
+    Examples:
         >>> model = StaticWiring("dnw")
         >>> model.wires.keep, model.wires.slots.count
         (32000, 264960)
@@ -291,7 +291,7 @@ def stem_strides(image_size: int) -> tuple[int, int]:
     Raises:
         ValueError: The image is smaller than 2 x 2, which the head reads.
 
-    Example:
+    Examples:
         >>> [stem_strides(size) for size in (32, 28, 16, 8)]
         [(2, 2), (2, 2), (2, 1), (1, 1)]
     """
@@ -311,7 +311,7 @@ def static_blocks(nodes: int, inputs: int, outputs: int, layers: int) -> tuple[i
     Raises:
         ValueError: There are fewer than two blocks, or output nodes that the last cannot hold.
 
-    Example:
+    Examples:
         >>> static_blocks(800, 32, 100, 5)
         (32, 192, 192, 192, 192)
     """

@@ -55,7 +55,7 @@ def render_page(found: Findings, where: str) -> str:
     """Write the page as Markdown."""
     studies = [*found.studies.values(), *found.others.values()]
     return page(
-        "How to read it: `docs/relational.md`.",
+        "How to read it: `docs/understand/relational.md`.",
         section("Errors", _errors(studies)),
         section("Sweet spots", _spots(studies)),
         section("Degree and width", _control(studies)),

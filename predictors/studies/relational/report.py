@@ -79,7 +79,7 @@ def analyze(
         ValueError: A damaged source, no such task, an unknown format.
         OSError: `out` cannot be written.
 
-    Example:
+    Examples:
         >>> found = analyze("published", "runs/published")          # doctest: +SKIP
         >>> found.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
         0.658...

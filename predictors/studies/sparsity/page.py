@@ -73,7 +73,7 @@ def render_page(
         block for name, path in figures.items() for block in (image(path, name), FIGURES[name])
     ]
     return page(
-        "How to read it: `docs/sparsity.md`.",
+        "How to read it: `docs/understand/sparsity.md`.",
         _ceilings(found),
         section("In sample: adjusted R² of ordinary least squares", _in_sample(found, plain)),
         section("Regressors: R² on held-out networks", _regressors(found, plain)),

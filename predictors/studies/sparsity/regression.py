@@ -213,7 +213,7 @@ def difference(one: Sequence[TrialScore], other: Sequence[TrialScore]) -> tuple[
     Raises:
         ValueError: Different tasks.
 
-    Example:
+    Examples:
         >>> difference(scores_of_mge, scores_of_densities)                # doctest: +SKIP
         (-0.105, 0.031)
     """

@@ -87,7 +87,7 @@ def study(
     Raises:
         ValueError: Unknown parts, or a table with too few networks.
 
-    Example:
+    Examples:
         >>> found = study(published_networks(), parts=["ranking"], quick=True)  # doctest: +SKIP
         >>> found.metrics[0].name, round(found.metrics[0].tau, 3)               # doctest: +SKIP
         ('log geometric mean density', 0.553)

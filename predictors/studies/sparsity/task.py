@@ -106,7 +106,7 @@ def published_networks() -> SparseTable:
     Raises:
         ValueError: No reference data, as `published_table`.
 
-    Example:
+    Examples:
         >>> [task.table.num_rows for task in drop_tasks(published_networks())]  # doctest: +SKIP
         [414, 419, 414]
     """

@@ -64,7 +64,7 @@ class ArchGrammar:
     Raises:
         ValueError: An unknown space or rule.
 
-    Example:
+    Examples:
         >>> grammar = ArchGrammar("dag", ops=("conv_3x3", "skip"))
         >>> x = grammar.decode("[OP:conv_3x3][END]")
         >>> x.op_names()

@@ -19,7 +19,7 @@ def survives(n_cells: int, normal: int, reduce: int) -> bool:
     without output is allowed where the next one reads around it; two in a row cut the network, and
     so does a dead last cell. Raising bits of a mask never cuts.
 
-    Example:
+    Examples:
         >>> survives(5, FULL, 0), survives(4, FULL, 0)    # reductions 1 and 3, 1 and 2
         (True, False)
     """

@@ -133,7 +133,7 @@ def split_tokens(text: str) -> list[str]:
     Raises:
         ValueError: Text outside brackets.
 
-    Example:
+    Examples:
         >>> split_tokens("[OP:skip] [3]")
         ['[OP:skip]', '[3]']
     """

@@ -89,7 +89,7 @@ def encode(
         ValueError: Unknown encoding; masks that do not fit the network; an input shape that is
             missing or does not fit; an operation that cannot be unrolled.
 
-    Example:
+    Examples:
         >>> model = build("Resnet-20")
         >>> masks = prune(model, "erk", sparsity=0.98)
         >>> graph = encode(model, masks, "unrolled", (3, 32, 32))

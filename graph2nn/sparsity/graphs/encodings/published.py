@@ -58,7 +58,7 @@ def published_unrolled(
             between the same nodes: overlapping pooling, some shortcuts in a row (says to use
             `compat=False`); masks or an input shape that do not fit.
 
-    Example:
+    Examples:
         >>> published_unrolled(build("Resnet-20"), None, (3, 32, 32))
         MultipartiteGraph('CifarResNet', unrolled, layers=21, nodes=191894, weights=270896)
     """

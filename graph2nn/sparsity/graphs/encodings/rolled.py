@@ -45,7 +45,7 @@ def rolled(
         ValueError: Masks that do not fit; groups that the published rolled-channel encoding has no
             rule for.
 
-    Example:
+    Examples:
         >>> model = build("CONV-6")
         >>> [next(iter(rolled(model, channel=c).values())).num_nodes for c in (False, True)]
         [91, 67]

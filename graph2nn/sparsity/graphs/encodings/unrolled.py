@@ -52,7 +52,7 @@ def unrolled(
         ValueError: The input does not fit the network; the masks do not; an operation between
             input and output has no unrolled form; there are no weights to unroll.
 
-    Example:
+    Examples:
         >>> graph = unrolled(build("Resnet-20"), None, (3, 32, 32))
         >>> graph.num_nodes
         191498

@@ -36,7 +36,7 @@ def degrees(graph: MultipartiteGraph) -> NodeSums:
 
     Time and memory grow with the weights and the nodes, not with the edges.
 
-    Example:
+    Examples:
         >>> incoming, outgoing = degrees(graph)
         >>> int(incoming.sum()) == int(outgoing.sum()) == count_edges(graph)
         True

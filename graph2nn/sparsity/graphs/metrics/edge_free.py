@@ -136,7 +136,7 @@ def adjacency_operator(
 
     See `AdjacencyOperator`.
 
-    Example:
+    Examples:
         >>> model = build("Resnet-20", image_size=8)
         >>> masks = prune(model, "uniform", sparsity=0.9)
         >>> graph = encode(model, masks, "unrolled", (3, 8, 8))

@@ -49,7 +49,7 @@ class ExplicitGraph:
         ValueError: Node numbers outside the graph, two edges between the same two nodes, or an
             engine that is not installed.
 
-    Example:
+    Examples:
         >>> model = build("Resnet-20")
         >>> masks = prune(model, "uniform", sparsity=0.98)
         >>> encoded = encode(model, masks, "unrolled", (3, 32, 32))

@@ -51,7 +51,7 @@ def ramanujan(graph: MultipartiteGraph, *, compat: bool = False, seed: int = 0) 
     Raises:
         ValueError: A graph that is not of one layer.
 
-    Example:
+    Examples:
         >>> model = build("Resnet-20", image_size=8)
         >>> masks = prune(model, "uniform", sparsity=0.9)
         >>> graphs = encode(model, masks, "rolled")

@@ -46,7 +46,7 @@ def largest_magnitudes(operator: Operator, count: int = 3, *, seed: int = 0) -> 
     Raises:
         ValueError: A matrix that is not square, or a product that is not finite.
 
-    Example:
+    Examples:
         >>> largest_magnitudes(np.array([[0.0, 2.0], [2.0, 0.0]]))
         array([2., 2., 0.])
     """
@@ -87,7 +87,7 @@ def laplacian(adjacency: Operator, strength: np.ndarray) -> LinearOperator:
     Shapes:
         strength (nodes,).
 
-    Example:
+    Examples:
         >>> adjacency = np.array([[0.0, 2.0], [2.0, 0.0]])
         >>> largest_eigenvalue(laplacian(adjacency, adjacency.sum(1)))
         4.0

@@ -110,7 +110,7 @@ def topometrics(
             weights that are not finite; a graph whose edges would not fit into memory; a division
             by no edges.
 
-    Example:
+    Examples:
         >>> model = build("Resnet-20", image_size=8)
         >>> masks = prune(model, "uniform", sparsity=0.9)
         >>> graph = encode(model, masks, "unrolled", (3, 8, 8))

@@ -35,7 +35,7 @@ def erdos_renyi_densities(
         keep: Expected number of weights kept.
         kernel: Whether densities are ERK rather than ER.
 
-    Example:
+    Examples:
         >>> erdos_renyi_densities({"a": (2, 1), "b": (10, 10)}, 26)
         {'a': 1.0, 'b': 0.24}
     """
@@ -85,7 +85,7 @@ def largest_remainder(shares: Sequence[float], sizes: Sequence[int], total: int)
         shares: Shares with the sum `total`, up to rounding errors.
         sizes: Sizes of the layers; `total` is at most their sum.
 
-    Example:
+    Examples:
         >>> largest_remainder([1.6, 1.2, 1.2], [2, 2, 2], 4)
         [2, 1, 1]
     """

@@ -78,7 +78,7 @@ def prune(
     Warns:
         UserWarning: Layers are left without any weight.
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
         >>> prune(model, "erk", sparsity=0.5)
         Masks(layers=2, kept=80 of 160, density=0.5)

@@ -47,7 +47,7 @@ def masks_from_scores(
     Raises:
         ValueError: A sparsity out of range or that keeps nothing, scores with NaN or infinities.
 
-    Example:
+    Examples:
         >>> masks_from_scores({"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([2.0, 0.0])}, 0.5)
         Masks(layers=2, kept=2 of 4, density=0.5)
     """

@@ -83,7 +83,7 @@ def binning_for(num_nodes: int | None, L: np.ndarray, resolution: str = "coarse"
     Raises:
         ValueError: Unknown resolution.
 
-    Example:
+    Examples:
         >>> len(binning_for(64, np.array([2.0]), "medium").c_edges) - 1
         45
     """

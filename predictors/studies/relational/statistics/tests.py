@@ -99,7 +99,7 @@ def adjust(p: np.ndarray, correction: str = "holm") -> np.ndarray:
     Raises:
         ValueError: Unknown correction.
 
-    Example:
+    Examples:
         >>> adjust(np.array([0.01, 0.04])).tolist()
         [0.02, 0.04]
     """
