@@ -14,6 +14,7 @@ from graph2nn.relational.campaign.tasks import (
     network_specs,
 )
 from graph2nn.relational.campaign.training import run_jobs
+from graph2nn.relational.conversion import count_forward, make_relational, widen
 from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
 from graph2nn.relational.graphs.generators import (
     GENERATORS,
@@ -79,6 +80,7 @@ __all__ = [
     "clustering",
     "complete",
     "count_flops",
+    "count_forward",
     "count_module",
     "count_params",
     "cycle",
@@ -90,6 +92,7 @@ __all__ = [
     "hypercube",
     "load_connectome",
     "make_graph",
+    "make_relational",
     "match_width",
     "measure",
     "merge_results",
@@ -110,6 +113,7 @@ __all__ = [
     "sweep_to_file",
     "thin",
     "tree",
+    "widen",
     "write_results",
     "ws_flex",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -306,7 +306,7 @@ class RelationalConv2d(RelationalLayer, nn.Conv2d):
     Args:
         graph, bias, execution, generator: Arguments of `RelationalLinear`.
         in_channels, out_channels: Channels, at least as many as the graph has nodes.
-        kernel_size, stride, padding: Arguments of `torch.nn.Conv2d`.
+        kernel_size, stride, padding, dilation, padding_mode: Arguments of `torch.nn.Conv2d`.
 
     Shapes:
         (N, in_channels, H, W) -> (N, out_channels, H', W').
@@ -324,6 +324,8 @@ class RelationalConv2d(RelationalLayer, nn.Conv2d):
         *,
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
         bias: bool = False,
         execution: str = "masked",
         generator: torch.Generator | None = None,
@@ -337,6 +339,8 @@ class RelationalConv2d(RelationalLayer, nn.Conv2d):
             kernel_size,
             stride=stride,
             padding=padding,
+            dilation=dilation,
+            padding_mode=padding_mode,
             bias=bias,
             device=device,
             dtype=dtype,
