@@ -28,12 +28,8 @@ SPACES = {  # the arrows between spaces, and what they carry
     "sparsity": set(),
     "wirings": {"relational", "sparsity"},  # random families of graphs; the multipartite graph
 }
-ROOMS = (
-    "graphs",
-    "networks",
-    "conversion",
-    "campaign",
-)  # of a space: each may import those before it
+# of a space: each may import those before it
+ROOMS = ("graphs", "networks", "conversion", "campaign")
 EDGES = {  # beside the floors
     *("graph2nn", "graph2nn.deprecated", "graph2nn.draw", "graph2nn.lazy", "graph2nn.names")
 }
