@@ -18,7 +18,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ import numpy as np
 from ghn import GHN, from_pretrained
 from graph2nn.deepnets import EndlessNets, build_graph, split_rules
 from graph2nn.runs import RunFolder, one_thread, option, parse_config, to_dict, write_text
+from graph2nn.runs.shipped import find_data
 from graph2nn.runs.summaries import with_error
 from graph2nn.runs.tables import write_rows
 from graph2nn.vision import Batches, load_sets
@@ -75,10 +75,7 @@ def load_task(config: PropertyConfig, ghn: GHN) -> PropertyTask:
     """The table, with accuracies under predicted parameters."""
     if config.published:
         return published_task(config.published)
-    file = Path(f"data/ground_truth/deepnets_{config.dataset}.h5")
-    if not file.is_file():  # from another folder than the repository's
-        file = Path(__file__).resolve().parents[1] / file
-    task = own_task(config.table or file)
+    task = own_task(config.table or find_data(f"ground_truth/deepnets_{config.dataset}.h5"))
     for half, size in (("train", task.train.sum()), ("test", (~task.train).sum())):
         if size < config.folds:
             raise ValueError(

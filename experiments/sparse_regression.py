@@ -21,14 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph2nn.runs import option, parse_config
+from graph2nn.runs.shipped import find_data
 from graph2nn.runs.summaries import with_error
 from graph2nn.runs.variables import variable
-from graph2nn.sparsity.campaign.results import SparseTable, read_sparse_table
+from graph2nn.sparsity.campaign.results import OWN_TABLES, SparseTable, read_sparse_table
 from predictors.studies.sparsity.report import write_report
 from predictors.studies.sparsity.studies import PARTS, Study, study
 from predictors.studies.sparsity.task import published_networks
-
-OWN = ("digits", "cifar10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +53,11 @@ class RegressionConfig:
 def open_source(name: str | None) -> tuple[str, SparseTable]:
     """The table that a source names, and a short name of it."""
     if name is None:
-        name = "published" if variable("NETWRIGHT_REFERENCE") else OWN[0]
+        name = "published" if variable("NETWRIGHT_REFERENCE") else OWN_TABLES[0]
     if name == "published":
         return name, published_networks()
-    if name in OWN:
-        file = Path("data/sparse") / f"{name}.csv"
-        if not file.is_file():  # from another folder than the repository's
-            file = Path(__file__).resolve().parents[1] / file
-        return name, read_sparse_table(file)
+    if name in OWN_TABLES:
+        return name, read_sparse_table(find_data(f"sparse/{name}.csv"))
     path = Path(name)
     return path.name.removesuffix(".gz").removesuffix(".csv"), read_sparse_table(path)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from multiprocessing.util import Finalize
@@ -22,7 +23,7 @@ from graph2nn.runs.variables import variable
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere from Python 3.11 on
 
-__all__ = ["find_data", "shipped_file", "shipped_folder"]
+__all__ = ["find_data", "named_data", "shipped_file", "shipped_folder"]
 
 
 def shipped_file(name: str) -> Path:
@@ -82,6 +83,28 @@ def find_data(name: str) -> Path:
     if not (place.is_file() or place.is_dir()):
         raise _missing(f"data/{name}")
     return _on_disk(place, f"data/{name}")
+
+
+def named_data(given: str | Path, names: Mapping[str, str], what: str) -> Path:
+    """Find results by a path of the user's, or by the name of some that come with the package.
+
+    Args:
+        given: The path, which counts wherever it exists, or the name.
+        names: Paths within `data/` by name, for `find_data`.
+        what: What a path should lead to, for the message.
+
+    Raises:
+        FileNotFoundError: Neither exists; the message lists the names.
+    """
+    path = Path(given).expanduser()
+    if os.path.exists(path):
+        return path
+    if str(given) in names:
+        return find_data(names[str(given)])
+    raise FileNotFoundError(
+        f"{path} does not exist; expected {what}, or the name of what comes with netwright: "
+        f"{', '.join(names)}"
+    )
 
 
 def _home() -> Traversable:

@@ -83,7 +83,7 @@ def test_fewer_networks_than_folds(script, tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_not_there(script, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing.h5 not found; make it"):
+    with pytest.raises(FileNotFoundError, match="nothing.h5 does not exist; expected a table"):
         script.main(["digits", "--table", str(tmp_path / "nothing.h5"), "--out", str(tmp_path)])
 
 

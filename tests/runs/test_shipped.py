@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from repository import CHECKPOINTS, DATA, ROOT
 
-from graph2nn.runs.shipped import find_data, shipped_file, shipped_folder
+from graph2nn.runs.shipped import find_data, named_data, shipped_file, shipped_folder
 
 TABLE = "ground_truth/deepnets_digits.h5"
 
@@ -41,6 +41,16 @@ def test_the_users_own_come_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     (named / "sparse").mkdir(parents=True)
     (named / "sparse" / "digits.csv").write_text("mine")
     assert find_data("sparse/digits.csv") == named / "sparse" / "digits.csv"
+
+
+def test_names_and_paths() -> None:
+    names = {"digits": "sparse/digits.csv"}
+    assert named_data("digits", names, "a table").samefile(DATA / "sparse" / "digits.csv")
+    assert named_data(DATA / "README.md", names, "a table") == DATA / "README.md"
+    Path("digits").write_text("mine")
+    assert named_data("digits", names, "a table") == Path("digits")
+    with pytest.raises(FileNotFoundError, match=r"digit does not exist; expected a table,.*digits"):
+        named_data("digit", names, "a table")
 
 
 @pytest.mark.parametrize(

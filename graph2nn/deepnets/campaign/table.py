@@ -14,10 +14,11 @@ import numpy as np
 
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.deepnets.as_archgraph import build_graph
-from graph2nn.deepnets.campaign.settings import GroundTruthSettings
+from graph2nn.deepnets.campaign.settings import TABLES, GroundTruthSettings
 from graph2nn.deepnets.graphs.config import NetConfig
 from graph2nn.names import choose
 from graph2nn.runs import from_dict, to_dict, write_atomic
+from graph2nn.runs.shipped import named_data
 
 __all__ = ["GroundTruth", "add_attributes", "read_ground_truth", "write_ground_truth"]
 
@@ -200,19 +201,21 @@ def _arrays(truth: GroundTruth) -> dict[str, np.ndarray]:
 def read_ground_truth(path: str | Path) -> GroundTruth:
     """Read a table of trained networks.
 
+    Args:
+        path: Path of a file that `generate` wrote, or one of `TABLES`, which come with the package.
+
     Raises:
         FileNotFoundError: No such file; says how to make it.
         ValueError: Another kind of file, damaged, or written by a newer version.
 
     Examples:
-        >>> truth = read_ground_truth("data/ground_truth/deepnets_digits.h5")  # doctest: +SKIP
-        >>> X, y = truth.graphs(), truth.targets["val_acc"]                    # doctest: +SKIP
+        >>> truth = read_ground_truth("deepnets_digits")
+        >>> len(truth.graphs()), truth.targets["val_acc"].shape
+        (320, (320,))
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} not found; make it: python experiments/ground_truth.py generate {path.stem}"
-        )
+    names = {name: f"ground_truth/{name}.h5" for name in TABLES}
+    what = "a table that graph2nn.deepnets.campaign.generate(settings, path) makes"
+    path = named_data(path, names, what)
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != _FORMAT:

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
+from graph2nn.runs.shipped import named_data
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns, write_csv
 from graph2nn.runs.variables import reference_folder
 
 __all__ = [
-    "published_results",
     "COLUMNS",
+    "OWN_RESULTS",
     "REQUIRED",
     "ResultTable",
+    "find_results",
+    "published_results",
     "read_results",
     "write_results",
 ]
@@ -51,6 +54,9 @@ _KINDS: dict[str, type] = {
 }
 COLUMNS = tuple(_KINDS)
 """The published columns in their order."""
+
+OWN_RESULTS = ("mlp_digits_52", "mlp_cifar10_52", "mlp_cifar10_13_long")
+"""Names of the sweeps of ours whose results come with the package."""
 
 _SCHEMA = Schema(kinds=_KINDS, required=REQUIRED, filled=REQUIRED)
 
@@ -203,18 +209,33 @@ class ResultTable(ColumnTable):
 
 
 def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
-    """Read the table of a `.csv` or `.csv.gz` file, or of a run folder.
+    """Read the table of a `.csv` or `.csv.gz` file, of a run folder, or one of ours by name.
 
     Args:
-        path: Path of a file, or a folder with `results.csv` (or `results.csv.gz`).
+        path: Path of a file, or a folder with `results.csv` (or `results.csv.gz`), or one of
+            `OWN_RESULTS`, sweeps of ours that come with the package.
         by_epoch: Whether to read `results_by_epoch.csv` (or `.gz`) of a folder instead.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: A missing column, a half-written file, a value of another kind; with the line.
+
+    Examples:
+        >>> read_results("mlp_digits_52")
+        ResultTable(265 rows, tasks=['mlp_digits'])
     """
-    path = _find(Path(path), "results_by_epoch" if by_epoch else "results")
+    path = _find(find_results(path), "results_by_epoch" if by_epoch else "results")
     return ResultTable(read_columns(path, REQUIRED), where=str(path))
+
+
+def find_results(path: str | Path) -> Path:
+    """Find results by path, or ours by their name in `OWN_RESULTS`.
+
+    Raises:
+        FileNotFoundError: Neither exists.
+    """
+    names = {name: f"relational/{name}" for name in OWN_RESULTS}
+    return named_data(path, names, "a results file or a run folder")
 
 
 def published_results(*, by_epoch: bool = False) -> ResultTable:
@@ -261,6 +282,4 @@ def _find(path: Path, stem: str) -> Path:
             if (path / name).is_file():
                 return path / name
         raise FileNotFoundError(f"{path}: expected {stem}.csv or {stem}.csv.gz in the folder")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected a results file or a run folder")
     return path

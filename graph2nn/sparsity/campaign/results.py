@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from graph2nn.runs.shipped import named_data
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns
 from graph2nn.runs.variables import reference_folder
 
@@ -15,6 +16,7 @@ __all__ = [
     "KEY",
     "LAYER_COLUMNS",
     "METRICS",
+    "OWN_TABLES",
     "PUBLISHED_MODELS",
     "PUBLISHED_PRUNERS",
     "SparseTable",
@@ -50,6 +52,9 @@ METRICS = (
 
 LAYER_COLUMNS = ("layer_id", "layer_name", "nnz", "numel", "delta_r", "imdb", "imsg")
 """What a table of layers holds besides `KEY`."""
+
+OWN_TABLES = ("digits", "cifar10")
+"""Names of the tables of ours that come with the package."""
 
 PUBLISHED_MODELS = ("CONV-6", "Resnet-20", "Resnet-32", "Wide-Resnet-28-2")
 """The models with per-layer data; the table also has MobileNetV2."""
@@ -228,18 +233,22 @@ class SparseTable(ColumnTable):
 
 
 def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> SparseTable:
-    """Read a table of networks from a `.csv` or `.csv.gz` file.
+    """Read a table of networks from a `.csv` or `.csv.gz` file, or one of ours by name.
 
     Args:
-        path: Path of the table of networks.
+        path: Path of the table of networks, or one of `OWN_TABLES`, which come with the package.
         layers: Path of the table of their layers. None looks for NAME_layers.csv or .csv.gz beside
             it.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: As `SparseTable`, or a damaged file.
+
+    Examples:
+        >>> read_sparse_table("digits").num_rows
+        210
     """
-    path = Path(path)
+    path = named_data(path, {name: f"sparse/{name}.csv" for name in OWN_TABLES}, "a table")
     if layers is None:
         stem = path.name.removesuffix(".gz").removesuffix(".csv")
         places = [path.with_name(f"{stem}_layers.csv{end}") for end in ("", ".gz")]

@@ -10,13 +10,28 @@ from typing import Any
 import numpy as np
 
 from graph2nn.runs.figures import canvas, figure_path, save_figure
+from graph2nn.runs.shipped import named_data
 from graph2nn.runs.summaries import standard_error
+from graph2nn.runs.tables import Schema, read_csv
 from graph2nn.wirings.campaign.checkpoints import find_run
 
-__all__ = ["BASELINE", "collect_runs", "compare_runs", "plot_comparison"]
+__all__ = [
+    "BASELINE",
+    "OWN_RUNS",
+    "collect_runs",
+    "compare_runs",
+    "plot_comparison",
+    "read_collected",
+]
 
 BASELINE = "random"
 """Kind that others are compared with."""
+
+OWN_RUNS = (
+    "digits_tiny",
+    *("cifar10_static_20", "cifar10_static_5", "cifar10_discrete_time_5", "cifar10_continuous_5"),
+)
+"""Names of the tables of our own runs that come with the package."""
 
 Row = dict[str, Any]
 _SETTINGS = (
@@ -26,6 +41,13 @@ _SETTINGS = (
 _FOUND = (
     *("test_loss", "train_loss", "edges", "swap_rate", "C", "L", "alive", "in_entropy"),
     *("out_entropy", "nfe"),
+)
+_SCHEMA = Schema(
+    kinds={
+        **dict.fromkeys(("name", "model", "kind", "dataset", "schedule", "milestones", "amp"), str),
+        **dict.fromkeys(("epochs", "batch_size", "seed", "epoch", "edges", "alive"), int),
+    },
+    required=("name", *_SETTINGS, "epoch", "test_accuracy"),
 )
 
 
@@ -63,6 +85,28 @@ def collect_runs(folders: Iterable[str | Path]) -> list[Row]:
                 }
             )
     return rows
+
+
+def read_collected(path: str | Path) -> list[Row]:
+    """Read rows of `collect_runs` from a `.csv` or `.csv.gz` file, or our own ones by name.
+
+    Args:
+        path: Path of the file, or one of `OWN_RUNS`, which come with the package.
+
+    Returns:
+        Rows as `collect_runs` gives them; what is missing is None.
+
+    Raises:
+        FileNotFoundError: Neither exists.
+        ValueError: A missing column or a damaged file.
+
+    Examples:
+        >>> [row["kind"] for row in compare_runs(read_collected("digits_tiny"))][:2]
+        ['dnw', 'rigl']
+    """
+    names = {name: f"wirings/{name}.csv" for name in OWN_RUNS}
+    rows = read_csv(named_data(path, names, "a table of runs"), _SCHEMA).rows()
+    return [{k: None if v != v or v == "" else v for k, v in row.items()} for row in rows]
 
 
 def compare_runs(rows: Sequence[Mapping[str, Any]], epoch: int | None = None) -> list[Row]:

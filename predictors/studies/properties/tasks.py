@@ -59,7 +59,10 @@ class PropertyTask:
 
 
 def own_task(path: str | Path) -> PropertyTask:
-    """Read a table that `experiments/ground_truth.py` made.
+    """Read a table of trained networks.
+
+    Args:
+        path: File or name, as of `graph2nn.deepnets.campaign.read_ground_truth`.
 
     Raises:
         FileNotFoundError: No such file; says how to make it.

@@ -63,8 +63,8 @@ def analyze(
     findings.
 
     Args:
-        source: Source of the results: a run folder, a `.csv` or `.csv.gz` file, "published", or a
-            table.
+        source: Source of the results: a run folder, a `.csv` or `.csv.gz` file, "published", one of
+            `graph2nn.relational.campaign.results.OWN_RESULTS`, or a table.
         out: Folder for the figures (`.png`), tables (`.csv`) and `report.md`, which lists them.
         task: Names of the tasks to take; None for all.
         compare: Another source; its tasks join the correlations and the ranges of sweet spots, as

@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.relational.campaign.results import ResultTable, published_results, read_results
+from graph2nn.relational.campaign.results import (
+    ResultTable,
+    find_results,
+    published_results,
+    read_results,
+)
 
 __all__ = ["Source", "open_source"]
 
@@ -59,7 +64,7 @@ class Source:
 
 
 def open_source(source: str | Path | ResultTable, *, label: str = "own") -> Source:
-    """Open "published", a run folder, a file, or a table.
+    """Open "published", a run folder, a file, ours by name, or a table.
 
     Raises:
         FileNotFoundError: No such file or folder.
@@ -72,7 +77,7 @@ def open_source(source: str | Path | ResultTable, *, label: str = "own") -> Sour
             published_results(), published_results(by_epoch=True), "published", "published results"
         )
         return replace(found, published=True)
-    path = Path(source)
+    path = find_results(source)
     by_epoch = None
     if path.is_dir() and any(path.glob("results_by_epoch.csv*")):
         by_epoch = read_results(path, by_epoch=True)

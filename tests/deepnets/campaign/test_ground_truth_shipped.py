@@ -26,6 +26,7 @@ def truth(request) -> GroundTruth:
 
 def test_settings_are_those_of_the_command(truth) -> None:
     assert truth.settings == TABLES[truth.settings.name]
+    assert read_ground_truth(truth.settings.name).names == truth.names
 
 
 def test_size(truth) -> None:

@@ -24,7 +24,7 @@ GRAPHS = {entry.graph_id for entry in graph_set("n64_52")} | {"complete"}
 )
 def test_whole(name: str, task: str, graphs: int, seeds: int, epochs: int) -> None:
     final, table = read_results(FOLDER / name), read_results(FOLDER / name, by_epoch=True)
-    assert final.num_rows == graphs * seeds
+    assert final.num_rows == read_results(name).num_rows == graphs * seeds
     assert table.num_rows == graphs * seeds * (epochs + 1)
     assert set(table["task"]) == {task} and task in TASKS
     assert set(final["graph_id"]) <= GRAPHS and "complete" in final["graph_id"]

@@ -25,6 +25,7 @@ def test_tables_are_whole(name) -> None:
     grid = from_dict(SparseGrid, about["grid"])
     assert grid == find_grid("small", name)
     assert about["rows"] == about["planned"] == table.num_rows
+    assert read_sparse_table(name).keys_of_rows() == table.keys_of_rows()
     settings = [(c.model, c.dataset, c.pruning, c.sparsity, c.seed) for c in grid.settings()]
     assert table.keys_of_rows() == settings
     assert not table.incomplete().any() and np.isfinite(accuracy_drop(table)).all()

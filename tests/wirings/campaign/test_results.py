@@ -9,8 +9,15 @@ import pytest
 from PIL import Image
 
 from graph2nn.runs import to_dict
+from graph2nn.runs.tables import write_rows
 from graph2nn.wirings import find_config
-from graph2nn.wirings.campaign.results import collect_runs, compare_runs, plot_comparison
+from graph2nn.wirings.campaign.results import (
+    OWN_RUNS,
+    collect_runs,
+    compare_runs,
+    plot_comparison,
+    read_collected,
+)
 
 
 def write_run(folder: Path, errors: list[float | None], **settings) -> Path:
@@ -99,3 +106,24 @@ def test_runs_of_other_settings_need_another_name(runs: list[Path], tmp_path: Pa
     other = write_run(tmp_path / "f", [90.0, 35.0], seed=0, legacy_budget=True)
     with pytest.raises(ValueError, match=r"2 runs of small/static_dnw, kind dnw, seed 0.*--name"):
         compare_runs(collect_runs([*runs, other]))
+
+
+def test_rows_are_read_as_they_were_collected(runs: list[Path], tmp_path: Path) -> None:
+    rows = collect_runs(runs)
+    found = read_collected(write_rows(tmp_path / "runs.csv", rows))
+    assert [{k: v for k, v in row.items() if v is not None} for row in found] == [
+        {k: v for k, v in row.items() if v is not None} for row in rows
+    ]
+    assert compare_runs(found) == compare_runs(rows)
+
+
+@pytest.mark.parametrize("name", OWN_RUNS)
+def test_our_own_runs_are_read_by_name(name: str) -> None:
+    rows = read_collected(name)
+    assert {row["dataset"] for row in rows} == {name.split("_")[0]}
+    assert compare_runs(rows)[0]["accuracy"] > 30
+
+
+def test_runs_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist.*: digits_tiny, cifar10_"):
+        read_collected("digits")
