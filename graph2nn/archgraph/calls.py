@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Call", "Constant", "Operand", "Weight", "operands"]
+__all__ = [
+    "Call",
+    "Constant",
+    "Operand",
+    "Weight",
+    "call_from_json",
+    "call_to_json",
+    "operands",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,68 @@ def operands(value: Any) -> Iterator[Operand]:
     elif isinstance(value, Mapping):
         for v in value.values():
             yield from operands(v)
+
+
+def call_to_json(call: Call) -> list:
+    """Write a call as values that JSON holds.
+
+    Raises:
+        ValueError: An argument of a kind that no recorded call has.
+    """
+    arguments = [_written(call.args), _written(dict(call.kwargs))]
+    return [call.name, call.module, list(call.shape), *arguments]
+
+
+def call_from_json(values: list) -> Call:
+    """Read a call that `call_to_json` has written."""
+    name, module, shape, args, kwargs = values
+    return Call(name, module, tuple(shape), _read(args), _read(kwargs))
+
+
+def _written(value: Any) -> Any:
+    """Plain values as they are, lists too; others as an object that says their kind."""
+    if isinstance(value, (Operand, Weight, Constant)):
+        fields = [getattr(value, name) for name in type(value).__slots__]
+        return {type(value).__name__: [_written(field) for field in fields]}
+    if isinstance(value, list):
+        return [_written(v) for v in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_written(v) for v in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_written(k), _written(v)] for k, v in value.items()]}
+    if isinstance(value, slice):
+        return {"slice": [_written(v) for v in (value.start, value.stop, value.step)]}
+    if value is Ellipsis:
+        return {"...": []}
+    if isinstance(value, complex):
+        return {"complex": [_written(value.real), _written(value.imag)]}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": [str(value)]}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"an argument of the type {type(value).__name__} cannot be kept in a file")
+
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    "Operand": Operand,
+    "Weight": Weight,
+    "Constant": Constant,
+    "tuple": lambda *values: values,
+    "dict": lambda *pairs: dict(pairs),
+    "slice": slice,
+    "...": lambda: Ellipsis,
+    "complex": complex,
+    "float": float,
+}
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_read(v) for v in value]
+    if isinstance(value, dict):
+        ((kind, values),) = value.items()
+        return _KINDS[kind](*(_read(v) for v in values))
+    return value
 
 
 def _renumbered(value: Any, nodes: list[int]) -> Any:

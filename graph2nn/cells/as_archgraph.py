@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "macro_network",
     "nb101_cell",
     "nb201_cell",
+    "nb201_from_string",
     "nb201_string",
     "tnb101_cell",
 ]
@@ -132,6 +134,24 @@ def nb201_string(ops: Sequence[str]) -> str:
     return "+".join(
         "|" + "".join(f"{_NB201_NAMES[table[u, v]]}~{u}|" for u in range(v)) for v in (1, 2, 3)
     )
+
+
+def nb201_from_string(text: str) -> ArchGraph:
+    """Make a cell of NAS-Bench-201 from its string, as `nb201_string` writes it.
+
+    Raises:
+        ValueError: Another string.
+    """
+    code = {name: k for k, name in enumerate(map(_NB201_NAMES.__getitem__, NB201_OPS))}
+    found = {
+        (int(u), v): code.get(name, -1)
+        for v, node in enumerate(text.split("+"), start=1)
+        for name, u in re.findall(r"(\w+)~(\d)\|", node)
+    }
+    if sorted(found) != sorted(EDGES) or -1 in found.values():
+        example = nb201_string(["conv_3x3"] * 6)
+        raise ValueError(f"NAS-Bench-201: expected a string such as {example!r}, got {text!r}")
+    return nb201_cell([found[edge] for edge in EDGES])
 
 
 def tnb101_cell(code: Sequence[int]) -> ArchGraph:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.deepnets.campaign import holds_ground_truth, read_ground_truth
 from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
 from predictors.tables import deepnets, nasbench, nlp, own, relational
 from predictors.tables.table import Table
 
-__all__ = ["TABLES", "load_table", "read_table"]
+__all__ = ["TABLES", "is_file_name", "load_table", "read_table"]
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,12 @@ TABLES: tuple[str, ...] = tuple(_SOURCES)
 """Names of the tables."""
 
 
-def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
+def read_table(name: str | Path | Table, *, data_dir: str | Path | None = None) -> Table:
     """Read a table with all its targets; kept in memory, so a second call costs nothing.
 
     Args:
-        name: One of `TABLES`.
+        name: One of `TABLES`, or the path of a file: a table of one's own (`Table.save`) or trained
+            networks (`experiments/ground_truth.py`). A `Table` is given back.
         data_dir: Folder with the table's files; by default the folder of reference data
             (`NETWRIGHT_REFERENCE`) for published tables, `data/ground_truth` for our own.
 
@@ -78,7 +80,12 @@ def read_table(name: str, *, data_dir: str | Path | None = None) -> Table:
         >>> read_table("nb201").higher_is_better("c10_val")     # doctest: +SKIP
         True
     """
-    choose("table", name, TABLES)
+    if isinstance(name, Table):
+        return name
+    if is_file_name(name):
+        return _read_path(Path(name))
+    choose("table", name, TABLES, more="or the path of a table of your own, such as mine.h5")
+    assert isinstance(name, str)
     source = _SOURCES[name]
     try:
         folder = Path(data_dir) if data_dir is not None else source.folder()
@@ -98,8 +105,40 @@ def _read(name: str, folder: Path) -> Table:
     return _SOURCES[name].read(folder)
 
 
+def is_file_name(name: str | Path) -> bool:
+    """Tell whether a name means a file: no name of a table, and it looks like a path or is one."""
+    if isinstance(name, str) and name in TABLES:
+        return False
+    path = Path(name)
+    return isinstance(name, Path) or len(path.parts) > 1 or bool(path.suffix) or path.is_file()
+
+
+def _read_path(path: Path) -> Table:
+    if not path.is_file():
+        raise ValueError(
+            f"the table {path} is not there; make one with predictors.Table.from_models or "
+            "from_csv, and save it, or choose one of those that are shipped: "
+            f"{', '.join(TABLES)}"
+        )
+    stamp = path.stat()
+    return _read_file(path.resolve(), stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read_file(path: Path, changed: int, size: int) -> Table:
+    """The table of a file as it is now; the time of its last change and its size tell it apart."""
+    if holds_ground_truth(path):
+        return own.ground_truth_table(read_ground_truth(path), name=path.stem)
+    if path.name.endswith((".csv", ".csv.gz")):
+        raise ValueError(
+            f"{path} is text: predictors.Table.from_csv makes a table of it, with a function from "
+            "a row to a model"
+        )
+    return Table.load(path)
+
+
 def load_table(
-    name: str,
+    name: str | Path | Table,
     *,
     target: str | None = None,
     subset: str | None = None,

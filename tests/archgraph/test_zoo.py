@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from same_graph import assert_same_graph
 from torch import nn
 from zoo import LARGE, TIMM, build_timm, build_torchvision
 
 from graph2nn.archgraph import coverage, trace
+from graph2nn.archgraph.storage import pack_graphs, unpack_graphs
 
 torchvision = pytest.importorskip("torchvision")
 models = torchvision.models
@@ -24,6 +26,7 @@ def check(model: nn.Module, input=None):
     graph = trace(model, input, view="primitives")
     report = coverage(graph, model)
     assert report.complete and report.reaching_output == report.total, str(report)
+    assert_same_graph(unpack_graphs(pack_graphs([graph]))[0], graph)
     return graph
 
 

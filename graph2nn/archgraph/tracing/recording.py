@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
 
-__all__ = ["TraceError", "default_input_size", "record"]
+__all__ = ["TraceError", "call_arguments", "default_input_size", "record", "to_meta"]
 
 _OWN_TABLES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"}
 
@@ -116,7 +116,7 @@ def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) 
     recorder.watch_buffers(buffers)
     if input is None:
         input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
-    args, kwargs = _arguments(_to_meta(input))
+    args, kwargs = call_arguments(to_meta(input))
     outputs = _run(model, recorder, args, kwargs)
     return Trace(recorder.ops, params, outputs, calls=recorder.calls())
 
@@ -139,7 +139,7 @@ def _record_real(
         generator = torch.Generator().manual_seed(0)
         input = torch.rand((1, *default_input_size(model)), generator=generator)
         input = input.to(device, _precision(model))
-    args, kwargs = _arguments(input)
+    args, kwargs = call_arguments(input)
     outputs = _run(model, recorder, args, kwargs)
     note = f"run on real values in eval mode, because on meta tensors: {reason}"
     infos = [info for info, _ in params.values()]
@@ -159,19 +159,21 @@ def _precision(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
 
 
-def _arguments(input: Any) -> tuple[tuple, dict]:
+def call_arguments(input: Any) -> tuple[tuple, dict]:
+    """Split an example input into positional and keyword arguments."""
     if isinstance(input, dict):
         return (), input
     return (input if isinstance(input, tuple) else (input,)), {}
 
 
-def _to_meta(value: Any) -> Any:
+def to_meta(value: Any) -> Any:
+    """Return a value, nested in lists and dictionaries or not, with tensors that hold nothing."""
     if isinstance(value, Tensor):
         return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device="meta")
     if type(value) in (tuple, list):
-        return type(value)(_to_meta(v) for v in value)
+        return type(value)(to_meta(v) for v in value)
     if isinstance(value, dict):
-        return {k: _to_meta(v) for k, v in value.items()}
+        return {k: to_meta(v) for k, v in value.items()}
     return value
 
 

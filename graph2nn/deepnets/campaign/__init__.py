@@ -12,6 +12,7 @@ from graph2nn.deepnets.campaign.settings import (
 from graph2nn.deepnets.campaign.table import (
     GroundTruth,
     add_attributes,
+    holds_ground_truth,
     read_ground_truth,
     write_ground_truth,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "draw_networks",
     "find_table",
     "generate",
+    "holds_ground_truth",
     "inference_times",
     "plot_ground_truth",
     "read_ground_truth",

@@ -20,7 +20,13 @@ from graph2nn.names import choose
 from graph2nn.runs import from_dict, to_dict, write_atomic
 from graph2nn.runs.shipped import named_data
 
-__all__ = ["GroundTruth", "add_attributes", "read_ground_truth", "write_ground_truth"]
+__all__ = [
+    "GroundTruth",
+    "add_attributes",
+    "holds_ground_truth",
+    "read_ground_truth",
+    "write_ground_truth",
+]
 
 _FORMAT, _VERSION = "netwright-ground-truth", 2
 _COUNTS_ONCE = 2  # from this version on a multiply-add counts as one in `flops`, before as two
@@ -249,6 +255,15 @@ def _read(file: h5py.File) -> GroundTruth:
         timing=file["timing"][()],
         **groups,
     )
+
+
+def holds_ground_truth(path: str | Path) -> bool:
+    """Tell whether a file is, by its first lines, a table of trained networks."""
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("format") == _FORMAT
+    except OSError:
+        return False
 
 
 def add_attributes(path: str | Path, values: Mapping[str, Sequence[float] | np.ndarray]) -> None:

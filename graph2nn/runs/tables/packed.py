@@ -19,7 +19,7 @@ from graph2nn.runs.tables.layouts import Layout, Stored, pack_column, unpack_col
 __all__ = ["Facts", "PackedTable", "read_packed", "write_packed"]
 
 _FORMAT, _VERSION = "netwright-columns", 1
-_PARTS = ("columns", "distinct")
+_PARTS = ("columns", "distinct", "arrays")
 _FILTERS = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 _AGAIN = "install netwright again, or copy or write the file again"
 
@@ -54,13 +54,15 @@ class PackedTable:
     Args:
         facts: What the file says.
         columns: Arrays by name, in the order of writing: str, int64, float64 or bool.
+        arrays: Further arrays of numbers, of the types they were written with.
 
     Shapes:
-        columns (rows,) each; numbers also (rows, width).
+        columns (rows,) each; numbers also (rows, width). arrays any.
     """
 
     facts: Facts
     columns: Mapping[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def num_rows(self) -> int:
@@ -68,7 +70,12 @@ class PackedTable:
         return len(next(iter(self.columns.values()), ()))
 
 
-def write_packed(path: str | Path, columns: Mapping[str, np.ndarray], facts: Facts) -> Path:
+def write_packed(
+    path: str | Path,
+    columns: Mapping[str, np.ndarray],
+    facts: Facts,
+    arrays: Mapping[str, np.ndarray] | None = None,
+) -> Path:
     """Write columns of one length as a compressed HDF5 file, whole or not at all.
 
     The same columns and facts give the same bytes; every column is read back while writing and
@@ -78,6 +85,7 @@ def write_packed(path: str | Path, columns: Mapping[str, np.ndarray], facts: Fac
         path: Path of the file, by custom `NAME.h5`.
         columns: Whole numbers, floats, bools or str by name, (rows,); numbers also (rows, width).
         facts: What the file says of them.
+        arrays: Numbers of any other lengths to keep beside the columns, as they are.
 
     Raises:
         OSError: See `write_atomic`.
@@ -90,6 +98,27 @@ def write_packed(path: str | Path, columns: Mapping[str, np.ndarray], facts: Fac
     unknown = [name for name in facts.units if name not in columns]
     if unknown:
         raise ValueError(f"table {facts.name}: units of unknown columns {', '.join(unknown)}")
+    layouts, stored = _packed(columns, facts)
+    for name, array in (arrays or {}).items():
+        stored.setdefault(name, {})["arrays"] = array
+    said: dict[str, Any] = {"facts": asdict(facts), "columns": layouts}
+    if arrays:
+        said["arrays"] = list(arrays)
+    header = json.dumps(said, ensure_ascii=False)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+        file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
+        file.attrs["sha256"] = _checksum(header, stored)
+        _put(file, "header", np.frombuffer(header.encode(), np.uint8))
+        for name, parts in stored.items():
+            for part, array in parts.items():
+                _put(file, f"{part}/{_key(name)}", array)
+    return write_atomic(path, lambda out: out.write(buffer.getvalue()))
+
+
+def _packed(
+    columns: Mapping[str, np.ndarray], facts: Facts
+) -> tuple[dict[str, Layout], dict[str, Stored]]:
     layouts: dict[str, Layout] = {}
     stored: dict[str, Stored] = {}
     for name, values in columns.items():
@@ -97,16 +126,7 @@ def write_packed(path: str | Path, columns: Mapping[str, np.ndarray], facts: Fac
             layouts[name], stored[name] = pack_column(np.asarray(values))
         except ValueError as error:
             raise ValueError(f"table {facts.name}, column {name}: {error}") from None
-    header = json.dumps({"facts": asdict(facts), "columns": layouts}, ensure_ascii=False)
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
-        file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
-        file.attrs["sha256"] = _checksum(header, stored)
-        _put(file, "header", np.frombuffer(header.encode(), np.uint8))
-        for name, arrays in stored.items():
-            for part, array in arrays.items():
-                _put(file, f"{part}/{_key(name)}", array)
-    return write_atomic(path, lambda out: out.write(buffer.getvalue()))
+    return layouts, stored
 
 
 def read_packed(path: str | Path) -> PackedTable:
@@ -134,16 +154,18 @@ def read_packed(path: str | Path) -> PackedTable:
             _check_version(file, path)
             header = bytes(file["header"][()]).decode()
             said = json.loads(header)
-            stored = {name: _parts(file, name) for name in said["columns"]}
+            others = said.get("arrays", ())
+            stored = {name: _parts(file, name) for name in (*said["columns"], *others)}
             if file.attrs["sha256"] != _checksum(header, stored):
                 raise ValueError("its checksum is another one")
         facts = Facts(**said["facts"])
         columns = {n: unpack_column(layout, stored[n]) for n, layout in said["columns"].items()}
+        arrays = {name: stored[name]["arrays"] for name in others}
     except _OtherFileError as error:
         raise ValueError(str(error)) from None
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged or cut off ({error}); {_AGAIN}") from None
-    return PackedTable(facts=facts, columns=columns)
+    return PackedTable(facts=facts, columns=columns, arrays=arrays)
 
 
 class _OtherFileError(ValueError):

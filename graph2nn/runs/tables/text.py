@@ -46,12 +46,16 @@ def read_rows(path: str | Path) -> list[dict[str, str]]:
     return [dict(zip(columns, row)) for row in zip(*columns.values())]
 
 
-def read_columns(path: str | Path, required: Sequence[str] = ()) -> dict[str, list[str]]:
+def read_columns(
+    path: str | Path, required: Sequence[str] = (), *, delimiter: str | None = ","
+) -> dict[str, list[str]]:
     """Read a `.csv` or `.csv.gz` file with a header line as columns of text.
 
     Args:
         path: The file.
         required: Columns that have to be there.
+        delimiter: Character between values; None for the comma, semicolon, tab or bar, whichever
+            the header line has most of.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -64,7 +68,10 @@ def read_columns(path: str | Path, required: Sequence[str] = ()) -> dict[str, li
     if not text.strip():
         named = f" with {', '.join(required)}" if required else ""
         raise ValueError(f"{path} is empty: expected a header line{named}")
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    if delimiter is None:
+        header_line = text.splitlines()[0]
+        delimiter = max(_DELIMITERS, key=header_line.count)
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     try:
         header = next(lines)
         rows = []
@@ -87,6 +94,9 @@ def read_columns(path: str | Path, required: Sequence[str] = ()) -> dict[str, li
     return {name: list(column) for name, column in zip(header, columns)}
 
 
+_DELIMITERS = ",;\t|"
+
+
 class _NoTable(FileNotFoundError):
     def __str__(self) -> str:
         return f"{self.filename} does not exist; expected a table"
@@ -97,7 +107,7 @@ def _text(path: Path) -> str:
         raise _NoTable(errno.ENOENT, "no such table", str(path))
     data = path.read_bytes()
     try:
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is half-written or altered ({error}): write or copy the file again"
