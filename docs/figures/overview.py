@@ -95,7 +95,9 @@ def good_graphs(ax: Any) -> None:
         vmax=high,
         linewidths=0,
     )
-    ax.figure.colorbar(dots, ax=ax, label="error on CIFAR-10 (%)")
+    bar = ax.figure.colorbar(dots, ax=ax)
+    bar.set_label("error on CIFAR-10 (%)", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
     tidy(ax, title="which graphs are good", x="clustering coefficient C", y="path length L")
 
 
