@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zlib
 from collections import OrderedDict
@@ -14,13 +15,29 @@ import torch
 from torch import Tensor
 
 from ghn.config import GHNConfig
-from graph2nn.runs import load_checkpoint
+from graph2nn.archgraph import PRIMITIVES
+from graph2nn.runs import load_checkpoint, save_checkpoint
+from graph2nn.runs.checkpoint import check_format, format_entries
+from graph2nn.runs.tensors import is_tensor_file, read_tensors, write_tensors
 
-__all__ = ["KIND", "infer_config", "matching_state", "read_ghn"]
+__all__ = [
+    "FORMAT",
+    "KIND",
+    "check_entries",
+    "ghn_entries",
+    "infer_config",
+    "matching_state",
+    "read_ghn",
+    "write_ghn",
+]
 
 KIND = "ghn"
 """Entry `kind` of our own files."""
 
+FORMAT = 1
+"""Entry `format` of our own files; those of before say none."""
+
+_TEXTS = ("kind", "netwright")  # in the layout of safetensors, other entries are JSON
 _NODE_EMBEDDINGS = ("centrality_embed_in", "centrality_embed_out", "input_dist_embed")
 
 
@@ -54,6 +71,47 @@ def read_ghn(path: str | Path) -> tuple[GHNConfig, dict[str, Tensor], dict[str, 
         return GHNConfig.from_dict(known), state, more
     except (ValueError, TypeError) as e:
         raise ValueError(f"the configuration in {path} cannot be used: {e}") from None
+
+
+def ghn_entries(config: GHNConfig, state: Mapping[str, Tensor], **more: Any) -> dict[str, Any]:
+    """Return what a file of a hypernetwork holds.
+
+    Args:
+        config: Its configuration.
+        state: Its weights by name, of any shape.
+        more: Further entries.
+    """
+    return {
+        **format_entries(KIND, FORMAT),
+        "vocabulary": list(PRIMITIVES),
+        "config": config.to_dict(),
+        "state_dict": {name: tensor.detach() for name, tensor in state.items()},
+        **more,
+    }
+
+
+def write_ghn(path: str | Path, entries: Mapping[str, Any]) -> Path:
+    """Write the entries of a hypernetwork, with tensors of any shape, to one file.
+
+    A path that ends in `.safetensors` gives that layout, where all but the weights is text.
+
+    Raises:
+        ValueError: For `.safetensors`, an entry that is no plain value.
+        OSError: See `graph2nn.runs.save_checkpoint`.
+    """
+    if Path(path).suffix != ".safetensors":
+        return save_checkpoint(path, entries)
+    texts = {}
+    for name, entry in entries.items():
+        if name != "state_dict":
+            try:
+                texts[name] = entry if name in _TEXTS else json.dumps(entry)
+            except TypeError:
+                raise ValueError(
+                    f"{path}: the entry {name!r} is no plain value, and beside the weights a file "
+                    "of safetensors holds texts only; save to a name that ends in .pt"
+                ) from None
+    return write_tensors(path, entries["state_dict"], texts)
 
 
 def _are_tensors(state: Any) -> bool:
@@ -150,7 +208,7 @@ def matching_state(
                 f"the weights in {path} do not fit their configuration: {key} should have shape "
                 f"{tuple(value.shape)}, the file has {tuple(state[key].shape)}"
             )
-    return {key: state[key].view(value.shape) for key, value in expected.items()}
+    return {k: state[k].view(value.shape).to(value.dtype) for k, value in expected.items()}
 
 
 def _essential(shape: torch.Size) -> tuple[int, ...]:
@@ -171,8 +229,44 @@ def _read(path: Path) -> dict[str, Any]:
                 return _read_pickled_tensors(path)
             except pickle.UnpicklingError:
                 pass  # an older torch file: the general reader below has the right message
-    content = load_checkpoint(path)
-    return load_checkpoint(path, kind=KIND) if "kind" in content else content
+    tensors = path.is_file() and is_tensor_file(path)
+    content = _tensor_file(path) if tensors else load_checkpoint(path)
+    if "kind" in content:
+        check_entries(path, content)
+    return content
+
+
+def check_entries(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Check that the entries of a hypernetwork are of a kind, format and vocabulary that are read.
+
+    Args:
+        path: The file.
+        content: Its entries, with tensors of any shape.
+
+    Raises:
+        ValueError: They are not; the message says what to do.
+    """
+    if content["kind"] != KIND:
+        raise ValueError(f"{path} is a checkpoint of kind {content['kind']!r}, expected {KIND!r}")
+    check_format(path, content, FORMAT)
+    known = list(PRIMITIVES)
+    if content.get("vocabulary", known) != known:  # files of before did not say
+        raise ValueError(
+            f"{path} was trained on graphs of the primitives {content['vocabulary']}, and those of "
+            f"netwright are {known}: load it with netwright {content.get('netwright', 'of then')}"
+        )
+
+
+def _tensor_file(path: Path) -> dict[str, Any]:
+    """The content of a file in the layout of safetensors; other entries are JSON texts."""
+    state, texts = read_tensors(path, checked=False)
+    if "kind" not in texts and "config" not in texts:
+        return dict(state)  # of another program: as a bare state dict
+    try:
+        more = {k: v if k in _TEXTS else json.loads(v) for k, v in texts.items()}
+    except ValueError as error:
+        raise ValueError(f"the description in {path} is not JSON ({error})") from None
+    return {**more, "state_dict": state}
 
 
 class _TensorUnpickler(pickle.Unpickler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ghn.checkpoints import matching_state, read_ghn
+from ghn.checkpoints import check_entries, ghn_entries, matching_state, read_ghn, write_ghn
 from ghn.config import GHNConfig
 from ghn.decoding.batching import decode
 from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
@@ -74,13 +74,50 @@ class GHN(nn.Module):
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: A damaged file, one of another kind, or tensors that do not fit the
-                configuration.
+            ValueError: A damaged file, one of another kind, format or vocabulary, or tensors that
+                do not fit the configuration.
         """
         config, state, _ = read_ghn(path)
-        ghn = cls(config)
-        ghn.load_state_dict(matching_state(path, ghn.state_dict(), state))
-        return ghn.to(device).eval()
+        return cls._filled(path, config, state).to(device).eval()
+
+    def save(self, path: str | Path, **more: Any) -> Path:
+        """Write weights, configuration and vocabulary to one file, whole or not at all.
+
+        Args:
+            path: Path of the file; one that ends in `.safetensors` gives that layout.
+            more: Further entries, JSON-able values and (but for that layout) tensors of any shape.
+
+        Raises:
+            ValueError: An entry that cannot be saved.
+            OSError: Full disk, no permission, ...; no partial file stays behind.
+        """
+        return write_ghn(path, ghn_entries(self.config, self.state_dict(), **more))
+
+    def saved_state(self) -> dict[str, Any]:
+        """Return what the file of a predictor keeps of its hypernetwork."""
+        return ghn_entries(self.config, self.state_dict(), training=self.training)
+
+    @classmethod
+    def from_saved_state(cls, state: Mapping[str, Any]) -> GHN:
+        """Make the hypernetwork whose `saved_state` this is.
+
+        Raises:
+            ValueError: Another vocabulary, or tensors that do not fit the configuration.
+        """
+        where = "a hypernetwork"
+        check_entries(where, state)
+        config = GHNConfig.from_dict(state["config"])
+        return cls._filled(where, config, state["state_dict"]).train(bool(state["training"]))
+
+    @classmethod
+    def _filled(cls, path: str | Path, config: GHNConfig, state: Mapping[str, Tensor]) -> GHN:
+        """A hypernetwork with the weights of a file; no memory is taken for others before."""
+        if config.layers > len(state):
+            raise ValueError(f"{path} has {len(state)} weights for {config.layers} layers")
+        with torch.device("meta"):
+            ghn = cls(config)
+        ghn.load_state_dict(matching_state(path, ghn.state_dict(), state), assign=True)
+        return ghn
 
     @classmethod
     def from_pretrained(cls, name: str, *, device: str | torch.device = "cpu") -> GHN:

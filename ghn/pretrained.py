@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from ghn.checkpoints import KIND
+from ghn.checkpoints import ghn_entries
 from ghn.model import GHN
-from graph2nn.runs import save_checkpoint
 
 __all__ = ["GHN1", "GHN2", "GHN3", "from_pretrained", "ghn_payload", "load_ghn", "save_ghn"]
 
@@ -62,28 +61,27 @@ def save_ghn(path: str | Path, ghn: GHN, **more: Any) -> Path:
     """Write a hypernetwork and its configuration to one file, which appears whole or not at all.
 
     Args:
-        path: Path of the file.
+        path: Path of the file; one that ends in `.safetensors` gives that layout.
         ghn: The hypernetwork.
         more: Further entries, JSON-able values and tensors of any shape.
     """
-    return save_checkpoint(path, ghn_payload(ghn, **more))
+    return ghn.save(path, **more)
 
 
 def ghn_payload(ghn: GHN, **more: Any) -> dict[str, Any]:
     """Return what `save_ghn` writes."""
-    state = {k: v.detach() for k, v in ghn.state_dict().items()}
-    return {"kind": KIND, "config": ghn.config.to_dict(), "state_dict": state, **more}
+    return ghn_entries(ghn.config, ghn.state_dict(), **more)
 
 
 def load_ghn(path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
     """Load a hypernetwork in evaluation mode from a checkpoint file.
 
-    Reads our own files, ppuda's dictionaries and the bare state dicts of GHN-3 (whose configuration
-    is inferred from the shapes). Nothing in the file is executed.
+    Reads our own files, as `.pt` or `.safetensors`, ppuda's dictionaries and the bare state dicts
+    of GHN-3 (whose configuration is inferred from the shapes). Nothing in the file is executed.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Truncated, altered, of another kind, or with tensors that do not fit the
-            configuration.
+        ValueError: Truncated, altered, of another kind, format or vocabulary, or with tensors that
+            do not fit the configuration.
     """
     return GHN.load(path, device=device)

@@ -12,17 +12,18 @@ from sklearn.exceptions import NotFittedError
 
 from graph2nn.archgraph import ArchGraph
 from predictors.checks import check_graphs, check_targets
+from predictors.saving import Saveable
 
 __all__ = ["ArchPredictor"]
 
 
-class ArchPredictor(RegressorMixin, BaseEstimator, ABC):
+class ArchPredictor(Saveable, RegressorMixin, BaseEstimator, ABC):
     """Predictor of one or several numbers of a network from its `ArchGraph`.
 
     X is a list of graphs everywhere, y an array of one target (N,) or several (N, T). Settings are
     constructor arguments, what was learned ends in an underscore, so `clone`, `GridSearchCV`,
-    `Pipeline` and `cross_val_score` work. A subclass implements `_fit` and `_predict`, which see
-    checked graphs and targets of two axes.
+    `Pipeline` and `cross_val_score` work, and `save` and `load` keep both. A subclass implements
+    `_fit` and `_predict`, which see checked graphs and targets of two axes.
     """
 
     def fit(self, X: Sequence[ArchGraph], y: Any) -> ArchPredictor:

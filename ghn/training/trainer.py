@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ghn.checkpoints import check_entries
 from ghn.evaluation import evaluate_nets, summarise
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload, load_ghn
@@ -243,6 +244,7 @@ class Trainer:
 
     def _restore(self, path: Path) -> None:
         content = load_checkpoint(path, kind="ghn")
+        check_entries(path, content)
         if "progress" not in content:
             raise ValueError(
                 f"{path} holds no training state, so the run cannot go on: use another --name"

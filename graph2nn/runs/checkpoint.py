@@ -17,7 +17,11 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
+from graph2nn import __version__
+
 __all__ = [
+    "check_format",
+    "format_entries",
     "load_checkpoint",
     "remove_leftovers",
     "replacing",
@@ -100,6 +104,36 @@ def load_checkpoint(
             f"its entries are {', '.join(map(str, list(payload)[:8])) or 'none'}"
         )
     return payload
+
+
+def format_entries(kind: str, number: int) -> dict[str, Any]:
+    """Return the entries of a checkpoint that say what it is and who can read it."""
+    return {"kind": kind, "format": number, "netwright": __version__}
+
+
+def check_format(
+    path: str | Path, payload: Mapping[str, Any], number: int, *, unsaid: bool = True
+) -> None:
+    """Check that a file has the format that is read today.
+
+    Args:
+        path: The file.
+        payload: Its entries, see `format_entries`.
+        number: The format of today.
+        unsaid: Whether files pass that say no format, having been written before there were any.
+
+    Raises:
+        ValueError: It has another format; the message says what to do.
+    """
+    found = payload.get("format")
+    if found == number or (found is None and unsaid):
+        return
+    writer = str(payload.get("netwright", "of another version"))[:20]
+    raise ValueError(
+        f"{path} has format {str(found)[:20]} of the kind {str(payload.get('kind'))[:40]!r}, and "
+        f"netwright {__version__} reads format {number}: update with pip install --upgrade "
+        f"netwright, or load it with netwright {writer}, which wrote it"
+    )
 
 
 def sha256_file(path: str | Path) -> str:

@@ -33,6 +33,7 @@ from predictors.features.shapes import shapes_columns
 from predictors.features.signal import signal_block
 from predictors.features.space import Columns, Space, space_of
 from predictors.features.undirected import RELATIONAL_OP, is_relational, relational_columns
+from predictors.saving import Saveable
 
 __all__ = ["BLOCKS", "STANDARD_BLOCKS", "GraphFeatures"]
 
@@ -59,7 +60,7 @@ STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes"
 """The default: all that does not depend on how a graph was written down."""
 
 
-class GraphFeatures(TransformerMixin, BaseEstimator):
+class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
     """Numbers that describe labelled DAGs and relational graphs, in milliseconds a graph.
 
     GRAF (arXiv:2404.16551) generalised: path lengths, degrees and counts over sets of operations,
@@ -139,7 +140,12 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         self._check_fitted()
         graphs = check_graphs(X)
         check_ops(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
-        table, _ = self._structure(graphs)
+        table, columns = self._structure(graphs)
+        if columns != self.columns_:
+            raise ValueError(
+                "this GraphFeatures was fitted by a version of netwright with other columns: fit "
+                "it again"
+            )
         if self.attributes_ is None:
             return table
         return np.concatenate([table, self.attributes_.transform(graphs)], axis=1)

@@ -16,6 +16,7 @@ from sklearn.svm import NuSVR
 
 from graph2nn.names import check_choice
 from predictors.checks import check_folds, check_targets
+from predictors.saving import Saveable
 
 __all__ = ["CURVE_KINDS", "CurvePredictor", "extrapolate"]
 
@@ -25,7 +26,7 @@ CURVE_KINDS: Final = ("last", "sotl", "sotl_e", "lcsvr", "parametric")
 _FOLDS = 3
 
 
-class CurvePredictor(RegressorMixin, BaseEstimator):
+class CurvePredictor(Saveable, RegressorMixin, BaseEstimator):
     """Final accuracy from learning curves cut off early. X is an array, one curve a row.
 
     * `last`: the last value seen (early stopping).

@@ -20,6 +20,7 @@ from graph2nn.archgraph import PRIMITIVES, ArchGraph
 from graph2nn.runs import seeded
 from predictors.base import ArchPredictor
 from predictors.checks import check_folds, check_graphs
+from predictors.saving import Saveable
 from predictors.targets import TargetTransform
 
 __all__ = ["SVR_GRID", "GHNEmbedding", "GHNPredictor", "svr_search"]
@@ -51,7 +52,7 @@ def svr_search(
     return GridSearchCV(chain, grid, cv=split, n_jobs=jobs)
 
 
-class GHNEmbedding(TransformerMixin, BaseEstimator):
+class GHNEmbedding(Saveable, TransformerMixin, BaseEstimator):
     """The mean of the node states that a graph hypernetwork computes of a network.
 
     A network whose parameters a hypernetwork can predict well must be described well by its node

@@ -54,6 +54,19 @@ class Regressor:
     def __init__(self, kind: _Kind, settings: dict[str, Any]) -> None:
         self._kind, self._settings = kind, settings
 
+    def saved_state(self) -> dict[str, Any]:
+        """Return what a file keeps: the name of the kind, which stands for its functions."""
+        name = next(name for name, kind in REGRESSORS.items() if kind is self._kind)
+        return {"name": name, "settings": self._settings, "models": self.models_}
+
+    @classmethod
+    def from_saved_state(cls, state: Mapping[str, Any]) -> Regressor:
+        """Make the regressor whose `saved_state` this is."""
+        check_choice("model", state["name"], REGRESSORS)
+        made = cls(REGRESSORS[state["name"]], state["settings"])
+        made.models_ = state["models"]
+        return made
+
     def fit(self, table: np.ndarray, targets: np.ndarray) -> Regressor:
         """Learn from a table of features and targets.
 

@@ -6,6 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,8 @@ from predictors.base import ArchPredictor
 from predictors.checks import check_ops
 from predictors.neural.loop import FitSettings, member_seed, train_module
 from predictors.neural.losses import SCALE_FREE, find_loss
+from predictors.neural.modules import filled_module
+from predictors.saving.plain import plain_object
 from predictors.targets import TargetTransform
 
 __all__ = ["NeuralPredictor"]
@@ -86,6 +89,10 @@ class NeuralPredictor(ArchPredictor):
     def _build(self, num_targets: int) -> nn.Module:
         """A new module with T outputs, initialised from torch's global generator."""
 
+    def _layout(self, num_targets: int) -> nn.Module:
+        """A module of the same sizes, whatever its weights: what a file's tensors are put into."""
+        return self._build(num_targets)
+
     def _learn(self, graphs: list[ArchGraph]) -> None:
         """What training graphs fix before `_prepare` first runs; here the operations `ops_`."""
         known = self.ops if self.ops is not None else [op for g in graphs for op in g.ops]
@@ -141,6 +148,32 @@ class NeuralPredictor(ArchPredictor):
         """
         given = {name: self.setting(name) for name in _FIT}
         return FitSettings(**{name: v for name, v in given.items() if v is not None})
+
+    # ---- files -------------------------------------------------------------------------------
+
+    def saved_state(self) -> dict[str, Any]:
+        """Return what a file keeps: settings and what was learned, modules as their tensors."""
+        state = dict(vars(self))
+        if "modules_" in state:
+            state["modules_"] = [dict(module.state_dict()) for module in self.modules_]
+        return state
+
+    @classmethod
+    def from_saved_state(cls, state: Mapping[str, Any]) -> NeuralPredictor:
+        """Make the predictor whose `saved_state` this is.
+
+        Raises:
+            ValueError: Tensors that do not fit the settings.
+        """
+        made = plain_object(cls, {k: v for k, v in state.items() if k != "modules_"})
+        if "modules_" in state:
+            made.modules_ = [made._rebuilt(tensors) for tensors in state["modules_"]]
+        return made
+
+    def _rebuilt(self, tensors: Mapping[str, Tensor]) -> nn.Module:
+        layers = self.setting("layers", 0) if hasattr(self, "layers") else 0
+        build = partial(self._layout, self.n_targets_)
+        return filled_module(build, tensors, type(self).__name__, layers=layers)
 
     # ---- fit and predict ---------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from archtokens.batch import NODE, SPECIAL_TOKENS, TokenBatch
 from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
 from graph2nn.runs import load_checkpoint, save_checkpoint, seeded
+from graph2nn.runs.checkpoint import check_format, format_entries
 from predictors.neural.loop import LoopSettings, train_module
+from predictors.neural.modules import filled_module
 from predictors.tart.analytic import analytic_targets
 from predictors.tart.graph_form import in_form, without_repeats
 from predictors.tart.model import ModelSettings, TokenTransformer
@@ -25,6 +28,9 @@ __all__ = ["KIND", "PretrainSettings", "PretrainedEncoder", "pretrain"]
 
 KIND = "tart-encoder"
 """Kind of the checkpoint."""
+
+FORMAT = 1
+"""Version of the checkpoint's format; files of before say none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +98,40 @@ class PretrainedEncoder:
         rows = torch.arange(len(tokens)).split(size)
         return torch.cat([self.model(tokens.select(part))[0] for part in rows]).numpy()
 
+    def saved_state(self) -> dict[str, Any]:
+        """Return what files keep: sizes, vocabulary, form, tensors of any shape and card."""
+        return {
+            "settings": asdict(self.model.settings),
+            "tokenizer": self.tokenizer.state(),
+            "vocabulary": list(self.tokenizer.vocabulary),
+            "form": self.form,
+            "model": dict(self.model.state_dict()),
+            "card": self.card,
+        }
+
+    @classmethod
+    def from_saved_state(cls, state: Mapping[str, Any]) -> PretrainedEncoder:
+        """Make the encoder whose `saved_state` this is.
+
+        Raises:
+            ValueError: Another vocabulary than the tokenizer's of today, or tensors that do not fit
+                the sizes.
+        """
+        tokenizer = GraphTokenizer.from_state(state["tokenizer"])
+        known = list(tokenizer.vocabulary)
+        if state.get("vocabulary", known) != known:  # files of before did not say
+            raise ValueError(
+                f"an encoder was trained with the vocabulary {state['vocabulary']}, tokens are "
+                f"now numbered as {known}: train it again, or use the netwright it was trained with"
+            )
+        settings = ModelSettings(**state["settings"])
+        build = partial(new_model, tokenizer, settings)
+        model = filled_module(build, state["model"], "an encoder", layers=settings.layers)
+        return cls(tokenizer, model, state["form"], state["card"])
+
     def save(self, path: str | Path) -> Path:
         """Write a checkpoint that `load` reads."""
-        return save_checkpoint(
-            path,
-            {
-                "kind": KIND,
-                "settings": asdict(self.model.settings),
-                "tokenizer": self.tokenizer.state(),
-                "form": self.form,
-                "model": self.model.state_dict(),
-                "card": self.card,
-            },
-        )
+        return save_checkpoint(path, {**format_entries(KIND, FORMAT), **self.saved_state()})
 
     @classmethod
     def load(cls, path: str | Path) -> PretrainedEncoder:
@@ -112,13 +139,16 @@ class PretrainedEncoder:
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: Not a checkpoint of an encoder.
+            ValueError: Not a checkpoint of an encoder, of another format, or of a vocabulary that
+                is numbered otherwise today.
         """
         state = load_checkpoint(path, kind=KIND)
-        tokenizer = GraphTokenizer.from_state(state["tokenizer"])
-        model = new_model(tokenizer, ModelSettings(**state["settings"]))
-        model.load_state_dict(state["model"])
-        return cls(tokenizer, model, state["form"], state["card"])
+        check_format(path, state, FORMAT)
+        try:
+            return cls.from_saved_state(state)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{path} cannot be used: {reason}") from None
 
 
 def new_model(tokenizer: GraphTokenizer, settings: ModelSettings) -> TokenTransformer:

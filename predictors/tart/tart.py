@@ -179,6 +179,29 @@ class TART(NeuralPredictor):
         kind = "linear" if self._head() == "linear" else "gp"
         return EmbeddingHead(kind, self.seed).fit(self.encoder_.embed(graphs), wanted)
 
+    # ---- files -------------------------------------------------------------------------------
+
+    def saved_state(self) -> dict[str, Any]:
+        """Return what a file keeps; the tokenizer is the encoder's where there is one."""
+        state = super().saved_state()
+        if "tokenizer_" in state:
+            own = state["encoder_"] is None
+            state["tokenizer_"] = self.tokenizer_.state() if own else None
+        return state
+
+    @classmethod
+    def from_saved_state(cls, state: Mapping[str, Any]) -> TART:
+        """Make the predictor whose `saved_state` this is."""
+        state = dict(state)
+        if "tokenizer_" in state:
+            encoder, own = state["encoder_"], state["tokenizer_"]
+            state["tokenizer_"] = (
+                encoder.tokenizer if own is None else GraphTokenizer.from_state(own)
+            )
+        made = super().from_saved_state(state)
+        assert isinstance(made, TART)
+        return made
+
     # ---- the network -------------------------------------------------------------------------
 
     def _prepare(self, graphs: list[ArchGraph]) -> TokenBatch:
@@ -193,6 +216,12 @@ class TART(NeuralPredictor):
         return self.tokenizer_.refresh(batch, np.random.default_rng(seed))
 
     def _build(self, num_targets: int) -> nn.Module:
+        module = self._layout(num_targets)
+        if self.encoder_ is not None:
+            module.encoder.load_state_dict(self.encoder_.model.state_dict())
+        return module
+
+    def _layout(self, num_targets: int) -> _Regressor:
         dropout = self.fit_settings().dropout
         if self.encoder_ is None:
             given = {name: self.setting(name) for name in _MODEL}
@@ -201,7 +230,6 @@ class TART(NeuralPredictor):
         else:
             same = replace(self.encoder_.model.settings, dropout=dropout)
             encoder = new_model(self.tokenizer_, same)
-            encoder.load_state_dict(self.encoder_.model.state_dict())
         return _Regressor(encoder, num_targets)
 
     # ---- predictions -------------------------------------------------------------------------
