@@ -138,7 +138,7 @@ def find_function(name: str) -> Callable[..., Any]:
 def package_of(name: str) -> str:
     """Return the package that a stored class comes from, empty for ours.
 
-    Example:
+    Examples:
         >>> package_of("sklearn.svm.SVR"), package_of("TART")
         ('sklearn', '')
     """

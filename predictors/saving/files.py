@@ -69,7 +69,7 @@ def save(path: str | Path, predictor: Any) -> Path:
         ValueError: A part that cannot be saved; the message says where it is.
         OSError: Full disk, no permission, ...; no partial file stays behind.
 
-    Example:
+    Examples:
         >>> save("accuracy.safetensors", predictor)                      # doctest: +SKIP
     """
     writer = Writer(Saveable)
@@ -103,7 +103,7 @@ def load(path: str | Path, *, classes: Iterable[type] = ()) -> Any:
             not in the list.
         ImportError: XGBoost or LightGBM is needed and not installed.
 
-    Example:
+    Examples:
         >>> load("accuracy.safetensors").predict(X)                      # doctest: +SKIP
     """
     tensors, metadata = read_tensors(path)
