@@ -8,8 +8,8 @@
 Regression of the accuracy drop on topometrics, Ramanujan properties and layer densities, in sample
 and on held-out pruning algorithms, models and configurations; importance of the metrics; ranking of
 pruning algorithms ("Sparse networks as multipartite graphs", arXiv:2305.16886). Sources are the
-published table (from the folder that NETWRIGHT_REFERENCE names), our own in data/sparse, or a table
-that `sparse_topology.py` wrote. The output folder gets report.md with its figures and tables;
+published table, which comes with the package, our own in data/sparse, or a table that
+`sparse_topology.py` wrote. The output folder gets report.md with its figures and tables;
 docs/understand/sparsity.md says how to read them.
 """
 
@@ -23,7 +23,6 @@ from pathlib import Path
 from graph2nn.runs import option, parse_config
 from graph2nn.runs.shipped import find_data
 from graph2nn.runs.summaries import with_error
-from graph2nn.runs.variables import variable
 from graph2nn.sparsity.campaign.results import OWN_TABLES, SparseTable, read_sparse_table
 from predictors.studies.sparsity.report import write_report
 from predictors.studies.sparsity.studies import PARTS, Study, study
@@ -34,9 +33,7 @@ from predictors.studies.sparsity.task import published_networks
 class RegressionConfig:
     """Flags of `sparse_regression.py`."""
 
-    source: str | None = option(
-        None, "-s", help="published, digits, cifar10, or a table; none for the first there is"
-    )
+    source: str = option("published", "-s", help="published, digits, cifar10, or a table")
     study: str = option("all", help="what to do", choices=("all", *PARTS))
     repeats: int = option(5, "-r", help="seeds of folds, forests and permutations")
     quick: bool = option(False, help="one seed, few feature sets and regressors; a minute")

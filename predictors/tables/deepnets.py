@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,31 +11,37 @@ import numpy as np
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, PublishedNets, count_params
 from predictors.metrics import kendall_tau
+from predictors.tables.published import PUBLISHED, published_columns
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = ["deepnets_published", "published_records"]
 
+_RECORDS = "deepnets1m_cifar10_extended"
 _TARGETS = ("val_acc", "val_acc_noise", "time", "converge_time")
 
 
-def published_records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+def published_records(folder: Path | None = None) -> dict[str, list[dict[str, Any]]]:
     """Read the published CIFAR-10 results with learning curves.
 
     By split, records are in order of the index.
 
+    Args:
+        folder: Path of a folder with the original file; None for what comes with the package.
+
     Raises:
         FileNotFoundError: `results_cifar10_extended.json.gz` is not in the folder.
         ValueError: It is damaged.
+
+    Examples:
+        >>> published_records()["val"][0]["params"]
+        2841946
     """
-    path = folder / "results_cifar10_extended.json.gz"
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            splits = json.load(file)
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
-    return {name: [rows[str(k)] for k in range(len(rows))] for name, rows in splits.items()}
+    columns = published_columns(_RECORDS, folder)
+    values = {name: v.tolist() for name, v in columns.items() if name not in ("split", "index")}
+    records: dict[str, list[dict[str, Any]]] = {}
+    for split, row in zip(columns["split"].tolist(), zip(*values.values())):
+        records.setdefault(split, []).append(dict(zip(values, row)))
+    return records
 
 
 def deepnets_published(folder: Path) -> Table:
@@ -45,14 +49,16 @@ def deepnets_published(folder: Path) -> Table:
 
     As in property prediction by ppuda (arXiv:2110.13100, section 4.3) and TART (arXiv:2501.02007,
     table 1). The records name networks by their row in the published `deepnets1m_eval.hdf5`, so
-    this needs that file and `deepnets1m_eval_meta.json` in the folder; the records alone hold no
-    architectures. Targets are final values, in percent and in the units of the publication.
+    this needs that file and `deepnets1m_eval_meta.json` in the folder; the records, which come with
+    the package, hold no architectures. Targets are final values, in percent and in the units of the
+    publication.
 
     Raises:
         FileNotFoundError: A file is missing.
         ValueError: The networks of the file are not those of the records.
     """
-    records = published_records(folder)
+    own = (folder / PUBLISHED[_RECORDS].file).is_file()
+    records = published_records(folder if own else None)
     rows = [*records["val"], *records["test"]]
     nets = [(split, PublishedNets(folder, split)) for split in ("val", "test")]
     for split, found in nets:

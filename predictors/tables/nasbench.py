@@ -9,8 +9,8 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells.as_archgraph import macro_network, nb101_cell, nb201_cell, tnb101_cell
-from graph2nn.runs.tables import ColumnTable, Schema, read_csv
 from predictors.metrics import kendall_tau
+from predictors.tables.published import published_columns, read_published
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = [
@@ -36,16 +36,10 @@ def with_attributes(graphs: Sequence[ArchGraph], columns: Mapping[str, np.ndarra
     ]
 
 
-def _read(path: Path) -> ColumnTable:
-    """The columns of a table; what names a network is text, though it may look like a number."""
-    return read_csv(
-        path, Schema(kinds=dict.fromkeys(("arch", "arch_str", "valid"), str), others=float)
-    )
-
-
-def nb201(folder: Path) -> Table:
+def nb201(folder: Path | None = None) -> Table:
     """Read NAS-Bench-201, complete: accuracies, 13 zero-cost proxies, costs, robustness."""
-    columns = _read(folder / "nb201.csv.gz")
+    table = read_published("nb201", folder)
+    columns = table.columns
     keep = ("c10_val", "c100_val", "in16_val", "c10_vis_acc")
     targets = {n: columns[n].copy() for n in columns if n in keep or n[:3] in ("hw_", "rob")}
     for name in targets:
@@ -55,7 +49,6 @@ def nb201(folder: Path) -> Table:
     for values in proxies.values():
         values[values == _FAILED] = np.nan
     cells = [nb201_cell(_integers(text)) for text in columns["arch"]]
-    tau = kendall_tau(targets["c10_val"], targets["c10_vis_acc"])
     cost = {n for n in targets if n.endswith(("_latency", "_energy"))}
     return Table(
         name="nb201",
@@ -63,22 +56,20 @@ def nb201(folder: Path) -> Table:
         targets=targets,
         default="c10_val",
         minimise=frozenset(cost),
-        subsets={"valid": columns["valid"] == "True"},
-        noise={"c10_val": NoiseReference(tau=tau, meaning="validation against test accuracy")},
+        subsets={"valid": columns["valid"]},
+        noise={n: NoiseReference(**said) for n, said in table.facts.notes["noise"].items()},
         source=f"NAS-Bench-201 (arXiv:2001.00326); proxies: {_SUITE_ZERO}; costs: HW-NAS-Bench "
         "(arXiv:2103.10584); robustness: Jung et al. (ICLR 2023)",
     )
 
 
-def nb201_latency(folder: Path) -> Table:
+def nb201_latency(folder: Path | None = None) -> Table:
     """Read latencies (ms) of NAS-Bench-201 networks on 27 devices, from HELP (arXiv:2106.08630)."""
-    columns = _read(folder / "nb201_latency_help.csv.gz")
-    order = _read(folder / "nb201.csv.gz")
-    code = dict(zip(order["arch_str"], order["arch"]))
-    targets = {n: c for n, c in columns.items() if n != "arch_str"}
+    columns = published_columns("nb201_latency", folder)
+    targets = {n: c for n, c in columns.items() if n != "arch"}
     return Table(
         name="nb201_latency",
-        graphs=[nb201_cell(_integers(code[text])) for text in columns["arch_str"]],
+        graphs=[nb201_cell(_integers(text)) for text in columns["arch"]],
         targets=targets,
         default="1080ti_1",
         minimise=frozenset(targets),
@@ -86,9 +77,9 @@ def nb201_latency(folder: Path) -> Table:
     )
 
 
-def nb201_9x(folder: Path) -> Table:
+def nb201_9x(folder: Path | None = None) -> Table:
     """Read 199 NAS-Bench-201 networks on three other data sets."""
-    columns = _read(folder / "9x_nasbench201.csv")
+    columns = published_columns("nb201_9x", folder)
     return Table(
         name="nb201_9x",
         graphs=[nb201_cell(_integers(text)) for text in columns["arch"]],
@@ -98,9 +89,9 @@ def nb201_9x(folder: Path) -> Table:
     )
 
 
-def tnb101_micro(folder: Path) -> Table:
+def tnb101_micro(folder: Path | None = None) -> Table:
     """Read TransNAS-Bench-101, micro space, complete: seven tasks."""
-    columns = _read(folder / "tnb101_micro.csv.gz")
+    columns = published_columns("tnb101_micro", folder)
     return Table(
         name="tnb101_micro",
         graphs=[tnb101_cell(_integers(text)) for text in columns["arch"]],
@@ -110,12 +101,12 @@ def tnb101_micro(folder: Path) -> Table:
     )
 
 
-def nas_bench_macro(folder: Path) -> Table:
+def nas_bench_macro(folder: Path | None = None) -> Table:
     """Read NAS-Bench-Macro, complete.
 
     `acc` is the mean test accuracy (percent) of the runs `acc0` to `acc2`.
     """
-    columns = _read(folder / "nas_bench_macro.csv.gz")
+    columns = published_columns("nas_bench_macro", folder)
     runs = {n: columns[n] for n in ("acc0", "acc1", "acc2")}
     known = {n: columns[n] for n in ("params", "flops")}
     others = [np.mean([runs[m] for m in runs if m != n], axis=0) for n in runs]
@@ -130,9 +121,9 @@ def nas_bench_macro(folder: Path) -> Table:
     )
 
 
-def nb101_500(folder: Path) -> Table:
+def nb101_500(folder: Path | None = None) -> Table:
     """Read 500 labelled NAS-Bench-101 cells, as drawn: with nodes off every path; 11 proxies."""
-    columns = _read(folder / "nb101_500.csv")
+    columns = published_columns("nb101_500", folder)
     known = {f"zc_{n}": c for n, c in columns.items() if n not in ("arch", "val_accuracy")}
     return Table(
         name="nb101_500",
@@ -144,9 +135,9 @@ def nb101_500(folder: Path) -> Table:
     )
 
 
-def nb101_unlabelled(folder: Path) -> Table:
+def nb101_unlabelled(folder: Path | None = None) -> Table:
     """Read 10 250 NAS-Bench-101 cells without accuracies; the target is the zen proxy."""
-    columns = _read(folder / "nb101_unlabelled_10250.csv.gz")
+    columns = published_columns("nb101_unlabelled", folder)
     return Table(
         name="nb101_unlabelled",
         graphs=[_matrix_cell(text) for text in columns["arch"]],
@@ -156,24 +147,23 @@ def nb101_unlabelled(folder: Path) -> Table:
     )
 
 
-def ec_nas(folder: Path) -> Table:
+def ec_nas(folder: Path | None = None) -> Table:
     """Read 4 310 NAS-Bench-101 cells with training energy (kWh).
 
     The number of parameters is a strong baseline.
     """
-    path = folder / "ec_nas_7v_energy.npz"
+    columns = published_columns("ec_nas", folder)
     names = (-1, 0, 3, 4, 2, 1)  # their codes 1 to 5 as codes of `NB101_OPS`
-    with np.load(path, allow_pickle=False) as data:
-        adjacency, ops = data["adj"].astype(int), data["ops"].astype(int)
-        energy, params = data["y2"].astype(float), data["y3"].astype(float)
     cells = []
-    for matrix, code in zip(adjacency, ops):
-        n = int((code > 0).sum())
-        cells.append(nb101_cell(matrix[:n, :n], [names[c] for c in code[:n]]))
+    for text in columns["arch"]:
+        code = np.array(_integers(text))
+        matrix, ops = code[:49].reshape(7, 7), code[49:]
+        n = int((ops > 0).sum())
+        cells.append(nb101_cell(matrix[:n, :n], [names[c] for c in ops[:n]]))
     return Table(
         name="ec_nas",
-        graphs=with_attributes(cells, {"params": params}),
-        targets={"energy": energy},
+        graphs=with_attributes(cells, {"params": columns["params"]}),
+        targets={"energy": columns["energy"]},
         default="energy",
         minimise=frozenset({"energy"}),
         source="EC-NAS (ICASSP 2024, arXiv:2210.06015)",
@@ -189,4 +179,4 @@ def _matrix_cell(text: str) -> ArchGraph:
 
 def _integers(text: str) -> tuple[int, ...]:
     """The integers of a printed tuple: "(4, 0, 3)" is (4, 0, 3)."""
-    return tuple(int(part) for part in text.strip("()[] ").split(",") if part.strip())
+    return tuple(map(int, text.strip("()[], ").split(",")))

@@ -48,8 +48,9 @@ def publish(name: str, reference: Path, out: Path) -> Path:
     """
     choose("published table", name, PUBLISHED)
     table = PUBLISHED[name]
-    folder = reference / "data" / table.part
-    return write_packed(out / f"{name}.h5", table.columns(folder), table.facts(name, folder))
+    found = table.original(name, reference / "data" / table.part)
+    kept = {column: v for column, v in found.columns.items() if column not in table.left_out}
+    return write_packed(out / f"{name}.h5", kept, found.facts)
 
 
 def published_page(folder: Path) -> str:

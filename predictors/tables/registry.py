@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,42 +22,34 @@ __all__ = ["TABLES", "is_file_name", "load_table", "read_table"]
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a table's files are, and who reads them."""
+    """Who reads a table, and where its files are unless a user names a folder."""
 
-    part: str  # of the reference data; empty for our own tables
-    read: Callable[[Path], Table]
-
-    def folder(self) -> Path:
-        return reference_folder(self.part) if self.part else own.ground_truth_folder()
-
-    def hint(self) -> str:
-        if self.part:
-            return (
-                f"set NETWRIGHT_REFERENCE to the folder that holds data/{self.part}, or pass the "
-                "folder of the file as data_dir"
-            )
-        return (
-            "run from a clone of the repository, which has it in data/ground_truth, or make it: "
-            "python experiments/ground_truth.py generate --help"
-        )
+    read: Callable[[Any], Table]  # of a folder; of None what comes with the package
+    folder: Callable[[], Path | None] = lambda: None
+    hint: str = "pass the folder of the file, or leave out data_dir for what comes with netwright"
 
 
 _SOURCES = {
-    "nb201": _Source("predictors", nasbench.nb201),
-    "nb201_latency": _Source("predictors", nasbench.nb201_latency),
-    "nb201_9x": _Source("predictors", nasbench.nb201_9x),
-    "tnb101_micro": _Source("predictors", nasbench.tnb101_micro),
-    "nas_bench_macro": _Source("predictors", nasbench.nas_bench_macro),
-    "nb101_500": _Source("predictors", nasbench.nb101_500),
-    "nb101_unlabelled": _Source("predictors", nasbench.nb101_unlabelled),
-    "ec_nas": _Source("predictors", nasbench.ec_nas),
-    "nb_nlp": _Source("predictors", nlp.nb_nlp),
-    "relational": _Source("relational", relational.relational),
+    "nb201": _Source(nasbench.nb201),
+    "nb201_latency": _Source(nasbench.nb201_latency),
+    "nb201_9x": _Source(nasbench.nb201_9x),
+    "tnb101_micro": _Source(nasbench.tnb101_micro),
+    "nas_bench_macro": _Source(nasbench.nas_bench_macro),
+    "nb101_500": _Source(nasbench.nb101_500),
+    "nb101_unlabelled": _Source(nasbench.nb101_unlabelled),
+    "ec_nas": _Source(nasbench.ec_nas),
+    "nb_nlp": _Source(nlp.nb_nlp),
+    "relational": _Source(relational.relational),
     **{
-        name: _Source("", partial(own.own_table, name=name))
+        name: _Source(partial(own.own_table, name=name), own.ground_truth_folder)
         for name in ("deepnets_digits", "deepnets_cifar10")
     },
-    "deepnets_published": _Source("deepnets", deepnets.deepnets_published),
+    "deepnets_published": _Source(
+        deepnets.deepnets_published,
+        partial(reference_folder, "deepnets"),
+        "its networks do not come with the package: set NETWRIGHT_REFERENCE to the folder that "
+        "holds data/deepnets, or pass the folder of the file as data_dir",
+    ),
 }
 
 TABLES: tuple[str, ...] = tuple(_SOURCES)
@@ -69,15 +62,15 @@ def read_table(name: str | Path | Table, *, data_dir: str | Path | None = None) 
     Args:
         name: One of `TABLES`, or the path of a file: a table of one's own (`Table.save`) or trained
             networks (`experiments/ground_truth.py`). A `Table` is given back.
-        data_dir: Folder with the table's files; by default the folder of reference data
-            (`NETWRIGHT_REFERENCE`) for published tables, `data/ground_truth` for our own.
+        data_dir: Folder with the table's files: the originals of a published table, `NAME.h5` of
+            our own; None for those that come with the package.
 
     Raises:
         ValueError: An unknown name, or files that are missing (the message says how to get them)
             or damaged.
 
     Examples:
-        >>> read_table("nb201").higher_is_better("c10_val")     # doctest: +SKIP
+        >>> read_table("nb101_500").higher_is_better("val_accuracy")
         True
     """
     if isinstance(name, Table):
@@ -89,19 +82,21 @@ def read_table(name: str | Path | Table, *, data_dir: str | Path | None = None) 
     source = _SOURCES[name]
     try:
         folder = Path(data_dir) if data_dir is not None else source.folder()
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"the table {name} is not there: {error}") from None
     try:
         return _read(name, folder)
     except FileNotFoundError as error:
+        if folder is None:
+            raise ValueError(f"the table {name} is not there: {error}") from None
         missing = Path(error.filename).name if error.filename else "file of it"
         raise ValueError(
-            f"the table {name} is not there: no {missing} in {folder}; {source.hint()}"
+            f"the table {name} is not there: no {missing} in {folder}; {source.hint}"
         ) from None
 
 
 @lru_cache(maxsize=4)
-def _read(name: str, folder: Path) -> Table:
+def _read(name: str, folder: Path | None) -> Table:
     return _SOURCES[name].read(folder)
 
 
@@ -161,9 +156,9 @@ def load_table(
         ValueError: Unknown names, or files that are not there.
 
     Examples:
-        >>> X, y = load_table("nb201", target="c10_val")        # doctest: +SKIP
-        >>> len(X)                                              # doctest: +SKIP
-        15625
+        >>> X, y = load_table("nb101_500", target="val_accuracy")
+        >>> len(X)
+        500
     """
     table = read_table(name, data_dir=data_dir)
     rows = table.rows(target, subset)

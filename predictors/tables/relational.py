@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.relational.as_archgraph import message_graph
-from graph2nn.relational.campaign.results import ResultTable, read_results
+from graph2nn.relational.campaign.results import ResultTable, published_results, read_results
 from graph2nn.relational.graphs.generators import ws_flex
 from predictors.metrics import kendall_tau
 from predictors.tables.table import NoiseReference, Table
@@ -17,9 +17,10 @@ __all__ = ["relational", "relational_sweep"]
 _SOURCE = "Graph Structure of Neural Networks (ICML 2020, arXiv:2007.06559)"
 
 
-def relational(folder: Path) -> Table:
+def relational(folder: Path | None = None) -> Table:
     """Read the published sweeps: mean top-1 error (percent) over seeds of every graph, by task."""
-    return relational_sweep(read_results(folder / "results.csv.gz"), name="relational")
+    results = published_results() if folder is None else read_results(folder / "results.csv.gz")
+    return relational_sweep(results, name="relational")
 
 
 def relational_sweep(results: ResultTable, *, name: str = "relational") -> Table:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.runs.shipped import named_data
-from graph2nn.runs.tables import ColumnTable, Schema, read_columns, write_csv
-from graph2nn.runs.variables import reference_folder
+from graph2nn.runs.shipped import named_data, shipped_file
+from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_packed, write_csv
 
 __all__ = [
     "COLUMNS",
@@ -245,12 +244,15 @@ def published_results(*, by_epoch: bool = False) -> ResultTable:
         by_epoch: Whether every evaluated epoch has a row; otherwise the last one only.
 
     Raises:
-        ValueError: No reference folder, or a damaged file.
+        ValueError: A damaged file.
+
+    Examples:
+        >>> published_results().tasks[:2]
+        ('mlp_cifar10', 'cnn6_imagenet')
     """
-    return read_results(
-        reference_folder("relational")
-        / ("results_by_epoch.csv.gz" if by_epoch else "results.csv.gz")
-    )
+    file = "relational_by_epoch" if by_epoch else "relational"
+    columns = read_packed(shipped_file(f"data/published/{file}.h5")).columns
+    return ResultTable(columns, where="published results")
 
 
 def write_results(path: str | Path, table: ResultTable) -> Path:

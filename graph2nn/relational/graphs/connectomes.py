@@ -8,7 +8,8 @@ import numpy as np
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.graph import RelationalGraph
-from graph2nn.runs.variables import variable
+from graph2nn.runs.shipped import shipped_file
+from graph2nn.runs.tables import read_packed
 from graph2nn.vision.datasets import default_data_dir
 
 __all__ = ["CONNECTOMES", "find_connectome", "load_connectome"]
@@ -21,6 +22,9 @@ CONNECTOMES = {
 """Names (71, 30 and 52 nodes) and the sha256 of their published files."""
 
 
+_SHIPPED = "data/published/connectomes.h5"
+
+
 def load_connectome(
     name: str, *, directed: bool = True, data_dir: str | Path | None = None
 ) -> RelationalGraph:
@@ -30,7 +34,8 @@ def load_connectome(
         name: Key of `CONNECTOMES`.
         directed: Whether edges have a direction, as published; otherwise an edge runs both ways
             wherever one does.
-        data_dir: Folder of the data, see `find_connectome`.
+        data_dir: Folder with `relational/<name>.txt`; None means `$NETWRIGHT_DATA` or `./data`, or
+            what comes with the package where there is no such file.
 
     Shapes:
         adjacency (n, n): entry (i, j) is character j of line i of the file. In the layers, node i
@@ -40,10 +45,40 @@ def load_connectome(
         ValueError: An unknown name, no such file, or a damaged one.
 
     Examples:
-        >>> load_connectome("cat").num_nodes        # doctest: +SKIP
+        >>> load_connectome("cat").num_nodes
         52
     """
+    choose("connectome", name, CONNECTOMES)
     path = find_connectome(name, data_dir)
+    lines = _shipped_lines(name) if path is None else _read_lines(name, path)
+    table = np.array([[char == "1" for char in line] for line in lines])
+    graph = RelationalGraph(adjacency=table, name=name)
+    return graph if directed else graph.undirected()
+
+
+def find_connectome(name: str, data_dir: str | Path | None = None) -> Path | None:
+    """Find a user's own file of a connectome, None where only the shipped one is there.
+
+    Args:
+        name, data_dir: Arguments of `load_connectome`.
+
+    Raises:
+        ValueError: An unknown name, or the file is not in the folder that was named.
+    """
+    choose("connectome", name, CONNECTOMES)
+    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    path = folder / "relational" / f"{name}.txt"
+    if path.is_file():
+        return path
+    if data_dir is None:
+        return None
+    raise ValueError(
+        f"connectome {name}: looked for {path}; leave out the folder for the one that comes with "
+        f"the package, or {_advice(name)}"
+    )
+
+
+def _read_lines(name: str, path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:
@@ -53,33 +88,12 @@ def load_connectome(
             f"{path}: expected n lines of n characters 0 or 1, and it has {len(lines)} lines that "
             f"are not; delete it, then {_advice(name)}"
         )
-    table = np.array([[char == "1" for char in line] for line in lines])
-    graph = RelationalGraph(adjacency=table, name=name)
-    return graph if directed else graph.undirected()
+    return lines
 
 
-def find_connectome(name: str, data_dir: str | Path | None = None) -> Path:
-    """Find the file of a connectome.
-
-    Args:
-        name: a key of `CONNECTOMES`.
-        data_dir: The folder with `relational/<name>.txt`; None means `$NETWRIGHT_DATA` or `./data`,
-            then the `data` folder of `$NETWRIGHT_REFERENCE`.
-
-    Raises:
-        ValueError: An unknown name, or the file is nowhere.
-    """
-    choose("connectome", name, CONNECTOMES)
-    folders = [default_data_dir() if data_dir is None else Path(data_dir).expanduser()]
-    reference = variable("NETWRIGHT_REFERENCE")
-    if data_dir is None and reference:
-        folders.append(Path(reference).expanduser() / "data")
-    paths = [folder / "relational" / f"{name}.txt" for folder in folders]
-    for path in paths:
-        if path.is_file():
-            return path
-    places = " and ".join(str(path) for path in paths)
-    raise ValueError(f"connectome {name}: looked for {places}; {_advice(name)}")
+def _shipped_lines(name: str) -> list[str]:
+    columns = read_packed(shipped_file(_SHIPPED)).columns
+    return columns["line"][columns["name"] == name].tolist()
 
 
 def _advice(name: str) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
 from graph2nn.relational.graphs.generators import complete, ws_flex_name
 from graph2nn.relational.graphs.graph import RelationalGraph
 from graph2nn.relational.graphs.measures import clustering, path_length
-from graph2nn.relational.graphs.published import published_graph
+from graph2nn.relational.graphs.published import published_graph, published_graphs
 
 __all__ = [
     "GRAPH_SETS",
@@ -30,7 +29,6 @@ __all__ = [
 
 GRAPH_SETS = ("n64_52", "n64_449", "n64_3942", "n16_48", "n16_326", "n16_2698")
 """The thinned sweeps by published name: nodes, then number of graphs."""
-_FILE = "graph_sets.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +77,7 @@ def graph_set(name: str) -> tuple[GraphEntry, ...]:
         ValueError: Unknown name.
     """
     choose("set of graphs", name, GRAPH_SETS)
-    with as_file(files("graph2nn.relational.graphs") / _FILE) as path, np.load(path) as stored:
-        return entries_from_rows(stored[name])
+    return entries_from_rows(published_graphs(name))
 
 
 @cache

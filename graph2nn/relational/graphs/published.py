@@ -1,15 +1,15 @@
-"""The published graphs of "Graph Structure of Neural Networks", from reference data."""
+"""The published graphs of "Graph Structure of Neural Networks", shipped with the package."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import as_file, files
 
 import numpy as np
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
-from graph2nn.runs.variables import reference_folder
 
 __all__ = [
     "GRAPH_COLUMNS",
@@ -31,6 +31,8 @@ PUBLISHED_GRAPHS = {
 }
 """Names of the published sets of graphs, and how many graphs each has."""
 
+_FILE = "graph_sets.npz"
+
 
 def published_graphs(name: str) -> np.ndarray:
     """Read one of the six published sets of WS-flex graphs.
@@ -45,22 +47,15 @@ def published_graphs(name: str) -> np.ndarray:
         (N, 6) float64.
 
     Raises:
-        ValueError: An unknown name, no reference folder, or a damaged file.
+        ValueError: An unknown name.
 
     Examples:
-        >>> published_graphs("n64_52").shape        # doctest: +SKIP
+        >>> published_graphs("n64_52").shape
         (52, 6)
     """
     choose("graphs", name, PUBLISHED_GRAPHS)
-    path = reference_folder("relational") / f"graphs_{name}.npy"
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"cannot read {path}: {error}; copy the file again") from None
-    expected = (PUBLISHED_GRAPHS[name], len(GRAPH_COLUMNS))
-    if table.shape != expected:
-        raise ValueError(f"{path}: expected shape {expected}, got {table.shape}; copy it again")
-    return table
+    with as_file(files("graph2nn.relational.graphs") / _FILE) as path, np.load(path) as stored:
+        return stored[name]
 
 
 def published_graph(row: Sequence[float] | np.ndarray, *, rounded: bool = True) -> RelationalGraph:

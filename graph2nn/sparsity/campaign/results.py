@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.shipped import named_data
-from graph2nn.runs.tables import ColumnTable, Schema, read_columns
-from graph2nn.runs.variables import reference_folder
+from graph2nn.runs.shipped import named_data, shipped_file
+from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_packed
 
 __all__ = [
     "KEY",
@@ -269,10 +268,17 @@ def published_table() -> SparseTable:
     complete.
 
     Raises:
-        ValueError: `NETWRIGHT_REFERENCE` is not set, as `reference_folder`.
+        ValueError: A damaged file.
+
+    Examples:
+        >>> published_table().num_rows
+        2290
     """
-    folder = reference_folder("sparse")
-    return read_sparse_table(folder / "unrolled.csv.gz", folder / "layers.csv.gz")
+    networks, layers = (
+        read_packed(shipped_file(f"data/published/{file}.h5")).columns
+        for file in ("sparse", "sparse_layers")
+    )
+    return SparseTable(networks, layers, where="published table")
 
 
 def accuracy_drop(table: SparseTable) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.tables import Facts, Schema, read_csv
+from graph2nn.runs.tables import Facts, PackedTable, Schema, read_csv
 
 __all__ = ["Columns", "Published", "csv_file", "json_curves", "read_json"]
 
@@ -51,32 +51,20 @@ class Published:
     notes: Callable[[Columns], dict[str, Any]] = field(default=lambda columns: {})
     left_out: Sequence[str] = ()
 
-    def columns(self, folder: Path) -> Columns:
-        """Read what is shipped from the folder with the original.
-
-        Shapes:
-            (rows,) each; curves (rows, epochs).
-
-        Raises:
-            FileNotFoundError: The file is not in the folder.
-            ValueError: It is damaged.
-        """
-        found = self.read(folder)
-        return {name: values for name, values in found.items() if name not in self.left_out}
-
-    def facts(self, name: str, folder: Path) -> Facts:
-        """Collect what the shipped file says of its table.
+    def original(self, name: str, folder: Path) -> PackedTable:
+        """Read the original, with the columns that are not shipped.
 
         Args:
             name: Name of the table.
             folder: Path of the folder with the original.
 
         Raises:
-            FileNotFoundError, ValueError: See `columns`; a column without a unit.
+            FileNotFoundError: The file is not in the folder.
+            ValueError: It is damaged, or a column has no unit.
         """
         found = self.read(folder)
         kept = [column for column in found if column not in self.left_out]
-        return Facts(
+        facts = Facts(
             name=name,
             title=self.title,
             source=self.source,
@@ -85,6 +73,7 @@ class Published:
             units={column: self._unit(name, column) for column in kept},
             notes={"pitfalls": self.pitfalls, **self.notes(found)},
         )
+        return PackedTable(facts=facts, columns=found)
 
     def _unit(self, name: str, column: str) -> str:
         for pattern, unit in self.units.items():

@@ -16,7 +16,7 @@ from graph2nn.cells.as_archgraph import NB201_OPS, nb201_string
 from graph2nn.runs.tables import read_packed
 from predictors.tables import publish as module
 from predictors.tables.publish import main, publish, published_page
-from predictors.tables.published import PUBLISHED, published_columns, published_notes
+from predictors.tables.published import PUBLISHED, published_columns, read_published
 
 SHIPPED = ROOT / "data" / "published"
 ROWS = {
@@ -114,7 +114,7 @@ def test_every_value_of_csv_files(name: str, reference: Path) -> None:
 
 def test_noise_of_nb201(reference: Path) -> None:
     folder = reference / "data" / "predictors"
-    kept, again = (published_notes("nb201", place)["noise"] for place in (None, folder))
+    kept, again = (read_published("nb201", place).facts.notes["noise"] for place in (None, folder))
     assert kept["c10_val"]["tau"] == pytest.approx(0.8789818544667035, abs=1e-12)
     assert again["c10_val"]["tau"] == pytest.approx(kept["c10_val"]["tau"], abs=1e-12)
     assert again["c10_val"]["meaning"] == kept["c10_val"]["meaning"]

@@ -38,12 +38,12 @@ def test_shipped_sets_have_their_published_size_and_measures(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GRAPH_SETS)
-def test_shipped_sets_are_the_published_ones(name: str, reference: Path) -> None:
+def test_shipped_sets_are_the_published_ones(name: str) -> None:
     rows = [(e.num_nodes, e.sparsity, e.p, e.seed, e.C, e.L) for e in graph_set(name)]
     assert np.array_equal(np.array(rows), published_graphs(name))
 
 
-def test_graph_ids_are_those_of_the_tables(reference: Path) -> None:
+def test_graph_ids_are_those_of_the_tables() -> None:
     table = published_results()
     for task, name in (("mlp_cifar10", "n64_3942"), ("efficient_imagenet", "n16_48")):
         known = set(table["graph_id"][table["task"] == task])
@@ -93,7 +93,7 @@ def test_chosen_graphs() -> None:
         division_entries(task, "all", only=["nix", "complete"])
 
 
-def test_connectomes(reference: Path) -> None:
+def test_connectomes() -> None:
     entries = division_entries(find_task("mlp_cifar10_bio"), "all")
     assert [e.graph_id for e in entries] == ["mcwhole", "mcvisual", "cat", "complete"]
     assert [round(e.C, 3) for e in entries[:3]] == [0.503, 0.634, 0.666]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,30 @@ FACTS = {
 }
 
 
+@pytest.fixture
+def no_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder of data besides what comes with the package."""
+    monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_own_data")
 @pytest.mark.parametrize("name", CONNECTOMES)
-def test_published_statistics(name: str, reference: Path) -> None:
+def test_published_statistics(name: str) -> None:
     nodes, edges, density, c, length, sparsity = FACTS[name]
-    graph = load_connectome(name, data_dir=reference / "data")
+    graph = load_connectome(name)
     assert (graph.num_nodes, graph.num_edges, graph.directed) == (nodes, edges, True)
     assert round(float(graph.with_self_edges().mean()), 3) == density
-    both = load_connectome(name, directed=False, data_dir=reference / "data")
+    both = load_connectome(name, directed=False)
     assert not both.directed
     found = (clustering(both), path_length(both), both.sparsity)
     assert found == pytest.approx((c, length, sparsity), abs=6e-4)
 
 
-def test_directed_measures(reference: Path) -> None:
-    folder = reference / "data"
-    assert path_length(load_connectome("mcwhole", data_dir=folder)) == float("inf")
+@pytest.mark.usefixtures("no_own_data")
+def test_directed_measures() -> None:
+    assert path_length(load_connectome("mcwhole")) == float("inf")
     for name, c, length in [("mcvisual", 0.546, 1.722), ("cat", 0.586, 1.808)]:
-        graph = load_connectome(name, data_dir=folder)
+        graph = load_connectome(name)
         assert (clustering(graph), path_length(graph)) == pytest.approx((c, length), abs=6e-4)
 
 
@@ -65,10 +73,18 @@ def test_unknown_and_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         load_connectome("dog")
     with pytest.raises(ValueError, match="graph2nn.relational.download cat"):
         load_connectome("cat", data_dir=tmp_path)
+    with pytest.raises(ValueError, match="leave out the folder for the one that comes with"):
+        load_connectome("cat", data_dir=tmp_path)
     monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
-    monkeypatch.setenv("NETWRIGHT_REFERENCE", str(tmp_path / "other"))
-    with pytest.raises(ValueError, match="looked for .* and .*other"):
-        load_connectome("cat")
+    assert load_connectome("cat").num_nodes == 52
+
+
+def test_own_files_come_before_the_shipped_ones(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "relational").mkdir()
+    (tmp_path / "relational" / "cat.txt").write_text("01\n10\n")
+    monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
+    assert load_connectome("cat").num_nodes == 2
+    assert load_connectome("mcvisual").num_nodes == 30
 
 
 @pytest.fixture
@@ -115,6 +131,14 @@ def test_download_command(
     assert "unknown connectome 'dog'" in capsys.readouterr().err
 
 
-def test_published_checksums(reference: Path) -> None:
+@pytest.mark.usefixtures("no_own_data")
+def test_published_checksums() -> None:
+    for name, expected in connectomes.CONNECTOMES.items():
+        rows = load_connectome(name).adjacency.astype(int).tolist()
+        text = "\n".join("".join(map(str, row)) for row in rows)
+        assert hashlib.sha256(text.encode()).hexdigest() == expected
+
+
+def test_published_files(reference: Path) -> None:
     for name, expected in connectomes.CONNECTOMES.items():
         assert sha256_file(reference / "data" / "relational" / f"{name}.txt") == expected
