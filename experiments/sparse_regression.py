@@ -33,7 +33,9 @@ from predictors.studies.sparsity.task import published_networks
 class RegressionConfig:
     """Flags of `sparse_regression.py`."""
 
-    source: str = option("published", "-s", help="published, digits, cifar10, or a table")
+    source: str | None = option(
+        None, "-s", help="published, digits, cifar10, or a table; none for published"
+    )
     study: str = option("all", help="what to do", choices=("all", *PARTS))
     repeats: int = option(5, "-r", help="seeds of folds, forests and permutations")
     quick: bool = option(False, help="one seed, few feature sets and regressors; a minute")
@@ -49,10 +51,8 @@ class RegressionConfig:
 
 def open_source(name: str | None) -> tuple[str, SparseTable]:
     """The table that a source names, and a short name of it."""
-    if name is None:
-        name = "published" if variable("NETWRIGHT_REFERENCE") else OWN_TABLES[0]
-    if name == "published":
-        return name, published_networks()
+    if name is None or name == "published":
+        return "published", published_networks()
     if name in OWN_TABLES:
         return name, read_sparse_table(find_data(f"sparse/{name}.csv"))
     path = Path(name)
