@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -136,7 +137,7 @@ class ArchGraph(Remembering):
 
     def num_params(self) -> int:
         """Count the scalar parameters that the graph carries."""
-        return sum(int(np.prod(s)) for s in self.param_shapes.values())
+        return sum(math.prod(shape) for shape in self.param_shapes.values())
 
     def distances(self, cutoff: int = 50) -> np.ndarray:
         """Compute directed shortest-path lengths, (N, N) int16.

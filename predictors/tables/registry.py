@@ -14,7 +14,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets.campaign import holds_ground_truth, read_ground_truth
 from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
-from predictors.tables import deepnets, nasbench, nlp, own, relational
+from predictors.tables import deepnets, nasbench, networks, nlp, own, relational
 from predictors.tables.table import Table
 
 __all__ = ["TABLES", "is_file_name", "load_table", "read_table"]
@@ -34,11 +34,14 @@ _SOURCES = {
     "nb201_latency": _Source(nasbench.nb201_latency),
     "nb201_9x": _Source(nasbench.nb201_9x),
     "tnb101_micro": _Source(nasbench.tnb101_micro),
+    "tnb101_macro": _Source(networks.tnb101_macro),
     "nas_bench_macro": _Source(nasbench.nas_bench_macro),
     "nb101_500": _Source(nasbench.nb101_500),
     "nb101_unlabelled": _Source(nasbench.nb101_unlabelled),
     "ec_nas": _Source(nasbench.ec_nas),
     "nb_nlp": _Source(nlp.nb_nlp),
+    "fbnet": _Source(networks.fbnet),
+    "hwgpt": _Source(networks.hwgpt),
     "relational": _Source(relational.relational),
     **{
         name: _Source(partial(own.own_table, name=name), own.ground_truth_folder)

@@ -156,8 +156,8 @@ CELLS: dict[str, Published] = {
         cite="TransNAS-Bench-101 (CVPR 2021, arXiv:2105.11871)",
         licence="Apache-2.0",
         units={
-            "arch": "four to six codes, one a module: 1 as is, 2 half the resolution, 3 twice the "
-            "channels, 4 both",
+            "arch": "four to six codes, one a module: 1 as is, 2 twice the channels, 3 half the "
+            "resolution, 4 both",
             **_SSIM,
         },
         pitfalls="A module is two residual blocks, the first with the change; width 64 after "

@@ -78,19 +78,24 @@ NETWORKS: dict[str, Published] = {
             "n_layer": "count",
             "heads": "attention heads a layer, joined by -",
             "mlp_ratios": "width of the MLP over embed_dim, a layer, joined by -",
-            "bias": "1 with, 0 without bias in linear layers and norms",
+            "bias": "1 with, 0 without bias in linear layers; norms always have one",
             "perplexity": "perplexity on OpenWebText, of weights from one shared supernet",
             "accuracy": "fraction of next tokens, of weights from one shared supernet",
-            "params": "count",
-            "macs": "count, at the source's batch and length",
+            "params": "count, of the network that costs were measured on",
+            "macs": "count, of the same network on 8 sequences of 1 024 tokens",
+            "lat_cpu_meta_s": "s, or ms where above 100",
             "lat_*_s": "s",
             "lat_*_ms": "ms",
             "energy_*": "Wh, the source's kWh times 1000",
             "mem_*": "MB",
         },
         pitfalls="Perplexity and accuracy are those of weights that one weight-sharing supernet "
-        "hands down, no network was trained by itself. CPU latencies are in seconds, GPU ones in "
-        "milliseconds. Check the order of magnitude of the energies before quoting one.",
+        "hands down, no network was trained by itself. Costs, params and macs are those of other "
+        "networks: with SiLU-gated MLPs of three matrices, for the source compares a misspelt "
+        "name, and with an output layer of its own; the supernet has GELU and ties it to the "
+        "embedding. CPU latencies are in seconds, GPU ones in milliseconds; 547 latencies of the "
+        "host meta, those above 100, are in milliseconds too (`load_table` gives seconds). Check "
+        "the order of magnitude of the energies before quoting one.",
     ),
     "fbnet": Published(
         title="FBNet, 5 000 networks of 22 layers: latency on 23 devices and batch sizes",
@@ -101,11 +106,13 @@ NETWORKS: dict[str, Published] = {
         cite="HELP (NeurIPS 2021, arXiv:2106.08630); FBNet (CVPR 2019, arXiv:1812.03443)",
         licence="MIT",
         units={
-            "arch": "22 codes joined by _, one a layer, 0 to 8 in the source's order of blocks",
+            "arch": "22 codes joined by _, one a layer: 0 kernel 3 expansion 1, 1 the same with 2 "
+            "groups, 2 expansion 3, 3 expansion 6, 4 to 7 the same with kernel 5, 8 skip",
             "*": "ms; the number behind a GPU is the batch size",
         },
         pitfalls="Columns that the source adds up from look-up tables are left out. Phones have "
-        "whole milliseconds. A linear model of the codes is strong: show it beside.",
+        "whole milliseconds. Layers have the sizes for images of 32 pixels (CIFAR-100). A linear "
+        "model of the codes is strong: show it beside.",
     ),
     "timm_models": Published(
         title="timm, 987 pairs of model and image size: ImageNet accuracy and speed",
