@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import pytest
@@ -15,25 +14,13 @@ from graph2nn.cells.networks.gpt import GPTSizes
 from graph2nn.cells.traced import gpt_network
 from predictors.metrics import kendall_tau
 from predictors.registry import make_predictor
-from predictors.tables import TABLES, Table
-from predictors.tables.networks import fbnet, tnb101_macro
-from predictors.tables.networks import hwgpt as read_hwgpt
+from predictors.tables import Table, read_table
 from predictors.tables.networks.gpts import gpt_sizes
-
-READERS = {
-    "hwgpt": cache(read_hwgpt),
-    "fbnet": cache(fbnet),
-    "tnb101_macro": cache(tnb101_macro),
-}
-
-
-def test_they_are_registered() -> None:
-    assert set(READERS) <= set(TABLES)
 
 
 @pytest.fixture(scope="module")
 def hwgpt() -> Table:
-    return READERS["hwgpt"](None)
+    return read_table("hwgpt")
 
 
 def test_hwgpt_is_complete_and_says_where_perplexities_come_from(hwgpt: Table) -> None:
@@ -79,7 +66,7 @@ def test_fbnet_is_nearly_additive() -> None:
     Skips are cheapest, wider blocks dearer, two groups cost a shuffle; the price of width is that
     of maps of 32, 16, 8 and 4 pixels.
     """
-    table = READERS["fbnet"](None)
+    table = read_table("fbnet")
     assert len(table) == 5_000 and len(table.targets) == 23
     assert table.minimise == set(table.targets)
     codes = np.array([[int(c) for c in graph.name.split("_")] for graph in table.graphs])
@@ -101,7 +88,7 @@ def test_fbnet_is_nearly_additive() -> None:
 
 def test_tnb101_macro_is_complete() -> None:
     """Channels are doubled one to three times, resolution is halved one to four times."""
-    table = READERS["tnb101_macro"](None)
+    table = read_table("tnb101_macro")
     assert len(table) == 3_256 and len(table.targets) == 7
     widths = [
         int(graph.shape[graph.op == graph.ops.index("bn"), 0].max()) for graph in table.graphs
@@ -113,7 +100,7 @@ def test_tnb101_macro_is_complete() -> None:
 
 @pytest.mark.parametrize("name", ["hwgpt", "fbnet", "tnb101_macro"])
 def test_predictors_learn_from_them(name: str) -> None:
-    table = READERS[name](None)
+    table = read_table(name)
     rows = np.random.default_rng(0).choice(len(table), 60, replace=False)
     graphs, labels = [table.graphs[k] for k in rows], table.label()[rows]
     model = make_predictor("gp-graph").fit(graphs[:40], labels[:40])

@@ -16,11 +16,14 @@ ROWS = {
     "nb201_latency": 15_625,
     "nb201_9x": 199,
     "tnb101_micro": 4_096,
+    "tnb101_macro": 3_256,
     "nas_bench_macro": 6_561,
     "nb101_500": 500,
     "nb101_unlabelled": 10_250,
     "ec_nas": 4_310,
     "nb_nlp": 345,
+    "fbnet": 5_000,
+    "hwgpt": 10_000,
     "relational": 3_990,
 }
 
