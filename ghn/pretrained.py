@@ -29,7 +29,7 @@ def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
         FileNotFoundError: A known name whose file cannot be had; the message says where to put it.
 
     Examples:
-        >>> from_pretrained("ghn2-digits").config.num_classes  # doctest: +SKIP
+        >>> from_pretrained("ghn2-digits").config.num_classes
         10
     """
     return GHN.from_pretrained(name, device=device)

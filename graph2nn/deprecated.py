@@ -33,8 +33,9 @@ def moved(
         A function that finds a moved name, with a `DeprecationWarning` that says where it is.
 
     Examples:
-        >>> __getattr__ = moved(__name__, {"seeded": "graph2nn.runs"})
-        >>> __getattr__("seeded").__name__  # doctest: +SKIP
+        >>> find = moved("graph2nn.training", {"seeded": "graph2nn.runs"})
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     find("seeded").__name__
         'seeded'
     """
 

@@ -162,7 +162,9 @@ def make_predictor(
         ImportError: An optional package is missing; the message says which extra has it.
 
     Examples:
-        >>> make_predictor("ridge").fit(X[:100], y[:100])       # doctest: +SKIP
+        >>> X, y = load_table("nb101_500", target="val_accuracy")
+        >>> make_predictor("ridge").fit(X[:100], y[:100]).predict(X[100:]).shape
+        (400,)
     """
     choose("model", name, MODELS)
     entry = MODELS[name]

@@ -36,7 +36,7 @@ def pack_graphs(graphs: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
         >>> from graph2nn.cells import nb201_cell
         >>> graph = unpack_graphs(pack_graphs([nb201_cell([1, 2, 3, 4, 0, 1])]))[0]
         >>> graph.name
-        '|nor_conv_1x1~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|'
+        '|none~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|nor_conv_1x1~0|skip_connect~1|none~2|'
     """
     texts = _Numbered()
     vocabularies = _Numbered()

@@ -49,7 +49,8 @@ def trace(
             is unknown, or `calls` is asked of another view than the full one.
 
     Examples:
-        >>> graph = trace(torchvision.models.resnet50(), view="ghn2")
+        >>> from torchvision.models import resnet50
+        >>> graph = trace(resnet50(), view="ghn2")
         >>> graph.num_nodes, graph.num_edges
         (127, 142)
     """

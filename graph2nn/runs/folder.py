@@ -53,9 +53,11 @@ class RunFolder:
         OSError: The folder cannot be written; says what to do.
 
     Examples:
-        >>> run = RunFolder("runs/first", {"lr": 0.1})          # doctest: +SKIP
-        >>> run.log(0, loss=2.3)                                 # doctest: +SKIP
-        >>> run.save_last({"kind": "net", "step": 1, "state_dict": {}})  # doctest: +SKIP
+        >>> run = RunFolder("runs/first", {"lr": 0.1})
+        >>> run.log(0, loss=2.3)
+        >>> path = run.save_last({"kind": "net", "step": 1, "state_dict": {}})
+        >>> sorted(path.name for path in run.path.iterdir() if not path.name.startswith("."))
+        ['config.json', 'environment.json', 'last.pt', 'metrics.jsonl']
     """
 
     def __init__(

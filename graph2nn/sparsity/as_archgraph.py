@@ -50,10 +50,12 @@ def sparse_archgraph(
         ValueError: Masks that do not fit the network, or an input shape it cannot run on.
 
     Examples:
-        >>> graph = sparse_archgraph(model, masks, (3, 32, 32),          # doctest: +SKIP
-        ...                          metrics=topometrics(encode(model, masks, "unrolled", ...)))
-        >>> graph.attributes["density/total"], graph.attributes["topo/cut-edges"]  # doctest: +SKIP
-        (0.02, 4321.0)
+        >>> model, shape = build("Resnet-20", image_size=8), (3, 8, 8)
+        >>> masks = prune(model, "uniform", sparsity=0.9)
+        >>> metrics = topometrics(encode(model, masks, "unrolled", shape))
+        >>> graph = sparse_archgraph(model, masks, shape, metrics=metrics)
+        >>> round(graph.attributes["density/total"], 3), graph.attributes["topo/cut-edges"]
+        (0.1, 1.0)
     """
     masks = Masks.of(model) if masks is None else masks
     masks = masks if isinstance(masks, Masks) else Masks(masks)

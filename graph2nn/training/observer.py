@@ -20,12 +20,18 @@ class Observer:
     resumed run draws the same.
 
     Examples:
-        >>> class Norm(Observer):
-        ...     def __init__(self, network): self.network = network
+        >>> from graph2nn.vision import load_images
+        >>> class Biggest(Observer):
+        ...     def __init__(self, network):
+        ...         self.network = network
         ...     def after_epoch(self, epoch):
-        ...         return {"norm": sum(float(p.norm()) for p in self.network.parameters())}
-        >>> train_networks({"net": net}, train, test, recipe, seed=0,
-        ...                observers={"net": Norm(net)})              # doctest: +SKIP
+        ...         return {"biggest": max(p.abs().max().item() for p in self.network.parameters())}
+        >>> train, test = (load_images("digits", split=name) for name in ("trainval", "test"))
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10))
+        >>> rows = train_networks({"net": net}, train, test, Recipe(epochs=1), seed=0,
+        ...                       observers={"net": Biggest(net)}, progress=False)
+        >>> rows[-1]["biggest"] > 0
+        True
     """
 
     def settings(self) -> Mapping[str, Any]:

@@ -29,7 +29,9 @@ class LinearBaseline(ArchPredictor):
         seed: Seed, unused: nothing is random; every predictor has one.
 
     Examples:
-        >>> LinearBaseline().fit(X[:100], y[:100]).predict(X[100:])       # doctest: +SKIP
+        >>> X, y = load_table("nb101_500", target="val_accuracy")
+        >>> LinearBaseline().fit(X[:100], y[:100]).predict(X[100:]).shape
+        (400,)
     """
 
     def __init__(

@@ -35,7 +35,9 @@ class FeaturePredictor(ArchPredictor):
         seed: Seed of whatever is random in the regressor.
 
     Examples:
-        >>> FeaturePredictor("xgb").fit(X[:100], y[:100]).predict(X[100:])    # doctest: +SKIP
+        >>> X, y = load_table("nb101_500", target="val_accuracy")
+        >>> FeaturePredictor("rf").fit(X[:100], y[:100]).predict(X[100:]).shape
+        (400,)
     """
 
     def __init__(

@@ -33,9 +33,12 @@ class MultiSpacePredictor(ArchPredictor):
         focus: Name of that space; none repeats nothing.
 
     Examples:
-        >>> model = MultiSpacePredictor(TART())                       # doctest: +SKIP
-        >>> model.fit_spaces({"nb201": (X, y), "tnb101": (U, v)})     # doctest: +SKIP
-        >>> model.predict_space("nb201", X_new)                       # doctest: +SKIP
+        >>> X, y = load_table("nb101_500", target="val_accuracy")
+        >>> U, v = load_table("nas_bench_macro")
+        >>> model = MultiSpacePredictor(FeaturePredictor("rf"))
+        >>> model = model.fit_spaces({"nb101": (X[:50], y[:50]), "macro": (U[:50], v[:50])})
+        >>> model.predict_space("nb101", X[50:60]).shape
+        (10,)
     """
 
     def __init__(self, base: ArchPredictor, *, weight: int = 1, focus: str | None = None) -> None:

@@ -62,7 +62,8 @@ def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> Sta
         seed: Seed of both.
 
     Examples:
-        >>> features_and_tokens(seed=1).fit(X[:100], y[:100])           # doctest: +SKIP
+        >>> [name for name, _ in features_and_tokens(seed=1).members]
+        ['features', 'tokens']
     """
     members: list[tuple[str, ArchPredictor]] = [
         ("features", StackedEnsemble(combine="mean", attributes=attributes)),
@@ -92,8 +93,11 @@ class StackedEnsemble(ArchPredictor):
         ValueError: In `fit`, fewer networks than folds, an unknown combination, or no members.
 
     Examples:
-        >>> model = StackedEnsemble().fit(X[:100], y[:100])            # doctest: +SKIP
-        >>> model.member_scores_["gp rank"], model.weights_                  # doctest: +SKIP
+        >>> X, y = load_table("nb101_500", target="val_accuracy")
+        >>> members = [("linear", LinearBaseline()), ("gp", FeaturePredictor("gp"))]
+        >>> model = StackedEnsemble(members).fit(X[:60], y[:60])
+        >>> sorted(model.member_scores_), model.weights_.shape
+        (['gp', 'linear'], (2, 1))
     """
 
     def __init__(

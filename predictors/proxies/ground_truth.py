@@ -46,7 +46,9 @@ def add_proxies(
         ValueError, FileNotFoundError: As `compute_proxies` and `read_ground_truth`.
 
     Examples:
-        >>> add_proxies("data/ground_truth/deepnets_digits.h5", ghn="ghn2-digits")  # doctest: +SKIP
+        >>> import shutil
+        >>> from graph2nn.runs.shipped import shipped_file
+        >>> path = shutil.copy(shipped_file("data/ground_truth/deepnets_cifar10.h5"), "mine.h5")
     """
     truth = read_ground_truth(path)
     ghn = from_pretrained(ghn) if isinstance(ghn, str) else ghn

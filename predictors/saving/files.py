@@ -70,7 +70,10 @@ def save(path: str | Path, predictor: Any) -> Path:
         OSError: Full disk, no permission, ...; no partial file stays behind.
 
     Examples:
-        >>> save("accuracy.safetensors", predictor)                      # doctest: +SKIP
+        >>> from predictors import LinearBaseline, load_table
+        >>> X, y = load_table("nb101_500")
+        >>> save("accuracy.safetensors", LinearBaseline().fit(X[:100], y[:100])).name
+        'accuracy.safetensors'
     """
     writer = Writer(Saveable)
     tree = writer.tree(predictor)
@@ -104,7 +107,12 @@ def load(path: str | Path, *, classes: Iterable[type] = ()) -> Any:
         ImportError: XGBoost or LightGBM is needed and not installed.
 
     Examples:
-        >>> load("accuracy.safetensors").predict(X)                      # doctest: +SKIP
+        >>> from predictors import LinearBaseline, load_table
+        >>> X, y = load_table("nb101_500")
+        >>> model = LinearBaseline().fit(X[:100], y[:100])
+        >>> same = load(save("accuracy.safetensors", model))
+        >>> bool((same.predict(X) == model.predict(X)).all())
+        True
     """
     tensors, metadata = read_tensors(path)
     tree = _tree(path, metadata)

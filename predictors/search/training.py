@@ -45,8 +45,17 @@ class TrainedNetworks:
         seed: Seed of training when called.
 
     Examples:
-        >>> evaluate = TrainedNetworks(grammar, find_table("deepnets_digits"), "runs/nets")
-        ... # doctest: +SKIP
+        >>> from archtokens import ArchGrammar
+        >>> from graph2nn.deepnets.campaign import find_table
+        >>> small = {"cells": (4, 4), "widths": (8,), "fc_dims": (32,)}
+        >>> grammar = ArchGrammar("deepnets", image_size=8, **small)
+        >>> from dataclasses import replace
+        >>> settings = find_table("deepnets_digits")
+        >>> settings = replace(settings, recipe=replace(settings.recipe, epochs=1))
+        >>> evaluate = TrainedNetworks(grammar, settings, "runs/nets")
+        >>> word = grammar.to_string(grammar.sample(1, seed=0)[0])
+        >>> 0 <= evaluate([word])[0] <= 100
+        True
     """
 
     def __init__(

@@ -180,8 +180,12 @@ class Table:
                 fails; names the line and the column.
 
         Examples:
-            >>> Table.from_csv("mine.csv", lambda row: Net(row["width"]))  # doctest: +SKIP
-            Table('mine', rows=40, targets=2)
+            >>> from torch import nn
+            >>> _ = Path("mine.csv").write_text("width,acc\\n4,71.0\\n9,78.5\\n")
+            >>> make = lambda row: nn.Linear(8, int(row["width"]))
+            >>> how = {"labels": ["acc"], "inputs": (1, 8), "progress": False}
+            >>> Table.from_csv("mine.csv", make, **how)
+            Table('mine', rows=2, targets=1)
         """
         made = fields_of_csv(
             path,

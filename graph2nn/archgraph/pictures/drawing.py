@@ -59,7 +59,8 @@ def draw(
         OSError: The file cannot be written.
 
     Examples:
-        >>> figure = draw(trace(torchvision.models.resnet18(), view="ghn2"), "resnet18.pdf")
+        >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten())
+        >>> figure = draw(trace(net, torch.zeros(2, 3, 8, 8)), "net.pdf")
     """
     path = None if path is None else figure_path(path)
     if not graph.num_nodes:

@@ -26,8 +26,12 @@ def merge_results(folder: str | Path) -> ResultTable:
         ValueError: A damaged file, or two files that contradict each other.
 
     Examples:
-        >>> merge_results("runs/mlp_digits").final().num_rows  # doctest: +SKIP
-        265
+        >>> from graph2nn.runs.campaign import write_job
+        >>> row = {"task": "mlp", "graph_id": "complete", "seed": 1, "epoch": 1, "top1_error": 33.0}
+        >>> row |= {"C": 1.0, "L": 1.0, "is_baseline": True}
+        >>> path = write_job("runs/sweep/results/first.jsonl", "first", [row])
+        >>> merge_results("runs/sweep")
+        ResultTable(1 rows, tasks=['mlp'])
     """
     files = result_files(folder)
     if not files:

@@ -224,7 +224,7 @@ def search_graph(
             number of steps below 0.
 
     Examples:
-        >>> search_graph(0.45, 2.3, nodes=32, tolerance=0.01).close
+        >>> search_graph(0.45, 2.3, nodes=32, tolerance=0.05).close
         True
     """
     if not 0 <= C <= 1 or not L >= 1:

@@ -25,7 +25,7 @@ def node_sizes(channels: int, num_nodes: int) -> np.ndarray:
 
     Examples:
         >>> node_sizes(10, 4).tolist()
-        [3, 2, 3, 2]
+        [2, 2, 3, 3]
     """
     if num_nodes < 1:
         raise ValueError(f"expected at least one node, got {num_nodes}")

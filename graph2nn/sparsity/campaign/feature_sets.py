@@ -55,8 +55,8 @@ def features(table: SparseTable, sets: str) -> FeatureTable:
         ValueError: An unknown set, a table without what it needs, or networks that lack a metric.
 
     Examples:
-        >>> features(table, "mge16+density8").values.shape                # doctest: +SKIP
-        (1247, 24)
+        >>> features(read_sparse_table("digits"), "mge16+density8").values.shape
+        (210, 24)
     """
     parts = []
     for name in sets.split("+"):

@@ -71,6 +71,8 @@ def layer_table(
         ValueError: Another encoding, an unknown metric, masks that do not fit.
 
     Examples:
+        >>> model = build("Resnet-20")
+        >>> masks = prune(model, "uniform", sparsity=0.9)
         >>> layer_table(model, masks, metrics=())[0]["layer_name"]
         'conv1'
     """

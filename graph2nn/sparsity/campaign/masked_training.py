@@ -65,9 +65,14 @@ def mask_gradients(
         ValueError: Masks that do not fit, or a pruned weight that is not zero.
 
     Examples:
-        >>> masks.apply_(model)                             # doctest: +SKIP
-        >>> with mask_gradients(model, masks):              # doctest: +SKIP
-        ...     loss(model(images), labels).backward()
+        >>> model = build("CONV-6", image_size=8)
+        >>> masks = prune(model, "uniform", sparsity=0.9)
+        >>> masks.apply_(model)
+        >>> with mask_gradients(model, masks):
+        ...     model(torch.rand(2, 3, 8, 8)).sum().backward()
+        >>> name, mask = next(iter(masks.items()))
+        >>> int((model.get_parameter(name).grad[mask == 0] != 0).sum())
+        0
     """
     masks = masks if isinstance(masks, Masks) else Masks(masks)
     masks.check(model)

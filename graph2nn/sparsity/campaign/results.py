@@ -161,7 +161,8 @@ class SparseTable(ColumnTable):
             ValueError: No network has one of these values.
 
         Examples:
-            >>> table.select(model="CONV-6", pruning=("snip", "erk"))     # doctest: +SKIP
+            >>> read_sparse_table("digits").select(model="CONV-6", pruning=("snip", "erk")).num_rows
+            30
         """
         keep = np.ones(self.num_rows, dtype=bool)
         for name, value in values.items():

@@ -109,8 +109,12 @@ def run_grid(
         RuntimeError: Networks that failed, after all others are done.
 
     Examples:
-        >>> read_sparse_table(run_grid(find_grid("small", "digits"), "runs/x"))  # doctest: +SKIP
-        SparseTable(runs/x/table.csv: 210 networks, 3255 layers)
+        >>> from graph2nn.vision import ImageSettings
+        >>> images = ImageSettings(dataset="digits", image_size=8)
+        >>> grid = SparseGrid(models=("Resnet-20",), images=images, pruners=("uniform",),
+        ...                   sparsities=(0.9,), seeds=(0,), training=False)
+        >>> len(run_grid(grid, "runs/one", progress=False).read_text().splitlines())
+        2
     """
     run = RunFolder(folder, to_dict(grid), resume=resume, may_differ=_MAY_GROW)
     if keep_checkpoints and save_seconds is None:

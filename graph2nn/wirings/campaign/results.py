@@ -102,7 +102,7 @@ def read_collected(path: str | Path) -> list[Row]:
 
     Examples:
         >>> [row["kind"] for row in compare_runs(read_collected("digits_tiny"))][:2]
-        ['dnw', 'rigl']
+        ['dnw_no_update', 'random']
     """
     names = {name: f"wirings/{name}.csv" for name in OWN_RUNS}
     rows = read_csv(named_data(path, names, "a table of runs"), _SCHEMA).rows()

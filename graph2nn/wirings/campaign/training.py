@@ -165,9 +165,13 @@ def train_wiring(
             `fine_tune` or `lottery` have no trained network, or `given` has no edges.
 
     Examples:
-        >>> config = find_config("small/static_dnw", dataset="digits", epochs=5)
+        >>> from graph2nn.vision import load_images
         >>> train, test = (load_images("digits", split=name) for name in ("trainval", "test"))
-        >>> model, records = train_wiring(config, train, test)             # doctest: +SKIP
+        >>> few = torch.arange(64)
+        >>> config = find_config("small/static_dnw", dataset="digits", epochs=1, batch_size=32)
+        >>> model, records = train_wiring(config, train.subset(few), test.subset(few))
+        >>> [record["epoch"] for record in records]
+        [0, 1]
     """
     recipe = config.recipe()
     resumed = resume and folder is not None and (Path(folder) / FINAL).is_file()

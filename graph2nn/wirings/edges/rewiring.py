@@ -85,12 +85,16 @@ class Rewiring:
         seed: Seed of random growth.
 
     Examples:
-        >>> rewiring = Rewiring(model, RewiringSchedule(total_steps=1000))     # doctest: +SKIP
-        >>> for step, batch in enumerate(batches):                            # doctest: +SKIP
+        >>> model = StaticWiring("rigl")
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        >>> rewiring = Rewiring(model, RewiringSchedule(total_steps=4, interval=1))
+        >>> for step in range(2):
         ...     rewiring.before_step(step)
-        ...     loss(model, batch).backward()
+        ...     model(torch.rand(2, 3, 32, 32)).sum().backward()
         ...     optimizer.step()
-        ...     rewiring.after_step(step, optimizer)
+        ...     print(rewiring.after_step(step, optimizer) > 0)
+        False
+        True
     """
 
     def __init__(self, model: nn.Module, schedule: RewiringSchedule, *, seed: int = 0) -> None:

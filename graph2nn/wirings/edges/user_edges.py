@@ -38,9 +38,11 @@ def given_mask(source: Any, slots: Slots, *, drop_illegal: bool = False) -> Tens
             none left.
 
     Examples:
-        >>> model = DiscreteTimeWiring()                                      # doctest: +SKIP
-        >>> mask = given_mask(ws_flex(64, 8, 0.1, seed=1), model.wires.slots)  # doctest: +SKIP
-        >>> DiscreteTimeWiring("given", mask=mask)                            # doctest: +SKIP
+        >>> from graph2nn.relational import ws_flex
+        >>> model = DiscreteTimeWiring()
+        >>> mask = given_mask(ws_flex(64, 8, 0.1, seed=1), model.wires.slots)
+        >>> DiscreteTimeWiring("given", mask=mask).wires.keep == int(mask.sum())
+        True
     """
     outputs, inputs = slots.shape[:2]
     mask = full_mask(_table(source, outputs, inputs), slots.shape)

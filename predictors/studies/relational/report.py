@@ -80,9 +80,9 @@ def analyze(
         OSError: `out` cannot be written.
 
     Examples:
-        >>> found = analyze("published", "runs/published")          # doctest: +SKIP
-        >>> found.pairs["mlp_cifar10", "resnet34_imagenet"].r       # doctest: +SKIP
-        0.658...
+        >>> found = analyze("mlp_digits_52", "analysis", formats=())
+        >>> found.epochs["mlp_digits"].graphs
+        53
     """
     check_formats(formats)
     opened = open_source(source)

@@ -107,7 +107,7 @@ def published_networks() -> SparseTable:
         ValueError: No reference data, as `published_table`.
 
     Examples:
-        >>> [task.table.num_rows for task in drop_tasks(published_networks())]  # doctest: +SKIP
+        >>> [task.table.num_rows for task in drop_tasks(published_networks())]
         [414, 419, 414]
     """
     table = published_table()

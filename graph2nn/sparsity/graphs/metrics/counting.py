@@ -37,6 +37,7 @@ def degrees(graph: MultipartiteGraph) -> NodeSums:
     Time and memory grow with the weights and the nodes, not with the edges.
 
     Examples:
+        >>> graph = encode(build("CONV-6", image_size=8), None, "unrolled", (3, 8, 8))
         >>> incoming, outgoing = degrees(graph)
         >>> int(incoming.sum()) == int(outgoing.sum()) == count_edges(graph)
         True

@@ -140,6 +140,7 @@ def adjacency_operator(
         >>> model = build("Resnet-20", image_size=8)
         >>> masks = prune(model, "uniform", sparsity=0.9)
         >>> graph = encode(model, masks, "unrolled", (3, 8, 8))
+        >>> from graph2nn.sparsity.graphs.metrics.spectra import spectral_gap
         >>> spectral_gap(adjacency_operator(graph))
         0.35051...
     """

@@ -50,12 +50,12 @@ class ExplicitGraph:
             engine that is not installed.
 
     Examples:
-        >>> model = build("Resnet-20")
+        >>> model = build("Resnet-20", image_size=8)
         >>> masks = prune(model, "uniform", sparsity=0.98)
-        >>> encoded = encode(model, masks, "unrolled", (3, 32, 32))
+        >>> encoded = encode(model, masks, "unrolled", (3, 8, 8))
         >>> graph = ExplicitGraph(edge_list(encoded), encoded.num_nodes)
         >>> graph.bridges, graph.cut_nodes, graph.components, graph.motifs()
-        (1332, 1326, 172, 171776994.0)
+        (252, 246, 52, 3182424.0)
     """
 
     def __init__(self, edges: EdgeList, num_nodes: int, *, engine: str = "auto") -> None:
