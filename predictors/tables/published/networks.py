@@ -25,13 +25,13 @@ def _deepnets(folder: Path, file: str) -> Columns:
     columns = {
         "split": np.array([name for name, rows in splits.items() for _ in rows]),
         "index": np.array([k for rows in splits.values() for k in range(len(rows))]),
-        "params": np.array([row["params"] for row in rows]),
     }
     for name in dict.fromkeys(name for row in rows for name in row):
-        if name not in columns:
-            values = [row.get(name, np.nan) for row in rows]
-            lists = isinstance(values[0], list)
-            columns[name] = json_curves(values) if lists else np.array(values, dtype=np.float64)
+        values = [row.get(name, np.nan) for row in rows]
+        if isinstance(values[0], list):
+            columns[name] = json_curves(values)
+        else:
+            columns[name] = np.array(values, dtype=np.int64 if name == "params" else np.float64)
     return columns
 
 

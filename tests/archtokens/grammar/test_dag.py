@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,7 @@ def test_canonical_strings_of_nas_bench_201() -> None:
     assert len(set().union(*strings.values())) == len(strings) > 200
 
 
-def test_cells_of_nas_bench_101(reference: Path) -> None:
+def test_cells_of_nas_bench_101() -> None:
     plain, grammar = ArchGrammar("dag"), ArchGrammar("dag", canonical=True)
     unlabelled = read_table("nb101_unlabelled").graphs
     assert _round_trips(plain, unlabelled) == len(unlabelled) == 10_250
@@ -70,7 +69,7 @@ def test_cells_of_nas_bench_101(reference: Path) -> None:
         plain.encode(raw[0])
 
 
-def test_cells_of_transnas_bench_and_macro(reference: Path) -> None:
+def test_cells_of_transnas_bench_and_macro() -> None:
     grammar = ArchGrammar("dag", connected=False)
     cells = read_table("tnb101_micro").graphs
     assert _round_trips(grammar, cells) == 4096

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import csv
-import gzip
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from published import published_rows
 from torch import nn
 
 from graph2nn.archgraph import ArchGraph
@@ -40,10 +39,8 @@ def full_size(graph: ArchGraph) -> nn.Module:
         return build_cell_network(graph)
 
 
-def rows(path: Path, count: int, seed: int = 0) -> Iterator[dict[str, str]]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as file:
-        table = list(csv.DictReader(file))
-    table = [row for row in table if row.get("zc_params") != ""]
+def rows(name: str, count: int, *columns: str, seed: int = 0) -> Iterator[dict[str, Any]]:
+    table = [row for row in published_rows(name, *columns) if row[columns[-1]] == row[columns[-1]]]
     for k in np.random.default_rng(seed).choice(len(table), count, replace=False):
         yield table[k]
 
@@ -73,26 +70,25 @@ def macs(network: nn.Module, size: int) -> int:
     return total
 
 
-def test_parameters_of_nas_bench_201(reference: Path) -> None:
-    for row in rows(reference / "data" / "predictors" / "nb201.csv.gz", 50):
+def test_parameters_of_nas_bench_201() -> None:
+    for row in rows("nb201", 50, "arch", "zc_params"):
         network = full_size(nb201_cell(ast.literal_eval(row["arch"])))
-        assert params(network) == pytest.approx(1e6 * float(row["zc_params"]), abs=0.5)
+        assert params(network) == pytest.approx(1e6 * row["zc_params"], abs=0.5)
 
 
-def test_parameters_of_nas_bench_101(reference: Path) -> None:
-    for row in rows(reference / "data" / "predictors" / "nb101_500.csv", 50):
+def test_parameters_of_nas_bench_101() -> None:
+    for row in rows("nb101_500", 50, "arch", "params"):
         code = ast.literal_eval(row["arch"])
         cell = nb101_cell(np.reshape(code[:49], (7, 7)), code[49:])
         network = full_size(cell)
-        assert params(network) == pytest.approx(1e6 * float(row["params"]), abs=0.5)
+        assert params(network) == pytest.approx(1e6 * row["params"], abs=0.5)
 
 
-def test_parameters_and_flops_of_nas_bench_macro(reference: Path) -> None:
-    table = reference / "data" / "predictors" / "nas_bench_macro.csv.gz"
-    for k, row in enumerate(rows(table, 50)):
+def test_parameters_and_flops_of_nas_bench_macro() -> None:
+    for k, row in enumerate(rows("nas_bench_macro", 50, "arch", "flops", "params")):
         network = full_size(macro_network(row["arch"]))
-        assert params(network) == int(row["params"])
-        assert k > 4 or macs(network, 32) == int(row["flops"])
+        assert params(network) == row["params"]
+        assert k > 4 or macs(network, 32) == row["flops"]
 
 
 def test_published_parameters_without_tables() -> None:

@@ -172,7 +172,7 @@ def test_figures(tmp_path: Path, run: tuple[Path, list[dict]]) -> None:
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_suites_name_what_exists(name: str, reference: Path) -> None:
+def test_suites_name_what_exists(name: str) -> None:
     suite = SUITES[name]
     table = read_table(suite.table)
     assert set(suite.targets) <= set(table.targets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,14 +105,14 @@ ANCHORS = [
 
 
 @pytest.mark.parametrize(("model", "blocks", "target", "expected"), ANCHORS)
-def test_graf_anchors(reference: Path, model: str, blocks, target: str, expected: float) -> None:
+def test_graf_anchors(model: str, blocks, target: str, expected: float) -> None:
     if model in BOOSTED:
         pytest.importorskip(BOOSTED[model])
     found = tau("nb201", "c10_val", 100, model=model, blocks=blocks, target=target)
     assert found == pytest.approx(expected, abs=0.012)
 
 
-def test_features_of_the_living_part_are_far_better(reference: Path) -> None:
+def test_features_of_the_living_part_are_far_better() -> None:
     assert tau("nb201", "c10_val", 100, model="svr") > 0.79
     assert tau("nb101_500", None, 400, model="gp") > 0.84
 
@@ -127,7 +126,7 @@ LATENCY = [
 
 
 @pytest.mark.parametrize(("label", "expected"), LATENCY)
-def test_latency_is_linear_in_the_operations(reference: Path, label: str, expected: float) -> None:
+def test_latency_is_linear_in_the_operations(label: str, expected: float) -> None:
     found = tau(
         "nb201",
         label,

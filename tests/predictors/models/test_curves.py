@@ -19,8 +19,8 @@ from predictors.tables.deepnets import published_records
 
 
 @pytest.fixture(scope="module")
-def records(reference):
-    return published_records(reference / "data" / "deepnets")
+def records():
+    return published_records()
 
 
 @pytest.fixture(scope="module")

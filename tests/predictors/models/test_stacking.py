@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -105,7 +103,7 @@ def test_members_are_cloned_with_seeds_of_their_own() -> None:
     assert not hasattr(MEMBERS[0][1], "features_") and MEMBERS[0][1].seed == 0
 
 
-def test_the_standard_ensemble_meets_the_bar(reference: Path) -> None:
+def test_the_standard_ensemble_meets_the_bar() -> None:
     pytest.importorskip("xgboost")
     pytest.importorskip("lightgbm")
     X, y = load_table("nb201", target="c10_val")

@@ -144,7 +144,7 @@ def test_raw_cells_of_several_sizes():
     assert GCNPredictor(epochs=2).fit(X, np.arange(6.0)).predict(X).shape == (6,)
 
 
-def test_learns_nb201(reference):
+def test_learns_nb201():
     from predictors.tables.registry import load_table
 
     X, y = load_table("nb201", target="c10_val")
@@ -167,7 +167,7 @@ def test_learns_nb201(reference):
         ("hinge", 400, 0.775),
     ],
 )
-def test_figures_of_recipes(reference, preset, count, tau):
+def test_figures_of_recipes(preset, count, tau):
     """Mean over three seeds, measured independently on the same splits."""
     from predictors.tables.registry import load_table
 

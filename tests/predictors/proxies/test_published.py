@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,7 @@ from predictors.tables import read_table
 
 
 @pytest.fixture(scope="module")
-def columns(reference: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def columns() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Of 10 networks of the published size: our values and the published ones, by name."""
     table = read_table("nb201")
     rows = np.random.RandomState(1).choice(np.flatnonzero(table.subsets["valid"]), 10, False)

@@ -138,7 +138,7 @@ def test_bad_tables() -> None:
         _table()["gflops"]
 
 
-def test_published_tables(reference: Path, tmp_path: Path) -> None:
+def test_published_tables(tmp_path: Path) -> None:
     table = published_results()
     assert tuple(table) == COLUMNS
     assert table.num_rows == 20496

@@ -17,7 +17,12 @@ from campaigns import send_through_pickle
 
 from graph2nn.relational.campaign import training
 from graph2nn.relational.campaign.job_results import merge_results
-from graph2nn.relational.campaign.results import COLUMNS, ResultTable, read_results
+from graph2nn.relational.campaign.results import (
+    COLUMNS,
+    ResultTable,
+    published_results,
+    read_results,
+)
 from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.campaign.training import run_jobs
 from graph2nn.relational.graphs.graph_sets import GraphEntry, complete_entry
@@ -251,12 +256,11 @@ def test_bad_input(whole, tmp_path: Path) -> None:
         merge_results(tmp_path)
 
 
-def test_published_columns(reference: Path) -> None:
+def test_published_columns() -> None:
     """A row of our table has what the published row of the same graph says of it."""
     from graph2nn.relational.graphs.graph_sets import graph_set
 
-    path = reference / "data" / "relational" / "results.csv.gz"
-    published = read_results(path).select(task="mlp_cifar10", seed=1)
+    published = published_results().select(task="mlp_cifar10", seed=1)
     for position in (0, 17, 51):
         graph = graph_set("n64_52")[position]
         match = match_width("mlp", graph.graph(), num_classes=10, image_size=32)

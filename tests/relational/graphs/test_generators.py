@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import pickle
 import random
-from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
+from published import published_rows
 
 from graph2nn.relational.graphs import generators
 from graph2nn.relational.graphs.generators import (
@@ -123,12 +121,11 @@ def test_ws_flex_equals_the_specified_procedure() -> None:
         assert np.array_equal(ws_flex(n, k, p, seed).adjacency, expected)
 
 
-def test_ws_flex_names_are_the_published_ids(reference: Path) -> None:
-    with gzip.open(reference / "data/relational/results.csv.gz", "rt") as file:
-        rows = {row["graph_id"]: row for row in csv.DictReader(file) if row["is_baseline"] == "0"}
+def test_ws_flex_names_are_the_published_ids() -> None:
+    rows = {row["graph_id"]: row for row in published_rows("relational") if not row["is_baseline"]}
     for name, row in random.Random(0).sample(sorted(rows.items()), 50):
-        n = int(row["n_nodes"])
-        graph = ws_flex(n, n * float(row["sparsity"]), float(row["p"]), int(row["graph_seed"]))
+        n = row["n_nodes"]
+        graph = ws_flex(n, n * row["sparsity"], row["p"], row["graph_seed"])
         assert graph.name == name
 
 

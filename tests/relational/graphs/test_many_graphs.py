@@ -6,7 +6,6 @@ import importlib
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,7 +99,7 @@ def test_out_of_tries(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED_GRAPHS)
-def test_published_measures(name: str, reference: Path) -> None:
+def test_published_measures(name: str) -> None:
     """All 6640 published graphs, regenerated: C and L are equal to the last bit."""
     rows = published_graphs(name)
     n = int(rows[0, 0])
@@ -111,7 +110,7 @@ def test_published_measures(name: str, reference: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["n64_52", "n16_48"])
-def test_published_measures_one_by_one(name: str, reference: Path) -> None:
+def test_published_measures_one_by_one(name: str) -> None:
     for row in published_graphs(name):
         graph = published_graph(row, rounded=False)
         assert (clustering(graph), path_length(graph)) == (row[4], row[5])
@@ -119,7 +118,7 @@ def test_published_measures_one_by_one(name: str, reference: Path) -> None:
 
 @needs_numba
 @pytest.mark.parametrize("nodes", [64, 16])
-def test_rounding_to_6_decimals_changes_one_graph(nodes: int, reference: Path) -> None:
+def test_rounding_to_6_decimals_changes_one_graph(nodes: int) -> None:
     rows = published_graphs("n64_3942" if nodes == 64 else "n16_2698")
     k, p, seed = nodes * rows[:, 1], rows[:, 2], rows[:, 3]
     rounded = nodes * np.round(rows[:, 1], 6), np.round(p, 6)

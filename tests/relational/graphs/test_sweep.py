@@ -35,7 +35,7 @@ def published_sets(nodes: int) -> list[np.ndarray]:
 
 
 @pytest.mark.skipif(not has_numba(), reason="numba is not installed, the sweep takes minutes")
-def test_published_sets_of_16_nodes(reference: Path) -> None:
+def test_published_sets_of_16_nodes() -> None:
     sweep, grid = run_sweep(SweepGrid.published(16), progress=False), SweepGrid.published(16)
     sparsity = np.repeat(grid.k / 16, grid.probabilities * grid.seeds)
     found = thin(sparsity, sweep.C, sweep.L, ThinningRule.published(16))
@@ -45,7 +45,7 @@ def test_published_sets_of_16_nodes(reference: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_numba(), reason="numba is not installed, the sweep takes an hour")
-def test_published_sets_of_64_nodes(reference: Path, tmp_path: Path) -> None:
+def test_published_sets_of_64_nodes(tmp_path: Path) -> None:
     begin = time.monotonic()
     found = sweep_to_file(tmp_path / "s.h5", 64, jobs=2, progress=False)
     assert time.monotonic() - begin < 600
@@ -55,7 +55,7 @@ def test_published_sets_of_64_nodes(reference: Path, tmp_path: Path) -> None:
         assert np.array_equal(again.graphs(name), expected), name
 
 
-def test_published_rows_are_rows_of_the_grid(reference: Path) -> None:
+def test_published_rows_are_rows_of_the_grid() -> None:
     """Without the sweep: degrees, probabilities and seeds of the published sets, to the bit."""
     for name in PUBLISHED_GRAPHS:
         rows = published_graphs(name)

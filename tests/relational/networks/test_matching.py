@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from pathlib import Path
 from typing import Any
 
 import pytest
+from published import published_rows
 
 from graph2nn.relational.graphs.connectomes import load_connectome
 from graph2nn.relational.graphs.generators import complete, cycle, ws_flex
@@ -29,13 +27,12 @@ TASKS = {
 
 
 @pytest.fixture(scope="module")
-def published(reference: Path) -> dict[str, dict[str, dict[str, str]]]:
+def published() -> dict[str, dict[str, dict[str, Any]]]:
     """One row of the results for every task and graph."""
-    found: dict[str, dict[str, dict[str, str]]] = {task: {} for task in TASKS}
-    with gzip.open(reference / "data" / "relational" / "results.csv.gz", "rt") as file:
-        for row in csv.DictReader(file):
-            if row["is_baseline"] == "0":
-                found[row["task"]][row["graph_id"]] = row
+    found: dict[str, dict[str, dict[str, Any]]] = {task: {} for task in TASKS}
+    for row in published_rows("relational"):
+        if not row["is_baseline"]:
+            found[row["task"]][row["graph_id"]] = row
     return found
 
 
@@ -45,11 +42,11 @@ def test_every_published_graph(task: str, published) -> None:
     assert len(published[task]) == graphs
     wrong = {}
     for graph_id, row in published[task].items():
-        n = int(row["n_nodes"])
-        k, p = n * round(float(row["sparsity"]), 6), round(float(row["p"]), 6)
-        match = match_width(name, ws_flex(n, k, p, int(row["graph_seed"])), **sizes)
+        n = row["n_nodes"]
+        k, p = n * round(row["sparsity"], 6), round(row["p"], 6)
+        match = match_width(name, ws_flex(n, k, p, row["graph_seed"]), **sizes)
         found = (match.dims[0], round(match.params / 1e6, 3), round(match.flops / 1e9, 3))
-        if found != (int(row["dim0"]), float(row["params_M"]), float(row["gflops"])):
+        if found != (row["dim0"], row["params_M"], row["gflops"]):
             wrong[graph_id] = found
         assert match.flops >= match.reference
     assert not wrong
@@ -82,7 +79,7 @@ def test_all_widths_of_the_best_graphs(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "dim"), [("mcwhole", 1426), ("mcvisual", 901), ("cat", 979)])
-def test_connectomes(name: str, dim: int, reference: Path) -> None:
+def test_connectomes(name: str, dim: int) -> None:
     assert match_width("mlp", load_connectome(name), **CIFAR).dims == (dim,)
 
 

@@ -28,7 +28,7 @@ CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100, "tinyimagenet": 200}
 
 
 @pytest.fixture(scope="module")
-def table(reference) -> SparseTable:
+def table() -> SparseTable:
     return published_table()
 
 

@@ -18,7 +18,7 @@ CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100, "tinyimagenet": 200}
 
 
 @pytest.fixture(scope="module")
-def table(reference):
+def table():
     return published_table().select(model=tuple(MODELS), pruning=PUBLISHED_PRUNERS)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from pathlib import Path
-
 import pytest
 import torch
+from published import published_rows
 from torch import nn
 
 from graph2nn.sparsity.networks.models import MODELS, build, init_weights
@@ -16,13 +13,12 @@ CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100, "tinyimagenet": 200}
 
 
 @pytest.fixture(scope="module")
-def published(reference: Path) -> dict[tuple[str, str], dict[str, int]]:
+def published() -> dict[tuple[str, str], dict[str, int]]:
     """Weights of each layer, by network and data set."""
     layers: dict[tuple[str, str], dict[str, int]] = {}
-    with gzip.open(reference / "data" / "sparse" / "layers.csv.gz", "rt") as file:
-        for row in csv.DictReader(file):
-            sizes = layers.setdefault((row["model"], row["dataset"]), {})
-            sizes[row["layer_name"]] = int(float(row["numel"]))
+    for row in published_rows("sparse_layers", "model", "dataset", "layer_name", "numel"):
+        sizes = layers.setdefault((row["model"], row["dataset"]), {})
+        sizes[row["layer_name"]] = int(row["numel"])
     return layers
 
 

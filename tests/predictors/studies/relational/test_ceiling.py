@@ -7,8 +7,6 @@ just that noise over, so no predictor can do much better, and its tau is the cei
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.model_selection import KFold, cross_val_predict
@@ -16,13 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from graph2nn.relational.campaign.results import read_results
+from graph2nn.relational.campaign.results import published_results
 from predictors.metrics import kendall_tau
 
 
 @pytest.mark.slow
-def test_the_labels_allow_no_more_than_058(reference: Path) -> None:
-    rows = read_results(reference / "data" / "relational" / "results.csv.gz").final()
+def test_the_labels_allow_no_more_than_058() -> None:
+    rows = published_results().final()
     keep = (rows["task"] == "mlp_cifar10") & ~rows["is_baseline"].astype(bool)
     ids, first, place = np.unique(rows["graph_id"][keep], return_index=True, return_inverse=True)
     errors = np.empty((len(ids), 5))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -31,12 +29,12 @@ TASKS = (MLP, CNN, R34, SEP, R50, EN)
 
 
 @pytest.fixture(scope="module")
-def final(reference: Path) -> ResultTable:
+def final() -> ResultTable:
     return published_results()
 
 
 @pytest.fixture(scope="module")
-def by_epoch(reference: Path) -> ResultTable:
+def by_epoch() -> ResultTable:
     return published_results(by_epoch=True)
 
 

@@ -149,7 +149,7 @@ def test_same_table_same_files(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
 
-def test_published_report(reference: Path, tmp_path: Path) -> None:
+def test_published_report(tmp_path: Path) -> None:
     names = ["resnet34_imagenet", "resnet50_imagenet"]
     found = analyze("published", tmp_path / "out", task=names)
     _check_files(found, tmp_path / "out")
@@ -158,7 +158,7 @@ def test_published_report(reference: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_published_report_of_all_tasks(reference: Path, tmp_path: Path) -> None:
+def test_published_report_of_all_tasks(tmp_path: Path) -> None:
     found = analyze("published", tmp_path / "out")
     _check_files(found, tmp_path / "out")
     assert found.pairs["mlp_cifar10", "resnet34_imagenet"].r == pytest.approx(0.658, abs=5e-4)

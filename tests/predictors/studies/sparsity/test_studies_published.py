@@ -19,7 +19,7 @@ LEFT_OUT_PRUNER["mge16"] = [(0.50, 0.39), (0.82, 0.51), (0.86, 0.40)]
 
 
 @pytest.fixture(scope="module")
-def tasks(reference) -> list[DropTask]:
+def tasks() -> list[DropTask]:
     return drop_tasks(published_networks())
 
 

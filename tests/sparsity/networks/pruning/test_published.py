@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections import defaultdict
 from math import prod
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from published import published_rows
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -288,20 +286,18 @@ def test_published_uniform_has_biases_in_its_pool():
     assert all(abs(count - 1600) <= pool - 3200 for count in counts)
 
 
-def published_counts(reference: Path, pruning: str) -> dict[tuple, dict[str, tuple[float, float]]]:
+def published_counts(pruning: str) -> dict[tuple, dict[str, tuple[float, float]]]:
     """(weights kept, weights) of each layer, by (model, data set, sparsity, seed)."""
     found: dict[tuple, dict[str, tuple[float, float]]] = defaultdict(dict)
-    with gzip.open(reference / "data" / "sparse" / "layers.csv.gz", "rt") as file:
-        for row in csv.DictReader(file):
-            if row["pruning"] == pruning:
-                key = (row["model"], row["dataset"], float(row["sparsity"]), int(row["seed"]))
-                counts = float(row["nnz"]), float(row["numel"])
-                found[key][f"{row['layer_name']}.weight"] = counts
+    for row in published_rows("sparse_layers"):
+        if row["pruning"] == pruning:
+            key = (row["model"], row["dataset"], row["sparsity"], row["seed"])
+            found[key][f"{row['layer_name']}.weight"] = row["nnz"], row["numel"]
     return found
 
 
 @pytest.mark.parametrize("pruning", ["uniform", "er", "erk"])
-def test_densities_of_the_published_masks(reference: Path, pruning: str):
+def test_densities_of_the_published_masks(pruning: str):
     """Counts of all layers of 180 published networks lie around those that we expect."""
     shapes = {
         (model, data): {n: tuple(w.shape) for n, w in prunable(build(model, classes)).items()}
@@ -309,7 +305,7 @@ def test_densities_of_the_published_masks(reference: Path, pruning: str):
         for data, classes in CLASSES.items()
     }
     layers, totals, full = [], [], 0
-    networks = published_counts(reference, pruning)
+    networks = published_counts(pruning)
     assert len(networks) == 180
     for (model, data, sparsity, _), counts in networks.items():
         own = shapes[model, data]
