@@ -18,6 +18,7 @@ from graph2nn.sparsity.campaign.results import (
     read_sparse_table,
 )
 from graph2nn.sparsity.campaign.training import regenerate, run_grid
+from graph2nn.sparsity.graphs.drawing import draw_multipartite
 from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
 from graph2nn.sparsity.graphs.encodings.encode import ENCODINGS, encode
 from graph2nn.sparsity.graphs.metrics.counting import count_edges, degrees, strengths
@@ -53,6 +54,7 @@ __all__ = [
     "count_edges",
     "degrees",
     "density_summary",
+    "draw_multipartite",
     "edge_list",
     "encode",
     "features",
