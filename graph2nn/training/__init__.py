@@ -1,7 +1,7 @@
 """Training of one network or many: recipes, optimisers, schedules, stacked networks."""
 
 from graph2nn.deprecated import moved
-from graph2nn.training.costs import count_parameters, multiply_adds
+from graph2nn.training.costs import count_parameters, latencies, multiply_adds
 from graph2nn.training.evaluation import Evaluation, evaluate, topk_correct
 from graph2nn.training.observer import Observer
 from graph2nn.training.optim import (
@@ -43,6 +43,7 @@ __all__ = [
     "evaluate",
     "exponential_factor",
     "group_by_width",
+    "latencies",
     "linear_warmup_factor",
     "make_optimizer",
     "make_schedule",

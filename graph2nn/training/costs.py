@@ -1,12 +1,15 @@
-"""What does a network cost? Multiply-adds of what is executed, and parameters."""
+"""What does a network cost? Multiply-adds of what is executed, parameters, and time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,7 +17,13 @@ from graph2nn.archgraph.tracing.recorder import tensors_in
 from graph2nn.archgraph.tracing.recording import call_arguments, default_input_size, to_meta
 from graph2nn.training.probe import module_modes
 
-__all__ = ["count_parameters", "multiply_adds", "sample_multiply_adds"]
+__all__ = [
+    "count_parameters",
+    "latencies",
+    "multiply_adds",
+    "sample_multiply_adds",
+    "seconds_when_warm",
+]
 
 
 def multiply_adds(run: Callable[[], Any]) -> int:
@@ -75,3 +84,64 @@ def count_parameters(model: nn.Module) -> int:
         20
     """
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def latencies(models: Sequence[nn.Module], inputs: Tensor, *, rounds: int = 15) -> np.ndarray:
+    """Time forward passes in evaluation mode, every network once a round.
+
+    A slow spell of the machine thus falls on one round of all networks instead of on all rounds of
+    one, and ratios within a round mean something. The minimum over rounds is the estimate that
+    other programs disturb least, the median says what to expect. Networks run where they and the
+    inputs are, on as many threads as torch is set to.
+
+    Args:
+        models: The networks, which are left in the modes that they were in.
+        inputs: What they are given, such as one batch of images.
+        rounds: Number of measurements of each network, each after one pass to warm up.
+
+    Returns:
+        Milliseconds of one forward pass of all inputs.
+
+    Shapes:
+        inputs as the networks take them; (rounds, N) float64.
+
+    Raises:
+        ValueError: No network, or fewer than one round.
+
+    Examples:
+        >>> small, large = nn.Linear(8, 8), nn.Sequential(nn.Linear(8, 4096), nn.Linear(4096, 8))
+        >>> times = latencies([small, large], torch.rand(64, 8))
+        >>> fast, slow = times.min(0)
+        >>> bool(fast < slow)
+        True
+    """
+    if not models or rounds < 1:
+        raise ValueError(
+            f"latencies: expected at least one network and one round, got {len(models)} and "
+            f"{rounds}"
+        )
+    times = np.empty((rounds, len(models)))
+    with module_modes(nn.ModuleList(models)), torch.inference_mode():
+        for model in models:
+            model.eval()
+        for turn in range(rounds):
+            for place, model in enumerate(models):
+                times[turn, place] = 1000 * seconds_when_warm(partial(model, inputs))
+    return times
+
+
+def seconds_when_warm(run: Callable[[], Tensor]) -> float:
+    """Run something once to warm up, then once more, and return the seconds of the second time.
+
+    Args:
+        run: Computation; where its result is on a GPU, both runs are waited for.
+    """
+    _wait_for(run())
+    start = time.perf_counter()
+    _wait_for(run())
+    return time.perf_counter() - start
+
+
+def _wait_for(result: Any) -> None:
+    if isinstance(result, Tensor) and result.is_cuda:
+        torch.cuda.synchronize(result.device)

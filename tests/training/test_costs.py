@@ -9,7 +9,7 @@ from torch import nn
 from graph2nn.deepnets import Network, eval_nets
 from graph2nn.deepnets.campaign import count_flops
 from graph2nn.relational import build_model, count_module
-from graph2nn.training import count_parameters, multiply_adds
+from graph2nn.training import count_parameters, latencies, multiply_adds
 from graph2nn.wirings import StaticWiring, count_wiring
 from predictors.proxies import compute_proxies
 
@@ -55,3 +55,38 @@ def test_all_who_count_agree() -> None:
 def test_shared_parameters_count_once() -> None:
     layer = nn.Linear(4, 4)
     assert count_parameters(nn.Sequential(layer, nn.ReLU(), layer)) == 20
+
+
+def test_networks_are_timed_in_turns_in_evaluation_mode_and_left_in_theirs() -> None:
+    calls: list[tuple[str, bool]] = []
+
+    class Heard(nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name, self.inner = name, nn.Dropout()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            calls.append((self.name, self.inner.training))
+            return x
+
+    first, second = Heard("a"), Heard("b").eval()
+    second.inner.train()
+    times = latencies([first, second], torch.zeros(1), rounds=2)
+    assert times.shape == (2, 2) and (times > 0).all()
+    assert [name for name, _ in calls] == list("aabbaabb")
+    assert not any(training for _, training in calls)
+    assert first.training and first.inner.training
+    assert not second.training and second.inner.training
+
+
+@pytest.mark.parametrize(("models", "rounds"), [([], 1), ([nn.Identity()], 0)])
+def test_nothing_to_time(models: list[nn.Module], rounds: int) -> None:
+    with pytest.raises(ValueError, match="at least one network and one round"):
+        latencies(models, torch.zeros(1), rounds=rounds)
+
+
+def test_modes_come_back_after_a_failed_pass() -> None:
+    layer = nn.Linear(3, 3)
+    with pytest.raises(RuntimeError):
+        latencies([layer], torch.zeros(1, 4))
+    assert layer.training

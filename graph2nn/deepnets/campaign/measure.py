@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from graph2nn.deepnets.graphs.config import NetConfig
 from graph2nn.deepnets.networks.network import Network
 from graph2nn.runs.jobs import one_thread
 from graph2nn.runs.seeds import seeded
-from graph2nn.training.costs import multiply_adds
+from graph2nn.training.costs import multiply_adds, seconds_when_warm
 
 __all__ = ["count_flops", "inference_times"]
 
@@ -67,7 +66,4 @@ def _forward_seconds(config: NetConfig, batch: int) -> float:
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with seeded(0):
         network = Network(config).eval()
-    network(images)
-    start = time.perf_counter()
-    network(images)
-    return time.perf_counter() - start
+    return seconds_when_warm(lambda: network(images))

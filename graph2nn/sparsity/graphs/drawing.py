@@ -55,7 +55,7 @@ def draw_multipartite(
         ValueError: More than `MAX_EDGES` edges, or a suffix of another format.
         OSError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(9, 6), nn.ReLU(), nn.Linear(6, 2))
         >>> graph = encode(model, prune(model, "erk", sparsity=0.5), "unrolled", (1, 3, 3))
         >>> draw_multipartite(graph).axes[0].get_title()
@@ -79,7 +79,8 @@ def draw_multipartite(
     for name, nodes in _kinds(graph).items():
         if nodes.any():
             ax.scatter(
-                *place[nodes].T,
+                place[nodes, 0],
+                place[nodes, 1],
                 s=14,
                 color=_KINDS[name],
                 edgecolor="white",
