@@ -52,27 +52,35 @@ def named_models(models: Any) -> list[tuple[str, Architecture]]:
 
 
 def graphs_of(
-    models: Sequence[tuple[str, Architecture]],
+    models: Any,
     *,
     inputs: Any = None,
     attributes: Sequence[str] = (),
     view: View = "full",
     progress: bool = True,
 ) -> list[ArchGraph]:
-    """Make the graph of every model.
+    """Make the graph of every model, as in the tables that predictors learn from.
+
+    For models that have no labels yet, whose labels a fitted predictor is to predict.
 
     Args:
-        models: Names and models.
-        inputs, attributes, view: Arguments of `graph_of`; inputs may also be a dictionary from the
-            names of models to their own inputs.
+        models: Models as `Table.from_models` takes them: a dictionary by name, or pairs.
+        inputs, attributes, view: Arguments of `graph_of`, those that the table was made with;
+            inputs may also be a dictionary from the names of models to their own inputs.
         progress: Whether a bar is shown.
 
     Raises:
-        ValueError: As `graph_of`.
+        ValueError: No models, names that are missing or repeated, or as `graph_of`.
+
+    Examples:
+        >>> (graph,) = graphs_of({"new": nn.Linear(8, 3)}, inputs=(1, 8), attributes=["params"])
+        >>> graph.name, graph.attributes
+        ('new', {'params': 27.0})
     """
-    names = {name for name, _ in models}
+    pairs = named_models(models)
+    names = {name for name, _ in pairs}
     own = isinstance(inputs, Mapping) and not names.isdisjoint(inputs)
-    with tqdm(models, desc="graphs", unit="model", disable=not progress) as bar:
+    with tqdm(pairs, desc="graphs", unit="model", disable=not progress) as bar:
         return [
             graph_of(
                 model,

@@ -15,7 +15,7 @@ from torch import nn
 from graph2nn.archgraph import ArchGraph, structural_hash, trace
 from graph2nn.cells import nb201_cell
 from graph2nn.deepnets import EndlessNets, build_graph
-from predictors.tables import Table
+from predictors.tables import Table, graphs_of
 
 NAMES = ("a", "b", "c", "d")
 QUIET: dict[str, Any] = {"inputs": (2, 8), "progress": False}
@@ -153,6 +153,16 @@ def test_models_are_dropped_one_after_another() -> None:
     made = {f"m{n}": lambda n=n: build(n) for n in (3, 4, 5)}
     Table.from_models(made, [1, 2, 3], **QUIET)
     assert len(alive) == 3
+
+
+def test_graphs_of_new_models_are_those_of_a_table() -> None:
+    counted = {**QUIET, "attributes": ["params", "flops"]}
+    table = Table.from_models(models(), [1, 2, 3, 4], **counted)
+    found = graphs_of(models(), **counted)
+    assert [structural_hash(g) for g in found] == [structural_hash(g) for g in table.graphs]
+    assert [g.attributes for g in found] == [g.attributes for g in table.graphs]
+    with pytest.raises(ValueError, match="at least one, got none"):
+        graphs_of({})
 
 
 def test_attributes_and_groups() -> None:
