@@ -130,7 +130,7 @@ def latencies(models: Sequence[nn.Module], inputs: Tensor, *, rounds: int = 15) 
     return times
 
 
-def seconds_when_warm(run: Callable[[], Tensor]) -> float:
+def seconds_when_warm(run: Callable[[], Any]) -> float:
     """Run something once to warm up, then once more, and return the seconds of the second time.
 
     Args:
