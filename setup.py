@@ -20,6 +20,7 @@ DATA = [
     "README.md",
     "ground_truth/README.md",
     *(f"ground_truth/deepnets_{name}.h5" for name in ("cifar10", "digits")),
+    "networks/timm_models.h5",
     "published/README.md",
     "published/*.h5",
     *(

@@ -42,6 +42,7 @@ _SOURCES = {
     "nb_nlp": _Source(nlp.nb_nlp),
     "fbnet": _Source(networks.fbnet),
     "hwgpt": _Source(networks.hwgpt),
+    "timm_models": _Source(networks.timm_models),
     "relational": _Source(relational.relational),
     **{
         name: _Source(partial(own.own_table, name=name), own.ground_truth_folder)

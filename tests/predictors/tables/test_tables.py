@@ -24,6 +24,7 @@ ROWS = {
     "nb_nlp": 345,
     "fbnet": 5_000,
     "hwgpt": 10_000,
+    "timm_models": 987,
     "relational": 3_990,
 }
 
