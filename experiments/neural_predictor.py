@@ -5,11 +5,13 @@
         --model tart gcn xgb-graph --seeds 10
     python experiments/neural_predictor.py --table nb201 --subset valid --attributes "zc_*" \\
         --train 100 400 --model xgb-graph
+    python experiments/neural_predictor.py --table mine.h5
 
-Without arguments: our own table of DeepNets-1M networks trained on digits, which needs no
-download, with the four properties of the TART paper (arXiv:2501.02007). Other tables are published
-ones, read from the folder of reference data. Each model learns from the same networks of a split
-and is scored on the same others; `--list` shows models, tables and targets.
+Without arguments: our table of DeepNets-1M networks trained on digits, with the four properties of
+the TART paper (arXiv:2501.02007). Other tables are published ones, by name, or your own, by the
+path of a file that `predictors.Table.save` wrote (docs/how_to/own_table.md). Each model learns from
+the same networks of a split and is scored on the same others; `--list` shows models, tables and
+targets.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ from graph2nn.runs import option, parse_config
 from graph2nn.runs.summaries import with_error
 from predictors import MODELS, TABLES, read_table
 from predictors.benchmark import (
-    Suite,
     Summary,
     Trial,
     draw_benchmark,
@@ -34,9 +35,10 @@ from predictors.benchmark import (
     prediction_file,
     run_benchmark,
     suite_trials,
+    table_name,
+    table_suite,
     write_leaderboard,
 )
-from predictors.tables.own import PROPERTIES
 
 DEFAULT = ("tart", "gp-graph", "svr-graph", "rf-graph", "ensemble")
 
@@ -45,7 +47,7 @@ DEFAULT = ("tart", "gp-graph", "svr-graph", "rf-graph", "ensemble")
 class PredictorConfig:
     """Settings of the comparison."""
 
-    table: str = option("deepnets_digits", "-t", help="see --list")
+    table: str = option("deepnets_digits", "-t", help="see --list, or a file of Table.save")
     target: tuple[str, ...] = option((), help="none for the table's own, see --list")
     subset: str | None = option(None, help="rows of a published protocol, such as valid")
     model: tuple[str, ...] = option(DEFAULT, "-m", help="see --list")
@@ -69,18 +71,15 @@ class PredictorConfig:
 
 def trials(config: PredictorConfig) -> list[Trial]:
     """Every combination of target, number of networks, model and seed; the baseline is added."""
-    table = read_table(config.table, data_dir=config.data_dir)
-    targets = config.target or (PROPERTIES if table.split is not None else (table.default,))
-    usual = min(400, len(table) // 2)
-    suite = Suite(
-        summary="the command line's",
-        table=config.table,
-        targets=targets,
-        train=(None,) if config.own_split else config.train or (usual,),
+    suite = table_suite(
+        config.table,
+        targets=config.target,
+        train=(None,) if config.own_split else config.train,
         models=config.model,
         subset=config.subset,
         attributes=config.attributes,
         test=config.test,
+        data_dir=config.data_dir,
     )
     return suite_trials(suite, seeds=config.seeds)
 
@@ -138,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if config.list:
         list_everything(config)
         return
-    folder = Path(config.out or f"runs/predictors_{config.table}")
+    folder = Path(config.out or f"runs/predictors_{table_name(config.table)}")
     todo = trials(config)
     records = run_benchmark(
         folder, todo, jobs=config.jobs, backend=config.backend, data_dir=config.data_dir

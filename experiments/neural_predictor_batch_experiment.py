@@ -3,10 +3,12 @@
     python experiments/neural_predictor_batch_experiment.py
     python experiments/neural_predictor_batch_experiment.py --suite nb201 nb101 --jobs 2
     python experiments/neural_predictor_batch_experiment.py --suite nb201 --model tart --train 100
+    python experiments/neural_predictor_batch_experiment.py --table mine.h5
 
 Prints mean and standard deviation over seeds; writes leaderboard.md, leaderboard.csv and a figure a
 setting into the run folder. The same command goes on with a run that was stopped; more suites,
-models or seeds add to the folder. Without arguments: our own table on digits, no download.
+models or seeds add to the folder. Without arguments: our table on digits. With --table: tables of
+your own (docs/how_to/own_table.md) in place of suites.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from graph2nn.runs import option, parse_config
 from predictors import MODELS
 from predictors.benchmark import (
     SUITES,
+    Suite,
     Summary,
     draw_benchmark,
     run_benchmark,
     stored_records,
     suite_trials,
     summarise,
+    table_suite,
     write_leaderboard,
 )
 
@@ -40,6 +44,7 @@ class BatchConfig:
     suite: tuple[str, ...] = option(
         ("digits",), help=f"names of suites, {', '.join(SUITES)}, or all"
     )
+    table: tuple[str, ...] = option((), "-t", help="tables in place of suites: names, or files")
     model: tuple[str, ...] = option((), "-m", help="models in place of the suite's")
     train: tuple[int, ...] = option((), "-n", help="numbers of networks in place of the suite's")
     seeds: int = option(10, "-s", help="number of seeds; each has its split and its models")
@@ -57,6 +62,14 @@ class BatchConfig:
         ):
             for name in names:
                 choose(kind, name, known)
+
+
+def suites(config: BatchConfig) -> list[Suite]:
+    """The suites that the command line names, or one of each table."""
+    if config.table:
+        return [table_suite(table, data_dir=config.data_dir) for table in config.table]
+    names = tuple(SUITES) if "all" in config.suite else config.suite
+    return [SUITES[name] for name in names]
 
 
 def show(summaries: Sequence[Summary]) -> None:
@@ -79,14 +92,8 @@ def parse(argv: Sequence[str] | None = None) -> BatchConfig:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the suites that the command line names."""
     config = parse(argv)
-    names = tuple(SUITES) if "all" in config.suite else config.suite
-    trials = [
-        trial
-        for name in names
-        for trial in suite_trials(
-            SUITES[name], seeds=config.seeds, models=config.model, train=config.train
-        )
-    ]
+    how = {"seeds": config.seeds, "models": config.model, "train": config.train}
+    trials = [trial for suite in suites(config) for trial in suite_trials(suite, **how)]
     folder = Path(config.out)
     records = run_benchmark(
         folder, trials, jobs=config.jobs, backend=config.backend, data_dir=config.data_dir

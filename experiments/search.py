@@ -4,14 +4,16 @@
     python experiments/search.py --budget 64 --strategy random evolution guided --jobs 2
     python experiments/search.py --table nb201 --seeds 10
     python experiments/search.py --table nb201 --predictor rf-graph --strategy guided
+    python experiments/search.py --table mine.h5
 
 Without --table: networks of the DeepNets-1M grammar, small ones for 8x8 digits; no download. Each
 strategy may train the same number of networks with the common trainer, by validation accuracy. The
 guide starts from the shipped table of 320 trained networks (--no-known: from none) and learns from
 each batch. The best networks of each strategy are then trained with further seeds and tested.
 
-With --table: the same on a complete published table, where evaluating is looking up. Shown is the
-regret, the distance of the best network so far from the best of the table.
+With --table: the same on a table, where evaluating is looking up: a complete published one, or your
+own (docs/how_to/own_table.md). Shown is the regret, the distance of the best network so far from
+the best of the table.
 
 The same command goes on with a search that was stopped.
 """
@@ -52,7 +54,7 @@ Known = tuple[Sequence[ArchGraph], Sequence[float]]
 class SearchConfig:
     """Settings of the comparison."""
 
-    table: str | None = option(None, "-t", help="nb201, tnb101_micro, nas_bench_macro; none trains")
+    table: str | None = option(None, "-t", help="nb201, ..., or a file; none trains")
     target: str | None = option(None, help="target of the table; none for its own")
     strategy: tuple[str, ...] = option(STRATEGIES, help="strategies to compare", choices=STRATEGIES)
     predictor: str | None = option(
@@ -85,7 +87,7 @@ class SearchConfig:
 
     @property
     def folder(self) -> Path:
-        return Path(self.out or f"runs/search_{self.table or 'digits'}")
+        return Path(self.out or f"runs/search_{Path(self.table or 'digits').stem}")
 
 
 def strategies(config: SearchConfig) -> dict[str, Strategy]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from graph2nn.runs.figures import COLOUR_BLIND, canvas, figure_path, save_figure
 from predictors.benchmark.leaderboard import Setting, Summary
-from predictors.tables import read_table
+from predictors.benchmark.tables import label_noise
+from predictors.tables import NoiseReference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +28,10 @@ def draw_benchmark(
 
     The dashed line is the noise reference of the labels, where the table has one.
 
+    Args:
+        folder: Folder of the run, where the figures go.
+        data_dir: Folder of the files of shipped tables.
+
     Returns:
         The files, `SETTING.png`.
     """
@@ -37,7 +42,9 @@ def draw_benchmark(
         figure, (axes,) = canvas(6.4, 4.2)
         lines = len({s.train for s in here}) > 1
         (_lines if lines else _bars)(axes, here, models)
-        _noise_line(axes, setting, data_dir, vertical=not lines)
+        noise = label_noise(setting.table, setting.target, folder=folder, data_dir=data_dir)
+        if noise is not None:
+            _noise_line(axes, noise, vertical=not lines)
         axes.set_title(setting.title())
         files.append(save_figure(figure, Path(folder) / f"{_file_name(setting)}.png"))
     return files
@@ -86,12 +93,7 @@ def _bars(axes: Axes, here: Sequence[Summary], models: Sequence[str]) -> None:
     axes.grid(axis="x", alpha=0.3)
 
 
-def _noise_line(
-    axes: Axes, setting: Setting, data_dir: str | Path | None, *, vertical: bool
-) -> None:
-    noise = read_table(setting.table, data_dir=data_dir).noise.get(setting.target)
-    if noise is None:
-        return
+def _noise_line(axes: Axes, noise: NoiseReference, *, vertical: bool) -> None:
     draw = axes.axvline if vertical else axes.axhline
     draw(noise.tau, color="grey", linestyle=":", linewidth=1)
     across = axes.get_xaxis_transform() if vertical else axes.get_yaxis_transform()

@@ -13,7 +13,8 @@ from graph2nn.runs import write_text
 from graph2nn.runs.pages import markdown_table, page, section
 from graph2nn.runs.summaries import standard_error, with_error
 from graph2nn.runs.tables import write_rows
-from predictors.tables import read_table
+from predictors.benchmark.tables import label_noise
+from predictors.tables import NoiseReference
 
 __all__ = ["Setting", "Summary", "markdown", "summarise", "write_leaderboard"]
 
@@ -77,15 +78,25 @@ def _summary(setting: Setting, train: int, model: str, rows: Sequence[Mapping]) 
     )
 
 
-def markdown(summaries: Sequence[Summary], *, data_dir: str | Path | None = None) -> str:
+def markdown(
+    summaries: Sequence[Summary],
+    *,
+    folder: str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> str:
     """Write a page with a table a setting: rows are models, columns training sizes.
 
     Entries are Kendall tau, mean ± standard error over seeds; the best mean of a column is bold.
+
+    Args:
+        folder: Folder of the run, which holds tables of one's own.
+        data_dir: Folder of the files of shipped tables.
     """
     parts = []
     for setting in sorted({s.setting for s in summaries}):
         here = [s for s in summaries if s.setting == setting]
-        parts.append(section(setting.title(), _table(here), _reference(setting, here, data_dir)))
+        noise = label_noise(setting.table, setting.target, folder=folder, data_dir=data_dir)
+        parts.append(section(setting.title(), _table(here), _reference(here, noise)))
     return page(*parts, title="Leaderboard")
 
 
@@ -110,14 +121,13 @@ def _entry(summary: Summary, best: float) -> str:
     return f"**{text}**" if summary.mean["tau"] >= best else text
 
 
-def _reference(setting: Setting, here: Sequence[Summary], data_dir: str | Path | None) -> str:
+def _reference(here: Sequence[Summary], noise: NoiseReference | None) -> str:
     seeds = sorted({s.seeds for s in here})
     tests = sorted({s.test for s in here})
     text = (
         f"Kendall tau on {_range(tests)} test networks, mean ± standard error over "
         f"{_range(seeds)} seeds."
     )
-    noise = read_table(setting.table, data_dir=data_dir).noise.get(setting.target)
     if noise is not None:
         text += f" Label noise: {noise.meaning}, tau {noise.tau:.3f}."
     return text
@@ -135,7 +145,7 @@ def write_leaderboard(
 ) -> list[Summary]:
     """Write `leaderboard.md` and `leaderboard.csv` (all metrics) into the folder."""
     summaries = summarise(records)
-    text = markdown(summaries, data_dir=data_dir)
+    text = markdown(summaries, folder=folder, data_dir=data_dir)
     write_text(Path(folder) / "leaderboard.md", text)
     rows = [
         {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.tables import Table
+from predictors.tables import Table, TableLike
 
 __all__ = ["TRAIN_SIZES", "Trial", "split_rows"]
 
@@ -19,7 +19,8 @@ class Trial:
     """One fit and one score.
 
     Args:
-        table, target, subset: Arguments of `load_table`; target None is the table's default.
+        table: Name of a shipped table, or one of one's own, or the path of its file.
+        target, subset: Arguments of `load_table`; target None is the table's default.
         model: Name in `predictors.MODELS`.
         attributes: Patterns of the attributes (zero-cost proxies) that the model may use.
         train: Number of training networks; None takes the table's own training half.
@@ -27,7 +28,7 @@ class Trial:
         seed: Seed of the split and of the model.
     """
 
-    table: str
+    table: TableLike
     model: str
     target: str | None = None
     subset: str | None = None
@@ -74,9 +75,10 @@ def split_rows(table: Table, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
 
 def _own_split(table: Table, rows: np.ndarray, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     if table.split is None:
+        usual = [size for size in TRAIN_SIZES if 2 * size <= len(rows)] or [len(rows) // 2]
         raise ValueError(
             f"table {table.name} has no split of its own: give the number of training networks, "
-            f"for instance {', '.join(map(str, TRAIN_SIZES))}"
+            f"for instance {', '.join(map(str, usual))}"
         )
     chosen = table.split[rows]
     return rows[chosen], rows[~chosen][: trial.test]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import json
@@ -10,6 +9,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from graph2nn.runs import RunFolder, read_metrics, write_atomic
 from graph2nn.runs.campaign import Job, Row, read_job, result_files, run_campaign
 from graph2nn.runs.folder import check_settings, json_value
 from predictors.benchmark.protocol import Trial, split_rows
+from predictors.benchmark.tables import keep_tables, table_copy, table_name
 from predictors.metrics import scores
 from predictors.registry import make_predictor
 from predictors.tables import read_table
@@ -49,6 +50,7 @@ def run_trial(
         ValueError: Unknown names, a table that is not there, or too few networks.
     """
     table = read_table(trial.table, data_dir=data_dir)
+    name = table_name(trial.table, data_dir=data_dir)
     train, test = split_rows(table, trial)
     label = table.label(trial.target)
     model = make_predictor(trial.model, seed=trial.seed, attributes=trial.attributes)
@@ -61,10 +63,11 @@ def run_trial(
         keep.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(buffer, row=test, truth=label[test], predicted=predicted)
-        write_atomic(keep / prediction_file(trial), lambda file: file.write(buffer.getvalue()))
+        file_name = f"{_hashed(_text(trial, name))}.npz"
+        write_atomic(keep / file_name, lambda file: file.write(buffer.getvalue()))
     sign = 1 if table.higher_is_better(trial.target) else -1
     return {
-        **_key(trial),
+        **_key(trial, name),
         "target": trial.target or table.default,
         "train": len(train),
         "test": len(test),
@@ -96,14 +99,18 @@ def run_benchmark(
         progress: Whether a bar is shown.
 
     Raises:
-        ValueError: As for `run_trial`, or a folder that holds another kind of run.
+        ValueError: As for `run_trial`, or a folder that holds another kind of run, or results of
+            another table of one's own under the same name.
     """
+    given = list(dict.fromkeys(trials))
+    names = {t: table_name(t, data_dir=data_dir) for t in dict.fromkeys(t.table for t in given)}
     run = RunFolder(folder, _CONFIG, resume=True)
-    wanted = list(dict.fromkeys(trials))
+    copies = keep_tables(run.path, names, data_dir=data_dir)
+    wanted = list(dict.fromkeys(replace(t, table=names[t.table]) for t in given))
     done = _stored(run.path)
     # Large and slow tables change hands least when their trials are neighbours.
     missing = sorted((t for t in wanted if _text(t) not in done), key=lambda t: (t.table, t.seed))
-    work = partial(_work, data_dir=data_dir, keep=run.path / "predictions")
+    work = partial(_work, copies=copies, data_dir=data_dir, keep=run.path / "predictions")
     plan = [
         Job(name=_name(t), work=work, payload=t, results=(_result(run.path, t),)) for t in missing
     ]
@@ -153,13 +160,16 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
     return kept | {name: math.nan for name in _SCORES if name in kept and kept[name] is None}
 
 
-def _work(trial: Trial, **how: Any) -> list[list[Row]]:
-    record = {name: json_value(value) for name, value in run_trial(trial, **how).items()}
+def _work(trial: Trial, copies: Mapping[str, Path], **how: Any) -> list[list[Row]]:
+    own = copies.get(str(trial.table))
+    found = run_trial(trial if own is None else replace(trial, table=own), **how)
+    record = {name: json_value(value) for name, value in found.items()}
     return [[{"trial": _text(trial), **record}]]
 
 
 def _name(trial: Trial) -> str:
-    return f"{trial.table}_{trial.model}_{Path(prediction_file(trial)).stem}"
+    table = table_copy("", str(trial.table)).stem
+    return f"{table}_{trial.model}_{_hashed(_text(trial))}"
 
 
 def _result(folder: Path, trial: Trial) -> Path:
@@ -168,13 +178,18 @@ def _result(folder: Path, trial: Trial) -> Path:
 
 def prediction_file(trial: Trial) -> str:
     """Name the file with the trial's predictions."""
-    return f"{hashlib.sha256(_text(trial).encode()).hexdigest()[:16]}.npz"
+    return f"{_hashed(_text(trial, table_name(trial.table)))}.npz"
 
 
-def _key(trial: Trial) -> dict[str, Any]:
-    values = dataclasses.asdict(trial)
-    return {**values, "attributes": " ".join(trial.attributes)}
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _text(trial: Trial) -> str:
-    return json.dumps(_key(trial), sort_keys=True)
+def _key(trial: Trial, table: str) -> dict[str, Any]:
+    """The trial's settings, a table of one's own by its name."""
+    values = {field.name: getattr(trial, field.name) for field in fields(trial)}
+    return {**values, "table": table, "attributes": " ".join(trial.attributes)}
+
+
+def _text(trial: Trial, table: str | None = None) -> str:
+    return json.dumps(_key(trial, table or str(trial.table)), sort_keys=True)

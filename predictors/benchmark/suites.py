@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from predictors.benchmark.protocol import TRAIN_SIZES, Trial
 from predictors.registry import BASELINE, MODELS
+from predictors.tables import TableLike, read_table
 from predictors.tables.own import PROPERTIES
 
-__all__ = ["SUITES", "Suite", "suite_trials"]
+__all__ = ["SUITES", "Suite", "suite_trials", "table_suite"]
 
 _CLASSICAL = ("gp-graph", "svr-graph", "rf-graph", "xgb-graph")
+_USUAL = 400  # networks to learn from, where there are twice as many
 _TNB_TASKS = (
     *("autoencoder", "class_object", "class_scene", "jigsaw", "normal", "room_layout"),
     "segmentsemantic",
@@ -39,7 +42,7 @@ class Suite:
     """
 
     summary: str
-    table: str
+    table: TableLike
     targets: tuple[str, ...]
     train: tuple[int | None, ...]
     models: tuple[str, ...]
@@ -145,6 +148,48 @@ SUITES: dict[str, Suite] = {
     ),
 }
 """Suites by the name that the command line uses."""
+
+
+def table_suite(
+    table: TableLike,
+    *,
+    targets: Sequence[str] = (),
+    train: Sequence[int | None] = (),
+    models: Sequence[str] = _CLASSICAL,
+    subset: str | None = None,
+    attributes: Sequence[str] = (),
+    test: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Suite:
+    """Make a suite of any table, one of one's own too.
+
+    Args:
+        table: Name of a shipped table, or a table, or the path of its file.
+        targets: Targets; none for the four published properties where the table has them, else
+            for its default.
+        train: Numbers of training networks; none for 400, at most half of the table and two thirds
+            of the labelled networks.
+        models, subset, attributes, test: Fields of the suite.
+        data_dir: Folder of the files of shipped tables.
+
+    Raises:
+        ValueError: A table, target or subset that is not there.
+    """
+    found = read_table(table, data_dir=data_dir)
+    properties = set(PROPERTIES) <= set(found.targets)
+    chosen = tuple(targets) or (PROPERTIES if properties else (found.default,))
+    labelled = min(len(found.rows(target, subset)) for target in chosen)
+    usual = min(_USUAL, len(found) // 2, labelled * 2 // 3)
+    return Suite(
+        summary=f"{found.name}, {', '.join(chosen)}",
+        table=table,
+        targets=chosen,
+        train=tuple(train) or (usual,),
+        models=tuple(models),
+        subset=subset,
+        attributes=tuple(attributes),
+        test=test,
+    )
 
 
 def suite_trials(

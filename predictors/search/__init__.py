@@ -8,7 +8,7 @@ from predictors.search.comparison import (
 )
 from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
 from predictors.search.loop import best_so_far, run_search
-from predictors.search.spaces import CellSpace, GrammarSpace, SearchSpace
+from predictors.search.spaces import CellSpace, GrammarSpace, SearchSpace, TableSpace
 from predictors.search.strategies import (
     Evaluated,
     GuidedSearch,
@@ -28,6 +28,7 @@ __all__ = [
     "RegularisedEvolution",
     "SearchSpace",
     "Strategy",
+    "TableSpace",
     "TrainedNetworks",
     "best_so_far",
     "compare",

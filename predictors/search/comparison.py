@@ -13,13 +13,14 @@ from graph2nn.runs.pages import markdown_table, page
 from graph2nn.runs.summaries import standard_error, with_error
 from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
 from predictors.search.loop import Evaluate, best_so_far, run_search
-from predictors.search.spaces import CellSpace, SearchSpace
+from predictors.search.spaces import CellSpace, SearchSpace, TableSpace
 from predictors.search.strategies import Evaluated, GuidedSearch, Strategy
 from predictors.search.training import TrainedNetworks
-from predictors.tables import read_table
+from predictors.tables import Table, TableLike, read_table
 
 __all__ = ["Comparison", "compare", "compare_on_table", "compare_trained"]
 
+_WHOLE = ("nb201", "tnb101_micro", "nas_bench_macro")  # tables that hold a whole space
 _STEPS = (10, 20, 50, 100, 150, 200, 300, 500, 1000)
 
 
@@ -80,7 +81,7 @@ def compare(
 
 
 def compare_on_table(
-    table: str,
+    table: TableLike,
     strategies: Mapping[str, Strategy],
     folder: str | Path,
     *,
@@ -91,30 +92,35 @@ def compare_on_table(
     data_dir: str | None = None,
     progress: bool = True,
 ) -> Comparison:
-    """Simulate searches on a complete table, where evaluating a network is looking it up.
+    """Simulate searches on a table, where evaluating a network is looking it up.
+
+    On a complete table of a space that `CellSpace` knows, networks are drawn from the space; on any
+    other, one of one's own too, from the rows (`TableSpace`).
 
     Regret is the distance of the best network so far from the best one of the table, in units of
     the target. Looking up costs nothing, so only guides, which have to be fitted, propose batches.
 
     Args:
-        table: Name of a table of a space that `CellSpace` knows.
+        table: Name of a shipped table, or a table of one's own, or the path of its file.
         target: Label; None for the table's own.
+        budget: Number of evaluations, at most that of labelled networks.
         batch: Number of networks that a guide proposes at a time.
 
     Raises:
-        ValueError: A table that is not there or that does not hold a whole space.
+        ValueError: A table that is not there, or without labels.
     """
-    found, space = read_table(table, data_dir=data_dir), CellSpace(table)
+    found = read_table(table, data_dir=data_dir)
+    space, rows = _space_of(table, found, target)
     sign = 1 if found.higher_is_better(target) else -1
     labels = found.label(target)
-    values = {space.word(found.graphs[k]): sign * labels[k] for k in found.rows(target)}
+    values = {word: sign * labels[k] for word, k in rows.items()}
     sizes = {name: batch if isinstance(s, GuidedSearch) else 1 for name, s in strategies.items()}
     histories = compare(
         space,
         strategies,
         lambda words: [values[word] for word in words],
         folder,
-        budget=budget,
+        budget=min(budget, len(values)),
         batch=sizes,
         seeds=seeds,
         progress=progress,
@@ -125,9 +131,24 @@ def compare_on_table(
         for name, searches in histories.items()
     }
     name = target or found.default
-    figure = draw_progress(regret, Path(folder) / "regret.png", ylabel=f"regret in {name}, {table}")
-    report = _regret_report(regret, f"{table}, {name}: regret, mean ± standard error of {seeds}")
+    what = f"{found.name}, {name}"
+    label = f"regret in {name}, {found.name}"
+    figure = draw_progress(regret, Path(folder) / "regret.png", ylabel=label)
+    report = _regret_report(regret, f"{what}: regret, mean ± standard error of {seeds}")
     return _written(Path(folder), Comparison(histories=histories, report=report, figures=[figure]))
+
+
+def _space_of(
+    table: TableLike, found: Table, target: str | None
+) -> tuple[SearchSpace, dict[str, int]]:
+    """The space of a table, and the row of every word that can be looked up."""
+    rows = found.rows(target)
+    if not len(rows):
+        raise ValueError(f"table {found.name}: no network has a label {target or found.default}")
+    if isinstance(table, str) and table in _WHOLE:
+        cells = CellSpace(table)
+        return cells, {cells.word(found.graphs[k]): int(k) for k in rows}
+    return TableSpace(found, target), {str(k): int(k) for k in rows}
 
 
 def compare_trained(

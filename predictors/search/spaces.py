@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -11,8 +13,9 @@ from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
 from graph2nn.cells.sampling import cell_code, cell_of, mutate_cell, sample_cells
+from predictors.tables import Table
 
-__all__ = ["CellSpace", "GrammarSpace", "SearchSpace"]
+__all__ = ["CellSpace", "GrammarSpace", "SearchSpace", "TableSpace"]
 
 
 class SearchSpace(ABC):
@@ -35,6 +38,10 @@ class SearchSpace(ABC):
     def identity(self, word: str) -> str:
         """Return what two words share that count as one network."""
         return word
+
+    def words(self) -> Sequence[str]:
+        """List all words; none where the space is too large for a list."""
+        return ()
 
     @abstractmethod
     def random(self, rng: np.random.Generator) -> str:
@@ -95,6 +102,63 @@ class CellSpace(SearchSpace):
 
     def _graph(self, word: str) -> ArchGraph:
         return cell_of(self.name, [int(digit) for digit in word])
+
+
+class TableSpace(SearchSpace):
+    """The labelled networks of any table; words are the numbers of rows.
+
+    There is nothing to be changed in a network that somebody else made, so a mutant is a network
+    much like it, and a child one much like the mean of both: by the numbers of operations of each
+    kind, of nodes, edges and parameters.
+
+    Args:
+        table: The table.
+        target: Target that networks have a label of; None for the table's own.
+        near: Number of networks that count as much like one.
+        far: Share of mutants that are drawn from the whole table, so that all can be reached.
+    """
+
+    def __init__(
+        self, table: Table, target: str | None = None, *, near: int = 8, far: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.table, self.near, self.far = table, near, far
+        self.rows = table.rows(target)
+        self.name = f"{table.name}, {target or table.default}, {table.checksum[:16]}"
+
+    def words(self) -> Sequence[str]:
+        return [str(row) for row in self.rows]
+
+    def random(self, rng: np.random.Generator) -> str:
+        return str(rng.choice(self.rows))
+
+    def mutate(self, word: str, rng: np.random.Generator) -> str:
+        if rng.random() < self.far:
+            return self.random(rng)
+        return self._like(self._features[int(word)], (word,), rng)
+
+    def crossover(self, a: str, b: str, rng: np.random.Generator) -> str:
+        """Draw a network like the mean of two."""
+        mean = (self._features[int(a)] + self._features[int(b)]) / 2
+        return self._like(mean, (a, b), rng)
+
+    def _like(self, features: np.ndarray, others: Sequence[str], rng: np.random.Generator) -> str:
+        far = np.square(self._features[self.rows] - features).sum(1)
+        far[np.isin(self.rows, [int(word) for word in others])] = np.inf
+        return str(self.rows[rng.choice(np.argsort(far, kind="stable")[: self.near])])
+
+    @cached_property
+    def _features(self) -> np.ndarray:
+        """Numbers of a network on comparable scales, (rows, F)."""
+        counts = [Counter(graph.op_names()) for graph in self.table.graphs]
+        ops = sorted(set().union(*counts))
+        sizes = [(g.num_nodes, g.num_edges, g.num_params()) for g in self.table.graphs]
+        numbers = [[*(c[op] for op in ops), *size] for c, size in zip(counts, sizes)]
+        columns = np.log1p(np.array(numbers, dtype=np.float64))
+        return columns / np.maximum(columns.std(0), 1e-9)
+
+    def _graph(self, word: str) -> ArchGraph:
+        return self.table.graphs[int(word)]
 
 
 class GrammarSpace(SearchSpace):

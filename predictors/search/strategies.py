@@ -198,6 +198,9 @@ class GuidedSearch(Strategy):
         ops = {op for graph in graphs for op in graph.op_names()}
         new = _Fresh(space, history)
         size = max(self.candidates, count)
+        if 0 < len(rest := new.rest()) <= size * (self.generations + 2):
+            scores = self._scores(model, space, rest, ops, rng)  # few enough to look at all
+            return self._best(rest, scores, count)
         pool = [new.draw(lambda: space.random(rng), rng) for _ in range(size)]
         best = sorted(history, key=_worth, reverse=True)[: self.parents]
         pool += self._children([one.word for one in best], space, new, rng)
@@ -207,8 +210,12 @@ class GuidedSearch(Strategy):
             children = self._children(parents, space, new, rng)
             pool += children
             scores = np.concatenate([scores, self._scores(model, space, children, ops, rng)])
+        return self._best(pool, scores, count)
+
+    def _best(self, words: Sequence[str], scores: np.ndarray, count: int) -> list[Proposal]:
         best_first = np.argsort(-scores, kind="stable")[:count].tolist()
-        return [(pool[k], float(scores[k]) if np.isfinite(scores[k]) else None) for k in best_first]
+        found = [(words[k], float(scores[k])) for k in best_first]
+        return [(word, score if math.isfinite(score) else None) for word, score in found]
 
     def _fitted(
         self, space: SearchSpace, history: Sequence[Evaluated], seed: int
@@ -282,7 +289,14 @@ class _Fresh:
                 other = self.space.mutate(other, rng)
             if self._add(other):
                 return other
+        rest = self.rest()
+        if rest and self._add(other := rest[int(rng.integers(len(rest)))]):
+            return other
         raise ValueError(f"{self.space.name}: found no network that is new; search for fewer")
+
+    def rest(self) -> list[str]:
+        """Every word left, where the space can be listed."""
+        return [word for word in self.space.words() if self.space.identity(word) not in self.seen]
 
     def _add(self, word: str) -> bool:
         key = self.space.identity(word)

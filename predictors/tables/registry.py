@@ -15,7 +15,7 @@ from graph2nn.deepnets.campaign import holds_ground_truth, read_ground_truth
 from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
 from predictors.tables import deepnets, nasbench, networks, nlp, own, relational
-from predictors.tables.table import Table
+from predictors.tables.table import Table, TableLike
 
 __all__ = ["TABLES", "is_file_name", "load_table", "read_table"]
 
@@ -60,7 +60,7 @@ TABLES: tuple[str, ...] = tuple(_SOURCES)
 """Names of the tables."""
 
 
-def read_table(name: str | Path | Table, *, data_dir: str | Path | None = None) -> Table:
+def read_table(name: TableLike, *, data_dir: str | Path | None = None) -> Table:
     """Read a table with all its targets; kept in memory, so a second call costs nothing.
 
     Args:
@@ -81,8 +81,7 @@ def read_table(name: str | Path | Table, *, data_dir: str | Path | None = None) 
         return name
     if is_file_name(name):
         return _read_path(Path(name))
-    choose("table", name, TABLES, more="or the path of a table of your own, such as mine.h5")
-    assert isinstance(name, str)
+    name = choose("table", name, TABLES, more="or the path of a table of your own, such as a.h5")
     source = _SOURCES[name]
     try:
         folder = Path(data_dir) if data_dir is not None else source.folder()
@@ -104,9 +103,11 @@ def _read(name: str, folder: Path | None) -> Table:
     return _SOURCES[name].read(folder)
 
 
-def is_file_name(name: str | Path) -> bool:
+def is_file_name(name: object) -> bool:
     """Tell whether a name means a file: no name of a table, and it looks like a path or is one."""
     if isinstance(name, str) and name in TABLES:
+        return False
+    if not isinstance(name, (str, Path)):
         return False
     path = Path(name)
     return isinstance(name, Path) or len(path.parts) > 1 or bool(path.suffix) or path.is_file()
@@ -137,7 +138,7 @@ def _read_file(path: Path, changed: int, size: int) -> Table:
 
 
 def load_table(
-    name: str | Path | Table,
+    name: TableLike,
     *,
     target: str | None = None,
     subset: str | None = None,

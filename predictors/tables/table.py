@@ -6,19 +6,24 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.tracer import View
 from graph2nn.names import choose
-from predictors.tables.labels import read_labels
-from predictors.tables.making import fields_of_csv, fields_of_models
-from predictors.tables.models import Architecture
-from predictors.tables.saved import content_checksum, read_fields, write_fields
+from predictors.tables.making import (
+    Architecture,
+    content_checksum,
+    fields_of_csv,
+    fields_of_models,
+    read_fields,
+    read_labels,
+    write_fields,
+)
 
-__all__ = ["UNNAMED", "NoiseReference", "Table"]
+__all__ = ["UNNAMED", "NoiseReference", "Table", "TableLike"]
 
 UNNAMED = "own"
 """Name of a table whose maker gave none; one that is loaded is then named like its file."""
@@ -331,3 +336,7 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.name!r}, rows={len(self)}, targets={len(self.targets)})"
+
+
+TableLike: TypeAlias = str | Path | Table
+"""What stands for a table: name of a shipped one, path of a file of one's own, or the table."""

@@ -15,8 +15,8 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.tracer import View
 from graph2nn.names import choose
 from graph2nn.runs.tables import read_columns
-from predictors.tables.labels import group_numbers
-from predictors.tables.models import Architecture, graph_of
+from predictors.tables.making.labels import group_numbers
+from predictors.tables.making.models import Architecture, graph_of
 
 __all__ = ["CsvRows", "read_csv_rows"]
 

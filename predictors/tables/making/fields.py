@@ -10,9 +10,9 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph, structural_hash
 from graph2nn.archgraph.tracer import View
-from predictors.tables.csv_rows import read_csv_rows
-from predictors.tables.labels import group_numbers, read_columns_of, read_labels
-from predictors.tables.models import Architecture, graphs_of, named_models
+from predictors.tables.making.csv_rows import read_csv_rows
+from predictors.tables.making.labels import group_numbers, read_columns_of, read_labels
+from predictors.tables.making.models import Architecture, graphs_of, named_models
 
 __all__ = ["fields_of_csv", "fields_of_models", "with_attributes"]
 
