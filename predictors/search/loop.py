@@ -48,10 +48,14 @@ def run_search(
         All evaluations, in order.
 
     Raises:
-        ValueError: Budget or batch below 1, a folder of another search, or values that do not fit.
+        ValueError: Budget or batch below 1, or above the number of networks where a space is a
+            list; a folder of another search, or values that do not fit.
     """
     if budget < 1 or batch < 1:
         raise ValueError(f"budget, batch: expected at least 1, got {budget} and {batch}")
+    listed = len(space.words())
+    if 0 < listed < budget:
+        raise ValueError(f"{space.name}: expected a budget of at most {listed}, got {budget}")
     run, history = None, list[Evaluated]()
     if folder is not None:
         config = {"space": space.name, "seed": seed, "batch": batch, **strategy.settings()}
@@ -61,7 +65,8 @@ def run_search(
         while len(history) < budget:
             step = len(history) // batch
             rng = np.random.default_rng([seed, step])
-            proposed = strategy.propose(space, history, batch, rng)[: budget - len(history)]
+            count = min(batch, listed - len(history)) if listed else batch
+            proposed = strategy.propose(space, history, count, rng)[: budget - len(history)]
             values = [float(v) for v in evaluate([word for word, _ in proposed])]
             if len(values) != len(proposed):
                 raise ValueError(

@@ -41,7 +41,7 @@ def fields_of_models(
     counted = [name for name in attributes if name not in given]
     graphs = graphs_of(pairs, inputs=inputs, attributes=counted, view=view, progress=progress)
     graphs = with_attributes(graphs, given)
-    return {"graphs": graphs, "targets": targets, "group": _grouped(graphs, group)}
+    return {"graphs": _one_vocabulary(graphs), "targets": targets, "group": _grouped(graphs, group)}
 
 
 def fields_of_csv(
@@ -73,7 +73,7 @@ def fields_of_csv(
     how: dict[str, Any] = {"inputs": inputs, "view": view, "progress": progress}
     known = {name: rows.numbers(name) for name in attributes}
     graphs = with_attributes(rows.graphs(arch, column, **how), known)
-    return {"graphs": graphs, "targets": targets, "group": _grouped(graphs, group)}
+    return {"graphs": _one_vocabulary(graphs), "targets": targets, "group": _grouped(graphs, group)}
 
 
 def with_attributes(
@@ -91,6 +91,19 @@ def with_attributes(
         own = {n: float(values[row]) for n, values in columns.items() if np.isfinite(values[row])}
         found.append(graph.replace(attributes={**graph.attributes, **own}))
     return found
+
+
+def _one_vocabulary(graphs: Sequence[ArchGraph]) -> list[ArchGraph]:
+    """The graphs with all operations of the table in their vocabulary.
+
+    A predictor that learns from some of them then knows the names of the operations of the others.
+    """
+    vocabularies = dict.fromkeys(graph.ops for graph in graphs)
+    if len(vocabularies) == 1:
+        return list(graphs)
+    ops = tuple(dict.fromkeys(op for known in vocabularies for op in known))
+    place = {known: np.array([ops.index(op) for op in known]) for known in vocabularies}
+    return [graph.replace(op=place[graph.ops][graph.op], ops=ops) for graph in graphs]
 
 
 def _grouped(graphs: Sequence[ArchGraph], group: np.ndarray | None) -> np.ndarray | None:
