@@ -8,10 +8,11 @@ from graph2nn.runs.pretrained import Published, find_pretrained, manifest_entrie
 
 __all__ = ["available", "resolve"]
 
+_PPUDA = "https://github.com/facebookresearch/ppuda"
 _GHN3 = "SamsungSAILMontreal/ghn3"
 _PUBLISHED = {
     **{
-        f"{kind}-{data}": Published(f"{kind}_{data}.pt")
+        f"{kind}-{data}": Published(f"{kind}_{data}.pt", page=_PPUDA)
         for kind in ("ghn1", "ghn2", "mlp")
         for data in ("cifar10", "imagenet")
     },

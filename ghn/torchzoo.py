@@ -185,6 +185,6 @@ def _torchvision() -> Any:
         from torchvision import models
     except ImportError:
         raise ValueError(
-            "torchvision's networks need the extra 'vision': pip install netwright[vision]"
+            'torchvision is not installed; run: pip install "netwright[vision]"'
         ) from None
     return models

@@ -58,7 +58,7 @@ def _graph(config: DrawConfig) -> ArchGraph:
         from torchvision import models
     except ImportError:
         raise ValueError(
-            "torchvision's networks need the extra 'vision': pip install netwright[vision]"
+            'torchvision is not installed; run: pip install "netwright[vision]"'
         ) from None
     if config.network not in models.list_models():
         raise ValueError(

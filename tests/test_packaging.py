@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def expected() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Built from a copy, so that no build folder is left in (or read from) the checkout."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, so that no build folder is left in (or read from) the checkout."""
     if importlib.util.find_spec("setuptools") is None:  # its import would change sys.path
         pytest.skip("setuptools builds the wheel")
     copy = tmp_path_factory.mktemp("source")
@@ -66,10 +67,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
         if (ROOT / name).is_file():
             shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> zipfile.ZipFile:
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation"]
-    run = subprocess.run([*command, "-w", "out"], cwd=copy, capture_output=True, text=True)
+    run = subprocess.run([*command, "-w", "out"], cwd=source, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    (path,) = (copy / "out").glob("netwright-*.whl")
+    (path,) = (source / "out").glob("netwright-*.whl")
     return zipfile.ZipFile(path)
 
 
@@ -118,6 +124,17 @@ def test_weights_and_tables_of_the_repository_are_in_the_wheel_and_nothing_else(
     assert inside == set(tracked())
     for name in inside:
         assert wheel.read(home + name) == (ROOT / name).read_bytes()
+
+
+def test_an_archive_of_sources_has_them_too(source: Path) -> None:
+    build = "from setuptools import build_meta; build_meta.build_sdist('out')"
+    run = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (path,) = (source / "out").glob("netwright-*.tar.gz")
+    with tarfile.open(path) as archive:
+        inside = {m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()}
+    folders = ("checkpoints/", "data/")
+    assert {name for name in inside if name.startswith(folders)} == set(tracked())
 
 
 def test_size(wheel: zipfile.ZipFile) -> None:

@@ -223,8 +223,9 @@ def _data_file(path: Path, split: str | None) -> Path:
         path = path / f"deepnets1m_{part}.hdf5"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} not found; generate it with experiments/net_generator.py --format published, "
-            "or train without files on EndlessNets"
+            f"{path} not found; generate it with graph2nn.deepnets.write_published, get it from "
+            "the authors of DeepNets-1M (arXiv:2110.13100), or train without files on "
+            "graph2nn.deepnets.EndlessNets"
         )
     return path
 

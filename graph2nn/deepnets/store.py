@@ -79,7 +79,10 @@ def load_nets(path: str | Path) -> tuple[NetTable, dict[str, Any]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} not found; write it with experiments/net_generator.py")
+        raise FileNotFoundError(
+            f"{path} not found; write it with graph2nn.deepnets.save_nets, or train without files "
+            "on graph2nn.deepnets.EndlessNets"
+        )
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != _FORMAT:

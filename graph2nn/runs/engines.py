@@ -38,9 +38,10 @@ def chosen_engine(engine: str = "auto") -> str:
     if engine == "auto":
         return next(name for name in ENGINES[1:] if installed[name])
     if not installed[engine]:
-        package = '"netwright[fast]"' if engine == "numba" else "igraph"
+        extra = "fast" if engine == "numba" else "graphs"
         raise ValueError(
-            f"engine {engine!r} is not installed: pip install {package}, or take engine 'auto'"
+            f'engine {engine!r} is not installed: pip install "netwright[{extra}]", or take '
+            "engine 'auto'"
         )
     return engine
 

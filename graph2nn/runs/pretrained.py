@@ -28,10 +28,12 @@ class Published(NamedTuple):
     Args:
         file: Name of the file.
         repository: Hugging Face repository that holds it; None for that of `$NETWRIGHT_HUB`.
+        page: Web page from which a user can download it.
     """
 
     file: str
     repository: str | None = None
+    page: str | None = None
 
 
 def find_pretrained(
@@ -69,8 +71,7 @@ def find_pretrained(
     found = _find(file)
     if found is not None:
         return _checked(found, entry)
-    repository = published[name].repository if name in published else None
-    return _checked(_download(name, file, repository), entry)
+    return _checked(_download(name, file, published.get(name) or Published(file)), entry)
 
 
 def manifest_entries() -> dict[str, dict[str, Any]]:
@@ -148,8 +149,8 @@ def _checked(path: Path, entry: Mapping[str, Any] | None) -> Path:
     return path
 
 
-def _download(name: str, file: str, repository: str | None) -> Path:
-    repository = repository or variable("NETWRIGHT_HUB")
+def _download(name: str, file: str, published: Published) -> Path:
+    repository = published.repository or variable("NETWRIGHT_HUB")
     reason = "no hub repository is known for it"
     if repository:
         try:
@@ -157,9 +158,12 @@ def _download(name: str, file: str, repository: str | None) -> Path:
 
             return Path(hf_hub_download(repo_id=repository, filename=file, cache_dir=_cache()))
         except ImportError:
-            reason = "downloading needs the extra 'hub': pip install netwright[hub]"
+            reason = 'downloading needs huggingface_hub; run: pip install "netwright[hub]"'
         except Exception as e:  # offline, no such file, refused: all end in the same advice
             reason = f"{repository} did not deliver it ({type(e).__name__})"
+    page = published.page or (f"https://huggingface.co/{repository}" if repository else None)
+    get = f"; or download it from {page} and" if page else ";"
     raise FileNotFoundError(
-        f"{file} of {name!r} is not in {_own_folder() or 'the package'} or {_cache()}, and {reason}"
+        f"{file} of {name!r} is not in {_own_folder() or 'the package'} or {_cache()}, and "
+        f"{reason}{get} put it into {_own_folder() or _cache()}, or give its path instead of a name"
     )

@@ -23,7 +23,7 @@ from graph2nn.runs.variables import variable
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere from Python 3.11 on
 
-__all__ = ["find_data", "named_data", "shipped_file", "shipped_folder"]
+__all__ = ["find_data", "named_data", "package_file", "shipped_file", "shipped_folder"]
 
 
 def shipped_file(name: str) -> Path:
@@ -62,6 +62,20 @@ def shipped_folder(name: str) -> Path:
     if not place.is_dir():
         raise _missing(name)
     return _on_disk(place, name)
+
+
+def package_file(package: str, name: str) -> Path:
+    """Return the path of a file that stands beside the modules of a package, to be read.
+
+    Args:
+        package: Name of the package, such as `archtokens.grammar`.
+        name: Name of the file.
+
+    Examples:
+        >>> package_file("graph2nn", "py.typed").is_file()
+        True
+    """
+    return _on_disk(files(package).joinpath(name), f"{package}/{name}")
 
 
 def find_data(name: str) -> Path:

@@ -97,8 +97,8 @@ def download_images(
     raise ValueError(
         f"no source of {name} worked:\n  "
         + "\n  ".join(failures)
-        + f"\nNothing was put into {folder}"
-        "; check the network, or put the files there yourself (data/README.md lists the layouts)"
+        + f"\nNothing was put into {folder}; check the network, or put the files there yourself: "
+        f"graph2nn.vision.load_images({name!r}) says which it looks for"
     )
 
 

@@ -148,7 +148,7 @@ def _boost(package: str, name: str) -> Any:
         return getattr(import_module(package), name)
     except ImportError:
         raise ImportError(
-            f"{package} is not installed; run: pip install netwright[boost], or use model rf"
+            f'{package} is not installed; run: pip install "netwright[boost]", or use model rf'
         ) from None
 
 

@@ -217,5 +217,6 @@ def _package(name: str) -> Any:
         return import_module(name)
     except ImportError:
         raise ImportError(
-            f"{name} is not installed and the predictor needs it; run: pip install netwright[boost]"
+            f"{name} is not installed and the predictor needs it; run: "
+            'pip install "netwright[boost]"'
         ) from None

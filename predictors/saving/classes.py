@@ -164,6 +164,6 @@ def _found(name: str, table: dict[str, str]) -> Any:
         package = _root(table[name])
         raise ImportError(
             f"{package} is not installed and the predictor needs it; run: "
-            "pip install netwright[boost]"
+            'pip install "netwright[boost]"'
         ) from None
     return getattr(module, name.rpartition(".")[2])

@@ -19,13 +19,16 @@ images (percent), milliseconds an image, and part of the epochs until convergenc
 _LESS_IS_BETTER = ("inference_time", "convergence_time", "val_loss", "train_loss")
 
 
-def ground_truth_folder() -> Path:
-    """Find the folder of our own tables.
+def ground_truth_folder(name: str) -> Path:
+    """Find the folder of one of our own tables.
 
     It is `ground_truth` in `$NETWRIGHT_DATA`, in `./data` or in what comes with the package, the
-    first that exists.
+    first that has the table.
+
+    Raises:
+        FileNotFoundError: None of them has it.
     """
-    return find_data("ground_truth")
+    return find_data(f"ground_truth/{name}.h5").parent
 
 
 def own_table(folder: Path, name: str) -> Table:

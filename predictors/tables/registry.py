@@ -45,7 +45,7 @@ _SOURCES = {
     "timm_models": _Source(networks.timm_models),
     "relational": _Source(relational.relational),
     **{
-        name: _Source(partial(own.own_table, name=name), own.ground_truth_folder)
+        name: _Source(partial(own.own_table, name=name), partial(own.ground_truth_folder, name))
         for name in ("deepnets_digits", "deepnets_cifar10")
     },
     "deepnets_published": _Source(

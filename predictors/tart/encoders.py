@@ -28,8 +28,9 @@ def find_encoder(
     """Find the encoder of a choice.
 
     Args:
-        choice: An encoder, a checkpoint, or "auto" (a shipped one that was trained on all of the
-            graphs' operations, else as "fit"), "fit" (pre-train on `graphs`) or "none".
+        choice: An encoder, a checkpoint, one of `SHIPPED`, or "auto" (a shipped one that was
+            trained on all of the graphs' operations, else as "fit"), "fit" (pre-train on `graphs`)
+            or "none".
         graphs: Training graphs.
         seed, progress: Seed and progress bar of pre-training.
 
@@ -46,7 +47,8 @@ def find_encoder(
                 return shipped
     if choice in ("auto", "fit"):
         return pretrain(graphs, settings=_quick(graphs), seed=seed, progress=progress)
-    return PretrainedEncoder.load(choice)
+    named = str(choice) in SHIPPED and not Path(choice).is_file()
+    return PretrainedEncoder.load(find_pretrained(str(choice)) if named else choice)
 
 
 def _covers(encoder: PretrainedEncoder, graphs: Sequence[ArchGraph]) -> bool:
@@ -63,7 +65,7 @@ def _quick(graphs: Sequence[ArchGraph]) -> PretrainSettings:
 @lru_cache
 def _shipped(name: str) -> PretrainedEncoder | None:
     if name not in manifest_entries():
-        return None  # an installed package has no checkpoints beside it
+        return None  # $NETWRIGHT_CHECKPOINTS names a folder without it
     try:
         path = find_pretrained(name)
     except FileNotFoundError:

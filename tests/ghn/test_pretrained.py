@@ -99,7 +99,7 @@ def test_a_hub_that_fails(shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"did not deliver it \(ConnectionError\)"):
         from_pretrained("ghn3tm8")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(FileNotFoundError, match=r"pip install netwright\[hub\]"):
+    with pytest.raises(FileNotFoundError, match=r'pip install "netwright\[hub\]"'):
         from_pretrained("ghn3tm8")
 
 

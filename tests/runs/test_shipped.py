@@ -80,7 +80,7 @@ def test_other_folders_are_not_looked_in(name: str) -> None:
 
 FROM_A_ZIP = """
 import graph2nn
-from graph2nn.runs.shipped import shipped_file, shipped_folder
+from graph2nn.runs.shipped import package_file, shipped_file, shipped_folder
 assert ".zip" in graph2nn.__file__
 one = shipped_file("data/folder/one.csv")
 print(one.parents[2])
@@ -89,6 +89,7 @@ folder = shipped_folder("data/folder")
 assert sorted(p.name for p in folder.iterdir()) == ["one.csv", "two.csv"]
 assert [p.read_text() for p in sorted(folder.iterdir())] == ["1", "2"]
 assert shipped_file("data/folder/one.csv") == one
+assert package_file("graph2nn", "py.typed").parents[1] == one.parents[2]
 """
 
 
@@ -100,7 +101,7 @@ def test_from_a_zip_they_are_copied_and_the_copies_end_with_the_process(tmp_path
             *(ROOT / "graph2nn" / "runs").rglob("*.py"),
         ]:
             file.write(path, path.relative_to(ROOT))
-        for name in ("deprecated.py", "names.py"):
+        for name in ("deprecated.py", "names.py", "py.typed"):
             file.write(ROOT / "graph2nn" / name, f"graph2nn/{name}")
         file.writestr("graph2nn/shipped/data/folder/one.csv", "1")
         file.writestr("graph2nn/shipped/data/folder/two.csv", "2")

@@ -220,7 +220,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
         (320, (320,))
     """
     names = {name: f"ground_truth/{name}.h5" for name in TABLES}
-    what = "a table that graph2nn.deepnets.campaign.generate(settings, path) makes"
+    what = "a table (graph2nn.deepnets.campaign.generate(settings, path) can make it)"
     path = named_data(path, names, what)
     try:
         with h5py.File(path, "r") as file:

@@ -143,7 +143,7 @@ def read_sweep(path: str | Path) -> SweepFile:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path} is no file; make it with: experiments/relational.py graphs")
+        raise ValueError(f"{path} is no file; make it with graph2nn.relational.sweep_to_file")
     try:
         with h5py.File(path, "r") as file:
             grid = SweepGrid(**_json(file, "grid"))

@@ -85,7 +85,7 @@ class _Dask(_Futures):
 
     def __init__(self, keep_going: bool, address: str) -> None:
         super().__init__(keep_going)
-        distributed = _module("distributed", "dask", "Dask", "pip install 'dask[distributed]'")
+        distributed = _module("distributed", "dask", "Dask")
         if address:
             self.client = distributed.Client(address, set_as_default=False)
         else:
@@ -113,7 +113,7 @@ class _Ray(_Futures):
 
     def __init__(self, keep_going: bool, address: str) -> None:
         super().__init__(keep_going)
-        self.ray = _module("ray", "ray", "Ray", "pip install ray")
+        self.ray = _module("ray", "ray", "Ray")
         if not self.ray.is_initialized():
             self.ray.init(address=address or None)
         self.call = self.ray.remote(max_retries=RESTARTS)(_call)
@@ -154,8 +154,10 @@ def _call(func: Callable[[], list]) -> list:
     return func()
 
 
-def _module(name: str, backend: str, title: str, advice: str) -> Any:
+def _module(name: str, backend: str, title: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ValueError(f"the backend {backend} needs {title}; run: {advice}") from None
+        raise ValueError(
+            f'the backend {backend} needs {title}; run: pip install "netwright[cluster]"'
+        ) from None

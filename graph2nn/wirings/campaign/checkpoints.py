@@ -44,7 +44,7 @@ def find_run(path: str | Path) -> Path:
     if not config.is_file() or '"wiring"' not in config.read_text(encoding="utf-8"):
         raise ValueError(
             f"{path} is no run of a wiring (no config.json that names one); train one with "
-            "`python experiments/wirings.py NAME --out FOLDER`"
+            "graph2nn.wirings.train_wiring(find_config(NAME), train, test, folder=FOLDER)"
         )
     return folder
 
@@ -69,7 +69,7 @@ def load_wiring(
     if path.is_dir() and not (folder / FINAL).is_file():
         raise FileNotFoundError(
             f"{folder} has no checkpoint yet, as its training was stopped before the first; go on "
-            f"with it: python experiments/wirings.py --resume {folder}"
+            f"with it: graph2nn.wirings.train_wiring(config, train, test, folder={str(folder)!r})"
         )
     model = config.build(images, UNREAD)
     model.load_state_dict(dict(read_weights(path, initial=initial)))
@@ -128,5 +128,5 @@ _ADVICE = (
     "Checkpoints of allenai/dnw are not read: their terms (non-commercial, share-alike) are not "
     "those of this package, they hold whole Python objects that torch does not load safely, and "
     "their edges compete with slots that the network cannot use. Train the configuration of the "
-    "same name instead: python experiments/wirings.py small/static_dnw"
+    "same name instead: train_wiring(find_config('small/static_dnw'), ...) of graph2nn.wirings"
 )

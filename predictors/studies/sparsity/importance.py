@@ -201,7 +201,7 @@ def shap_importance(
         from shap import TreeExplainer
     except ImportError:
         raise ImportError(
-            "SHAP values need shap; run: pip install netwright[explain], or use permutation"
+            'SHAP values need shap; run: pip install "netwright[explain]", or use permutation'
         ) from None
     table = task.features(sets).values
     values = np.empty_like(table)

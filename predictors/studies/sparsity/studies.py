@@ -162,7 +162,7 @@ def _importance(
     if quick:
         return
     if find_spec("shap") is None:
-        found.notes.append("SHAP values: shap is not installed (pip install netwright[explain])")
+        found.notes.append('SHAP values: shap is not installed (pip install "netwright[explain]")')
         return
     for task in tqdm(found.tasks, desc="SHAP", disable=not progress):
         values = np.abs(shap_importance(task, "mge16")).mean(axis=0)

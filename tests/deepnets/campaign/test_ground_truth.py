@@ -322,7 +322,9 @@ def test_summary_and_figures(made, tmp_path) -> None:
 
 def test_files_that_are_no_tables(made, tmp_path) -> None:
     _, path, _ = made
-    with pytest.raises(FileNotFoundError, match="does not exist; expected a table that .*generate"):
+    with pytest.raises(
+        FileNotFoundError, match="does not exist; expected a table .*generate.* make it"
+    ):
         read_ground_truth(tmp_path / "deepnets_digits.h5")
     (tmp_path / "text.h5").write_text("no")
     cut = tmp_path / "cut.h5"

@@ -75,7 +75,7 @@ def test_constant_and_repeated_columns_are_left_out() -> None:
 def test_missing_packages_and_unknown_models(monkeypatch: pytest.MonkeyPatch) -> None:
     cells, y = labelled(5)
     monkeypatch.setitem(sys.modules, "xgboost", None)
-    with pytest.raises(ImportError, match=r"pip install netwright\[boost\]"):
+    with pytest.raises(ImportError, match=r'pip install "netwright\[boost\]"'):
         FeaturePredictor("xgb").fit(cells, y)
     with pytest.raises(ValueError, match="model: expected one of rf, et"):
         FeaturePredictor("forest").fit(cells, y)

@@ -73,3 +73,12 @@ def test_other_networks_are_refused(published: Path) -> None:
     path.write_bytes(b"damaged")
     with pytest.raises(ValueError, match="cannot read .*results_cifar10_extended"):
         read_table("deepnets_published", data_dir=published)
+
+
+def test_a_folder_of_other_runs_does_not_hide_what_is_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NETWRIGHT_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "ground_truth").mkdir(parents=True)
+    assert len(read_table("deepnets_cifar10")) == 100

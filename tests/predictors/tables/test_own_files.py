@@ -102,7 +102,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 
 def test_ground_truth_by_path(tmp_path: Path) -> None:
-    truth = read_ground_truth(ground_truth_folder() / "deepnets_cifar10.h5")
+    truth = read_ground_truth(ground_truth_folder("deepnets_cifar10") / "deepnets_cifar10.h5")
     path = tmp_path / "trained.h5"
     write_ground_truth(truth, path)
     table = read_table(path)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from graph2nn.runs import write_atomic
+from graph2nn.runs.shipped import package_file
 
 __all__ = [
     "DIGITS",
@@ -119,7 +120,7 @@ class Vocabulary:
 
 def vocabulary_file() -> Path:
     """Find the file with the vocabularies of the three spaces, installed with the package."""
-    return Path(__file__).with_name("vocabulary.json")
+    return package_file("archtokens.grammar", "vocabulary.json")
 
 
 def join_tokens(tokens: Iterable[str]) -> str:
