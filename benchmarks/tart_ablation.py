@@ -3,7 +3,7 @@
     python benchmarks/tart_ablation.py --out docs/results/predictors_ablation.csv
 
 Kendall tau on 4 000 test networks, by part, number of training networks and seed. Rows that the
-file already has are not run again. Needs the reference tables (`NETWRIGHT_REFERENCE`).
+file already has are not run again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ __all__ = ["VARIABLES", "reference_folder", "variable"]
 
 VARIABLES = {
     "NETWRIGHT_DATA": "folder of image data and tables, in place of ./data",
-    "NETWRIGHT_REFERENCE": "folder of published reference tables, which are no part of the library",
+    "NETWRIGHT_REFERENCE": "folder of original files and golden figures, no part of the library",
     "NETWRIGHT_CHECKPOINTS": "folder of checkpoints, in place of those shipped",
     "NETWRIGHT_HUB": "Hugging Face repository that holds the files of the checkpoints' manifest",
 }
@@ -38,7 +38,7 @@ def variable(name: str) -> str | None:
 
 
 def reference_folder(part: str) -> Path:
-    """Return the folder `data/<part>` of the published reference tables.
+    """Return the folder `data/<part>` of the reference data.
 
     Args:
         part: One of `relational`, `deepnets`, `predictors` and `sparse`.
@@ -50,7 +50,7 @@ def reference_folder(part: str) -> Path:
     value = variable(name)
     if not value:
         raise ValueError(
-            f"published tables are read from a folder of reference data: set {name} to the "
+            f"these files do not come with the package but from reference data: set {name} to the "
             f"folder that holds data/{part}"
         )
     folder = Path(value).expanduser() / "data" / part

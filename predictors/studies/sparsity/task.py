@@ -104,7 +104,7 @@ def published_networks() -> SparseTable:
     for the column `drop`, is taken over all eleven algorithms of the published table.
 
     Raises:
-        ValueError: No reference data, as `published_table`.
+        ValueError: A damaged file, as `published_table`.
 
     Examples:
         >>> [task.table.num_rows for task in drop_tasks(published_networks())]
