@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archtokens.grammar import ArchGrammar
+from archtokens.grammar import ArchGrammar, DeepNetsSpace
 from graph2nn.archgraph.graph import structural_hash
 from graph2nn.deepnets import build_graph
 from graph2nn.deepnets.campaign import GroundTruthSettings, NetEntry, train_group
@@ -44,6 +44,9 @@ class TrainedNetworks:
         jobs, backend: Number of processes, and joblib's way to run them (`parallel_map`).
         seed: Seed of training when called.
 
+    Raises:
+        ValueError: A grammar of another space, or of networks for other images.
+
     Examples:
         >>> from archtokens import ArchGrammar
         >>> from graph2nn.deepnets.campaign import find_table
@@ -70,6 +73,7 @@ class TrainedNetworks:
         backend: str | None = None,
         seed: int = 0,
     ) -> None:
+        _check_grammar(grammar, settings)
         self.grammar, self.settings, self.folder = grammar, settings, Path(folder)
         self.data_dir, self.device, self.jobs, self.backend = data_dir, device, jobs, backend
         self.seed = seed
@@ -110,6 +114,29 @@ class TrainedNetworks:
             device=self.device,
         )
         return Job(name=name, work=_train, payload=task, results=(path,))
+
+
+def _check_grammar(grammar: ArchGrammar, settings: GroundTruthSettings) -> None:
+    """Before anything is trained: are the grammar's networks for the images?"""
+    if not isinstance(grammar.space, DeepNetsSpace):
+        raise ValueError(
+            'TrainedNetworks: trains networks of ArchGrammar("deepnets", ...), got those of '
+            f"{grammar!r}"
+        )
+    images, rules = settings.images, grammar.space.rules
+    wanted = {
+        "image_size": images.side,
+        "in_channels": images.channels,
+        "num_classes": images.num_classes,
+    }
+    other = {name: value for name, value in wanted.items() if getattr(rules, name) != value}
+    if other:
+        told = ", ".join(f"{name}={value}" for name, value in other.items())
+        got = ", ".join(f"{name}={getattr(rules, name)}" for name in other)
+        raise ValueError(
+            f"TrainedNetworks: expected networks for the images of {settings.name}, got a grammar "
+            f'with {got}; use ArchGrammar("deepnets", {told}, ...)'
+        )
 
 
 def _train(task: _Task) -> list[list[Row]]:

@@ -253,6 +253,22 @@ def test_searches_that_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert run().histories["random"][0] == history
 
 
+@pytest.mark.parametrize(
+    ("grammar", "message"),
+    [
+        (
+            ArchGrammar("deepnets", in_channels=1, num_classes=7),
+            r"got a grammar with image_size=32, in_channels=1, num_classes=7; use ArchGrammar\("
+            r'"deepnets", image_size=8, in_channels=3, num_classes=10, ...\)',
+        ),
+        (ArchGrammar("dag", ops=("skip",)), r"trains networks of ArchGrammar\(\"deepnets\""),
+    ],
+)
+def test_networks_for_other_images(tmp_path: Path, grammar: ArchGrammar, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainedNetworks(grammar, tiny(), tmp_path)
+
+
 def test_networks_that_cannot_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grammar = ArchGrammar("deepnets", cells=(4, 4), steps=(1, 1), widths=(8,), image_size=8)
     words = [GrammarSpace(grammar).random(np.random.default_rng(seed)) for seed in (0, 1, 0)]
