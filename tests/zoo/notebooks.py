@@ -71,7 +71,9 @@ def executed(path: Path) -> nbformat.NotebookNode:
     ):
         kernel = manager(Path(kernels))
         where = {"metadata": {"path": folder}}
-        return NotebookClient(notebook, km=kernel, timeout=LIMIT, resources=where).execute()
+        return NotebookClient(
+            notebook, km=kernel, timeout=LIMIT, resources=where, coalesce_streams=True
+        ).execute()
 
 
 def complaints(notebook: nbformat.NotebookNode) -> Iterator[str]:
