@@ -221,7 +221,8 @@ def _essential(shape: torch.Size) -> tuple[int, ...]:
 
 def _read(path: Path) -> dict[str, Any]:
     """The file's content; joblib pickles (GHN-3's published files) through a restricted reader."""
-    if path.is_file():
+    tensors = path.is_file() and is_tensor_file(path)  # whose first bytes may be those of others
+    if path.is_file() and not tensors:
         with path.open("rb") as f:
             head = f.read(2)
         if head[:1] == b"\x80" or head in (b"\x78\x9c", b"\x78\x01", b"\x78\xda", b"\x78\x5e"):
@@ -229,7 +230,6 @@ def _read(path: Path) -> dict[str, Any]:
                 return _read_pickled_tensors(path)
             except pickle.UnpicklingError:
                 pass  # an older torch file: the general reader below has the right message
-    tensors = path.is_file() and is_tensor_file(path)
     content = _tensor_file(path) if tensors else load_checkpoint(path)
     if "kind" in content:
         check_entries(path, content)

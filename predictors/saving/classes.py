@@ -106,10 +106,10 @@ def find_class(name: str, own: Iterable[type] = ()) -> type:
     for kind in own:
         if own_name(kind) == name:
             return kind
-    if name in _CLASSES:
+    if isinstance(name, str) and name in _CLASSES:
         return _found(name, _CLASSES)
     last = str(name).removeprefix(_OWN)[:80]
-    if last != name:
+    if str(name).startswith(_OWN):
         raise ValueError(
             f"it holds a {last}, a class of the one who wrote it: pass classes=[{last}], or call "
             f"{last}.load"
@@ -128,9 +128,9 @@ def find_function(name: str) -> Callable[..., Any]:
     Raises:
         ValueError: Another name.
     """
-    if name not in _CALLABLES:
+    if not isinstance(name, str) or name not in _CALLABLES:
         raise ValueError(
-            f"it names the function {name[:80]!r}, which is not among those that are loaded"
+            f"it names the function {str(name)[:80]!r}, which is not among those that are loaded"
         )
     return _found(name, _CALLABLES)
 

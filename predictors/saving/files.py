@@ -137,7 +137,10 @@ def _tree(path: str | Path, metadata: Mapping[str, str]) -> Any:
         check_format(path, {**metadata, "format": int(metadata["format"])}, FORMAT, unsaid=False)
         versions = json.loads(metadata["versions"])
         check_versions(path, {str(k): str(v) for k, v in versions.items()})
-        return json.loads(metadata["tree"])
+        tree = json.loads(metadata["tree"])
+        if not isinstance(tree, dict) or "class" not in tree:
+            raise TypeError("a value that is no object")
+        return tree
     except (KeyError, AttributeError, TypeError, RecursionError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path} cannot be loaded: its description is damaged ({type(error).__name__})"

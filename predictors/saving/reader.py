@@ -81,8 +81,8 @@ class Reader:
     def _foreign(self) -> dict[str, Callable[[Any], Any]]:
         return {
             "forest": lambda state: tree_from(self.value(state)),
-            "xgboost": lambda name: xgboost_from(self._text(name)),
-            "lightgbm": lambda name: lightgbm_from(self._text(name)),
+            "xgboost": lambda state: xgboost_from(self.value(state)),
+            "lightgbm": lambda state: lightgbm_from(self.value(state)),
             "random": self._random,
             "distribution": self._distribution,
             "scorer": lambda _: None,
@@ -111,10 +111,7 @@ class Reader:
             raise ValueError(f"it names the unknown distribution {str(name)[:80]!r}")
         return getattr(stats, name)(*args, **settings)
 
-    def _text(self, name: str) -> str:
-        return self._take(name).numpy().tobytes().decode()
-
     def _take(self, name: str) -> Tensor:
-        if name not in self.tensors:
+        if not isinstance(name, str) or name not in self.tensors:
             raise ValueError(f"it names the tensor {str(name)[:80]!r}, which is not in the file")
         return self.tensors[name]

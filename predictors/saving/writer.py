@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from predictors.saving.arrays import array_node
-from predictors.saving.boosters import lightgbm_text, xgboost_text
+from predictors.saving.boosters import lightgbm_state, xgboost_state
 from predictors.saving.classes import class_name, function_name, own_name, package_of
 from predictors.saving.plain import plain_state
 from predictors.saving.trees import is_tree, tree_state
@@ -37,8 +36,8 @@ class Writer:
         self.own = own
         self.tensors: dict[str, Tensor] = {}
         self.packages: set[str] = set()
-        self._names: dict[int, str] = {}
-        self._kept: list[Any] = []  # objects whose ids are used above must stay alive
+        self._names: dict[Hashable, str] = {}
+        self._alive: list[Any] = []  # an id above is taken as long as its object lives
 
     def tree(self, value: Any, where: str = "predictor") -> Any:
         """Describe a value in plain values.
@@ -83,12 +82,12 @@ class Writer:
 
     def _array(self, value: Any, where: str) -> dict[str, Any] | None:
         if isinstance(value, Tensor):
-            return {"tensor": self._kept_once(value, self._keep, value)}
+            return {"tensor": self._keep_once(_identity(value), value, value)}
         if isinstance(value, (np.ndarray, np.generic)):
             try:
                 return array_node(
                     value,
-                    lambda tensor: self._kept_once(value, self._keep, tensor),
+                    lambda tensor: self._keep_once(id(value), tensor, value),
                     lambda item: self.tree(item, where),
                 )
             except ValueError as error:
@@ -103,9 +102,9 @@ class Writer:
             if is_tree(value):
                 return {"forest": self.tree(tree_state(value), where)}
             if name == "xgboost.Booster":
-                return {"xgboost": self._text(xgboost_text(value))}
+                return {"xgboost": self.tree(xgboost_state(value), where)}
             if name == "lightgbm.Booster":
-                return {"lightgbm": self._text(lightgbm_text(value))}
+                return {"lightgbm": self.tree(lightgbm_state(value), where)}
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         if name == "numpy.RandomState":
@@ -132,20 +131,24 @@ class Writer:
         items = {k: self.tree(v, f"{place}.{k}") for k, v in state().items()}
         return {"class": name, "state": items}
 
-    def _text(self, text: str) -> str:
-        return self._keep(torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
-
-    def _kept_once(self, owner: Any, keep: Callable[[Tensor], str], tensor: Tensor) -> str:
-        """The name of a tensor, the same for an object met before."""
-        if id(owner) not in self._names:
-            self._names[id(owner)] = keep(tensor)
-            self._kept.append(owner)
-        return self._names[id(owner)]
+    def _keep_once(self, key: Hashable, tensor: Tensor, owner: Any = None) -> str:
+        """The name of a tensor, the same for one that was met before."""
+        if key not in self._names:
+            self._names[key] = self._keep(tensor)
+            self._alive.append(owner)
+        return self._names[key]
 
     def _keep(self, tensor: Tensor) -> str:
         name = str(len(self.tensors))
         self.tensors[name] = tensor
         return name
+
+
+def _identity(tensor: Tensor) -> Hashable:
+    """What two tensors have in common that are the same numbers at the same place."""
+    if not tensor.numel():
+        return id(tensor)
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device
 
 
 def _described(value: Any) -> str:
