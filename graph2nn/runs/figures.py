@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ _UNDATED: dict[str, dict[str, None]] = {
 def blank(width: float, height: float, *, layout: Any = None) -> Figure:
     """Return an empty figure that belongs to no window; matplotlib is imported here first.
 
+    A notebook shows it where it is the last value of a cell.
+
     Args:
         width: Width in inches.
         height: Height in inches.
@@ -58,7 +61,15 @@ def blank(width: float, height: float, *, layout: Any = None) -> Figure:
 
     figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
+    # Notebooks show figures of pyplot; of other objects they ask this name.
+    figure.__dict__["_repr_png_"] = partial(_png, figure)
     return figure
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", bbox_inches="tight", metadata={"Software": None})
+    return content.getvalue()
 
 
 def canvas(

@@ -76,3 +76,8 @@ def test_pyplot_is_not_even_imported(tmp_path: Path) -> None:
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_notebook_shows_the_figure():
+    content = getattr(_figure(), "_repr_png_")()  # noqa: B009
+    assert content[:4] == b"\x89PNG"
