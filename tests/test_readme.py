@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import shlex
 import subprocess
@@ -11,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from printed import check_printed
 from repository import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,14 +61,8 @@ def test_every_block_is_run_here():
 def test_an_example_prints_what_is_written_below_it(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, expected = examples()[number]
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, f"README example {number}", "exec"), {"__name__": "readme"})
-    found = printed.getvalue()
-    numbers = r"\d+(?:\.\d+)?"
-    assert re.sub(numbers, "#", found) == re.sub(numbers, "#", expected)
-    wanted = [float(text) for text in re.findall(numbers, expected)]
-    assert [float(text) for text in re.findall(numbers, found)] == pytest.approx(wanted, rel=0.02)
+    program = compile(code, f"README example {number}", "exec")
+    check_printed(program, {"__name__": "readme"}, expected)
     assert not list(tmp_path.iterdir())
 
 
