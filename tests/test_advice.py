@@ -21,6 +21,7 @@ from graph2nn.relational import read_results, read_sweep
 from graph2nn.runs.engines import chosen_engine
 from graph2nn.runs.jobs import parallel_map
 from graph2nn.runs.shipped import shipped_file
+from graph2nn.runs.variables import VARIABLES
 from graph2nn.sparsity import read_sparse_table
 from graph2nn.vision import load_images
 from graph2nn.wirings import load_wiring
@@ -48,6 +49,7 @@ ABSENT: list[tuple[Callable[[], Any], str]] = [
     (lambda: load_nets("nothing.h5"), "write it with graph2nn.deepnets.save_nets"),
     (lambda: PublishedNets("nothing.h5", "val"), "graph2nn.deepnets.write_published"),
     (lambda: load_wiring("nothing"), "nothing does not exist; expected the folder of a run"),
+    (lambda: load_table("deepnets_published"), "download deepnets1m_eval.hdf5 .*as data_dir"),
     (lambda: load_table("nothing"), "unknown table 'nothing'; choose one of nb201"),
     (lambda: shipped_file("data/nothing.h5"), "no file data/nothing.h5 comes with netwright"),
 ]
@@ -65,7 +67,8 @@ EXTRAS: list[tuple[str, str, Callable[[], Any]]] = [
 @pytest.fixture(autouse=True)
 def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As on the machine of a user who has set nothing."""
-    for name in ("NETWRIGHT_DATA", "GRAPH2NN_DATA", "NETWRIGHT_CHECKPOINTS", "NETWRIGHT_HUB"):
+    older = ("GRAPH2NN_DATA", "GRAPH2NN_REFERENCE")
+    for name in (*VARIABLES, *older):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -117,7 +120,7 @@ def test_commands_are_those_of_an_installed_package() -> None:
     extras = re.findall(r"^    \"(\w+)\": \[", setup, re.MULTILINE)
     installs = re.compile(
         rf'pip install ("netwright\[({"|".join(extras)}|{{extra}})\]"|torch_geometric|"{{|"$'
-        r"|--upgrade netwright|--force-reinstall --no-deps netwright)"
+        r"|-U timm|--upgrade netwright|--force-reinstall --no-deps netwright)"
     )
     wrong = [
         f"{place}: {text}"

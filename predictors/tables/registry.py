@@ -51,8 +51,8 @@ _SOURCES = {
     "deepnets_published": _Source(
         deepnets.deepnets_published,
         partial(reference_folder, "deepnets"),
-        "its networks do not come with the package: set NETWRIGHT_REFERENCE to the folder that "
-        "holds data/deepnets, or pass the folder of the file as data_dir",
+        "download deepnets1m_eval.hdf5 and deepnets1m_eval_meta.json, the networks of DeepNets-1M, "
+        "as https://github.com/facebookresearch/ppuda says, and pass their folder as data_dir",
     ),
 }
 
@@ -85,8 +85,10 @@ def read_table(name: TableLike, *, data_dir: str | Path | None = None) -> Table:
     source = _SOURCES[name]
     try:
         folder = Path(data_dir) if data_dir is not None else source.folder()
-    except (ValueError, FileNotFoundError) as error:
+    except FileNotFoundError as error:
         raise ValueError(f"the table {name} is not there: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"the table {name} is not there: {error}; or {source.hint}") from None
     try:
         return _read(name, folder)
     except FileNotFoundError as error:
