@@ -137,7 +137,7 @@ class ArchGraph(Remembering):
 
     def num_params(self) -> int:
         """Count the scalar parameters that the graph carries."""
-        return sum(math.prod(shape) for shape in self.param_shapes.values())
+        return int(sum(math.prod(shape) for shape in self.param_shapes.values()))
 
     def distances(self, cutoff: int = 50) -> np.ndarray:
         """Compute directed shortest-path lengths, (N, N) int16.
