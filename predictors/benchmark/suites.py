@@ -9,7 +9,7 @@ from pathlib import Path
 from predictors.benchmark.protocol import TRAIN_SIZES, Trial
 from predictors.registry import BASELINE, MODELS
 from predictors.tables import TableLike, read_table
-from predictors.tables.own import PROPERTIES
+from predictors.tables.trained import PROPERTIES
 
 __all__ = ["SUITES", "Suite", "suite_trials", "table_suite"]
 

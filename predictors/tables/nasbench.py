@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells.as_archgraph import macro_network, nb101_cell, nb201_cell, tnb101_cell
 from predictors.metrics import kendall_tau
+from predictors.tables.making.fields import with_attributes
 from predictors.tables.published import published_columns, read_published
 from predictors.tables.table import NoiseReference, Table
 
@@ -26,14 +26,6 @@ __all__ = [
 
 _FAILED = -1e8
 _SUITE_ZERO = "NAS-Bench-Suite-Zero (NeurIPS 2022, datasets track)"
-
-
-def with_attributes(graphs: Sequence[ArchGraph], columns: Mapping[str, np.ndarray]) -> list:
-    """Copies of the graphs with the finite values of their row as attributes."""
-    return [
-        graph.replace(attributes={n: float(c[k]) for n, c in columns.items() if np.isfinite(c[k])})
-        for k, graph in enumerate(graphs)
-    ]
 
 
 def nb201(folder: Path | None = None) -> Table:

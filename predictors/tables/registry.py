@@ -14,7 +14,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets.campaign import holds_ground_truth, read_ground_truth
 from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
-from predictors.tables import deepnets, nasbench, networks, nlp, own, relational
+from predictors.tables import deepnets, nasbench, networks, nlp, relational, trained
 from predictors.tables.table import Table, TableLike
 
 __all__ = ["TABLES", "is_file_name", "load_table", "read_table"]
@@ -45,7 +45,9 @@ _SOURCES = {
     "timm_models": _Source(networks.timm_models),
     "relational": _Source(relational.relational),
     **{
-        name: _Source(partial(own.own_table, name=name), partial(own.ground_truth_folder, name))
+        name: _Source(
+            partial(trained.trained_table, name=name), partial(trained.ground_truth_folder, name)
+        )
         for name in ("deepnets_digits", "deepnets_cifar10")
     },
     "deepnets_published": _Source(
@@ -130,7 +132,7 @@ def _read_path(path: Path) -> Table:
 def _read_file(path: Path, changed: int, size: int) -> Table:
     """The table of a file as it is now; the time of its last change and its size tell it apart."""
     if holds_ground_truth(path):
-        return own.ground_truth_table(read_ground_truth(path), name=path.stem)
+        return trained.ground_truth_table(read_ground_truth(path), name=path.stem)
     if path.name.endswith((".csv", ".csv.gz")):
         raise ValueError(
             f"{path} is text: predictors.Table.from_csv makes a table of it, with a function from "

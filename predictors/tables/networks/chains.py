@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.cells.traced import fbnet_multiply_adds, fbnet_network, tnb101_macro_network
-from predictors.tables.nasbench import with_attributes
+from predictors.tables.making.fields import with_attributes
 from predictors.tables.published import published_columns
 from predictors.tables.table import Table
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from graph2nn.cells.networks.gpt import GPTSizes
 from graph2nn.cells.traced import gpt_network
-from predictors.tables.nasbench import with_attributes
+from predictors.tables.making.fields import with_attributes
 from predictors.tables.published import Columns, published_columns
 from predictors.tables.table import Table
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.runs.shipped import shipped_file
-from predictors.tables.nasbench import with_attributes
+from predictors.tables.making.fields import with_attributes
 from predictors.tables.networks.timm_graphs import read_network_graphs
 from predictors.tables.published import published_columns
 from predictors.tables.table import Table

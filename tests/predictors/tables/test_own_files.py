@@ -17,7 +17,7 @@ from graph2nn.deepnets.campaign import read_ground_truth, write_ground_truth
 from graph2nn.runs.tables import Facts, write_packed
 from predictors import load_table, read_table
 from predictors.tables import NoiseReference, Table
-from predictors.tables.own import ground_truth_folder
+from predictors.tables.trained import ground_truth_folder
 
 COUNT = 12
 

@@ -11,7 +11,7 @@ import pytest
 
 from graph2nn.deepnets import EndlessNets, PublishedNets, write_published
 from predictors.tables import load_table, read_table
-from predictors.tables.own import PROPERTIES
+from predictors.tables.trained import PROPERTIES
 
 
 def test_digits_is_shipped() -> None:

@@ -10,7 +10,7 @@ from graph2nn.deepnets.campaign import GroundTruth, read_ground_truth
 from graph2nn.runs.shipped import find_data
 from predictors.tables.table import NoiseReference, Table
 
-__all__ = ["PROPERTIES", "ground_truth_folder", "ground_truth_table", "own_table"]
+__all__ = ["PROPERTIES", "ground_truth_folder", "ground_truth_table", "trained_table"]
 
 PROPERTIES = ("val_acc", "val_acc_noise", "inference_time", "convergence_time")
 """The four published properties (arXiv:2110.13100, section 5.2): accuracy on clean and on corrupted
@@ -31,7 +31,7 @@ def ground_truth_folder(name: str) -> Path:
     return find_data(f"ground_truth/{name}.h5").parent
 
 
-def own_table(folder: Path, name: str) -> Table:
+def trained_table(folder: Path, name: str) -> Table:
     """Read the table `NAME.h5` of a folder.
 
     Raises:
