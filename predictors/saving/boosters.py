@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
+
+from predictors.saving.classes import imported
 
 __all__ = ["lightgbm_from", "lightgbm_state", "xgboost_from", "xgboost_state"]
 
@@ -120,7 +121,7 @@ def xgboost_from(state: Mapping[str, Any]) -> Any:
         "objective": _XGB_OBJECTIVE,
     }
     text = json.dumps({"learner": learner, "version": state["version"]}, allow_nan=False)
-    booster = _package("xgboost").Booster({"nthread": 1})
+    booster = imported("xgboost").Booster({"nthread": 1})
     booster.load_model(bytearray(text.encode()))
     return booster
 
@@ -206,7 +207,7 @@ def lightgbm_from(state: Mapping[str, Any]) -> Any:
         lines += [f"{n}={' '.join(f'{v:.17g}' for v in part[n].tolist())}" for n in part]
         lines += ["is_linear=0", f"shrinkage={state['shrinkage'][k]:.17g}", "", ""]
     text = "\n".join([*lines, "end of trees", ""])
-    return _package("lightgbm").Booster(model_str=text)
+    return imported("lightgbm").Booster(model_str=text)
 
 
 def _check_lightgbm(state: Mapping[str, Any]) -> None:
@@ -311,13 +312,3 @@ def _check_children(
     )
     if not ok:
         raise ValueError("the nodes of a tree are none")
-
-
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ImportError(
-            f"{name} is not installed and the predictor needs it; run: "
-            'pip install "netwright[boost]"'
-        ) from None

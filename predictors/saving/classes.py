@@ -12,6 +12,7 @@ __all__ = [
     "find_class",
     "find_function",
     "function_name",
+    "imported",
     "own_name",
     "package_of",
 ]
@@ -145,6 +146,21 @@ def package_of(name: str) -> str:
     return name.partition(".")[0] if "." in name else ""
 
 
+def imported(module: str) -> Any:
+    """Import a module of a fixed name.
+
+    Raises:
+        ImportError: Its package is not installed; the message says how to get it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ImportError(
+            f"{_root(module)} is not installed and the predictor needs it; run: "
+            'pip install "netwright[boost]"'
+        ) from None
+
+
 def _name(found: Any, last: str, table: dict[str, str]) -> str | None:
     for name in table:
         if name.rpartition(".")[2] == last and _root(table[name]) == _root(found.__module__):
@@ -158,12 +174,4 @@ def _root(module: str) -> str:
 
 
 def _found(name: str, table: dict[str, str]) -> Any:
-    try:
-        module = import_module(table[name])
-    except ImportError:
-        package = _root(table[name])
-        raise ImportError(
-            f"{package} is not installed and the predictor needs it; run: "
-            'pip install "netwright[boost]"'
-        ) from None
-    return getattr(module, name.rpartition(".")[2])
+    return getattr(imported(table[name]), name.rpartition(".")[2])

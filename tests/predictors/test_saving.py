@@ -47,6 +47,7 @@ from predictors import (
 from predictors.features.path_encoding import AdjacencyEncoding, PathEncoding
 from predictors.gaussian import GroupedGP
 from predictors.saving import load, save
+from predictors.saving.versions import check_versions
 
 rng = np.random.default_rng(0)
 CODES = rng.integers(0, 5, (40, 6))
@@ -373,6 +374,13 @@ def test_other_versions_of_scikit_learn(file: Path, cells, svr, monkeypatch) -> 
         same(load(file).predict(cells), svr.predict(cells))
 
 
+def test_boosters_may_have_been_older(monkeypatch) -> None:
+    monkeypatch.setattr(predictors.saving.versions, "version", lambda _: "3.1.0")
+    check_versions("x", {"xgboost": "2.0.3", "lightgbm": "3.9.9"})
+    with pytest.raises(ValueError, match=r'x was written with xgboost 4\.0.*"xgboost==4\.0\.1"'):
+        check_versions("x", {"xgboost": "4.0.1"})
+
+
 def test_versions_are_noted(cells, tmp_path: Path) -> None:
     pytest.importorskip("xgboost")
     path = small("xgb-graph").fit(cells, LABELS).save(tmp_path / "x")
@@ -386,7 +394,7 @@ def test_a_booster_without_its_package(cells, tmp_path: Path, monkeypatch) -> No
     path = small("lgbm-graph").fit(cells, LABELS).save(tmp_path / "x")
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(
-        ImportError, match=r"lightgbm is not installed.*pip install netwright\[boost"
+        ImportError, match=r"lightgbm is not installed.*pip install .netwright\[boost"
     ):
         load(path)
 
