@@ -56,10 +56,10 @@ def draw_multipartite(
         OSError: The file cannot be written.
 
     Examples:
-        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(9, 6), nn.ReLU(), nn.Linear(6, 2))
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(9, 6, bias=False))
         >>> graph = encode(model, prune(model, "erk", sparsity=0.5), "unrolled", (1, 3, 3))
         >>> draw_multipartite(graph).axes[0].get_title()
-        '17 nodes, 33 edges'
+        '15 nodes, 27 edges'
     """
     path = None if path is None else figure_path(path)
     count = count_edges(graph)
