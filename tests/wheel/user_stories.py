@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 STORIES: dict[str, Callable[[], str]] = {}
-EXTRAS = {"xgboost": "boost", "lightgbm": "boost", "timm": "zoo"}
+EXTRAS = {"xgboost": "boost", "lightgbm": "boost"}
 
 
 def story(function: Callable[[], str]) -> Callable[[], str]:
@@ -105,9 +105,6 @@ def tables() -> str:
     from predictors import TABLES, load_table
 
     elsewhere = {"deepnets_published"}  # its networks are a download of the publishers
-    if not has("timm"):
-        elsewhere.add("timm_models")
-        refuses('pip install "netwright[zoo]"', lambda: load_table("timm_models"))
     get = "not there ... download deepnets1m_eval.hdf5"
     refuses(get, lambda: load_table("deepnets_published"))
     rows = 0
