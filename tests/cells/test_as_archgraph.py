@@ -10,6 +10,7 @@ from graph2nn.cells.as_archgraph import (
     macro_network,
     nb101_cell,
     nb201_cell,
+    nb201_from_string,
     tnb101_cell,
 )
 
@@ -76,3 +77,13 @@ def _adjacency(cell) -> np.ndarray:
     table = np.zeros((cell.num_nodes,) * 2, dtype=int)
     table[tuple(cell.edges)] = 1
     return table
+
+
+def test_strings_of_nb201_are_read() -> None:
+    for code in np.random.default_rng(0).integers(5, size=(20, 6)):
+        cell = nb201_cell(code.tolist())
+        found = nb201_from_string(cell.name)
+        assert found.name == cell.name and np.array_equal(found.op, cell.op)
+    for text in ("", "|none~0|", cell.name.replace("~2", "~1"), cell.name.replace("~0|+", "x~0|+")):
+        with pytest.raises(ValueError, match="NAS-Bench-201: expected a string such as"):
+            nb201_from_string(text)

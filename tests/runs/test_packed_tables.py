@@ -158,3 +158,22 @@ def test_altered_values(tmp_path: Path) -> None:
         file["columns/ok"][0] = 0
     with pytest.raises(ValueError, match="checksum is another one"):
         read_packed(path)
+
+
+def test_arrays_of_other_lengths(tmp_path: Path) -> None:
+    arrays = {
+        "acc": np.arange(7, dtype=np.uint8),
+        "pairs": np.ones((2, 5), np.int16),
+        "none": np.zeros(0, np.float32),
+    }
+    path = write_packed(tmp_path / "t.h5", COLUMNS, FACTS, arrays)
+    found = read_packed(path)
+    assert list(found.columns) == list(COLUMNS) and list(found.arrays) == list(arrays)
+    for name, values in arrays.items():
+        assert found.arrays[name].dtype == values.dtype
+        np.testing.assert_array_equal(found.arrays[name], values)
+    np.testing.assert_array_equal(found.columns["acc"], COLUMNS["acc"])
+    with h5py.File(path, "a") as file:
+        file["arrays/pairs"][0, 0] = 9
+    with pytest.raises(ValueError, match="damaged .*its checksum is another one"):
+        read_packed(path)

@@ -145,3 +145,11 @@ def test_a_table_is_a_mapping_of_its_own() -> None:
         ColumnTable({"a": [1, 2], "b": [1]})
     with pytest.raises(ValueError, match="column a must be one-dimensional"):
         ColumnTable({"a": np.zeros((2, 2))})
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_any_separator_where_asked_for(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(f"\ufeffa{separator}b\n1{separator}x y\n".encode())
+    assert read_columns(path, delimiter=None) == {"a": ["1"], "b": ["x y"]}
+    assert read_columns(path, delimiter=separator) == read_columns(path, delimiter=None)

@@ -10,6 +10,7 @@ from graph2nn.deepnets import Network, eval_nets
 from graph2nn.deepnets.campaign import count_flops
 from graph2nn.relational import build_model, count_module
 from graph2nn.training import count_parameters, latencies, multiply_adds
+from graph2nn.training.costs import sample_multiply_adds
 from graph2nn.wirings import StaticWiring, count_wiring
 from predictors.proxies import compute_proxies
 
@@ -90,3 +91,20 @@ def test_modes_come_back_after_a_failed_pass() -> None:
     with pytest.raises(RuntimeError):
         latencies([layer], torch.zeros(1, 4))
     assert layer.training
+
+
+@pytest.mark.parametrize(
+    ("model", "input", "count"),
+    [
+        (nn.Conv2d(4, 6, 3, padding=1), torch.zeros(5, 4, 8, 8), 64 * 6 * 4 * 9),
+        (nn.Linear(3, 5), {"input": torch.zeros(7, 3)}, 15),
+        (nn.MultiheadAttention(8, 2, batch_first=True), (torch.zeros(3, 5, 8),) * 3, 1680),
+        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), torch.zeros(3, 5, 8), 5 * 592),
+    ],
+)
+def test_of_one_sample(model: nn.Module, input: object, count: int) -> None:
+    """The fast path of attention, one operation that would count as none, is left out."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    assert sample_multiply_adds(model, input) == count
+    assert model.training and not next(model.parameters()).is_meta
+    assert torch.backends.mha.get_fastpath_enabled() == before
