@@ -49,7 +49,7 @@ def nb201(folder: Path | None = None) -> Table:
         default="c10_val",
         minimise=frozenset(cost),
         subsets={"valid": columns["valid"]},
-        noise={n: NoiseReference(**said) for n, said in table.facts.notes["noise"].items()},
+        noise={n: NoiseReference(**said) for n, said in table.facts.notes.get("noise", {}).items()},
         source=f"NAS-Bench-201 (arXiv:2001.00326); proxies: {_SUITE_ZERO}; costs: HW-NAS-Bench "
         "(arXiv:2103.10584); robustness: Jung et al. (ICLR 2023)",
     )

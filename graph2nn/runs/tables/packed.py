@@ -21,6 +21,8 @@ __all__ = ["Facts", "PackedTable", "read_packed", "write_packed"]
 _FORMAT, _VERSION = "netwright-columns", 1
 _PARTS = ("columns", "distinct", "arrays")
 _FILTERS = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+_DAMAGE = (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError)
+_SEAL = 512  # bytes before the HDF5 part, which readers of HDF5 skip
 _AGAIN = "install netwright again, or copy or write the file again"
 
 
@@ -106,14 +108,15 @@ def write_packed(
         said["arrays"] = list(arrays)
     header = json.dumps(said, ensure_ascii=False)
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=("v110", "v110")) as file:
+    options = {"libver": ("v110", "v110"), "userblock_size": _SEAL}
+    with h5py.File(buffer, "w", **options) as file:
         file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
-        file.attrs["sha256"] = _checksum(header, stored)
         _put(file, "header", np.frombuffer(header.encode(), np.uint8))
         for name, parts in stored.items():
             for part, array in parts.items():
                 _put(file, f"{part}/{_key(name)}", array)
-    return write_atomic(path, lambda out: out.write(buffer.getvalue()))
+    content = buffer.getvalue()[_SEAL:]
+    return write_atomic(path, lambda out: out.write(_seal(content) + content))
 
 
 def _packed(
@@ -149,40 +152,42 @@ def read_packed(path: str | Path) -> PackedTable:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(2, "no such table", str(path))
+    _check_seal(path)
     try:
         with h5py.File(path, "r") as file:
-            _check_version(file, path)
-            header = bytes(file["header"][()]).decode()
-            said = json.loads(header)
+            said = json.loads(bytes(file["header"][()]))
             others = said.get("arrays", ())
             stored = {name: _parts(file, name) for name in (*said["columns"], *others)}
-            if file.attrs["sha256"] != _checksum(header, stored):
-                raise ValueError("its checksum is another one")
         facts = Facts(**said["facts"])
         columns = {n: unpack_column(layout, stored[n]) for n, layout in said["columns"].items()}
         arrays = {name: stored[name]["arrays"] for name in others}
-    except _OtherFileError as error:
-        raise ValueError(str(error)) from None
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{path} is damaged or cut off ({error}); {_AGAIN}") from None
     return PackedTable(facts=facts, columns=columns, arrays=arrays)
 
 
-class _OtherFileError(ValueError):
-    """The file is whole, as far as known, but is not to be read by this code."""
+def _seal(content: bytes) -> bytes:
+    """What stands before the HDF5 part: format, version and the checksum of that part."""
+    digest = hashlib.sha256(content).hexdigest()
+    return f"{_FORMAT} {_VERSION}\nsha256 {digest}\n".encode().ljust(_SEAL, b"\0")
 
 
-def _check_version(file: h5py.File, path: Path) -> None:
-    if file.attrs.get("format") != _FORMAT:
-        found = file.attrs.get("format", "none")
-        raise _OtherFileError(
-            f"{path} is no table of columns: expected the format {_FORMAT}, got {found}"
+def _check_seal(path: Path) -> None:
+    """Look at the bytes before HDF5 does: a flipped bit may keep that library busy for ever."""
+    data = path.read_bytes()
+    first, _, _ = data[:_SEAL].partition(b"\n")
+    name, _, version = first.decode("latin-1").partition(" ")
+    if name != _FORMAT:
+        raise ValueError(
+            f"{path} is no table of columns: expected a file of the format {_FORMAT}; {_AGAIN}"
         )
-    if file.attrs["version"] != _VERSION:
-        raise _OtherFileError(
-            f"{path} has version {file.attrs['version']} of the format {_FORMAT}, this package "
-            f"reads version {_VERSION}: install the netwright that wrote it, or a newer one"
+    if version != str(_VERSION):
+        raise ValueError(
+            f"{path} has version {version} of the format {_FORMAT}, this package reads version "
+            f"{_VERSION}: install the netwright that wrote it, or a newer one"
         )
+    if data[:_SEAL] != _seal(data[_SEAL:]):
+        raise ValueError(f"{path} is damaged or cut off (another checksum); {_AGAIN}")
 
 
 def _parts(file: h5py.File, name: str) -> Stored:
@@ -198,12 +203,3 @@ def _put(file: h5py.File, place: str, array: np.ndarray) -> None:
 def _key(name: str) -> str:
     """The name of a column as one part of a path in the file."""
     return "%2E" if name == "." else name.replace("%", "%25").replace("/", "%2F")
-
-
-def _checksum(header: str, stored: Mapping[str, Stored]) -> str:
-    digest = hashlib.sha256(header.encode())
-    for name, arrays in stored.items():
-        for part, array in arrays.items():
-            digest.update(f"\n{name} {part} {array.dtype.str} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

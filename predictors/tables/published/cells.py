@@ -40,6 +40,8 @@ def _nb201(folder: Path) -> Columns:
 
 
 def _nb201_notes(columns: Columns) -> dict[str, Any]:
+    if "c10_vis_acc" not in columns:
+        return {}
     tau = kendall_tau(columns["c10_val"], columns["c10_vis_acc"])
     return {"noise": {"c10_val": {"tau": tau, "meaning": "validation against test accuracy"}}}
 
