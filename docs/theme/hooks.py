@@ -26,7 +26,18 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-__all__ = ["definition", "exported", "included", "on_files", "on_page_content", "on_page_markdown"]
+__all__ = [
+    "definition",
+    "exported",
+    "generated",
+    "included",
+    "on_files",
+    "on_page_content",
+    "on_page_markdown",
+    "packages",
+    "place",
+    "turned",
+]
 
 ROOT = Path(__file__).parents[2]
 TOP = {
@@ -137,12 +148,31 @@ def reference() -> dict[str, dict[str, tuple[str, ...]]]:
     return dict(sorted(pages.items()))
 
 
+def purpose(package: str) -> str:
+    """Return the docstring of a package."""
+    tree = ast.parse((folder_of(package) / "__init__.py").read_text(encoding="utf-8"))
+    return ast.get_docstring(tree) or ""
+
+
+def reference_index() -> str:
+    """Write the first page of the reference: the packages and what each is for."""
+    rows = [f"| [`{page}`]({page}.md) | {purpose(page).splitlines()[0]} |" for page in reference()]
+    return "\n".join(
+        (
+            "# Reference\n",
+            "Generated from the docstrings. Examples take `torch`, `numpy as np` and the names of"
+            " their package as imported. What scripts take: [commands](commands.md).\n",
+            "| package | what it is for |\n|---|---|",
+            *rows,
+        )
+    )
+
+
 def reference_page(page: str) -> str:
     """Write the page of a package: its purpose, what it exports, what inner packages describe."""
     text = [f"# `{page}`"]
     for package, names in sorted(reference()[page].items()):
-        docstring = ast.get_docstring(ast.parse((folder_of(package) / "__init__.py").read_text()))
-        text += [docstring or ""] if package == page else []
+        text += [purpose(package)] if package == page else []
         text += [f"::: {definition(package, name)}" for name in names]
         elsewhere = [name for name in exported(package) if name not in names]
         links = [f"[`{name}`][{definition(package, name)}]" for name in elsewhere]
@@ -226,6 +256,7 @@ def generated() -> Iterator[tuple[str, str]]:
         yield there, (ROOT / here).read_text(encoding="utf-8")
     for page in reference():
         yield f"reference/{page}.md", reference_page(page)
+    yield "reference/index.md", reference_index()
     yield "reference/commands.md", commands_page()
 
 
@@ -240,11 +271,18 @@ def expanded(nav: object, uris: list[str]) -> object:
     return nav
 
 
+def _order(uri: str) -> tuple[bool, str]:
+    """Put the first page of a folder first, and a package before those within it."""
+    stem = uri.rpartition(".")[0]
+    return not stem.endswith("/index"), stem
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages and name them in the navigation."""
     for uri, text in generated():
         files.append(File.generated(config, uri, content=text))
-    config.nav = expanded(config.nav, sorted(file.src_uri for file in files))  # type: ignore[assignment]
+    uris = sorted((file.src_uri for file in files), key=_order)
+    config.nav = expanded(config.nav, uris)  # type: ignore[assignment]
     return files
 
 
