@@ -198,14 +198,22 @@ def help_of(script: Path, *words: str) -> str:
     return said.getvalue().strip()
 
 
+def subcommands(script: Path) -> list[str]:
+    """Return the keys of `COMMANDS` in a script."""
+    for node in ast.parse(script.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMANDS":
+            assert isinstance(node.value, ast.Dict)
+            return [ast.literal_eval(key) for key in node.value.keys if key is not None]
+    return []
+
+
 def commands_page() -> str:
     """Write the page that shows what every script of `experiments/` takes."""
     text = ["# Commands", "What each script of `experiments/` says to `--help`."]
     for script in sorted((ROOT / "experiments").glob("*.py")):
         said = help_of(script)
         text += [f"## `{script.name}`", f"```text\n{said}\n```"]
-        choices = re.search(r"^ +\{([\w,-]+)\}", said, re.MULTILINE)
-        for word in choices[1].split(",") if choices else ():
+        for word in subcommands(script):
             text += [f"### `{script.name} {word}`", f"```text\n{help_of(script, word)}\n```"]
     return "\n\n".join(text) + "\n"
 
