@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from predictors.neural.gcn import GCNPredictor
     from predictors.neural.message_passing import PyGPredictor
     from predictors.registry import BASELINE, MODELS, make_predictor
+    from predictors.saving import load, save
     from predictors.tables import TABLES, Table, load_table, read_table
     from predictors.targets import TargetTransform
     from predictors.tart import TART
@@ -47,9 +48,11 @@ __all__ = [
     "Table",
     "TargetTransform",
     "features_and_tokens",
+    "load",
     "load_table",
     "make_predictor",
     "read_table",
+    "save",
     "standard_members",
 ]
 
@@ -70,13 +73,14 @@ _NAMES = {
     "predictors.neural.gcn": ("GCNPredictor",),
     "predictors.neural.message_passing": ("PyGPredictor",),
     "predictors.registry": ("BASELINE", "MODELS", "make_predictor"),
+    "predictors.saving": ("load", "save"),
     "predictors.tables": ("TABLES", "Table", "load_table", "read_table"),
     "predictors.targets": ("TargetTransform",),
     "predictors.tart": ("TART",),
 }
 _ROOMS = (
     *("base", "benchmark", "features", "models", "neural", "proxies", "registry", "search"),
-    *("studies", "tables", "targets", "tart"),
+    *("saving", "studies", "tables", "targets", "tart"),
 )
 
 __getattr__, __dir__ = on_first_use(

@@ -42,14 +42,14 @@ class Saveable:
         """Load an object of this class; nothing in the file is executed.
 
         Raises:
-            FileNotFoundError, ValueError, ImportError: See `predictors.saving.load`; or the file
+            FileNotFoundError, ValueError, ImportError: See `predictors.load`; or the file
                 holds an object of another class.
         """
         found = load(path, classes=[cls])
         if not isinstance(found, cls):
             raise ValueError(
                 f"{path} holds a {type(found).__name__}, expected a {cls.__name__}: load it with "
-                f"{type(found).__name__}.load, or with predictors.saving.load, which takes any"
+                f"{type(found).__name__}.load, or with predictors.load, which takes any"
             )
         return found
 
