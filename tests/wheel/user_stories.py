@@ -336,9 +336,9 @@ def errors() -> str:
     refuses("ghn1_imagenet.pt ... put", lambda: GHN.from_pretrained("ghn1-imagenet"))
     refuses("unknown table 'nb301' ... nb201", lambda: load_table("nb301"))
     refuses("unknown model 'tarte' ... did you mean 'tart'", lambda: make_predictor("tarte"))
-    refuses("does not exist ... mlp_digits_52", lambda: read_results("mine"))
-    refuses("does not exist ... digits", lambda: read_sparse_table("mine.csv"))
-    refuses("does not exist ... deepnets_digits", lambda: read_ground_truth("mine.h5"))
+    refuses("does not exist ... mlp_digits_52", lambda: read_results("absent"))
+    refuses("does not exist ... digits", lambda: read_sparse_table("absent.csv"))
+    refuses("does not exist ... deepnets_digits", lambda: read_ground_truth("absent.h5"))
     for package, name in (("xgboost", "xgb-graph"), ("lightgbm", "lgbm-graph")):
         if importlib.util.find_spec(package) is None:
             X, y = load_table("nas_bench_macro")
@@ -366,6 +366,9 @@ def main(words: list[str]) -> int:
     """Run the stories whose names have one of the words; 0 if all ended well."""
     import graph2nn
 
+    torch.set_num_threads(
+        1
+    )  # networks this small gain nothing from more, and on a busy machine lose
     print(f"netwright in {Path(graph2nn.__file__).parents[1]}, user {os.getuid()}", flush=True)
     chosen = [name for name in STORIES if not words or any(word in name for word in words)]
     failed = [name for name in chosen if not run(name)]
