@@ -26,6 +26,8 @@ __all__ = [
     "stages_block",
 ]
 
+_MOST = 1e300  # of a sum in `flow_block`; twice as much is still a number
+
 
 class Living:
     """The living part of a batch of graphs.
@@ -82,7 +84,8 @@ def paths_block(batch: Padded, space: Space) -> Columns:
 def flow_block(batch: Padded, space: Space) -> Columns:
     """Compute the size of the output when every node adds its inputs.
 
-    Columns are its log2, one for each set of operations whose nodes double or halve their sum.
+    Columns are its log2, one for each set of operations whose nodes double or halve their sum; it
+    stops growing at 1e300, which networks of a thousand layers would pass.
     """
     subsets = op_subsets(space.working)
     live = living(batch, space).live[..., None]
@@ -95,6 +98,7 @@ def flow_block(batch: Padded, space: Space) -> Columns:
         for u in np.flatnonzero(batch.adjacency[:, :, v].any(0)):
             value[v] += value[u] * batch.adjacency[:, u, v, None]
         value[v] *= gain[:, v]
+        np.minimum(value[v], _MOST, out=value[v])
     out = np.where(batch.end.T[:, :, None], value, 0).sum(0)
     names = [f"{verb} {'+'.join(subset)}" for verb in ("doubled", "halved") for subset in subsets]
     return names, np.log2(0.01 + out)

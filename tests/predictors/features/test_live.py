@@ -98,3 +98,11 @@ def test_positions_count_only_where_networks_have_stages() -> None:
     cells = random_cells(5)
     both = GraphFeatures(("live", "depth", "stages")).fit_transform(cells)
     assert both.shape == GraphFeatures(("live",)).fit_transform(cells).shape
+
+
+def test_flow_of_a_thousand_layers_is_a_number() -> None:
+    count = 1_100
+    ops = ["input", *["conv_3x3"] * count, "output"]
+    deep = cell_graph(ops, [(k, k + 1) for k in range(count + 1)])
+    features = GraphFeatures(blocks=("flow",)).fit_transform([deep])
+    assert np.isfinite(features).all() and features.max() > 990
