@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from predictors.neural.message_passing import PyGPredictor
     from predictors.registry import BASELINE, MODELS, make_predictor
     from predictors.saving import load, save
-    from predictors.tables import TABLES, Table, load_table, read_table
+    from predictors.tables import TABLES, Table, graphs_of, load_table, read_table
     from predictors.targets import TargetTransform
     from predictors.tart import TART
 
@@ -48,6 +48,7 @@ __all__ = [
     "Table",
     "TargetTransform",
     "features_and_tokens",
+    "graphs_of",
     "load",
     "load_table",
     "make_predictor",
@@ -74,7 +75,7 @@ _NAMES = {
     "predictors.neural.message_passing": ("PyGPredictor",),
     "predictors.registry": ("BASELINE", "MODELS", "make_predictor"),
     "predictors.saving": ("load", "save"),
-    "predictors.tables": ("TABLES", "Table", "load_table", "read_table"),
+    "predictors.tables": ("TABLES", "Table", "graphs_of", "load_table", "read_table"),
     "predictors.targets": ("TargetTransform",),
     "predictors.tart": ("TART",),
 }
