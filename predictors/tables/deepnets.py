@@ -78,7 +78,7 @@ def deepnets_published(folder: Path) -> Table:
         minimise=frozenset({"time", "converge_time"}),
         split=np.arange(len(rows)) < len(records["val"]),
         noise={"val_acc": NoiseReference(tau=tau, meaning="validation against test accuracy")},
-        source="DeepNets-1M (NeurIPS 2021, arXiv:2110.13100)",
+        source=PUBLISHED[_RECORDS].cite,
     )
 
 

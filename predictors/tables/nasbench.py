@@ -10,7 +10,12 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.cells.as_archgraph import macro_network, nb101_cell, nb201_cell, tnb101_cell
 from predictors.metrics import kendall_tau
 from predictors.tables.making.fields import with_attributes
-from predictors.tables.published import published_columns, read_published
+from predictors.tables.published import (
+    PUBLISHED,
+    published_columns,
+    read_code,
+    read_published,
+)
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = [
@@ -25,7 +30,6 @@ __all__ = [
 ]
 
 _FAILED = -1e8
-_SUITE_ZERO = "NAS-Bench-Suite-Zero (NeurIPS 2022, datasets track)"
 
 
 def nb201(folder: Path | None = None) -> Table:
@@ -40,7 +44,7 @@ def nb201(folder: Path | None = None) -> Table:
     proxies = {n: columns[n].copy() for n in columns if n.startswith("zc_")}
     for values in proxies.values():
         values[values == _FAILED] = np.nan
-    cells = [nb201_cell(_integers(text)) for text in columns["arch"]]
+    cells = [nb201_cell(read_code(text)) for text in columns["arch"]]
     cost = {n for n in targets if n.endswith(("_latency", "_energy"))}
     return Table(
         name="nb201",
@@ -50,8 +54,7 @@ def nb201(folder: Path | None = None) -> Table:
         minimise=frozenset(cost),
         subsets={"valid": columns["valid"]},
         noise={n: NoiseReference(**said) for n, said in table.facts.notes.get("noise", {}).items()},
-        source=f"NAS-Bench-201 (arXiv:2001.00326); proxies: {_SUITE_ZERO}; costs: HW-NAS-Bench "
-        "(arXiv:2103.10584); robustness: Jung et al. (ICLR 2023)",
+        source=PUBLISHED["nb201"].cite,
     )
 
 
@@ -61,11 +64,11 @@ def nb201_latency(folder: Path | None = None) -> Table:
     targets = {n: c for n, c in columns.items() if n != "arch"}
     return Table(
         name="nb201_latency",
-        graphs=[nb201_cell(_integers(text)) for text in columns["arch"]],
+        graphs=[nb201_cell(read_code(text)) for text in columns["arch"]],
         targets=targets,
         default="1080ti_1",
         minimise=frozenset(targets),
-        source="HELP (NeurIPS 2021, arXiv:2106.08630)",
+        source=PUBLISHED["nb201_latency"].cite,
     )
 
 
@@ -74,10 +77,10 @@ def nb201_9x(folder: Path | None = None) -> Table:
     columns = published_columns("nb201_9x", folder)
     return Table(
         name="nb201_9x",
-        graphs=[nb201_cell(_integers(text)) for text in columns["arch"]],
+        graphs=[nb201_cell(read_code(text)) for text in columns["arch"]],
         targets={n: columns[n] for n in ("ninapro", "svhn", "scifar100")},
         default="svhn",
-        source=_SUITE_ZERO,
+        source=PUBLISHED["nb201_9x"].cite,
     )
 
 
@@ -86,10 +89,10 @@ def tnb101_micro(folder: Path | None = None) -> Table:
     columns = published_columns("tnb101_micro", folder)
     return Table(
         name="tnb101_micro",
-        graphs=[tnb101_cell(_integers(text)) for text in columns["arch"]],
+        graphs=[tnb101_cell(read_code(text)) for text in columns["arch"]],
         targets={n: c for n, c in columns.items() if n != "arch"},
         default="class_object",
-        source="TransNAS-Bench-101 (CVPR 2021, arXiv:2105.11871)",
+        source=PUBLISHED["tnb101_micro"].cite,
     )
 
 
@@ -109,7 +112,7 @@ def nas_bench_macro(folder: Path | None = None) -> Table:
         targets={"acc": np.mean(list(runs.values()), axis=0), **runs},
         default="acc",
         noise={"acc": NoiseReference(tau=tau, meaning="one run against the mean of the others")},
-        source="NAS-Bench-Macro (CVPR 2021, arXiv:2103.11922)",
+        source=PUBLISHED["nas_bench_macro"].cite,
     )
 
 
@@ -123,7 +126,7 @@ def nb101_500(folder: Path | None = None) -> Table:
         targets={"val_accuracy": columns["val_accuracy"]},
         default="val_accuracy",
         test_size=100,
-        source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
+        source=PUBLISHED["nb101_500"].cite,
     )
 
 
@@ -135,7 +138,7 @@ def nb101_unlabelled(folder: Path | None = None) -> Table:
         graphs=[_matrix_cell(text) for text in columns["arch"]],
         targets={"zen": columns["zen"]},
         default="zen",
-        source=f"NAS-Bench-101 (arXiv:1902.09635); {_SUITE_ZERO}",
+        source=PUBLISHED["nb101_unlabelled"].cite,
     )
 
 
@@ -148,7 +151,7 @@ def ec_nas(folder: Path | None = None) -> Table:
     names = (-1, 0, 3, 4, 2, 1)  # their codes 1 to 5 as codes of `NB101_OPS`
     cells = []
     for text in columns["arch"]:
-        code = np.array(_integers(text))
+        code = np.array(read_code(text))
         matrix, ops = code[:49].reshape(7, 7), code[49:]
         n = int((ops > 0).sum())
         cells.append(nb101_cell(matrix[:n, :n], [names[c] for c in ops[:n]]))
@@ -158,17 +161,12 @@ def ec_nas(folder: Path | None = None) -> Table:
         targets={"energy": columns["energy"]},
         default="energy",
         minimise=frozenset({"energy"}),
-        source="EC-NAS (ICASSP 2024, arXiv:2210.06015)",
+        source=PUBLISHED["ec_nas"].cite,
     )
 
 
 def _matrix_cell(text: str) -> ArchGraph:
-    values = _integers(text)
+    values = read_code(text)
     n = int((len(values) + 0.25) ** 0.5)  # n * n + n numbers
     matrix = np.array(values[: n * n]).reshape(n, n)
     return nb101_cell(matrix, values[n * n :])
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    """The integers of a printed tuple: "(4, 0, 3)" is (4, 0, 3)."""
-    return tuple(map(int, text.strip("()[], ").split(",")))

@@ -10,7 +10,7 @@ import numpy as np
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells.as_archgraph import cell_graph
-from predictors.tables.published import published_columns
+from predictors.tables.published import PUBLISHED, published_columns
 from predictors.tables.table import Table
 
 __all__ = ["NLP_OPS", "nb_nlp"]
@@ -51,7 +51,7 @@ def nb_nlp(folder: Path | None = None) -> Table:
         default="val_loss",
         minimise=frozenset(targets),
         group=np.unique(groups, return_inverse=True)[1],
-        source="NAS-Bench-NLP (arXiv:2006.07116)",
+        source=PUBLISHED["nb_nlp"].cite,
     )
 
 

@@ -10,11 +10,10 @@ from graph2nn.relational.as_archgraph import message_graph
 from graph2nn.relational.campaign.results import ResultTable, published_results, read_results
 from graph2nn.relational.graphs.generators import ws_flex
 from predictors.metrics import kendall_tau
+from predictors.tables.published import PUBLISHED
 from predictors.tables.table import NoiseReference, Table
 
 __all__ = ["relational", "relational_sweep"]
-
-_SOURCE = "Graph Structure of Neural Networks (ICML 2020, arXiv:2007.06559)"
 
 
 def relational(folder: Path | None = None) -> Table:
@@ -62,7 +61,7 @@ def relational_sweep(results: ResultTable, *, name: str = "relational") -> Table
         default="mlp_cifar10" if "mlp_cifar10" in targets else next(iter(targets)),
         minimise=frozenset(targets),
         noise=noise,
-        source=_SOURCE,
+        source=PUBLISHED["relational"].cite,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 
 import numpy as np
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.runs.shipped import package_file
 
 __all__ = [
     "GRAPH_COLUMNS",
@@ -54,7 +54,7 @@ def published_graphs(name: str) -> np.ndarray:
         (52, 6)
     """
     choose("graphs", name, PUBLISHED_GRAPHS)
-    with as_file(files("graph2nn.relational.graphs") / _FILE) as path, np.load(path) as stored:
+    with np.load(package_file("graph2nn.relational.graphs", _FILE)) as stored:
         return stored[name]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from graph2nn.cells.traced import fbnet_multiply_adds, fbnet_network, tnb101_macro_network
 from predictors.tables.making.fields import with_attributes
-from predictors.tables.published import published_columns
+from predictors.tables.published import PUBLISHED, published_columns, read_code
 from predictors.tables.table import Table
 
 __all__ = ["fbnet", "tnb101_macro"]
@@ -23,7 +23,7 @@ def fbnet(folder: Path | None = None) -> Table:
     A linear model on the one-hot codes is strong here and belongs beside every result.
     """
     columns = published_columns("fbnet", folder)
-    codes = [[int(c) for c in text.split("_")] for text in columns["arch"]]
+    codes = [read_code(text, "_") for text in columns["arch"]]
     graphs = [fbnet_network(code) for code in codes]
     known = {
         "params": np.array([float(graph.num_params()) for graph in graphs]),
@@ -36,7 +36,7 @@ def fbnet(folder: Path | None = None) -> Table:
         targets=targets,
         default="1080ti_1",
         minimise=frozenset(targets),
-        source="HELP (NeurIPS 2021, arXiv:2106.08630); space: FBNet (arXiv:1812.03443)",
+        source=PUBLISHED["fbnet"].cite,
     )
 
 
@@ -46,7 +46,7 @@ def tnb101_macro(folder: Path | None = None) -> Table:
     Targets as those of `tnb101_micro`. Attribute: `params`, counted on our networks.
     """
     columns = published_columns("tnb101_macro", folder)
-    codes = [[int(c) for c in text.strip("()").split(",")] for text in columns["arch"]]
+    codes = [read_code(text) for text in columns["arch"]]
     graphs = [tnb101_macro_network(code) for code in codes]
     params = np.array([float(graph.num_params()) for graph in graphs])
     return Table(
@@ -54,5 +54,5 @@ def tnb101_macro(folder: Path | None = None) -> Table:
         graphs=with_attributes(graphs, {"params": params}),
         targets={name: values for name, values in columns.items() if name != "arch"},
         default="class_object",
-        source="TransNAS-Bench-101 (CVPR 2021, arXiv:2105.11871)",
+        source=PUBLISHED["tnb101_macro"].cite,
     )

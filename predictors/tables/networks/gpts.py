@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from graph2nn.cells.networks.gpt import GPTSizes
 from graph2nn.cells.traced import gpt_network
 from predictors.tables.making.fields import with_attributes
-from predictors.tables.published import Columns, published_columns
+from predictors.tables.published import PUBLISHED, Columns, published_columns, read_code
 from predictors.tables.table import Table
 
 __all__ = ["gpt_sizes", "hwgpt"]
@@ -52,8 +51,8 @@ def hwgpt(folder: Path | None = None) -> Table:
         targets=targets,
         default="perplexity",
         minimise=frozenset(targets) - {"accuracy"},
-        source="HW-GPT-Bench (NeurIPS 2024 datasets track, arXiv:2405.10299); perplexity and "
-        "accuracy: weights inherited from one weight-sharing supernet, not trained separately",
+        source=f"{PUBLISHED['hwgpt'].cite}; perplexity and accuracy: weights inherited from one "
+        "weight-sharing supernet, not trained separately",
     )
 
 
@@ -72,10 +71,10 @@ def gpt_sizes(columns: Columns) -> list[GPTSizes]:
 
 
 def _numbers(text: str, count: int) -> tuple[int, ...]:
-    numbers: Sequence[int] = [int(part) for part in text.split("-")]
+    numbers = read_code(text, "-")
     if len(numbers) != count:
         raise ValueError(
             f"hwgpt: expected a number for each of {count} layers, got {text!r}; copy the file "
             "again"
         )
-    return tuple(numbers)
+    return numbers

@@ -9,7 +9,7 @@ import numpy as np
 from graph2nn.runs.shipped import shipped_file
 from predictors.tables.making.fields import with_attributes
 from predictors.tables.networks.timm_graphs import read_network_graphs
-from predictors.tables.published import published_columns
+from predictors.tables.published import PUBLISHED, published_columns
 from predictors.tables.table import Table
 
 __all__ = ["timm_models"]
@@ -52,6 +52,5 @@ def timm_models(folder: Path | None = None) -> Table:
         minimise=frozenset(name for name in targets if name not in _TARGETS),
         group=np.unique(modules, return_inverse=True)[1],
         test_size=500,
-        source="timm (huggingface/pytorch-image-models): recipes and training data differ from row "
-        "to row",
+        source=f"{PUBLISHED['timm_models'].cite}: recipes and training data differ from row to row",
     )

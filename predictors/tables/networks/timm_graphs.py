@@ -20,7 +20,7 @@ from tqdm import tqdm
 from graph2nn.archgraph import ArchGraph, structural_hash, trace
 from graph2nn.archgraph.storage import pack_graphs, unpack_graphs
 from graph2nn.runs.tables import Facts, read_packed, write_packed
-from predictors.tables.published import published_columns
+from predictors.tables.published import PUBLISHED, published_columns
 
 __all__ = ["main", "read_network_graphs", "trace_timm", "write_network_graphs"]
 
@@ -94,7 +94,7 @@ def write_network_graphs(
         name="timm_models",
         title="Graphs of timm's networks in 15 primitives, traced without weights",
         source="huggingface/pytorch-image-models, traced by netwright",
-        cite="timm (huggingface/pytorch-image-models)",
+        cite=PUBLISHED["timm_models"].cite,
         licence="Apache-2.0",
         units={
             "arch": "name for timm.create_model",

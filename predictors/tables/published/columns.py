@@ -12,7 +12,7 @@ from predictors.tables.published.networks import NETWORKS
 from predictors.tables.published.original import Columns, Published
 from predictors.tables.published.sweeps import SWEEPS
 
-__all__ = ["PUBLISHED", "published_columns", "read_published"]
+__all__ = ["PUBLISHED", "published_columns", "read_code", "read_published"]
 
 PUBLISHED: dict[str, Published] = {**CELLS, **NETWORKS, **SWEEPS}
 """Every published table that comes with the package, by the name of its file."""
@@ -57,3 +57,17 @@ def published_columns(name: str, folder: Path | None = None) -> Columns:
         500
     """
     return read_published(name, folder).columns
+
+
+def read_code(text: str, separator: str = ",") -> tuple[int, ...]:
+    """Read the whole numbers by which a published table codes a network.
+
+    Args:
+        text: The code, such as a printed tuple or list.
+        separator: Character between the numbers.
+
+    Examples:
+        >>> read_code("(4, 0, 3)"), read_code("8_8_1", "_")
+        ((4, 0, 3), (8, 8, 1))
+    """
+    return tuple(map(int, text.strip("()[], ").split(separator)))
