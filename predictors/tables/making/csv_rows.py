@@ -15,12 +15,11 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.tracer import View
 from graph2nn.names import choose
 from graph2nn.runs.tables import read_columns
-from predictors.tables.making.labels import group_numbers
+from predictors.tables.making.labels import MISSING, as_number, group_numbers
 from predictors.tables.making.models import Architecture, graph_of
 
 __all__ = ["CsvRows", "read_csv_rows"]
 
-_MISSING = ("", "nan", "na", "n/a", "none", "null")
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
 _PADDED = re.compile(r"[+-]?0\d+")  # a code such as 0213, which loses its zeros as a number
 
@@ -60,7 +59,7 @@ class CsvRows:
             ValueError: Text that is no number; names the line and the column.
         """
         values = self.columns[column]
-        numbers = [_number(text) for text in values]
+        numbers = [as_number(text) for text in values]
         for row, number in enumerate(numbers):
             if number is None:
                 raise ValueError(
@@ -73,8 +72,8 @@ class CsvRows:
         """List the columns that hold numbers, most of them at least, but for the others."""
         found = []
         for name, values in self.columns.items():
-            filled = [text for text in values if text.strip().lower() not in _MISSING]
-            right = sum(_number(text) is not None for text in filled)
+            filled = [text for text in values if text.strip().lower() not in MISSING]
+            right = sum(as_number(text) is not None for text in filled)
             if name not in others and filled and 2 * right > len(filled):
                 found.append(name)
         if not found:
@@ -151,22 +150,12 @@ def _stem(path: Path) -> str:
     return path.name.split(".")[0]
 
 
-def _number(text: str) -> float | None:
-    """A text as a number: NaN for a missing one, None for what is no number."""
-    if text.strip().lower() in _MISSING:
-        return np.nan
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _typed(values: Sequence[str]) -> list[Any]:
     """The values of a column as whole numbers or floats, if all of them are, else as text."""
     stripped = [text.strip() for text in values]
-    filled = [text for text in stripped if text.lower() not in _MISSING]
-    if not filled or any(_PADDED.fullmatch(t) or _number(t) is None for t in filled):
+    filled = [text for text in stripped if text.lower() not in MISSING]
+    if not filled or any(_PADDED.fullmatch(t) or as_number(t) is None for t in filled):
         return list(values)
     whole = all(_WHOLE.fullmatch(text) for text in filled)
     kind: type = int if whole else float
-    return [None if t.lower() in _MISSING else kind(t) for t in stripped]
+    return [None if t.lower() in MISSING else kind(t) for t in stripped]

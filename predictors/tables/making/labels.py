@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["group_numbers", "read_columns_of", "read_labels"]
+__all__ = ["MISSING", "as_number", "group_numbers", "read_columns_of", "read_labels"]
+
+MISSING = ("", "nan", "na", "n/a", "none", "null")
+"""Texts, in lower case, that stand for no number."""
 
 _SINGLE = "label"
 _FORMS = (
@@ -93,7 +96,7 @@ def _by_name(labels: Mapping[Any, Any], names: Sequence[str]) -> bool:
 
 def _column(values: Any, names: Sequence[str], where: str) -> np.ndarray:
     ordered = _ordered(values, names, where, missing=np.nan)
-    numbers = [_number(value) for value in ordered]
+    numbers = [as_number(value) for value in ordered]
     for k, number in enumerate(numbers):
         if number is None:
             raise ValueError(
@@ -132,10 +135,10 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def _number(value: Any) -> float | None:
-    """A value as a number: NaN for none, None for what is no number."""
+def as_number(value: Any) -> float | None:
+    """Return a value or text as a number: NaN for a missing one, None for what is no number."""
     missing = value is None or type(value).__name__ in ("NAType", "NaTType")
-    if missing or (isinstance(value, str) and value.strip().lower() in ("", "na", "n/a")):
+    if missing or (isinstance(value, str) and value.strip().lower() in MISSING):
         return np.nan
     try:
         return float(value)
