@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from printed import check_printed
+from pages import blocks, check_printed, python_blocks
 from repository import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,18 +18,15 @@ LONGEST = 120  # lines
 SHORT = "--steps 2 -m 1 -b 8 --val_every 0 --processes 1 --test_nets 0".split()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-
-
 def examples() -> list[tuple[str, str]]:
     """Return every example with what the README says that it prints."""
-    return re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", TEXT, re.DOTALL)
+    found = [(code, printed) for code, printed, _ in python_blocks(TEXT)]
+    return [(code, printed) for code, printed in found if printed is not None]
 
 
 def commands() -> list[list[str]]:
     """Return every single command of the shell blocks, split into words, without comments."""
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    lines = [line for block in blocks(TEXT, "bash") for line in block.splitlines()]
     parts = [part for line in lines for part in line.split("&&")]
     words = [shlex.split(part, comments=True) for part in parts]
     return [one for one in words if one]
@@ -44,7 +41,7 @@ def test_first_screen_has_exactly_two_set_up_commands():
     start = "\n".join(TEXT.splitlines()[:FIRST_SCREEN])
     quoted = len(re.findall(r'`pip install -e "\.\[\w+\]"', TEXT))
     assert TEXT.count("pip install -e") - quoted == 2
-    first, second = re.findall(r"```bash\n(.*?)```", start, re.DOTALL)
+    first, second = blocks(start, "bash")
     assert first.startswith("pip install -e . && python experiments/train_ghn.py")
     assert second.startswith('pip install -e ".[test]" && python -m pytest')
     assert first.count("\n") == second.count("\n") == 1
@@ -53,7 +50,7 @@ def test_first_screen_has_exactly_two_set_up_commands():
 def test_every_block_is_run_here():
     ends = ["pip", "python", "pip", "python"]
     assert [words[0] for words in commands()] == ends, "run the new command in a test"
-    assert len(examples()) == len(blocks("python")) == len(blocks("text"))
+    assert len(examples()) == len(blocks(TEXT, "python")) == len(blocks(TEXT, "text"))
     assert set(re.findall(r"```(\w+)", TEXT)) == {"bash", "python", "text"}
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pages import blocks
 from repository import EXPERIMENTS, ROOT, imported_script
 
 from ghn.training import TrainConfig
@@ -23,7 +24,7 @@ def commands() -> list[tuple[str, list[str]]]:
     """Return every single command of the shell blocks with its page, split into words."""
     found = []
     for page in PAGES:
-        for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for block in blocks(page.read_text(encoding="utf-8"), "bash"):
             for line in block.replace("\\\n", " ").splitlines():
                 for part in line.split("&&"):
                     words = [w for w in shlex.split(part, comments=True) if w != "..."]

@@ -21,6 +21,7 @@ from typing import Any
 import campaigns
 import pytest
 from campaigns import Task, at_work, plan, results, run_folder, square, squares, starts
+from pages import python_blocks
 from repository import ROOT
 from state import put_back, snapshot
 
@@ -171,8 +172,8 @@ def test_bad_input(tmp_path: Path) -> None:
 def test_the_page_of_campaigns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    page = (ROOT / "docs" / "campaigns.md").read_text()
-    code = page.split("```python\n")[1].split("```")[0]
+    page = ROOT / "docs" / "understand" / "campaigns.md"
+    code = python_blocks(page.read_text(encoding="utf-8"))[0].code
     monkeypatch.chdir(tmp_path)
     exec(code.replace("jobs=2", "jobs=1"), {"__name__": "__main__"})
     assert capsys.readouterr().out.startswith("[0, 1, 4, 9, 16,")

@@ -39,7 +39,7 @@ def test_whole(name: str, task: str, graphs: int, seeds: int, epochs: int) -> No
 
 
 def test_all_are_described() -> None:
-    text = (ROOT / "docs" / "relational.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "results" / "relational.md").read_text(encoding="utf-8")
     for folder in FOLDER.iterdir():
         if folder.is_dir():
             assert f"`{folder.name}`" in text, folder.name
