@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph.tracing.recorder import tensors_in
-from graph2nn.archgraph.tracing.recording import default_input_size
+from graph2nn.archgraph.tracing.recording import call_arguments, default_input_size, to_meta
 from graph2nn.relational.networks.counting import Counts
 from graph2nn.relational.networks.layers import RelationalLayer
 from graph2nn.training.costs import count_parameters, multiply_adds
@@ -110,7 +110,7 @@ def run_once(model: nn.Module, input: Any) -> tuple[int, Any]:
 
     Args:
         model: A network on the meta device.
-        input: A tensor, or a tuple of positional arguments, of any device; None means two
+        input: Example input as `graph2nn.archgraph.trace` takes it, of any device; None means two
             images of `model.expected_input_sz`, else 224 pixels a side.
 
     Returns:
@@ -121,13 +121,13 @@ def run_once(model: nn.Module, input: Any) -> tuple[int, Any]:
     """
     if input is None:
         input = torch.empty((2, *default_input_size(model)), device="meta")
-    arguments = input if isinstance(input, tuple) else (input,)
-    there = [value.to("meta") if isinstance(value, Tensor) else value for value in arguments]
+    args, kwargs = call_arguments(to_meta(input))
+    tensors = list(tensors_in((args, kwargs)))
     try:
         with torch.no_grad():
-            return len(there[0]), model(*there)
+            return len(tensors[0]), model(*args, **kwargs)
     except Exception as error:
-        shapes = ", ".join(str(tuple(value.shape)) for value in there if isinstance(value, Tensor))
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         reason = str(error).strip().splitlines()
         raise ValueError(
             f"{type(model).__name__} cannot run on an input of shape {shapes}: "
