@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.runs.shipped import named_data, shipped_file
-from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_packed, write_csv
+from graph2nn.runs.shipped import named_data
+from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_shipped, write_csv
 
 __all__ = [
     "COLUMNS",
@@ -250,9 +250,8 @@ def published_results(*, by_epoch: bool = False) -> ResultTable:
         >>> published_results().tasks[:2]
         ('mlp_cifar10', 'cnn6_imagenet')
     """
-    file = "relational_by_epoch" if by_epoch else "relational"
-    columns = read_packed(shipped_file(f"data/published/{file}.h5")).columns
-    return ResultTable(columns, where="published results")
+    name = "relational_by_epoch" if by_epoch else "relational"
+    return ResultTable(read_shipped(name).columns, where="published results")
 
 
 def write_results(path: str | Path, table: ResultTable) -> Path:

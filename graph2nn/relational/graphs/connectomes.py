@@ -8,8 +8,7 @@ import numpy as np
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.graph import RelationalGraph
-from graph2nn.runs.shipped import shipped_file
-from graph2nn.runs.tables import read_packed
+from graph2nn.runs.tables import read_shipped
 from graph2nn.vision.datasets import default_data_dir
 
 __all__ = ["CONNECTOMES", "find_connectome", "load_connectome"]
@@ -20,9 +19,6 @@ CONNECTOMES = {
     "cat": "5fbf7f49afc66420ad63d4956c4d31af71dd3a3dfa8e4003a05371f779310fc2",
 }
 """Names (71, 30 and 52 nodes) and the sha256 of their published files."""
-
-
-_SHIPPED = "data/published/connectomes.h5"
 
 
 def load_connectome(
@@ -92,7 +88,7 @@ def _read_lines(name: str, path: Path) -> list[str]:
 
 
 def _shipped_lines(name: str) -> list[str]:
-    columns = read_packed(shipped_file(_SHIPPED)).columns
+    columns = read_shipped("connectomes").columns
     return columns["line"][columns["name"] == name].tolist()
 
 

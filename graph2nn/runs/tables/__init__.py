@@ -1,6 +1,12 @@
 """Tables of results: columns of known kinds, as CSV and in a compact, exact file."""
 
-from graph2nn.runs.tables.packed import Facts, PackedTable, read_packed, write_packed
+from graph2nn.runs.tables.packed import (
+    Facts,
+    PackedTable,
+    read_packed,
+    read_shipped,
+    write_packed,
+)
 from graph2nn.runs.tables.schema import ColumnTable, Row, Schema
 from graph2nn.runs.tables.text import (
     cell_text,
@@ -22,6 +28,7 @@ __all__ = [
     "read_csv",
     "read_packed",
     "read_rows",
+    "read_shipped",
     "write_csv",
     "write_packed",
     "write_rows",

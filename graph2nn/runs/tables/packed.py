@@ -14,9 +14,10 @@ import h5py
 import numpy as np
 
 from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.shipped import shipped_file
 from graph2nn.runs.tables.layouts import Layout, Stored, pack_column, unpack_column
 
-__all__ = ["Facts", "PackedTable", "read_packed", "write_packed"]
+__all__ = ["Facts", "PackedTable", "read_packed", "read_shipped", "write_packed"]
 
 _FORMAT, _VERSION = "netwright-columns", 1
 _PARTS = ("columns", "distinct", "arrays")
@@ -164,6 +165,20 @@ def read_packed(path: str | Path) -> PackedTable:
     except _DAMAGE as error:
         raise ValueError(f"{path} is damaged or cut off ({error}); {_AGAIN}") from None
     return PackedTable(facts=facts, columns=columns, arrays=arrays)
+
+
+def read_shipped(name: str) -> PackedTable:
+    """Read a published table that comes with the package, from `data/published/NAME.h5`.
+
+    Raises:
+        FileNotFoundError: No such table is shipped; the message lists those that are.
+        ValueError: See `read_packed`.
+
+    Examples:
+        >>> read_shipped("relational").num_rows
+        20496
+    """
+    return read_packed(shipped_file(f"data/published/{name}.h5"))
 
 
 def _seal(content: bytes) -> bytes:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.runs.shipped import named_data, shipped_file
-from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_packed
+from graph2nn.runs.shipped import named_data
+from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_shipped
 
 __all__ = [
     "KEY",
@@ -275,10 +275,7 @@ def published_table() -> SparseTable:
         >>> published_table().num_rows
         2290
     """
-    networks, layers = (
-        read_packed(shipped_file(f"data/published/{file}.h5")).columns
-        for file in ("sparse", "sparse_layers")
-    )
+    networks, layers = (read_shipped(name).columns for name in ("sparse", "sparse_layers"))
     return SparseTable(networks, layers, where="published table")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graph2nn.names import choose
-from graph2nn.runs.shipped import shipped_file
-from graph2nn.runs.tables import PackedTable, read_packed
+from graph2nn.runs.tables import PackedTable, read_shipped
 from predictors.tables.published.cells import CELLS
 from predictors.tables.published.networks import NETWORKS
 from predictors.tables.published.original import Columns, Published
@@ -36,7 +35,7 @@ def read_published(name: str, folder: Path | None = None) -> PackedTable:
     """
     choose("published table", name, PUBLISHED)
     if folder is None:
-        return read_packed(shipped_file(f"data/published/{name}.h5"))
+        return read_shipped(name)
     return PUBLISHED[name].original(name, folder)
 
 
