@@ -10,6 +10,7 @@ import numpy as np
 
 from graph2nn.archgraph.calls import call_from_json, call_to_json
 from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.runs.tables.layouts import smallest_integers
 
 __all__ = ["pack_graphs", "unpack_graphs"]
 
@@ -63,7 +64,7 @@ def pack_graphs(graphs: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
         "axes": [len(shape) for _, shape in named],
         "size": [int(n) for _, shape in named for n in shape],
     }
-    arrays = {name: _smallest(np.asarray(values)) for name, values in numbers.items()}
+    arrays = {name: smallest_integers(np.asarray(values)) for name, values in numbers.items()}
     known = list(dict.fromkeys(name for g in graphs for name in g.attributes))
     rows = [[g.attributes.get(name) for name in known] for g in graphs]
     shape = (len(graphs), len(known))
@@ -219,13 +220,3 @@ def _spans(counts: np.ndarray) -> Iterable[tuple[int, int]]:
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.int64), *arrays])
-
-
-def _smallest(values: np.ndarray) -> np.ndarray:
-    """The same whole numbers in the smallest type that holds them."""
-    if values.dtype == bool:
-        return values
-    values = values.astype(np.int64)
-    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    kind = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
-    return values.astype(np.int64 if kind.kind == "f" else kind)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Layout", "Stored", "pack_column", "unpack_column"]
+__all__ = ["Layout", "Stored", "pack_column", "smallest_integers", "unpack_column"]
 
 Layout = dict[str, Any]
 """What `unpack_column` has to know of a column, JSON-able."""
@@ -117,10 +117,10 @@ def _numbers(values: np.ndarray, kind: str) -> Iterator[tuple[Layout, Stored]]:
         if array.dtype.kind in "iu" and len(array):
             wide = array.astype(np.int64)
             steps = np.diff(wide, axis=0, prepend=np.zeros_like(wide[:1]))
-            yield {**layout, "delta": True}, {"columns": _small(steps)}
+            yield {**layout, "delta": True}, {"columns": smallest_integers(steps)}
     distinct, index = np.unique(values, return_inverse=True)
     if distinct.size <= 0.7 * values.size:
-        places = _small(index.reshape(values.shape))
+        places = smallest_integers(index.reshape(values.shape))
         for layout, array in _forms(distinct, kind):
             yield {"kind": kind, "distinct": layout}, {"columns": places, "distinct": array}
 
@@ -128,7 +128,7 @@ def _numbers(values: np.ndarray, kind: str) -> Iterator[tuple[Layout, Stored]]:
 def _forms(values: np.ndarray, kind: str) -> Iterator[tuple[Layout, np.ndarray]]:
     """The ways to store each number by itself."""
     if kind != "float":
-        yield {"kind": kind}, _small(values.astype(np.int64))
+        yield {"kind": kind}, smallest_integers(values.astype(np.int64))
         return
     found = _decimals(values)
     if found is not None:
@@ -160,7 +160,7 @@ def _decimals(values: np.ndarray) -> tuple[Layout, np.ndarray] | None:
             lowest -= 1
             array[here] = codes[name] = lowest
     layout: Layout = {"kind": "float", "digits": digits}
-    return {**layout, "codes": codes} if codes else layout, _small(array)
+    return {**layout, "codes": codes} if codes else layout, smallest_integers(array)
 
 
 def _whole(numbers: np.ndarray, digits: int) -> np.ndarray | None:
@@ -171,8 +171,19 @@ def _whole(numbers: np.ndarray, digits: int) -> np.ndarray | None:
     return scaled.astype(np.int64) if np.array_equal(scaled / 10.0**digits, numbers) else None
 
 
-def _small(array: np.ndarray) -> np.ndarray:
-    """Whole numbers in the smallest type that holds them."""
+def smallest_integers(array: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest type of integer that holds all of them.
+
+    Args:
+        array: Numbers within int64.
+
+    Shapes:
+        Any, as given.
+
+    Examples:
+        >>> smallest_integers(np.array([-1, 100])).dtype
+        dtype('int8')
+    """
     low, high = int(array.min(initial=0)), int(array.max(initial=0))
     fits = (t for t in _INTEGERS if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
     return array.astype(next(fits))
@@ -184,7 +195,7 @@ def _texts(values: np.ndarray) -> Iterator[tuple[Layout, Stored]]:
     distinct, index = np.unique(values, return_inverse=True)
     if len(distinct):
         for layout, array in _text_forms(distinct):
-            stored = {"columns": _small(index), "distinct": array}
+            stored = {"columns": smallest_integers(index), "distinct": array}
             yield {"kind": "text", "distinct": layout}, stored
 
 
