@@ -84,27 +84,13 @@ def xgboost_from(state: Mapping[str, Any]) -> Any:
     """
     _check_xgboost(state)
     count, features = len(state["sizes"]), str(state["features"])
-    trees = [
-        {
-            **part,
-            "id": k,
-            "split_type": [0] * len(part["parents"]),
-            **{f"categories{end}": [] for end in ("", "_nodes", "_segments", "_sizes")},
-            "tree_param": {
-                "num_deleted": "0",
-                "num_feature": features,
-                "num_nodes": str(len(part["parents"])),
-                "size_leaf_vector": "1",
-            },
-        }
-        for k, part in enumerate(_parts(state, (*_XGB_WHOLE, *_XGB_REAL)))
-    ]
+    parts = _parts(state, (*_XGB_WHOLE, *_XGB_REAL))
     base = state["base"].tolist()
     grown = {
         "gbtree_model_param": {"num_parallel_tree": "1", "num_trees": str(count)},
         "iteration_indptr": list(range(count + 1)),
         "tree_info": [0] * count,
-        "trees": trees,
+        "trees": [_xgboost_tree(k, part, features) for k, part in enumerate(parts)],
     }
     learner = {
         "attributes": {},
@@ -124,6 +110,23 @@ def xgboost_from(state: Mapping[str, Any]) -> Any:
     booster = imported("xgboost").Booster({"nthread": 1})
     booster.load_model(bytearray(text.encode()))
     return booster
+
+
+def _xgboost_tree(number: int, part: Mapping[str, Any], features: str) -> dict[str, Any]:
+    """A tree as XGBoost writes it, of its arrays as lists."""
+    nodes = len(part["parents"])
+    return {
+        **part,
+        "id": number,
+        "split_type": [0] * nodes,
+        **{f"categories{end}": [] for end in ("", "_nodes", "_segments", "_sizes")},
+        "tree_param": {
+            "num_deleted": "0",
+            "num_feature": features,
+            "num_nodes": str(nodes),
+            "size_leaf_vector": "1",
+        },
+    }
 
 
 def _check_xgboost(state: Mapping[str, Any]) -> None:

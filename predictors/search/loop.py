@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from graph2nn.runs import RunFolder
 from predictors.search.spaces import SearchSpace
-from predictors.search.strategies import Evaluated, Strategy
+from predictors.search.strategies import Evaluated, Proposal, Strategy
 
 __all__ = ["Evaluate", "best_so_far", "run_search"]
 
@@ -68,14 +68,7 @@ def run_search(
             count = min(batch, listed - len(history)) if listed else batch
             proposed = strategy.propose(space, history, count, rng)[: budget - len(history)]
             values = [float(v) for v in evaluate([word for word, _ in proposed])]
-            if len(values) != len(proposed):
-                raise ValueError(
-                    f"evaluate: expected {len(proposed)} values, one a word, got {len(values)}"
-                )
-            found = [
-                Evaluated(word=word, value=value, predicted=expected, step=step)
-                for (word, expected), value in zip(proposed, values)
-            ]
+            found = _evaluated(proposed, values, step)
             for one in found:
                 if run is not None:
                     run.log(step, word=one.word, value=one.value, predicted=one.predicted)
@@ -90,6 +83,17 @@ def best_so_far(history: Sequence[Evaluated]) -> np.ndarray:
     values = np.array([one.value for one in history], dtype=np.float64)
     best = np.fmax.accumulate(np.where(np.isfinite(values), values, -np.inf))
     return np.where(np.isfinite(best), best, np.nan)
+
+
+def _evaluated(proposed: Sequence[Proposal], values: Sequence[float], step: int) -> list[Evaluated]:
+    if len(values) != len(proposed):
+        raise ValueError(
+            f"evaluate: expected {len(proposed)} values, one a word, got {len(values)}"
+        )
+    return [
+        Evaluated(word=word, value=value, predicted=expected, step=step)
+        for (word, expected), value in zip(proposed, values)
+    ]
 
 
 def _stored(run: RunFolder, batch: int) -> list[Evaluated]:

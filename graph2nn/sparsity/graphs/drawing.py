@@ -74,20 +74,8 @@ def draw_multipartite(
     else:
         figure = ax.figure  # type: ignore[assignment]
     place = _places(graph)
-    edges = edge_list(graph)
-    _draw_edges(ax, place, edges, graph)
-    for name, nodes in _kinds(graph).items():
-        if nodes.any():
-            ax.scatter(
-                place[nodes, 0],
-                place[nodes, 1],
-                s=14,
-                color=_KINDS[name],
-                edgecolor="white",
-                linewidth=0.3,
-                zorder=2,
-                label=f"{name} ({nodes.sum()})",
-            )
+    _draw_edges(ax, place, edge_list(graph), graph)
+    _draw_nodes(ax, place, graph)
     ax.set_xticks(range(len(graph.layers)), [_label(layer) for layer in graph.layers], fontsize=8)
     ax.set_yticks([])
     ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
@@ -138,6 +126,21 @@ def _draw_edges(ax: Axes, place: np.ndarray, edges: EdgeList, graph: Multipartit
     colours = np.zeros((len(edges), 4))
     colours[:, 3] = density * (0.15 + 0.85 * share)
     ax.add_collection(LineCollection(list(lines), colors=colours, linewidths=0.6, zorder=1))
+
+
+def _draw_nodes(ax: Axes, place: np.ndarray, graph: MultipartiteGraph) -> None:
+    for name, nodes in _kinds(graph).items():
+        if nodes.any():
+            ax.scatter(
+                place[nodes, 0],
+                place[nodes, 1],
+                s=14,
+                color=_KINDS[name],
+                edgecolor="white",
+                linewidth=0.3,
+                zorder=2,
+                label=f"{name} ({nodes.sum()})",
+            )
 
 
 def _label(layer: Layer) -> str:
