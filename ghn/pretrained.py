@@ -16,9 +16,9 @@ __all__ = ["GHN1", "GHN2", "GHN3", "from_pretrained", "ghn_payload", "load_ghn",
 def from_pretrained(name: str, *, device: str | torch.device = "cpu") -> GHN:
     """Load a trained hypernetwork in evaluation mode.
 
-    Looks, in this order, for a file of that name, in the repository's `checkpoints/` (or the folder
-    in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub if
-    `huggingface_hub` is installed. Files of the manifest are checked against its sha256.
+    Looks, in this order, for a file of that name, among the checkpoints that come with the package
+    (or in the folder in `$NETWRIGHT_CHECKPOINTS`), in the user's cache, and on the Hugging Face hub
+    if `huggingface_hub` is installed. Files of the manifest are checked against its sha256.
 
     Args:
         name: Path, or name in `available()`.

@@ -366,9 +366,8 @@ def main(words: list[str]) -> int:
     """Run the stories whose names have one of the words; 0 if all ended well."""
     import graph2nn
 
-    torch.set_num_threads(
-        1
-    )  # networks this small gain nothing from more, and on a busy machine lose
+    # Networks this small gain nothing from more, and on a busy machine lose.
+    torch.set_num_threads(1)
     print(f"netwright in {Path(graph2nn.__file__).parents[1]}, user {os.getuid()}", flush=True)
     chosen = [name for name in STORIES if not words or any(word in name for word in words)]
     failed = [name for name in chosen if not run(name)]
