@@ -21,6 +21,7 @@ __all__ = [
     "macro_network",
     "nb101_cell",
     "nb201_cell",
+    "nb201_code",
     "nb201_from_string",
     "nb201_string",
     "tnb101_cell",
@@ -142,6 +143,19 @@ def nb201_from_string(text: str) -> ArchGraph:
     Raises:
         ValueError: Another string.
     """
+    return nb201_cell(nb201_code(text))
+
+
+def nb201_code(text: str) -> tuple[int, ...]:
+    """Read the code of a cell of NAS-Bench-201, as `nb201_cell` takes it, from its string.
+
+    Raises:
+        ValueError: Another string.
+
+    Examples:
+        >>> nb201_code(nb201_string([NB201_OPS[k] for k in (4, 0, 3, 1, 2, 0)]))
+        (4, 0, 3, 1, 2, 0)
+    """
     code = {name: k for k, name in enumerate(map(_NB201_NAMES.__getitem__, NB201_OPS))}
     found = {
         (int(u), v): code.get(name, -1)
@@ -151,7 +165,7 @@ def nb201_from_string(text: str) -> ArchGraph:
     if sorted(found) != sorted(EDGES) or -1 in found.values():
         example = nb201_string(["conv_3x3"] * 6)
         raise ValueError(f"NAS-Bench-201: expected a string such as {example!r}, got {text!r}")
-    return nb201_cell([found[edge] for edge in EDGES])
+    return tuple(found[edge] for edge in EDGES)
 
 
 def tnb101_cell(code: Sequence[int]) -> ArchGraph:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.cells.as_archgraph import NB201_OPS, nb201_string
+from graph2nn.cells.as_archgraph import nb201_code
 from predictors.metrics import kendall_tau
 from predictors.tables.published.original import (
     Columns,
@@ -49,13 +49,7 @@ def _nb201_notes(columns: Columns) -> dict[str, Any]:
 def _nb201_latency(folder: Path) -> Columns:
     columns = dict(csv_file("nb201_latency_help.csv.gz", text=("arch_str",))(folder))
     names = columns.pop("arch_str").tolist()
-    codes = {nb201_string([NB201_OPS[c] for c in code]): str(code) for code in _codes(5)}
-    return {"arch": np.array([codes[name] for name in names]), **columns}
-
-
-def _codes(ops: int) -> list[tuple[int, ...]]:
-    """Every choice of an operation for each of six edges."""
-    return [tuple(int(op) for op in code) for code in np.ndindex((ops,) * 6)]
+    return {"arch": np.array([str(nb201_code(name)) for name in names]), **columns}
 
 
 def _ec_nas(folder: Path) -> Columns:
