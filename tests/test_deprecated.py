@@ -52,6 +52,20 @@ def test_findings_of_an_analysis_were_a_report():
 
 
 @pytest.mark.parametrize(
+    ("name", "new"),
+    [
+        *((name, name) for name in ("PROPERTIES", "ground_truth_folder", "ground_truth_table")),
+        ("own_table", "trained_table"),
+    ],
+)
+def test_tables_of_trained_networks_were_our_own(name: str, new: str):
+    own, trained = (importlib.import_module(f"predictors.tables.{n}") for n in ("own", "trained"))
+    with pytest.warns(DeprecationWarning, match=f"own.{name} is now predictors.tables.trained"):
+        found = getattr(own, name)
+    assert found is getattr(trained, new)
+
+
+@pytest.mark.parametrize(
     ("package", "name", "now"),
     [
         ("graph2nn.relational", "analysis", "predictors.studies.relational"),
