@@ -246,8 +246,7 @@ def check_entries(path: str | Path, content: Mapping[str, Any]) -> None:
     Raises:
         ValueError: They are not; the message says what to do.
     """
-    if content["kind"] != KIND:
-        raise ValueError(f"{path} is a checkpoint of kind {content['kind']!r}, expected {KIND!r}")
+    _check_kind(path, content["kind"])
     check_format(path, content, FORMAT)
     known = list(PRIMITIVES)
     if content.get("vocabulary", known) != known:  # files of before did not say
@@ -257,11 +256,19 @@ def check_entries(path: str | Path, content: Mapping[str, Any]) -> None:
         )
 
 
+def _check_kind(path: str | Path, kind: Any) -> None:
+    if kind != KIND:
+        hint = "; predictors.load loads fitted predictors" if kind == "predictor" else ""
+        raise ValueError(f"{path} is a checkpoint of kind {kind!r}, expected {KIND!r}{hint}")
+
+
 def _tensor_file(path: Path) -> dict[str, Any]:
     """The content of a file in the layout of safetensors; other entries are JSON texts."""
     state, texts = read_tensors(path, checked=False)
     if "kind" not in texts and "config" not in texts:
         return dict(state)  # of another program: as a bare state dict
+    if "kind" in texts:
+        _check_kind(path, texts["kind"])  # what follows is written another way in other kinds
     try:
         more = {k: v if k in _TEXTS else json.loads(v) for k, v in texts.items()}
     except ValueError as error:

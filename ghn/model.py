@@ -159,8 +159,9 @@ class GHN(nn.Module):
 
         Raises:
             ValueError: The network does not fit the hypernetwork (number of classes or channels)
-                or has no parameters.
+                or has no parameters, or is no network.
         """
+        _check_module(model)
         own = dict(model.named_parameters())
         with torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()):
             embeddings = None
@@ -277,6 +278,7 @@ class GHN(nn.Module):
         self, model: nn.Module, input: Any, graph: ArchGraph | None, predict_class_layers: bool
     ) -> Iterator[tuple[list[ParameterTarget], Tensor]]:
         """The published graph, then, if parameters are left, the graph with every parameter."""
+        _check_module(model)
         names = {n for n, _ in model.named_parameters()}
         if not names:
             raise ValueError(
@@ -372,3 +374,11 @@ def _replace_parameter(model: nn.Module, name: str, value: Tensor) -> None:
     module = model.get_submodule(path)
     module._parameters.pop(leaf, None)
     module.__dict__[leaf] = value
+
+
+def _check_module(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"expected a network (torch.nn.Module), got {type(model).__name__}; "
+            "`predict_graphs` takes graphs"
+        )

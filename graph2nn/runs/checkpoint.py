@@ -91,7 +91,7 @@ def load_checkpoint(
             f"{path} is refused: it holds more than tensors and plain values, or is no checkpoint, "
             f"and nothing in it was executed ({_first_line(error)})"
         ) from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # bytes of another kind, read as a program, fail in any way
         raise ValueError(
             f"{path} is not a readable checkpoint ({_first_line(error)}); it may be truncated or "
             "altered: copy or download it again"

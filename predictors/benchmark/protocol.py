@@ -53,7 +53,8 @@ def split_rows(table: Table, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     as long as they fit into N.
 
     Raises:
-        ValueError: Fewer labelled networks than asked for, or no split of the table's own.
+        ValueError: Fewer labelled networks than asked for, groups that do not fit, or no split of
+            the table's own.
     """
     rows = table.rows(trial.target, trial.subset)
     if trial.train is None:
@@ -61,6 +62,12 @@ def split_rows(table: Table, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     order = np.random.RandomState(trial.seed).permutation(len(rows))
     if table.group is not None:
         order, count = _by_group(table.group[rows], trial)
+        if count < 2:
+            raise ValueError(
+                f"table {table.name}: whole groups are dealt out, and of {len(rows)} networks in "
+                f"{len(np.unique(table.group[rows]))} groups too few fit into {trial.train} for "
+                "training; ask for more, or make smaller groups"
+            )
     else:
         count = trial.train
     left = len(rows) - count

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from graph2nn.names import choose
 from predictors.benchmark.protocol import TRAIN_SIZES, Trial
 from predictors.registry import BASELINE, MODELS
 from predictors.tables import TableLike, read_table
@@ -15,6 +16,7 @@ __all__ = ["SUITES", "Suite", "suite_trials", "table_suite"]
 
 _CLASSICAL = ("gp-graph", "svr-graph", "rf-graph", "xgb-graph")
 _USUAL = 400  # networks to learn from, where there are twice as many
+_FEWEST = 4  # labelled networks of a table
 _TNB_TASKS = (
     *("autoencoder", "class_object", "class_scene", "jigsaw", "normal", "room_layout"),
     "segmentsemantic",
@@ -173,12 +175,19 @@ def table_suite(
         data_dir: Folder of the files of shipped tables.
 
     Raises:
-        ValueError: A table, target or subset that is not there.
+        ValueError: A table, target, subset or model that is not there, or fewer than four labels.
     """
+    for model in models:
+        choose("model", model, MODELS)
     found = read_table(table, data_dir=data_dir)
     properties = set(PROPERTIES) <= set(found.targets)
     chosen = tuple(targets) or (PROPERTIES if properties else (found.default,))
     labelled = min(len(found.rows(target, subset)) for target in chosen)
+    if labelled < _FEWEST:
+        raise ValueError(
+            f"table {found.name}: {labelled} labelled networks of {', '.join(chosen)}; a benchmark "
+            f"needs at least {_FEWEST}, two to learn from and two to test on: label more"
+        )
     usual = min(_USUAL, len(found) // 2, labelled * 2 // 3)
     return Suite(
         summary=f"{found.name}, {', '.join(chosen)}",
@@ -204,6 +213,9 @@ def suite_trials(
     Args:
         seeds: Number of seeds, numbered from 0.
         models, train: Models and training sizes in place of the suite's own.
+
+    Raises:
+        ValueError: A model that is not there.
     """
     names = dict.fromkeys((*(models or suite.models), BASELINE))
     return [
@@ -212,7 +224,7 @@ def suite_trials(
             model=model,
             target=target,
             subset=suite.subset,
-            attributes=suite.attributes if MODELS[model].attributes else (),
+            attributes=suite.attributes if choose("model", model, MODELS).attributes else (),
             train=size,
             test=suite.test,
             seed=seed,

@@ -13,15 +13,18 @@ from predictors.models.classical import FeaturePredictor
 
 __all__ = ["LinearBaseline"]
 
+_ONE_SIZE = ("positions", "adjacency")
+_ANY_SIZE = ("counts",)
+
 
 class LinearBaseline(ArchPredictor):
     """Ridge regression on the plainest description of a network.
 
     Graphs of one size: the operation of every node and the edges, one-hot (which predicts latency
     and energy better than anything else on NAS-Bench-201, these being close to sums over edges).
-    Graphs of different sizes: numbers of operations, nodes and edges. Relational graphs: density,
-    clustering, path length and the other measures of `GraphFeatures`. The strength of the penalty
-    is chosen by generalised cross-validation.
+    Graphs of different sizes, also where those of training were of one: numbers of operations,
+    nodes and edges. Relational graphs: density, clustering, path length and the other measures of
+    `GraphFeatures`. The strength of the penalty is chosen by generalised cross-validation.
 
     Args:
         attributes: Patterns of graph attributes to use beside, such as `zc_*`.
@@ -34,6 +37,9 @@ class LinearBaseline(ArchPredictor):
         (400,)
     """
 
+    size_: int | None = None  # what files of before do not hold
+    others_: FeaturePredictor | None = None
+
     def __init__(
         self, *, attributes: Sequence[str] = (), target: str = "standard", seed: int = 0
     ) -> None:
@@ -42,17 +48,25 @@ class LinearBaseline(ArchPredictor):
         self.seed = seed
 
     def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
-        self.model_ = FeaturePredictor(
-            "ridge", blocks=_blocks(graphs), attributes=self.attributes, target=self.target
-        ).fit(graphs, targets)
+        blocks = _blocks(graphs)
+        self.model_ = self._line(blocks).fit(graphs, targets)
+        self.size_ = graphs[0].num_nodes if blocks == _ONE_SIZE else None
+        self.others_ = None if self.size_ is None else self._line(_ANY_SIZE).fit(graphs, targets)
+
+    def _line(self, blocks: tuple[str, ...]) -> FeaturePredictor:
+        return FeaturePredictor(
+            "ridge", blocks=blocks, attributes=self.attributes, target=self.target
+        )
 
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
-        return self.model_.predict(graphs).reshape(len(graphs), -1), None
+        other = self.size_ is not None and any(g.num_nodes != self.size_ for g in graphs)
+        model = self.others_ if other and self.others_ is not None else self.model_
+        return model.predict(graphs).reshape(len(graphs), -1), None
 
 
 def _blocks(graphs: list[ArchGraph]) -> tuple[str, ...]:
     if all(is_relational(graph) for graph in graphs):
         return ("relational",)
     if len({graph.num_nodes for graph in graphs}) == 1:
-        return ("positions", "adjacency")
-    return ("counts",)
+        return _ONE_SIZE
+    return _ANY_SIZE

@@ -114,13 +114,14 @@ def is_file_name(name: object) -> bool:
     if not isinstance(name, (str, Path)):
         return False
     path = Path(name)
-    return isinstance(name, Path) or len(path.parts) > 1 or bool(path.suffix) or path.is_file()
+    return isinstance(name, Path) or len(path.parts) > 1 or bool(path.suffix) or path.exists()
 
 
 def _read_path(path: Path) -> Table:
     if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
         raise ValueError(
-            f"the table {path} is not there; make one with predictors.Table.from_models or "
+            f"the table {path} {what}; make one with predictors.Table.from_models or "
             "from_csv, and save it, or choose one of those that are shipped: "
             f"{', '.join(TABLES)}"
         )
@@ -133,11 +134,6 @@ def _read_file(path: Path, changed: int, size: int) -> Table:
     """The table of a file as it is now; the time of its last change and its size tell it apart."""
     if holds_ground_truth(path):
         return trained.ground_truth_table(read_ground_truth(path), name=path.stem)
-    if path.name.endswith((".csv", ".csv.gz")):
-        raise ValueError(
-            f"{path} is text: predictors.Table.from_csv makes a table of it, with a function from "
-            "a row to a model"
-        )
     return Table.load(path)
 
 

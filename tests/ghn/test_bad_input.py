@@ -88,6 +88,12 @@ def test_colour_network_for_a_hypernetwork_of_grey_images(tiny, convnet) -> None
         tiny(in_channels=1)(convnet())
 
 
+def test_what_is_no_network(tiny, convnet) -> None:
+    for call in (tiny(), tiny().predict):
+        with pytest.raises(ValueError, match=r"expected a network .torch.nn.Module., got str"):
+            call("resnet18")
+
+
 def test_network_without_parameters(tiny) -> None:
     for call in (tiny(), tiny().predict):
         with pytest.raises(ValueError, match="Sequential has no parameters, so there is nothing"):

@@ -86,6 +86,13 @@ def test_what_is_refused(name: str, change: dict, message: str, tiny, tmp_path: 
         GHN.load(path)
 
 
+def test_a_predictor_is_no_hypernetwork(tmp_path: Path) -> None:
+    texts = {"kind": "predictor", "predictor": "no JSON"}
+    path = write_tensors(tmp_path / "a.safetensors", {"0": torch.ones(1)}, texts)
+    with pytest.raises(ValueError, match="of kind 'predictor', expected 'ghn'; predictors.load"):
+        GHN.load(path)
+
+
 def test_damaged_and_unfit_entries(tiny, tmp_path: Path) -> None:
     path = tiny().save(tmp_path / "a.safetensors")
     path.write_bytes(path.read_bytes()[:-9])

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from graph2nn.runs import load_checkpoint, save_checkpoint, sha256_file, write_atomic
+from graph2nn.runs.tensors import write_tensors
 
 
 def payload() -> dict:
@@ -166,6 +167,20 @@ def test_not_a_checkpoint(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.pt is (refused|not a readable checkpoint)"):
         load_checkpoint(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("start", [bytes([code]) for code in range(256)])
+def test_whatever_a_file_begins_with(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "a.pt").write_bytes(start + b",b\n1,2\n")
+    with pytest.raises(ValueError, match="a.pt (is|holds)"):
+        load_checkpoint(tmp_path / "a.pt")
+
+
+def test_a_file_of_tensors_that_was_cut_off(tmp_path: Path) -> None:
+    path = write_tensors(tmp_path / "a.safetensors", {"a": torch.ones(99)}, {"kind": "net"})
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match="a.safetensors is not a readable checkpoint|is refused"):
+        load_checkpoint(path)
 
 
 def test_another_kind(tmp_path: Path) -> None:

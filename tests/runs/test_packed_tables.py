@@ -128,8 +128,11 @@ def test_what_cannot_be_written(columns, facts, message, tmp_path: Path) -> None
 def test_missing_and_damaged_files(tmp_path: Path) -> None:
     path = write_packed(tmp_path / "t.h5", COLUMNS, FACTS)
     content = path.read_bytes()
-    with pytest.raises(FileNotFoundError, match="no such table"):
+    with pytest.raises(FileNotFoundError, match="none.h5 does not exist; expected a table"):
         read_packed(tmp_path / "none.h5")
+    with pytest.raises(FileNotFoundError, match="is a folder; expected a table") as caught:
+        read_packed(tmp_path)
+    assert caught.value.filename == str(tmp_path)
     for other in (b"", b"text", b"\x89HDF\r\n\x1a\n" + bytes(600)):
         path.write_bytes(other)
         with pytest.raises(ValueError, match="no table of columns: expected a file of the format"):

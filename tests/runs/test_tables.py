@@ -116,6 +116,11 @@ def test_not_utf8_and_not_there(tmp_path: Path) -> None:
         read_columns(tmp_path / "t.csv")
     with pytest.raises(FileNotFoundError, match="u.csv does not exist; expected a table"):
         read_columns(tmp_path / "u.csv")
+    with pytest.raises(FileNotFoundError, match="is a folder; expected a table"):
+        read_columns(tmp_path)
+    (tmp_path / "t.csv").write_text("name\né\n", encoding="latin-1")
+    with pytest.raises(ValueError, match="no text in UTF-8, .*save it as UTF-8"):
+        read_columns(tmp_path / "t.csv")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

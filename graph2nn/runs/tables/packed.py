@@ -16,6 +16,7 @@ import numpy as np
 from graph2nn.runs.checkpoint import write_atomic
 from graph2nn.runs.shipped import shipped_file
 from graph2nn.runs.tables.layouts import Layout, Stored, pack_column, unpack_column
+from graph2nn.runs.tables.schema import TableNotFoundError
 
 __all__ = ["Facts", "PackedTable", "read_packed", "read_shipped", "write_packed"]
 
@@ -152,7 +153,7 @@ def read_packed(path: str | Path) -> PackedTable:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(2, "no such table", str(path))
+        raise TableNotFoundError(path, "a table, a file such as NAME.h5")
     _check_seal(path)
     try:
         with h5py.File(path, "r") as file:

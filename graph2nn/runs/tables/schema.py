@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ALTERED", "ColumnTable", "Row", "Schema", "plain"]
+__all__ = ["ALTERED", "ColumnTable", "Row", "Schema", "TableNotFoundError", "plain"]
 
 Row = Mapping[str, Any]
 """One line of a table: value by column."""
@@ -17,6 +19,23 @@ _MISSING: dict[type, Any] = {str: "", int: -1, float: np.nan}
 _EXPECTED = {int: "a whole number", bool: "0 or 1"}
 ALTERED = "the file is half-written or altered: remove the line or write the file again"
 """Advice on a value that a file should not hold."""
+
+
+class TableNotFoundError(FileNotFoundError):
+    """There is no file of a table where one was expected.
+
+    Args:
+        path: The path, `filename` of the error.
+        expected: What should be there.
+    """
+
+    def __init__(self, path: Path, expected: str) -> None:
+        what = "is a folder" if path.is_dir() else "does not exist"
+        self._text = f"{path} {what}; expected {expected}"
+        super().__init__(errno.ENOENT, self._text, str(path))
+
+    def __str__(self) -> str:
+        return self._text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import gzip
 import io
 import zlib
@@ -12,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from graph2nn.runs.checkpoint import write_atomic
-from graph2nn.runs.tables.schema import ALTERED, ColumnTable, Row, Schema, plain
+from graph2nn.runs.tables.schema import (
+    ALTERED,
+    ColumnTable,
+    Row,
+    Schema,
+    TableNotFoundError,
+    plain,
+)
 
 __all__ = [
     "cell_text",
@@ -97,18 +103,18 @@ def read_columns(
 _DELIMITERS = ",;\t|"
 
 
-class _NoTable(FileNotFoundError):
-    def __str__(self) -> str:
-        return f"{self.filename} does not exist; expected a table"
-
-
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise _NoTable(errno.ENOENT, "no such table", str(path))
+        raise TableNotFoundError(path, "a table, a file such as NAME.csv or NAME.csv.gz")
     data = path.read_bytes()
     try:
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is no text in UTF-8, or half-written or altered ({error}): save it as UTF-8, "
+            "or write or copy the file again"
+        ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
             f"{path} is half-written or altered ({error}): write or copy the file again"
         ) from None

@@ -78,7 +78,8 @@ class CsvRows:
                 found.append(name)
         if not found:
             raise ValueError(
-                f"{self.path}: no column of numbers to predict; it has {', '.join(self.columns)}"
+                f"{self.path}: no column of numbers to predict; it has {', '.join(self.columns)} "
+                "(numbers have a decimal point, as 91.5)"
             )
         return found
 

@@ -49,6 +49,11 @@ def read_fields(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         ValueError: Another kind of file, another version, or damaged.
     """
+    if Path(path).name.endswith((".csv", ".csv.gz")) and Path(path).is_file():
+        raise ValueError(
+            f"{path} is text: predictors.Table.from_csv makes a table of it, with a function from "
+            "a row to a model"
+        )
     packed = read_packed(path)
     notes = packed.facts.notes
     if notes.get("kind") != _KIND:

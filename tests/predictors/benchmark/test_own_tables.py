@@ -215,3 +215,13 @@ def test_an_operation_that_training_had_not_is_named_with_its_graph(
     with pytest.raises(ValueError, match=message):
         model.predict([networks.graphs[0], networks.graphs[3]])
     assert networks.graphs[0].ops == networks.graphs[3].ops  # what neural predictors go by
+
+
+def test_what_cannot_be_a_suite() -> None:
+    networks = cells(8)
+    with pytest.raises(ValueError, match="3 labelled networks of .*needs at least 4, two to learn"):
+        table_suite(networks.select([0, 1, 2]))
+    with pytest.raises(ValueError, match="unknown model 'rigde'.*did you mean 'ridge'"):
+        table_suite(networks, models=["rigde"])
+    with pytest.raises(ValueError, match="unknown model 'rigde'"):
+        suite_trials(table_suite(networks), models=["rigde"])

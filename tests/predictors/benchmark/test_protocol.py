@@ -40,6 +40,12 @@ def test_groups_are_not_divided() -> None:
     assert len(train) + len(test) == 59
 
 
+def test_groups_too_large_to_learn_from() -> None:
+    one = _table(group=np.zeros(60, dtype=np.int64))
+    with pytest.raises(ValueError, match="in 1 groups too few fit into 30 for training; ask for"):
+        split_rows(one, Trial(table="small", model="ridge", train=30))
+
+
 def test_a_split_of_its_own() -> None:
     half = np.arange(60) % 2 == 0
     trial = Trial(table="small", model="ridge")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.svm import SVR
 from graph2nn.archgraph import ArchGraph, canonical
 from graph2nn.cells import cell_graph, nb201_cell
 from graph2nn.deepnets import EndlessNets, build_graph
-from predictors import MODELS, ArchPredictor, GraphFeatures, make_predictor
+from predictors import MODELS, ArchPredictor, GraphFeatures, load, make_predictor
 from predictors.metrics import kendall_tau
 
 QUICK: dict[str, Any] = {"epochs": 3}
@@ -101,6 +102,20 @@ def test_standard_deviations(name: str) -> None:
     X, y = cells(60)
     std = quick(name).fit(X[:40], y[:40]).predict_std(X[40:])
     assert std.shape == (20,) and (std >= 0).all() and std.max() > 0
+
+
+def test_a_line_through_graphs_of_one_size_reads_others(tmp_path: Path) -> None:
+    X, y = cells(40)
+    grown = [
+        cell_graph(["input", *["conv_3x3"] * k, "output"], [(i, i + 1) for i in range(k + 1)])
+        for k in (1, 3)
+    ]
+    model = quick("ridge").fit(X, y)
+    for found in (model, load(model.save(tmp_path / "line.safetensors"))):
+        assert np.isfinite(found.predict([*grown, *X[:2]])).all()
+        assert (found.predict(X[:2]) == model.predict(X[:2])).all()
+        alone = found.predict(grown[:1])
+        assert alone == pytest.approx(found.predict([*grown, *X[:2]])[:1])
 
 
 def test_no_standard_deviation_says_so() -> None:

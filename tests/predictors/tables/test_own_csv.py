@@ -110,6 +110,7 @@ def failing(row: dict[str, Any]) -> nn.Module:
         ("acc,arch\n", net, {}, "expected rows below the header line, got none"),
         ("acc,acc\n1,2\n", net, {}, "column 'acc' is there twice"),
         ("arch,note\na,b\n", net, {}, "no column of numbers to predict; it has arch, note"),
+        ("arch;acc\na;91,5\n", net, {}, "it has arch, acc .numbers have a decimal point"),
     ],
 )
 def test_bad_input(

@@ -169,6 +169,11 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("acc\n1\n")
     with pytest.raises(ValueError, match="rows.csv is text: .*Table.from_csv makes a table"):
         load_table(tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match="rows.csv is text: .*Table.from_csv makes a table"):
+        Table.load(tmp_path / "rows.csv")
+    for folder in (tmp_path, str(tmp_path)):
+        with pytest.raises(ValueError, match="is a folder; make one with"):
+            load_table(folder)
 
 
 def test_ten_thousand_graphs_in_seconds(tmp_path: Path) -> None:
