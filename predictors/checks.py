@@ -79,7 +79,7 @@ def check_ops(graphs: Sequence[ArchGraph], known: Sequence[str], reader: str) ->
             raise ValueError(
                 f"X[{k}] ({graph.name or 'unnamed'}) has the operation {unknown[0]!r}, which "
                 f"{reader} does not know; known are {', '.join(known)}. Fit on networks that have "
-                "it, or pass ops="
+                f"it, or make {reader} with ops="
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.archgraph import PRIMITIVE_ID, ArchGraph
-from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.networks.architecture import (
     EXPANSIONS,
     HEAD,
@@ -24,7 +24,7 @@ from graph2nn.relational.networks.partition import fitting_graph, node_sizes
 __all__ = ["message_graph", "relational_archgraph"]
 
 
-def message_graph(graph: RelationalGraph) -> ArchGraph:
+def message_graph(graph: RelationalGraph | Any) -> ArchGraph:
     """Convert a relational graph: a node a relational node, an edge i < j an undirected edge.
 
     Far smaller than the unrolled network of `relational_archgraph`, and all that tells networks of
@@ -33,6 +33,7 @@ def message_graph(graph: RelationalGraph) -> ArchGraph:
     Raises:
         ValueError: A directed graph.
     """
+    graph = as_graph(graph)
     if graph.directed:
         raise ValueError(
             f"graph {graph.name or '(unnamed)'} is directed; take graph.undirected(), or unroll "

@@ -106,7 +106,7 @@ def latencies(models: Sequence[nn.Module], inputs: Tensor, *, rounds: int = 15) 
         inputs as the networks take them; (rounds, N) float64.
 
     Raises:
-        ValueError: No network, or fewer than one round.
+        ValueError: No network, something that is none, or fewer than one round.
 
     Examples:
         >>> small, large = nn.Linear(8, 8), nn.Sequential(nn.Linear(8, 4096), nn.Linear(4096, 8))
@@ -119,6 +119,12 @@ def latencies(models: Sequence[nn.Module], inputs: Tensor, *, rounds: int = 15) 
         raise ValueError(
             f"latencies: expected at least one network and one round, got {len(models)} and "
             f"{rounds}"
+        )
+    others = [type(model).__name__ for model in models if not isinstance(model, nn.Module)]
+    if others:
+        raise ValueError(
+            f"latencies: expected networks (torch.nn.Module), got {others[0]}; of a dictionary "
+            "pass list(models.values())"
         )
     times = np.empty((rounds, len(models)))
     with module_modes(nn.ModuleList(models)), torch.inference_mode():

@@ -107,8 +107,10 @@ def compare_on_table(
         batch: Number of networks that a guide proposes at a time.
 
     Raises:
-        ValueError: A table that is not there, or without labels.
+        ValueError: A table that is not there, or without labels; no strategy.
     """
+    if not strategies:
+        raise ValueError("strategies: expected at least one by name, got none")
     found = read_table(table, data_dir=data_dir)
     space, rows = _space_of(table, found, target)
     sign = 1 if found.higher_is_better(target) else -1

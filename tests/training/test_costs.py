@@ -86,6 +86,11 @@ def test_nothing_to_time(models: list[nn.Module], rounds: int) -> None:
         latencies(models, torch.zeros(1), rounds=rounds)
 
 
+def test_names_are_not_networks() -> None:
+    with pytest.raises(ValueError, match="got str; of a dictionary pass list"):
+        latencies({"a": nn.Linear(2, 2)}, torch.zeros(1, 2))  # type: ignore[arg-type]
+
+
 def test_modes_come_back_after_a_failed_pass() -> None:
     layer = nn.Linear(3, 3)
     with pytest.raises(RuntimeError):

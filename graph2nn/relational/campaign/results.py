@@ -212,7 +212,7 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
 
     Args:
         path: Path of a file, or a folder with `results.csv` (or `results.csv.gz`), or one of
-            `OWN_RESULTS`, sweeps of ours that come with the package.
+            `OWN_RESULTS`, sweeps of ours that come with the package, or "published".
         by_epoch: Whether to read `results_by_epoch.csv` (or `.gz`) of a folder instead.
 
     Raises:
@@ -223,6 +223,8 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
         >>> read_results("mlp_digits_52")
         ResultTable(265 rows, tasks=['mlp_digits'])
     """
+    if str(path) == "published" and not Path(path).exists():
+        return published_results(by_epoch=by_epoch)
     path = _find(find_results(path), "results_by_epoch" if by_epoch else "results")
     return ResultTable(read_columns(path, REQUIRED), where=str(path))
 
@@ -234,7 +236,7 @@ def find_results(path: str | Path) -> Path:
         FileNotFoundError: Neither exists.
     """
     names = {name: f"relational/{name}" for name in OWN_RESULTS}
-    return named_data(path, names, "a results file or a run folder")
+    return named_data(path, names, 'a results file or a run folder, "published"')
 
 
 def published_results(*, by_epoch: bool = False) -> ResultTable:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ from graph2nn.relational.conversion.forward import (
     meta_copy,
 )
 from graph2nn.relational.conversion.widening import widen, widened_skeleton
-from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.networks.counting import EntryTable
 from graph2nn.relational.networks.layers import RelationalConv2d, RelationalLinear
 
@@ -32,7 +33,7 @@ CLOSE = 1.001
 
 def make_relational(
     model: nn.Module | Build,
-    graph: RelationalGraph,
+    graph: RelationalGraph | np.ndarray | Any,
     input: Tensor | tuple | None = None,
     *,
     layers: Sequence[str] | None = None,
@@ -57,7 +58,7 @@ def make_relational(
         model: A network, which is not changed and is widened by `widen`; or, where that is not
             possible, a function that builds the network from a factor of its widths. 1 is the
             dense network.
-        graph: The relational graph, the same in every layer.
+        graph: The relational graph, the same in every layer, or what `as_graph` makes one of.
         input: Example batch: a tensor or a tuple of positional arguments, of two examples where
             batch normalisation needs as many; by default images of `model.expected_input_sz`, else
             224 pixels a side.
@@ -79,6 +80,12 @@ def make_relational(
         0.3...
     """
     check_choice("match", match, ("flops", "params", None))
+    if not callable(model):
+        raise ValueError(
+            "expected a network (torch.nn.Module) or a function that builds one, got "
+            f"{type(model).__name__}"
+        )
+    graph = as_graph(graph)
     dense = model if isinstance(model, nn.Module) else model(1.0)
     skeleton = meta_copy(dense)
     called = called_layers(skeleton, input)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from graph2nn.deprecated import renamed_keywords
-from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.networks.architecture import (
     SMALL_IMAGE,
     Architecture,
@@ -42,7 +45,7 @@ class WidthMatch:
 @renamed_keywords(imsize="image_size")
 def match_width(
     name: str,
-    graph: RelationalGraph,
+    graph: RelationalGraph | np.ndarray | Any,
     *,
     num_classes: int,
     image_size: int,
@@ -76,6 +79,7 @@ def match_width(
         >>> match_width("mlp", complete(64), num_classes=10, image_size=32).dims
         (512,)
     """
+    graph = as_graph(graph)
     dense = architecture(
         name,
         dims=base_dims,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from graph2nn.deprecated import renamed_keywords
-from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.networks.architecture import Architecture, architecture
 from graph2nn.relational.networks.base import LayerFactory, RelationalNetwork
 from graph2nn.relational.networks.cnn import CNN
@@ -33,7 +34,7 @@ MODELS: dict[str, Callable[[Architecture, LayerFactory], RelationalNetwork]] = {
 @renamed_keywords(imsize="image_size")
 def build_model(
     name: str,
-    graph: RelationalGraph | None,
+    graph: RelationalGraph | np.ndarray | Any | None,
     *,
     num_classes: int,
     image_size: int,
@@ -54,7 +55,7 @@ def build_model(
 
     Args:
         name: Name in `MODELS`.
-        graph: The relational graph; None builds the dense twin.
+        graph: The relational graph, or what `as_graph` makes one of; None builds the dense twin.
         num_classes, image_size, in_channels: Outputs, side of the images in pixels, and their
             channels.
         dims: Width of each stage. None means, with a graph, the widths that match the dense
@@ -78,6 +79,7 @@ def build_model(
         >>> build_model("mlp", None, num_classes=10, image_size=8, in_channels=1).dims
         (512,)
     """
+    graph = None if graph is None else as_graph(graph)
     options: dict[str, Any] = {
         "num_classes": num_classes,
         "image_size": image_size,
@@ -117,7 +119,7 @@ def build_sizes(
 
 @renamed_keywords(imsize="image_size")
 def relational_mlp(
-    graph: RelationalGraph | None,
+    graph: RelationalGraph | np.ndarray | Any | None,
     *,
     num_classes: int = 10,
     image_size: int = 32,
@@ -133,7 +135,7 @@ def relational_mlp(
     It is `build_model("mlp", ...)` with numbers for widths.
 
     Args:
-        graph: The relational graph; None means dense layers.
+        graph: The relational graph, or what `as_graph` makes one of; None means dense layers.
         num_classes, image_size, in_channels: Outputs, side of the images in pixels, and their
             channels.
         dim: Width of the relational layers; None matches the multiply-adds of the dense network in

@@ -236,7 +236,8 @@ def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> Spa
     """Read a table of networks from a `.csv` or `.csv.gz` file, or one of ours by name.
 
     Args:
-        path: Path of the table of networks, or one of `OWN_TABLES`, which come with the package.
+        path: Path of the table of networks, or one of `OWN_TABLES`, which come with the package, or
+            "published".
         layers: Path of the table of their layers. None looks for NAME_layers.csv or .csv.gz beside
             it.
 
@@ -248,7 +249,10 @@ def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> Spa
         >>> read_sparse_table("digits").num_rows
         210
     """
-    path = named_data(path, {name: f"sparse/{name}.csv" for name in OWN_TABLES}, "a table")
+    if str(path) == "published" and not Path(path).exists():
+        return published_table()
+    names = {name: f"sparse/{name}.csv" for name in OWN_TABLES}
+    path = named_data(path, names, 'a table, "published"')
     if layers is None:
         stem = path.name.removesuffix(".gz").removesuffix(".csv")
         places = [path.with_name(f"{stem}_layers.csv{end}") for end in ("", ".gz")]

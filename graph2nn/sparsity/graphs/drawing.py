@@ -10,7 +10,7 @@ import numpy as np
 from graph2nn.runs.figures import COLOUR_BLIND, canvas, figure_path, save_figure
 from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
 from graph2nn.sparsity.graphs.metrics.counting import count_edges, degrees
-from graph2nn.sparsity.graphs.multipartite import Layer, MultipartiteGraph
+from graph2nn.sparsity.graphs.multipartite import Layer, MultipartiteGraph, check_multipartite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def draw_multipartite(
         The figure.
 
     Raises:
-        ValueError: More than `MAX_EDGES` edges, or a suffix of another format.
+        ValueError: More than `MAX_EDGES` edges, or a suffix of another format, or not one graph.
         OSError: The file cannot be written.
 
     Examples:
@@ -61,6 +61,7 @@ def draw_multipartite(
         >>> draw_multipartite(graph).axes[0].get_title()
         '15 nodes, 27 edges'
     """
+    check_multipartite(graph, "draw_multipartite")
     path = None if path is None else figure_path(path)
     count = count_edges(graph)
     if count > MAX_EDGES:

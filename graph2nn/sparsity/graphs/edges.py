@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph2nn.sparsity.graphs.multipartite import Block, MultipartiteGraph
+from graph2nn.sparsity.graphs.multipartite import Block, MultipartiteGraph, check_multipartite
 
 __all__ = ["EdgeList", "edge_list", "edge_list_reference"]
 
@@ -53,6 +53,7 @@ def edge_list(graph: MultipartiteGraph) -> EdgeList:
         >>> len(edges), edges.source[:2], edges.target[:2]
         (830248, array([1024, 1025], dtype=int32), array([5153, 5154], dtype=int32))
     """
+    check_multipartite(graph, "edge_list")
     ids = np.int32 if graph.num_nodes <= np.iinfo(np.int32).max else np.int64
     taps = [list(_taps(block)) for block in graph.blocks]
     total = sum(tap.num_edges for of_block in taps for tap in of_block)

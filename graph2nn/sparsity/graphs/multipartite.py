@@ -7,15 +7,17 @@ as the question needs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from graph2nn.archgraph.remembering import Remembering
 
-__all__ = ["Block", "Layer", "MultipartiteGraph"]
+__all__ = ["Block", "Layer", "MultipartiteGraph", "check_multipartite"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,3 +135,25 @@ class MultipartiteGraph(Remembering):
         weights = sum(block.num_weights for block in self.blocks)
         sizes = f"layers={len(self.layers)}, nodes={self.num_nodes}, weights={weights}"
         return f"MultipartiteGraph({label}{self.encoding}, {sizes})"
+
+
+def check_multipartite(graph: Any, function: str) -> None:
+    """Check that a function got one graph.
+
+    Args:
+        graph: What it got.
+        function: Name of the function, for the message.
+
+    Raises:
+        ValueError: Several graphs, or none.
+    """
+    if isinstance(graph, Mapping):
+        raise ValueError(
+            "expected one graph, got one for each layer: a rolled encoding is measured layer by "
+            f"layer, {{name: {function}(layer) for name, layer in graphs.items()}}"
+        )
+    if not isinstance(graph, MultipartiteGraph):
+        raise ValueError(
+            f"expected a MultipartiteGraph, got {type(graph).__name__}; make one of a network with "
+            "encode(model, masks, 'unrolled', input_shape)"
+        )

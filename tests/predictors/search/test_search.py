@@ -304,6 +304,7 @@ def test_networks_that_cannot_be_trained(tmp_path: Path, monkeypatch: pytest.Mon
         (lambda: GuidedSearch(crossover=1.5), "share of 0 to 1"),
         (lambda: GuidedSearch(acquisition="ei"), "mean or thompson, got 'ei'"),
         (lambda: CellSpace("darts"), "expected one of nb201"),
+        (lambda: compare_on_table("nb101_500", {}, "unused"), "at least one by name, got none"),
         (lambda: CellSpace("nb101"), "NAS|nb101"),
         (lambda: run_search(SPACE, RandomSearch(), values, budget=0), "at least 1, got 0 and 1"),
         (

@@ -9,6 +9,7 @@ import pytest
 from repository import DATA, ROOT
 
 from graph2nn.relational import TASKS, graph_set, read_results
+from graph2nn.relational.campaign.results import published_results
 
 FOLDER = DATA / "relational"
 GRAPHS = {entry.graph_id for entry in graph_set("n64_52")} | {"complete"}
@@ -43,3 +44,14 @@ def test_all_are_described() -> None:
     for folder in FOLDER.iterdir():
         if folder.is_dir():
             assert f"`{folder.name}`" in text, folder.name
+
+
+def test_published_results_by_name() -> None:
+    for by_epoch in (False, True):
+        found, known = (
+            read_results("published", by_epoch=by_epoch),
+            published_results(by_epoch=by_epoch),
+        )
+        assert found.num_rows == known.num_rows and found.tasks == known.tasks
+    with pytest.raises(FileNotFoundError, match="a run folder, .published., or the name of"):
+        read_results("publshed")

@@ -215,6 +215,11 @@ def test_counts():
     assert count_forward(conv, torch.zeros(5, 4, 7, 7)).flops == 4 * 6 * 9 * 49
 
 
+def test_what_is_no_network():
+    with pytest.raises(ValueError, match="a function that builds one, got str"):
+        make_relational("resnet18", ws_flex(16, 4, 0.2, seed=1))
+
+
 def test_bad_input():
     input = torch.zeros(2, 20)
     with pytest.raises(ValueError, match="match"):

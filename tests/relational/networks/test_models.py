@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import networkx as nx
 import pytest
 import torch
 from torch import nn
 
+from graph2nn.relational import make_relational, match_width, message_graph
 from graph2nn.relational.graphs.generators import complete, cycle, ws_flex
 from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.networks import MODELS, RelationalNetwork, build_model, relational_mlp
@@ -189,6 +191,16 @@ def test_relational_mlp() -> None:
     assert relational_mlp(None).counts().flops == 2_364_416
 
 
+@pytest.mark.parametrize("given", [nx.cycle_graph(16), cycle(16).adjacency])
+def test_graphs_in_any_form(given: Any) -> None:
+    assert relational_mlp(given, dim=32, dim_first=32).graph.num_edges == 16
+    assert match_width("mlp", given, **SMALL) == match_width("mlp", cycle(16), **SMALL)
+    assert message_graph(given).num_nodes == 16
+    net = nn.Sequential(nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 2))
+    changed = make_relational(net, given, torch.zeros(1, 16), match=None)
+    assert changed[1].density == pytest.approx(3 / 16)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -204,6 +216,8 @@ def test_relational_mlp() -> None:
             "unknown execution 'fast'",
         ),
         (lambda: build_model("cnn6", None, dims=(1, 2), **SMALL), "as many of each"),
+        (lambda: relational_mlp("ws"), "expected a square adjacency"),  # type: ignore[arg-type]
+        (lambda: match_width("mlp", [1, 2], **SMALL), "expected a square adjacency"),
     ],
 )
 def test_bad_requests(call, message: str) -> None:

@@ -12,7 +12,7 @@ from repository import DATA
 from graph2nn.runs import from_dict
 from graph2nn.sparsity.campaign.grid import Setting, SparseGrid, find_grid
 from graph2nn.sparsity.campaign.pipeline import INITIAL, run_setting
-from graph2nn.sparsity.campaign.results import accuracy_drop, read_sparse_table
+from graph2nn.sparsity.campaign.results import accuracy_drop, published_table, read_sparse_table
 
 FOLDER = DATA / "sparse"
 WEIGHTS = {"digits": (270896, 1278144), "cifar10": (270896,)}
@@ -56,3 +56,9 @@ def test_a_random_network_is_made_again() -> None:
     assert stored.layers["layer_name"].tolist() == [layer["layer_name"] for layer in layers]
     delta = [layer["delta_r"] for layer in layers]
     assert stored.layers["delta_r"] == pytest.approx(delta, rel=1e-6)
+
+
+def test_the_published_table_by_name() -> None:
+    assert read_sparse_table("published").num_rows == published_table().num_rows
+    with pytest.raises(FileNotFoundError, match="a table, .published., or the name of"):
+        read_sparse_table("publshed")

@@ -10,7 +10,16 @@ from matplotlib.collections import LineCollection
 from torch import nn
 
 from graph2nn.runs.figures import canvas
-from graph2nn.sparsity import count_edges, draw_multipartite, encode, prune, topometrics
+from graph2nn.sparsity import (
+    count_edges,
+    degrees,
+    draw_multipartite,
+    edge_list,
+    encode,
+    prune,
+    strengths,
+    topometrics,
+)
 
 
 def pruned_graph():
@@ -54,3 +63,15 @@ def test_too_many_edges_are_an_error_that_says_what_to_draw_instead():
 def test_only_formats_of_figures_are_written(tmp_path):
     with pytest.raises(ValueError, match=r"\.png"):
         draw_multipartite(pruned_graph(), tmp_path / "graph.jpg")
+
+
+@pytest.mark.parametrize(
+    "function", [draw_multipartite, topometrics, edge_list, degrees, strengths, count_edges]
+)
+def test_what_is_not_one_graph(function):
+    model = nn.Linear(3, 2)
+    layers = encode(model, prune(model, "uniform", sparsity=0.5), "rolled")
+    with pytest.raises(ValueError, match="expected one graph, got one for each layer"):
+        function(layers)
+    with pytest.raises(ValueError, match="expected a MultipartiteGraph, got Linear; make one"):
+        function(model)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graph2nn.sparsity.graphs.multipartite import Block, MultipartiteGraph
+from graph2nn.sparsity.graphs.multipartite import Block, MultipartiteGraph, check_multipartite
 
 __all__ = ["NodeSums", "count_edges", "degrees", "local_metrics", "strengths", "tap_positions"]
 
@@ -42,6 +42,7 @@ def degrees(graph: MultipartiteGraph) -> NodeSums:
         >>> int(incoming.sum()) == int(outgoing.sum()) == count_edges(graph)
         True
     """
+    check_multipartite(graph, "degrees")
 
     def count() -> NodeSums:
         # Sums of whole numbers below 2^53 are exact in float64.
@@ -53,6 +54,7 @@ def degrees(graph: MultipartiteGraph) -> NodeSums:
 
 def strengths(graph: MultipartiteGraph) -> NodeSums:
     """Sum |w| over the edges that end at each node, and over those that start there."""
+    check_multipartite(graph, "strengths")
     return graph.remember(
         "strengths", lambda: _node_sums(graph, lambda block: block.weight.double())
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from graph2nn.sparsity.graphs.metrics.explicit import EXPLICIT_METRICS, predicte
 from graph2nn.sparsity.graphs.metrics.measures import Measures
 from graph2nn.sparsity.graphs.metrics.memory import check_memory
 from graph2nn.sparsity.graphs.metrics.motifs import MOTIFS
-from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph
+from graph2nn.sparsity.graphs.multipartite import MultipartiteGraph, check_multipartite
 
 __all__ = ["ENGINES", "TOPOMETRICS", "Topometric", "topometrics"]
 
@@ -140,16 +140,7 @@ def topometrics(
 
 
 def _check(graph: MultipartiteGraph, engine: str, motif: str, max_memory: int | None) -> None:
-    if isinstance(graph, Mapping):
-        raise ValueError(
-            "expected one graph, got one for each layer: a rolled encoding is measured layer by "
-            "layer, {name: topometrics(layer) for name, layer in graphs.items()}"
-        )
-    if not isinstance(graph, MultipartiteGraph):
-        raise ValueError(
-            f"expected a MultipartiteGraph, got {type(graph).__name__}; make one of a network with "
-            "encode(model, masks, 'unrolled', input_shape)"
-        )
+    check_multipartite(graph, "topometrics")
     choose("engine", engine, ENGINES)
     choose("motif count", motif, MOTIFS)
     is_size = max_memory is None or (isinstance(max_memory, int | float) and max_memory > 0)
