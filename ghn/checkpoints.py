@@ -258,7 +258,7 @@ def check_entries(path: str | Path, content: Mapping[str, Any]) -> None:
 
 def _check_kind(path: str | Path, kind: Any) -> None:
     if kind != KIND:
-        hint = "; predictors.load loads fitted predictors" if kind == "predictor" else ""
+        hint = "; predictors.load loads fitted predictors" if kind == "netwright-predictor" else ""
         raise ValueError(f"{path} is a checkpoint of kind {kind!r}, expected {KIND!r}{hint}")
 
 

@@ -14,6 +14,7 @@ from ghn.checkpoints import read_ghn
 from graph2nn.archgraph import PRIMITIVES
 from graph2nn.runs import load_checkpoint, save_checkpoint
 from graph2nn.runs.tensors import read_tensors, write_tensors
+from predictors import LinearBaseline, save
 
 
 def equal(found: GHN, expected: GHN) -> bool:
@@ -87,9 +88,8 @@ def test_what_is_refused(name: str, change: dict, message: str, tiny, tmp_path: 
 
 
 def test_a_predictor_is_no_hypernetwork(tmp_path: Path) -> None:
-    texts = {"kind": "predictor", "predictor": "no JSON"}
-    path = write_tensors(tmp_path / "a.safetensors", {"0": torch.ones(1)}, texts)
-    with pytest.raises(ValueError, match="of kind 'predictor', expected 'ghn'; predictors.load"):
+    path = save(tmp_path / "a.safetensors", LinearBaseline())
+    with pytest.raises(ValueError, match="predictor', expected 'ghn'; predictors.load loads"):
         GHN.load(path)
 
 
