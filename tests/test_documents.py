@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import warnings
 from functools import cache
@@ -54,6 +55,10 @@ def found(name: str) -> bool:
         parts.insert(0, "graph2nn")
     for k in range(len(parts), 0, -1):
         try:
+            if importlib.util.find_spec(".".join(parts[:k])) is None:
+                continue
+            if k == len(parts):  # is there; a script is not imported for it
+                return True
             thing: object = importlib.import_module(".".join(parts[:k]))
         except ModuleNotFoundError:
             continue

@@ -322,6 +322,25 @@ def dask() -> Iterator[Any]:
             yield cluster
 
 
+class Unreadable:
+    """What is sent as it is, and cannot be made again where it arrives."""
+
+    def __reduce__(self) -> tuple:
+        return int, ("no number",)
+
+
+def test_what_a_worker_cannot_read_is_said_at_once(tmp_path: Path) -> None:
+    """Nobody died, so nothing is started again."""
+    jobs = [
+        Job(name=f"{n}", work=len, payload=Unreadable(), results=(tmp_path / f"{n}.jsonl",))
+        for n in range(3)
+    ]
+    with pytest.raises(
+        ValueError, match="cannot read its job .ValueError: invalid literal.*jobs=1"
+    ):
+        run_campaign(None, jobs, jobs=2)
+
+
 @pytest.mark.usefixtures("dask", "put_back_afterwards")
 def test_dask_with_a_worker_killed(dask: Any, tmp_path: Path, whole: dict) -> None:
     where = f"dask:{dask.scheduler_address}"

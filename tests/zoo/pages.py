@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from cloudpickle import register_pickle_by_value, unregister_pickle_by_value
 
 __all__ = ["NOT_RUN", "Block", "blocks", "check_printed", "python_blocks", "run_page"]
 
@@ -61,10 +62,14 @@ def run_page(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _as_module(page: ModuleType) -> Iterator[ModuleType]:
-    """Classes and functions of a page are looked up in a module."""
+    """Classes and functions of a page are looked up in a module; processes of joblib get them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, page.__name__, page)
-        yield page
+        register_pickle_by_value(page)
+        try:
+            yield page
+        finally:
+            unregister_pickle_by_value(page)
 
 
 def check_printed(code: Any, scope: dict[str, Any], expected: str) -> None:

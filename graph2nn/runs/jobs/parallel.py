@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import joblib
 import torch
 from joblib._parallel_backends import LokyBackend
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
@@ -113,7 +113,7 @@ def unordered_map(
         The results; `Lost` in place of one whose worker a cluster has started again in vain.
 
     Raises:
-        ValueError: See `parallel_map`.
+        ValueError: See `parallel_map`; or a process cannot read the function or an item.
         WORKER_DIED: A process of this machine died, and with it all jobs that were running.
     """
     check_jobs(jobs)
@@ -122,7 +122,17 @@ def unordered_map(
         return
     pool = _pool(jobs, backend, keep_going=True, batch_size=1, return_as="generator_unordered")
     with closing(pool(joblib.delayed(function)(item) for item in items)) as stream:
-        yield from stream
+        try:
+            yield from stream
+        except BrokenProcessPool as error:
+            if isinstance(error, TerminatedWorkerError) or error.__cause__ is None:
+                raise
+            # Nobody died; what was sent could not be read, and would not be the next time either.
+            reason = str(error.__cause__).strip('" \n').split("\n")[-1]
+            raise ValueError(
+                f"a worker process cannot read its job ({reason}): functions, and classes of what "
+                "they are given, must be in modules that can be imported there; or use jobs=1"
+            ) from error
 
 
 def check_jobs(jobs: int) -> None:
