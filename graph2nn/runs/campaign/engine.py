@@ -248,7 +248,8 @@ def _outcomes(
     deaths: Counter[str] = Counter()
     while left:
         started: list[Job] = []
-        reason, died = "", 1 + RESTARTS  # a cluster has started a lost job again already
+        # a cluster has started a lost job again already: only the last time, alone, is left
+        reason, died = "", RESTARTS
         try:
             stream = unordered_map(
                 _do, _noted(_next(left.values(), deaths), started), jobs=jobs, backend=backend
@@ -270,7 +271,7 @@ def _outcomes(
             if files is not None:
                 yield left.pop(job.name), files, ""
             elif deaths[job.name] > RESTARTS:
-                text = f"its worker died {deaths[job.name]} times, the last time alone: {reason}"
+                text = f"its worker died whenever it was started, the last time alone: {reason}"
                 yield left.pop(job.name), None, f"WorkerDied: {text}"
 
 
