@@ -9,19 +9,19 @@ __all__ = ["kendall_tau", "precision_at_k", "regret_at_k", "scores", "spearman"]
 
 def kendall_tau(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Compute Kendall's tau-b of (N,), (N,); 0 where the predictions are constant."""
-    truth, predicted = _pair(truth, predicted)
     from scipy.stats import kendalltau  # takes longer to import than all of a table's reader
 
+    truth, predicted = _pair(truth, predicted)
     return _finite(kendalltau(truth, predicted).statistic)
 
 
 def spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Compute Spearman's rho of (N,), (N,); 0 where the predictions are constant."""
+    from scipy.stats import spearmanr
+
     truth, predicted = _pair(truth, predicted)
     if np.ptp(truth) == 0 or np.ptp(predicted) == 0:
         return 0.0
-    from scipy.stats import spearmanr
-
     return _finite(spearmanr(truth, predicted).statistic)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.deepnets.campaign.table import GroundTruth
+from graph2nn.deepnets.campaign.table import GroundTruth, tau_of_both
 from graph2nn.runs.figures import canvas, check_formats, save_formats, shades
 from graph2nn.runs.pages import markdown_table, page
 
@@ -35,7 +35,7 @@ def summarise_ground_truth(truth: GroundTruth) -> str:
     for name, values in truth.targets.items():
         low, middle, high = np.nanpercentile(values, [10, 50, 90])
         unit = _UNITS.get(name, "%" if "acc" in name else "nats")
-        taus = [_tau(truth.facts[fact], values) for fact in ("params", "flops")]
+        taus = [tau_of_both(truth.facts[fact], values) for fact in ("params", "flops")]
         numbers = [f"{low:.3g}", f"{middle:.3g}", f"{high:.3g}"]
         numbers += [f"{tau:.3f}" for tau in (truth.noise(name), *taus)]
         rows.append([name, unit, *numbers])
@@ -116,10 +116,3 @@ def _cost(truth: GroundTruth) -> Any:
     figure.colorbar(points, label="log10 inference time (ms an image)")
     axis.set(xscale="log", xlabel="parameters", ylabel="validation accuracy (%)")
     return figure
-
-
-def _tau(one: np.ndarray, other: np.ndarray) -> float:
-    both = np.isfinite(one) & np.isfinite(other)
-    from scipy.stats import kendalltau  # takes half as long to import as torch
-
-    return float(kendalltau(one[both], other[both]).statistic)

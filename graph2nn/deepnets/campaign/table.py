@@ -25,6 +25,7 @@ __all__ = [
     "add_attributes",
     "holds_ground_truth",
     "read_ground_truth",
+    "tau_of_both",
     "write_ground_truth",
 ]
 
@@ -143,12 +144,12 @@ class GroundTruth:
             ValueError: An unknown target.
         """
         if target == "inference_time":
-            return _tau(self.timing[::2].min(0), self.timing[1::2].min(0))
+            return tau_of_both(self.timing[::2].min(0), self.timing[1::2].min(0))
         first = self.targets
         choose("target", target, first)
         if len(self.status) < 2:
             return float("nan")
-        return _tau(first[target], self.targets_of(1)[target])
+        return tau_of_both(first[target], self.targets_of(1)[target])
 
 
 def _first_time(curve: np.ndarray, threshold: float) -> float:
@@ -163,10 +164,14 @@ def _first_time(curve: np.ndarray, threshold: float) -> float:
     return (at - 1 + (threshold - low) / (high - low)) / epochs
 
 
-def _tau(one: np.ndarray, other: np.ndarray) -> float:
-    both = np.isfinite(one) & np.isfinite(other)
+def tau_of_both(one: np.ndarray, other: np.ndarray) -> float:
+    """Compute Kendall's tau-b over the networks that both have a number for; NaN below two.
+
+    Shapes: one, other (N,).
+    """
     from scipy.stats import kendalltau  # takes half as long to import as torch
 
+    both = np.isfinite(one) & np.isfinite(other)
     return float(kendalltau(one[both], other[both]).statistic) if both.sum() > 1 else float("nan")
 
 
