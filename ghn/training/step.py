@@ -27,11 +27,13 @@ class StepResult:
     Args:
         loss: Mean cross-entropy (without the regulariser) in nats.
         accuracy: Mean top-1 accuracy on the step's images, in [0, 1].
+        accuracies: Accuracy of each network, in their order.
         finite: False if some network's loss was infinite or NaN; then no gradients were added.
     """
 
     loss: float
     accuracy: float
+    accuracies: tuple[float, ...] = ()
     finite: bool = True
 
 
@@ -81,7 +83,7 @@ def meta_step(
     # Gradients move into one block made beforehand: left where they were computed, among freed
     # activations, they fragment the heap (a fifth of the peak with 8 networks and 64 images).
     store = _Block(predicted)
-    loss_sum = correct = 0.0
+    loss_sum, accuracies = 0.0, []
     for seed, (config, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
         with seeded(seed, images.device), autocast(images.device, amp):
@@ -92,7 +94,7 @@ def meta_step(
         if not math.isfinite(value):
             return StepResult(loss=value, accuracy=math.nan, finite=False)
         loss_sum += value
-        correct += (logits.argmax(1) == labels).float().mean().item()
+        accuracies.append((logits.argmax(1) == labels).float().mean().item())
         objective = loss + norm_penalty * penalty(leaves) if norm_penalty else loss
         found = torch.autograd.grad(
             objective * (scale / total), list(leaves.values()), allow_unused=True
@@ -100,7 +102,11 @@ def meta_step(
         store.add(parameters.values(), found)
         del logits, loss, objective, leaves, found
     torch.autograd.backward(store.outputs, store.gradients)
-    return StepResult(loss=loss_sum / len(nets), accuracy=correct / len(nets))
+    return StepResult(
+        loss=loss_sum / len(nets),
+        accuracy=sum(accuracies) / len(nets),
+        accuracies=tuple(accuracies),
+    )
 
 
 class _Block:

@@ -74,6 +74,10 @@ def test_equals_the_mean_of_its_networks(tiny, images) -> None:
     for seeds, share in (([0, 2], [nets[0], nets[2]]), ([1], [nets[1]])):
         meta_step(ghn, share, images, LABELS, total=3, seeds=seeds)
     torch.testing.assert_close(whole, gradients(ghn), rtol=1e-9, atol=1e-12)
+    measured = meta_step(ghn, nets, images, LABELS).accuracies
+    alone = [meta_step(ghn, [net], images, LABELS, seeds=[k]) for k, net in enumerate(nets)]
+    assert measured == tuple(one.accuracy for one in alone)
+    ghn.zero_grad(set_to_none=True)
     result = meta_step(ghn, [], images, LABELS, total=3)
     assert result.finite and not gradients(ghn)
 
