@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
+from ghn.families import Net, build_blueprint
 from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import NetConfig, Network
 from graph2nn.runs.summaries import standard_error, with_error
 from graph2nn.training import evaluate
 from graph2nn.vision import Batches, ImageData
@@ -126,7 +126,7 @@ def evaluation_batches(
 @torch.no_grad()
 def evaluate_nets(
     ghn: GHN,
-    nets: Iterable[tuple[NetConfig, ArchGraph]],
+    nets: Iterable[tuple[Net, ArchGraph]],
     batches: Batches,
     *,
     progress: bool = True,
@@ -139,12 +139,10 @@ def evaluate_nets(
     was_training, results = ghn.training, []
     ghn.eval()
     nets = nets if isinstance(nets, Sequence) else list(nets)
-    for index, (config, graph) in enumerate(
-        tqdm(nets, desc=title, disable=not progress, leave=False)
-    ):
+    for index, (net, graph) in enumerate(tqdm(nets, desc=title, disable=not progress, leave=False)):
         parameters = ghn.predict_graphs([graph])[0]
         parameters = {k: v.to(batches.device) for k, v in parameters.items()}
-        top1, top5 = accuracy(network_function(config, parameters), batches)
+        top1, top5 = accuracy(network_function(net, parameters), batches)
         size = sum(p.numel() for p in parameters.values())
         results.append(
             NetResult(index=index, top1=top1, top5=top5, num_params=size, num_nodes=graph.num_nodes)
@@ -153,11 +151,11 @@ def evaluate_nets(
     return results
 
 
-def network_function(config: NetConfig, parameters: dict[str, Tensor]) -> Forward:
-    """Make the network of `config` with these parameters, in evaluation mode.
+def network_function(net: Net, parameters: dict[str, Tensor]) -> Forward:
+    """Make a network of any family with these parameters, in evaluation mode.
 
     It normalises by batch; parameters have the shapes of the network's own.
     """
-    net = Network(config, device="meta").eval()
-    use_batch_statistics(net)
-    return lambda images: functional_call(net, parameters, (images,))
+    model = build_blueprint(net).eval()
+    use_batch_statistics(model)
+    return lambda images: functional_call(model, parameters, (images,))

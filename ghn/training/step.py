@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from ghn.families import Net, build_blueprint
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import NetConfig, Network
 from graph2nn.runs import seeded
 
 __all__ = ["StepResult", "autocast", "joint_step", "meta_step"]
@@ -44,7 +44,7 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContext
 
 def meta_step(
     ghn: GHN,
-    nets: Sequence[tuple[NetConfig, ArchGraph]],
+    nets: Sequence[tuple[Net, ArchGraph]],
     images: Tensor,
     labels: Tensor,
     *,
@@ -64,7 +64,7 @@ def meta_step(
 
     Args:
         ghn: The hypernetwork, in training mode.
-        nets: Configurations with their graphs; the networks are built on the meta device.
+        nets: Networks of any family with their graphs; they are built without parameter values.
         images, labels: One batch, the same for all networks.
         total: Size of the whole meta-batch, if other processes hold the rest of it.
         seeds: Seed of each network's dropout; by default their numbers.
@@ -84,10 +84,10 @@ def meta_step(
     # activations, they fragment the heap (a fifth of the peak with 8 networks and 64 images).
     store = _Block(predicted)
     loss_sum, accuracies = 0.0, []
-    for seed, (config, _), parameters in zip(seeds, nets, predicted, strict=True):
+    for seed, (net, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
         with seeded(seed, images.device), autocast(images.device, amp):
-            logits = functional_call(_skeleton(config), leaves, (images,))
+            logits = functional_call(build_blueprint(net).train(), leaves, (images,))
         logits = logits.float() if amp else logits
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         value = loss.item()
@@ -130,7 +130,7 @@ class _Block:
 
 def joint_step(
     ghn: GHN,
-    nets: Sequence[tuple[NetConfig, ArchGraph]],
+    nets: Sequence[tuple[Net, ArchGraph]],
     images: Tensor,
     labels: Tensor,
     *,
@@ -143,11 +143,11 @@ def joint_step(
     """
     objective = torch.zeros((), device=images.device)
     total = 0.0
-    for k, ((config, _), parameters) in enumerate(
+    for k, ((net, _), parameters) in enumerate(
         zip(nets, ghn.predict_graphs([graph for _, graph in nets]), strict=True)
     ):
         with seeded(k, images.device):
-            logits = functional_call(_skeleton(config), parameters, (images,))
+            logits = functional_call(build_blueprint(net).train(), parameters, (images,))
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         total += loss.item()
         objective = objective + loss + norm_penalty * penalty(parameters)
@@ -158,8 +158,3 @@ def joint_step(
 def penalty(parameters: dict[str, Tensor]) -> Tensor:
     """Sum of the Frobenius norms of the predicted tensors, not squared."""
     return torch.stack([p.norm() for p in parameters.values()]).sum()
-
-
-def _skeleton(config: NetConfig) -> nn.Module:
-    """The network without parameter values."""
-    return Network(config, device="meta").train()

@@ -40,11 +40,12 @@ _CACHED_CHUNKS = 8
 
 
 class NetSource(Protocol):
-    """What `MetaBatches` needs: a finite source has `__len__` besides."""
+    """What `MetaBatches` needs: a finite source has `__len__` besides.
 
-    def item(
-        self, index: int, rng: np.random.Generator | None = None
-    ) -> tuple[NetConfig, ArchGraph]:
+    Networks are configurations here; other families have something of their own in their place.
+    """
+
+    def item(self, index: int, rng: np.random.Generator | None = None) -> tuple[Any, ArchGraph]:
         """Return network `index` and its graph.
 
         `rng` is for a source that draws widths on access.
@@ -276,10 +277,13 @@ def eval_chunk(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MetaBatch:
-    """Networks of one training step; `index` is the place in the stream (resume at index + 1)."""
+    """Networks of one training step; `index` is the place in the stream (resume at index + 1).
+
+    `configs` are `NetConfig`s, or what the source gives in their place.
+    """
 
     index: int
-    configs: tuple[NetConfig, ...]
+    configs: tuple[Any, ...]
     graphs: tuple[ArchGraph, ...]
 
     def __len__(self) -> int:
