@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ghn.trunks.tokens import TOKENS
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.names import check_choice
 from graph2nn.runs import from_dict, option, settings_of, to_dict
 
 __all__ = ["GHNConfig", "HYPERNETS", "DECODERS"]
 
-HYPERNETS = ("gatedgnn", "mlp", "graphormer")
+HYPERNETS = ("gatedgnn", "mlp", "graphormer", "tokens")
 DECODERS = ("conv", "mlp")
 
 
@@ -25,8 +26,8 @@ class GHNConfig:
             classification layer.
         max_shape: Largest tensor decoded at once, (out channels, in channels, height, width).
             Larger tensors are tiled. Height and width must be equal.
-        hypernet: Kind of trunk: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges) or `graphormer`
-            (GHN-3).
+        hypernet: Kind of trunk: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges), `graphormer` (GHN-3)
+            or `tokens` (a transformer on the tokens of `archtokens`).
         decoder: Kind of decoder, `conv` or `mlp`.
         weight_norm: Whether predicted parameters are normalised by their fan-in (GHN-2,
             arXiv:2110.13100, section 3.3).
@@ -34,7 +35,9 @@ class GHNConfig:
             edges.
         layernorm: Whether there is a LayerNorm on the node states.
         hid: Width h of the node states; a multiple of 4.
-        layers, heads: Number of Graphormer layers and of their heads.
+        layers, heads: Number of layers of a Graphormer or token transformer, and of their heads.
+        tokens: What a token transformer reads: `nodes` (attention biased by directed distance),
+            `edges` (tokens of edges, too, and no bias) or `both`.
         ve_cutoff: Longest virtual edge.
         dataset, in_channels, image_size: Images the hypernetwork was trained on, where known.
     """
@@ -49,6 +52,7 @@ class GHNConfig:
     hid: int = 32
     layers: int = 3
     heads: int = 8
+    tokens: str = "nodes"
     ve_cutoff: int = 50
     dataset: str | None = None
     in_channels: int = 3
@@ -60,6 +64,7 @@ class GHNConfig:
         object.__setattr__(self, "max_shape", tuple(int(s) for s in self.max_shape))
         check_choice("hypernet", self.hypernet, HYPERNETS)
         check_choice("decoder", self.decoder, DECODERS)
+        check_choice("tokens", self.tokens, TOKENS)
         if len(self.max_shape) != 4 or self.max_shape[2] != self.max_shape[3]:
             raise ValueError(
                 f"max_shape must be (out, in, size, size) with equal sizes, got {self.max_shape}"
@@ -81,7 +86,7 @@ class GHNConfig:
                 f"ve_cutoff must be at least 2, got {self.ve_cutoff}: "
                 "ve=False is without virtual edges"
             )
-        if self.hypernet == "graphormer" and self.hid % self.heads:
+        if self.hypernet in ("graphormer", "tokens") and self.hid % self.heads:
             raise ValueError(f"hid ({self.hid}) must be a multiple of heads ({self.heads})")
 
     @property

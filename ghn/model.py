@@ -23,6 +23,7 @@ from ghn.trunks.gated import GatedGNN
 from ghn.trunks.graphormer import Graphormer
 from ghn.trunks.mlp import NodeMLP
 from ghn.trunks.shape_encoder import ShapeEncoder
+from ghn.trunks.tokens import TokenTrunk
 from graph2nn.archgraph import PRIMITIVES, ArchGraph, TraceError, trace
 
 __all__ = ["GHN", "use_batch_statistics"]
@@ -357,6 +358,8 @@ def _trunk(c: GHNConfig) -> nn.Module:
         return GatedGNN(c.hid, ve=c.ve, cutoff=c.ve_cutoff)
     if c.hypernet == "mlp":
         return NodeMLP(c.hid)
+    if c.hypernet == "tokens":
+        return TokenTrunk(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff, tokens=c.tokens)
     return Graphormer(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff)
 
 

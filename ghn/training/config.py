@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
+from ghn.trunks.tokens import TOKENS
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.runs import flat, flattened, option
 from graph2nn.vision import DATASETS
@@ -53,8 +54,9 @@ class TrainConfig:
         hypernet=option(None, "-H", help="trunk", choices=HYPERNETS),
         decoder=option(help="decoder of weights", choices=DECODERS),
         hid=option(help="width of node states"),
-        layers=option(help="Graphormer layers"),
-        heads=option(help="Graphormer heads"),
+        layers=option(help="layers of a Graphormer or token transformer"),
+        heads=option(help="their heads"),
+        tokens=option(help="what a token transformer reads", choices=TOKENS),
     )
     max_shape: tuple[int, ...] | None = option(
         None, help="largest decoded block: one, two or four integers; none for (2 hid, 2 hid, s, s)"
@@ -181,8 +183,8 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
     }
     if c.dataset == "digits":
         values |= {**_DIGITS, "processes": min(2, os.cpu_count() or 1)}
-    width = "ghn3" if ghn3 else "mlp" if c.ghn.hypernet == "mlp" else "ghn2"
-    values["name"] = f"{width}-{c.dataset}"
+    kinds = {"gatedgnn": "ghn2", "graphormer": "ghn3"}
+    values["name"] = f"{kinds.get(c.ghn.hypernet, c.ghn.hypernet)}-{c.dataset}"
     return values
 
 

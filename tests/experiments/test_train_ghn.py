@@ -201,6 +201,14 @@ def test_no_flags_is_the_recipe_for_digits():
     assert (g.dataset, g.image_size) == ("digits", 8) and g.ve
 
 
+def test_a_token_transformer(train, tmp_path):
+    out = train(*shlex.split("-H tokens --tokens both --heads 2 --layers 1 --name t"))
+    assert "training tokens hypernetwork" in out
+    config = GHN.from_pretrained(str(tmp_path / "t" / "ghn.pt")).config
+    assert (config.hypernet, config.tokens, config.layers, config.heads) == ("tokens", "both", 1, 2)
+    expect(parsed("-H tokens"), name="tokens-digits", norm_penalty=0.0)
+
+
 def test_the_hypernetwork_is_a_configuration_of_its_own():
     """Its settings stand among the others on the command line, in run folders and as keywords."""
     c = parsed("-H graphormer --hid 64 --heads 4 -d cifar10 -i 16")

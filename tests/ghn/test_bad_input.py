@@ -36,6 +36,8 @@ IMAGES = torch.zeros(2, 3, 8, 8)
         ({"hid": 30}, "hid must be a positive multiple of 4, got 30"),
         ({"hid": 0}, "multiple of 4"),
         ({"hypernet": "graphormer", "hid": 12, "heads": 8}, "multiple of heads"),
+        ({"hypernet": "tokens", "hid": 12, "heads": 8}, "multiple of heads"),
+        ({"tokens": "cells"}, "tokens: expected one of nodes, edges, both, got 'cells'"),
         ({"layers": 0}, "layers, heads and in_channels must be positive"),
         ({"heads": 0, "hypernet": "graphormer"}, "must be positive"),
         ({"in_channels": 0}, "must be positive"),

@@ -23,7 +23,15 @@ def equal(found: GHN, expected: GHN) -> bool:
 
 
 @pytest.mark.parametrize("name", ["mine.pt", "mine.safetensors"])
-@pytest.mark.parametrize("fields", [{}, {"hypernet": "graphormer"}, {"hypernet": "mlp"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"hypernet": "graphormer"},
+        {"hypernet": "mlp"},
+        {"hypernet": "tokens", "tokens": "both", "layernorm": False},
+    ],
+)
 def test_round_trip(name: str, fields: dict[str, Any], tiny, convnet, tmp_path: Path) -> None:
     ghn = tiny(**fields)
     path = ghn.save(tmp_path / name, card={"dataset": "toys", "steps": 3})

@@ -14,7 +14,7 @@ from ghn import GHN, GHNConfig, use_batch_statistics
 from graph2nn.archgraph import trace
 
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
-HYPERNETS = ("gatedgnn", "mlp", "graphormer")
+HYPERNETS = ("gatedgnn", "mlp", "graphormer", "tokens")
 
 
 def values(model: nn.Module) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ SLOW = pytest.mark.slow
 HYPERNETS: dict[str, dict[str, Any]] = {
     "ghn2": {"hypernet": "gatedgnn", "max_shape": (16, 16, 11, 11)},
     "ghn3": {"hypernet": "graphormer", "max_shape": (16, 16, 16, 16), "heads": 4, "layers": 2},
+    "tokens": {"hypernet": "tokens", "max_shape": (16, 16, 11, 11), "heads": 4, "layers": 2},
 }
 
 
@@ -86,6 +87,14 @@ def test_timm(hypernetworks: dict[str, GHN], name: str) -> None:
 def test_graphormer(hypernetworks: dict[str, GHN], name: str) -> None:
     build = build_torchvision if name in TORCHVISION else build_timm
     check(hypernetworks["ghn3"], build(name, num_classes=CLASSES))
+
+
+@pytest.mark.parametrize(
+    "name", marked(["mobilenet_v3_small", "resnet50", "swin_v2_t", "xcit_nano_12_p16_224"])
+)
+def test_tokens(hypernetworks: dict[str, GHN], name: str) -> None:
+    build = build_torchvision if name in TORCHVISION else build_timm
+    check(hypernetworks["tokens"], build(name, num_classes=CLASSES))
 
 
 def test_the_lists() -> None:

@@ -16,6 +16,8 @@ PADDING, SPECIAL, NODE, EDGE = range(4)
 SPECIAL_TOKENS = ("[pad]", "[mask]", "[graph]", "[null]", "[edge]")
 """The first rows of every vocabulary, before the operations."""
 
+_NO_DISTANCES = "these tokens have no distances: set cutoff >= 1 in the tokenizer"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TokenBatch:
@@ -106,13 +108,39 @@ class TokenBatch:
             ValueError: The tokenizer was told not to compute distances.
         """
         if self.distance is None:
-            raise ValueError("these tokens have no distances: set cutoff >= 1 in the tokenizer")
+            raise ValueError(_NO_DISTANCES)
         graph = torch.arange(len(self), device=self.u.device)[:, None, None]
         begin, end = self.u.clamp(min=0), self.v.clamp(min=0)
         along = self.distance[graph, end[:, :, None], begin[:, None, :]].long()
         real = self.u >= 0
         along = along.masked_fill(~(real[:, :, None] & real[:, None, :]), -1)
         return along, along.transpose(1, 2)
+
+    def distances_from(self, graph: int, queries: slice) -> tuple[Tensor, Tensor]:
+        """Compute the path lengths from some tokens of one graph to all of its tokens.
+
+        They are those of `token_distances` there, without padding and the memory of all pairs.
+
+        Args:
+            graph: Number of the graph.
+            queries: The tokens from which paths are measured.
+
+        Shapes:
+            Q queries among the L tokens of the graph -> two tensors (Q, L) int64.
+
+        Raises:
+            ValueError: The tokenizer was told not to compute distances.
+        """
+        if self.distance is None:
+            raise ValueError(_NO_DISTANCES)
+        here = self.mask[graph]
+        begin, end = self.u[graph, here], self.v[graph, here]
+        table, unreal = self.distance[graph], begin < 0
+        first, last = begin.clamp(min=0), end.clamp(min=0)
+        along = table[last[queries]][:, first].long()
+        against = table[:, first[queries]].T[:, last].long()
+        closed = unreal[queries, None] | unreal[None, :]
+        return along.masked_fill_(closed, -1), against.masked_fill_(closed, -1)
 
     def _each(self, change: Any) -> TokenBatch:
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}

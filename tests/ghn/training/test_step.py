@@ -50,7 +50,7 @@ def gradients(ghn: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("hypernet", ["gatedgnn", "mlp", "graphormer"])
+@pytest.mark.parametrize("hypernet", ["gatedgnn", "mlp", "graphormer", "tokens"])
 @pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1, "norm_penalty": 3e-3}])
 def test_equals_the_joint_gradient(tiny, images, hypernet, options) -> None:
     """To double precision, with dropout, several networks and a regulariser."""

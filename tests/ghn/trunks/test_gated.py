@@ -113,7 +113,7 @@ def test_any_topological_order_gives_the_same_states(random_graph, generator, se
     torch.testing.assert_close(gnn(x[order], [other]), gnn(x, [graph])[order])
 
 
-@pytest.mark.parametrize("hypernet", ["gatedgnn", "mlp", "graphormer"])
+@pytest.mark.parametrize("hypernet", ["gatedgnn", "mlp", "graphormer", "tokens"])
 def test_any_topological_order_gives_the_same_parameters(tiny, random_graph, hypernet) -> None:
     ghn, graph = tiny(hypernet=hypernet), random_graph(20, 1, extra=0.05)
     other, order = relabelled(graph, 1)
