@@ -5,7 +5,7 @@ python experiments/eval_ghn.py --ckpt ghn2-digits mlp-digits --split all
 python experiments/eval_ghn.py --ckpt ghn3tm8 -d imagenet --split torch
 
 Splits: val (on validation images), test, wide, deep, dense, bnfree, search, predefined (ViT and
-ResNet-50), torch (torchvision's classifiers), all (val to bnfree and predefined).
+ResNet-50), torch (torchvision's classifiers), all (val to bnfree and predefined), families' own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch
 from ghn import GHN, from_pretrained
 from ghn.checks import check_trained_on
 from ghn.evaluation import NetResult, evaluate_nets, evaluation_batches, summarise
+from ghn.families import FAMILIES
 from ghn.figures import plot_distributions, plot_size_accuracy
 from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
 from ghn.training.networks import evaluation_nets, nets_from_file
@@ -30,6 +31,7 @@ from graph2nn.runs import describe_environment, option, parse_config, to_dict, w
 from graph2nn.vision import DATASETS, Batches, load_images
 
 ALL = (*EVAL_SPLITS, "predefined")
+SETS = (*SPLITS, *FAMILIES, "predefined", "torch", "all")
 INITIAL = "initial weights"
 Results = dict[str, dict[str, dict[str, NetResult]]]  # split, method, network
 
@@ -43,7 +45,7 @@ class EvalConfig:
         None, "-d", help="image data; none for the checkpoint's", choices=tuple(DATASETS)
     )
     data_dir: str | None = option(None, "-D", help="folder of the data")
-    split: tuple[str, ...] = option(("test",), help="sets of networks, or all")
+    split: tuple[str, ...] = option(("test",), help=f"sets of networks: {', '.join(SETS)}")
     nets: str | None = option(None, help="file of networks or folder of published files")
     small: bool | None = option(None, help="narrow, shallow networks; none: below 32 pixels")
     num_nets: int = option(100, "-n", help="networks of each split at most")
@@ -59,9 +61,8 @@ class EvalConfig:
     seed: int = option(0, "-s", help="seed of the networks and of their initial weights")
 
     def __post_init__(self) -> None:
-        allowed = (*SPLITS, "predefined", "torch", "all")
         for split in self.split or (None,):
-            check_choice("split", split, allowed)
+            check_choice("split", split, SETS)
         if self.num_nets < 1:
             raise ValueError(f"num_nets: expected at least 1 network, got {self.num_nets}")
 
@@ -122,7 +123,7 @@ def evaluate(
 ) -> tuple[dict[str, dict[str, NetResult]], dict[str, str]]:
     """Results of one split by method and network, and why networks were skipped."""
     results: dict[str, dict[str, NetResult]] = {method: {} for method in methods}
-    nets = [] if split == "torch" else deepnets(config, split, batches)
+    nets = [] if split == "torch" else drawn(config, split, batches)
     names = ["vit" if split == "predefined" else str(k) for k in range(len(nets))]
     if split in ("predefined", "torch"):
         names += ["resnet50"] if split == "predefined" else classifier_names()[: config.num_nets]
@@ -145,15 +146,14 @@ def evaluate(
     return {method: results[method] | zoo[method] for method in methods}, skipped
 
 
-def deepnets(config: EvalConfig, split: str, batches: Batches) -> Sequence:
-    """Networks of a split with their graphs, from the file or drawn by the published rules."""
-    data, count = batches.data, max(config.num_nets, (config.arch or 0) + 1)
-    kind = {"num_classes": data.num_classes, "in_channels": data.channels}
-    kind |= {"image_size": data.image_size}
-    if config.nets is None or split == "predefined":
-        return evaluation_nets(split, count, seed=config.seed, small=config.small, **kind)
-    source = nets_from_file(config.nets, split, count, **kind)
-    return [source.item(k) for k in range(min(count, len(source)))]
+def drawn(config: EvalConfig, split: str, batches: Batches) -> Sequence:
+    """Networks of a split with their graphs, from the file or drawn by rules."""
+    d, count = batches.data, max(config.num_nets, (config.arch or 0) + 1)
+    kind = {"num_classes": d.num_classes, "in_channels": d.channels, "image_size": d.image_size}
+    if config.nets and split not in ("predefined", *FAMILIES):
+        source = nets_from_file(config.nets, split, count, **kind)
+        return [source.item(k) for k in range(min(count, len(source)))]
+    return evaluation_nets(split, count, seed=config.seed, small=config.small, **kind)
 
 
 def table(results: Results, num_classes: int) -> str:

@@ -4,6 +4,7 @@ python experiments/train_ghn.py                      a GHN-2 on digits, minutes 
 python experiments/train_ghn.py -d cifar10 -m 8 -n -v 50 --ln --name ghn2
 python experiments/train_ghn.py -m 8 -n -v 50 --ln -H mlp --name mlp
 torchrun --nproc_per_node=2 experiments/train_ghn.py ...
+python experiments/train_ghn.py --families deepnets:0.6,relational:0.4 --name mixed
 
 The same command goes on with a run that was stopped. Where a default is none and the help says no
 more, the data set decides: the recipe of the shipped checkpoint on digits, GHN-1's elsewhere.
@@ -23,7 +24,7 @@ from ghn.figures import plot_distributions, plot_size_accuracy, plot_training
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload
 from ghn.training import TrainConfig, Trainer
-from ghn.training.networks import evaluation_nets
+from ghn.training.networks import mixed_evaluation_nets
 from ghn.training.trainer import MAY_DIFFER
 from graph2nn.runs import (
     RunFolder,
@@ -127,7 +128,8 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
         "num_classes": data.num_classes,
         "in_channels": data.channels,
     }
-    nets = evaluation_nets("test", config.test_nets or 0, small=config.small, **kind)
+    kind |= {"small": config.small}
+    nets = mixed_evaluation_nets(config.families, "test", config.test_nets or 0, **kind)
     with seeded(config.seed):
         untrained = GHN(ghn.config).to(device)
     trained = evaluate_nets(ghn, nets, batches, title="test networks")

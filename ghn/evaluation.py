@@ -156,6 +156,7 @@ def network_function(net: Net, parameters: dict[str, Tensor]) -> Forward:
 
     It normalises by batch; parameters have the shapes of the network's own.
     """
-    model = build_blueprint(net).eval()
+    device = next(iter(parameters.values())).device
+    model = build_blueprint(net, device).eval()
     use_batch_statistics(model)
     return lambda images: functional_call(model, parameters, (images,))

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from ghn.adjust import adjust_net
 from ghn.evaluation import NetResult, accuracy
+from ghn.families import Net, build_network
 from ghn.model import GHN, use_batch_statistics
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracer import View
-from graph2nn.deepnets import NetConfig, Network
 from graph2nn.deprecated import renamed_keywords
 from graph2nn.runs import seeded
 from graph2nn.training.costs import count_parameters
@@ -92,24 +92,22 @@ def evaluate_module(
 
 
 def evaluate_initial(
-    nets: Iterable[tuple[NetConfig, ArchGraph]],
+    nets: Iterable[tuple[Net, ArchGraph]],
     batches: Batches,
     *,
     seed: int = 0,
     progress: bool = True,
     title: str = "initial weights",
 ) -> list[NetResult]:
-    """Measure DeepNets networks with torch's default initial weights.
+    """Measure networks of any family with their default initial weights.
 
     That is what a hypernetwork must beat.
     """
     results = []
     nets = nets if isinstance(nets, Sequence) else list(nets)
-    for index, (config, graph) in enumerate(
-        tqdm(nets, desc=title, disable=not progress, leave=False)
-    ):
+    for index, (net, graph) in enumerate(tqdm(nets, desc=title, disable=not progress, leave=False)):
         with seeded(seed + index):
-            model = Network(config)
+            model = build_network(net)
         result = evaluate_module(model, batches, index=index, num_nodes=graph.num_nodes)
         results.append(result)
     return results

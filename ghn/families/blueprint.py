@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
+import torch
 from torch import nn
 
 from ghn.model import use_batch_statistics
+from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network
 
-__all__ = ["Blueprint", "Net", "build_blueprint"]
+__all__ = ["Blueprint", "Net", "build_blueprint", "build_network", "without_values"]
 
 
 class Blueprint(Protocol):
@@ -19,19 +21,28 @@ class Blueprint(Protocol):
         """Build the network with parameters on the meta device, masks and other tables as data."""
         ...
 
+    def network(self) -> nn.Module:
+        """Build the network with initial values, drawn from torch's global generator."""
+        ...
+
+    def archgraph(self) -> ArchGraph:
+        """Make the graph that a hypernetwork reads, with every parameter of the skeleton."""
+        ...
+
 
 Net: TypeAlias = NetConfig | Blueprint
 """A network of any family: DeepNets-1M's configuration, or the blueprint of another family."""
 
 
-def build_blueprint(net: Net) -> nn.Module:
+def build_blueprint(net: Net, device: torch.device | str = "cpu") -> nn.Module:
     """Build a network without values of its parameters, for `torch.func.functional_call`.
 
     Normalisations take the statistics of the batch, in training and in evaluation: no running ones
     are ever collected for predicted parameters.
 
     Args:
-        net: Configuration of a DeepNets-1M network, or anything with a `skeleton`.
+        net: Configuration of a DeepNets-1M network, or the blueprint of another one.
+        device: Device of masks and other tables that are data.
 
     Examples:
         >>> from graph2nn.deepnets import EndlessNets
@@ -42,4 +53,21 @@ def build_blueprint(net: Net) -> nn.Module:
         return Network(net, device="meta")
     found = net.skeleton()
     use_batch_statistics(found)
+    for module in found.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if not buffer.is_meta:
+                setattr(module, name, buffer.to(device))
     return found
+
+
+def build_network(net: Net) -> nn.Module:
+    """Build a network with initial values, drawn from torch's global generator."""
+    return Network(net) if isinstance(net, NetConfig) else net.network()
+
+
+def without_values(model: nn.Module) -> nn.Module:
+    """Move the parameters of a network, and nothing else, to the meta device, in place."""
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(torch.empty_like(parameter, device="meta")))
+    return model

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
+from ghn.families import parse_families
 from ghn.trunks.tokens import TOKENS
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.runs import flat, flattened, option
@@ -43,6 +44,9 @@ class TrainConfig:
     )
     small: bool | None = option(
         None, help="draw narrow and shallow networks; none does so below 32 pixels"
+    )
+    families: str = option(
+        "deepnets", help="families of networks with their shares: deepnets:0.6,relational:0.4"
     )
     num_nets: int = option(1000000, "-M", help="use only the first networks of a file")
     max_nodes: int | None = option(2200, help="drop meta-batches with more nodes in total")
@@ -129,6 +133,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        parse_families(self.families)
         if self.multigpu:
             raise ValueError(
                 "multigpu: networks are shared among processes now; start "
@@ -184,7 +189,8 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
     if c.dataset == "digits":
         values |= {**_DIGITS, "processes": min(2, os.cpu_count() or 1)}
     kinds = {"gatedgnn": "ghn2", "graphormer": "ghn3"}
-    values["name"] = f"{kinds.get(c.ghn.hypernet, c.ghn.hypernet)}-{c.dataset}"
+    mixed = "" if parse_families(c.families) == {"deepnets": 1.0} else "-mixed"
+    values["name"] = f"{kinds.get(c.ghn.hypernet, c.ghn.hypernet)}-{c.dataset}{mixed}"
     return values
 
 

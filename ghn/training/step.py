@@ -87,7 +87,7 @@ def meta_step(
     for seed, (net, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
         with seeded(seed, images.device), autocast(images.device, amp):
-            logits = functional_call(build_blueprint(net).train(), leaves, (images,))
+            logits = functional_call(build_blueprint(net, images.device).train(), leaves, (images,))
         logits = logits.float() if amp else logits
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         value = loss.item()
@@ -147,7 +147,9 @@ def joint_step(
         zip(nets, ghn.predict_graphs([graph for _, graph in nets]), strict=True)
     ):
         with seeded(k, images.device):
-            logits = functional_call(build_blueprint(net).train(), parameters, (images,))
+            logits = functional_call(
+                build_blueprint(net, images.device).train(), parameters, (images,)
+            )
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         total += loss.item()
         objective = objective + loss + norm_penalty * penalty(parameters)

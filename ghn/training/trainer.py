@@ -17,15 +17,16 @@ from tqdm import tqdm
 
 from ghn.checkpoints import check_entries
 from ghn.evaluation import evaluate_nets, summarise
+from ghn.families import Net
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload, load_ghn
 from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
 from ghn.training.init import unit_gain
-from ghn.training.networks import evaluation_nets, training_nets
+from ghn.training.networks import mixed_evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import MetaBatch, MetaBatches, NetConfig
+from graph2nn.deepnets import MetaBatch, MetaBatches
 from graph2nn.runs import RunFolder, Workers, load_checkpoint, seeded
 from graph2nn.training import (
     Schedule,
@@ -218,9 +219,11 @@ class Trainer:
         run.save_best(summary.mean, self._payload())
 
     @cached_property
-    def _val_nets(self) -> Sequence[tuple[NetConfig, ArchGraph]]:
+    def _val_nets(self) -> Sequence[tuple[Net, ArchGraph]]:
         c = self.config
-        return evaluation_nets("val", c.val_nets, small=c.small, **self.image_kind)
+        return mixed_evaluation_nets(
+            c.families, "val", c.val_nets, small=c.small, **self.image_kind
+        )
 
     def _payload(self) -> dict[str, Any]:
         progress = {

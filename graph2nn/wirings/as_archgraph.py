@@ -1,14 +1,20 @@
-"""A wiring as `ArchGraph`, for everything that reads architectures."""
+"""A wiring as `ArchGraph`, alone or inside of the graph of its network."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from graph2nn.archgraph import PRIMITIVE_ID, ArchGraph
+from graph2nn.archgraph import PRIMITIVE_ID, ArchGraph, trace
+from graph2nn.archgraph.views.inserting import insert_nodes
+from graph2nn.wirings.edges.layers import wired_layers
 from graph2nn.wirings.graphs.graph import INPUT, OUTPUT, WiringGraph, unroll
 from graph2nn.wirings.graphs.measures import alive_nodes
+from graph2nn.wirings.networks.as_graph import wiring_graph
+from graph2nn.wirings.networks.tiny import TinyWiring
 
-__all__ = ["wiring_archgraph"]
+__all__ = ["trace_wiring", "wiring_archgraph"]
 
 
 def wiring_archgraph(
@@ -33,6 +39,49 @@ def wiring_archgraph(
         902
     """
     return _archgraph(unroll(graph, rounds), alive_only)
+
+
+def trace_wiring(model: TinyWiring, input: Any = None) -> ArchGraph:
+    """Trace a tiny network in the graph that hypernetworks are trained on.
+
+    It is the view "primitives", where the wiring is one node that holds the whole weight. Where the
+    edges are fixed, the channels stand in front of it as in `wiring_archgraph`, without parameters.
+    Edges that are found by their weights are not known before there are weights, so nothing is
+    added for them.
+
+    Args:
+        model: Tiny network of any kind; see `KINDS`.
+        input: Example input, see `graph2nn.archgraph.trace`.
+
+    Raises:
+        ValueError: Another network, or one that cannot run on the input.
+
+    Examples:
+        >>> trace_wiring(StaticWiring("random", nodes=64, inputs=16, outputs=16)).num_nodes
+        103
+    """
+    if not isinstance(model, TinyWiring):
+        raise ValueError(f"expected a tiny wired network, got {type(model).__name__}")
+    graph = trace(model, input, view="primitives")
+    ((name, layer),) = wired_layers(model)
+    if not layer.is_fixed:
+        return graph
+    node = next(n for n, names in enumerate(graph.params) if f"{name}.weight" in names)
+    inside = wiring_archgraph(wiring_graph(model))
+    last, n = inside.num_nodes - 1, graph.num_nodes
+    before = graph.edges[0][graph.edges[1] == node]
+    entries = inside.edges[1][inside.edges[0] == 0]
+    enters, leaves = inside.edges[0] == 0, inside.edges[1] == last
+    inner = inside.edges[:, ~enters & ~leaves] + n - 1  # its node 1 is the first new one
+    exits = inside.edges[0][leaves] + n - 1
+    edges = [
+        np.stack([before.repeat(len(entries)), np.tile(entries + n - 1, len(before))]),
+        inner,
+        np.stack([exits, np.full_like(exits, node)]),
+    ]
+    places = np.full(last - 1, node)
+    op, shape = inside.op[1:last], inside.shape[1:last]
+    return insert_nodes(graph, places, op, shape, np.concatenate(edges, axis=1))
 
 
 def _archgraph(graph: WiringGraph, alive_only: bool) -> ArchGraph:

@@ -45,6 +45,14 @@ def test_two_methods_beside_initial_weights(script, checkpoint, tmp_path, capsys
         assert (out / name).stat().st_size and str(out / name) in printed
 
 
+def test_held_out_networks_of_a_family(script, checkpoint, tmp_path):
+    flags = ["--split", "relational", "convnets", "-n", "2", "--num_images", "64"]
+    results = script.main(["--ckpt", checkpoint, *flags, "--out", str(tmp_path), "-b", "32"])
+    assert list(results) == ["relational", "convnets"]
+    for by_method in results.values():
+        assert [list(nets) for nets in by_method.values()] == [["0", "1"], ["0", "1"]]
+
+
 def test_one_network_equals_its_place_in_the_split(script, checkpoint, tmp_path):
     flags = ["--ckpt", checkpoint, "--out", str(tmp_path), "--no-random_init"]
     both = script.main([*flags, "-n", "2"])["test"]["tiny"]

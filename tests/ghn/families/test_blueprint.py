@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ghn.evaluation import network_function
-from ghn.families import build_blueprint
+from ghn.families import build_blueprint, without_values
 from ghn.training import joint_step, meta_step
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.deepnets import EndlessNets, Network
@@ -24,8 +24,11 @@ class Masked:
     width: int
 
     def skeleton(self) -> nn.Module:
-        with torch.device("meta"):
-            layers = nn.Sequential(
+        return without_values(self.network())
+
+    def network(self) -> nn.Module:
+        return _Half(
+            nn.Sequential(
                 nn.Conv2d(3, self.width, 3, padding=1, bias=False),
                 nn.BatchNorm2d(self.width),
                 nn.ReLU(),
@@ -33,10 +36,10 @@ class Masked:
                 nn.Flatten(),
                 nn.Linear(self.width, 10),
             )
-        return _Half(layers)
+        )
 
-    def net(self) -> tuple[Masked, ArchGraph]:
-        return self, trace(self.skeleton(), torch.zeros(2, 3, 8, 8), view="primitives")
+    def archgraph(self) -> ArchGraph:
+        return trace(self.skeleton(), torch.zeros(2, 3, 8, 8), view="primitives")
 
 
 class _Half(nn.Module):
@@ -56,7 +59,8 @@ def images(generator) -> Tensor:
 
 def test_any_blueprint_takes_a_step(tiny, images) -> None:
     ghn = tiny().double().train()
-    nets, images = [Masked(8).net(), Masked(8).net()], images.double()
+    net = Masked(8)
+    nets, images = [(net, net.archgraph())] * 2, images.double()
     result = meta_step(ghn, nets, images, LABELS)
     ours = {n: p.grad for n, p in ghn.named_parameters() if p.grad is not None}
     ghn.zero_grad()
@@ -69,8 +73,8 @@ def test_any_blueprint_takes_a_step(tiny, images) -> None:
 
 def test_evaluation_takes_the_batch(tiny, images) -> None:
     """A skeleton has running statistics without values, which nothing may read."""
-    net, graph = Masked(8).net()
-    parameters = tiny().predict_graphs([graph])[0]
+    net = Masked(8)
+    parameters = tiny().predict_graphs([net.archgraph()])[0]
     logits = network_function(net, parameters)(images)
     assert logits.isfinite().all() and logits.device.type == "cpu"
     assert not torch.allclose(network_function(net, parameters)(images[:3]), logits[:3])
