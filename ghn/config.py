@@ -13,7 +13,7 @@ from graph2nn.runs import from_dict, option, settings_of, to_dict
 __all__ = ["GHNConfig", "HYPERNETS", "DECODERS"]
 
 HYPERNETS = ("gatedgnn", "mlp", "graphormer", "tokens")
-DECODERS = ("conv", "mlp")
+DECODERS = ("conv", "mlp", "lowrank")
 
 
 @renamed_keywords(imsize="image_size")
@@ -28,7 +28,9 @@ class GHNConfig:
             Larger tensors are tiled. Height and width must be equal.
         hypernet: Kind of trunk: `gatedgnn` (GHN-1, GHN-2), `mlp` (no edges), `graphormer` (GHN-3)
             or `tokens` (a transformer on the tokens of `archtokens`).
-        decoder: Kind of decoder, `conv` or `mlp`.
+        decoder: Kind of decoder, `conv`, `mlp` or `lowrank` (wide layers without copies: LoGAH,
+            arXiv:2405.16287).
+        rank: Largest rank of the matrices of the decoder `lowrank`.
         weight_norm: Whether predicted parameters are normalised by their fan-in (GHN-2,
             arXiv:2110.13100, section 3.3).
         ve: Whether there are virtual edges, messages over shortest paths of up to `ve_cutoff`
@@ -46,6 +48,7 @@ class GHNConfig:
     max_shape: tuple[int, int, int, int] = (64, 64, 11, 11)
     hypernet: str = "gatedgnn"
     decoder: str = "conv"
+    rank: int = 32
     weight_norm: bool = True
     ve: bool = True
     layernorm: bool = True
@@ -81,6 +84,8 @@ class GHNConfig:
                 "layers, heads and in_channels must be positive, got "
                 f"{self.layers}, {self.heads} and {self.in_channels}"
             )
+        if self.rank < 1:
+            raise ValueError(f"rank must be at least 1, got {self.rank}")
         if self.ve and self.ve_cutoff < 2:
             raise ValueError(
                 f"ve_cutoff must be at least 2, got {self.ve_cutoff}: "

@@ -16,6 +16,7 @@ from ghn.checkpoints import check_entries, ghn_entries, matching_state, read_ghn
 from ghn.config import GHNConfig
 from ghn.decoding.batching import decode
 from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
+from ghn.decoding.lowrank import LowRankDecoder
 from ghn.decoding.parameter_targets import ParameterTarget, targets_of
 from ghn.decoding.tiling import tile_into, tile_to
 from ghn.pretrained_files import resolve
@@ -58,14 +59,12 @@ class GHN(nn.Module):
         self.shape_enc = ShapeEncoder(c.hid, c.num_classes, c.max_shape)
         self.gnn = _trunk(c)
         self.ln = nn.LayerNorm(c.hid) if c.layernorm else None
-        self.decoder: ConvDecoder | MLPDecoder
-        if c.decoder == "conv":
-            self.decoder = ConvDecoder(c.hid, c.max_shape, c.num_classes, centre=c.is_ghn3)
-        else:
-            self.decoder = MLPDecoder(c.hid, c.max_shape, c.num_classes)
-        length = max(c.max_shape[:2])
+        self.decoder = _decoder(c)
+        length = c.rank if c.decoder == "lowrank" else max(c.max_shape[:2])
         self.decoder_1d = VectorDecoder(c.hid, length)
-        self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(length, c.num_classes))
+        self.bias_class: nn.Sequential | None = None
+        if c.decoder != "lowrank":  # whose classes have vectors of their own
+            self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(length, c.num_classes))
         if c.is_ghn3:
             self._init_ghn3()
 
@@ -351,6 +350,8 @@ class GHN(nn.Module):
         scale_last_layers(self.decoder_1d.fc[2])
         if isinstance(self.decoder, ConvDecoder):
             scale_last_layers(self.decoder.conv[2], self.decoder.class_layer_predictor[1])
+        elif isinstance(self.decoder, LowRankDecoder):
+            scale_last_layers(self.decoder.conv[2])
 
 
 def _trunk(c: GHNConfig) -> nn.Module:
@@ -361,6 +362,15 @@ def _trunk(c: GHNConfig) -> nn.Module:
     if c.hypernet == "tokens":
         return TokenTrunk(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff, tokens=c.tokens)
     return Graphormer(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff)
+
+
+def _decoder(c: GHNConfig) -> ConvDecoder | MLPDecoder | LowRankDecoder:
+    sizes = (c.hid, c.max_shape, c.num_classes)
+    if c.decoder == "conv":
+        return ConvDecoder(*sizes, centre=c.is_ghn3)
+    if c.decoder == "mlp":
+        return MLPDecoder(*sizes)
+    return LowRankDecoder(*sizes, rank=c.rank, centre=c.is_ghn3)
 
 
 def use_batch_statistics(model: nn.Module) -> None:

@@ -7,9 +7,13 @@ import math
 import torch
 from torch import Tensor
 
+from ghn.decoding.lowrank import Factors
 from ghn.decoding.parameter_targets import ParameterTarget
 
-__all__ = ["gain", "repeat_into", "squash", "tile_into", "tile_to"]
+__all__ = ["gain", "multiply_into", "repeat_into", "squash", "tile_into", "tile_to"]
+
+_PIECE = 2**20
+"""Numbers written at a time where a product cannot be taken in place."""
 
 
 def gain(shape: tuple[int, ...], view: tuple[int, ...], *, table: bool) -> float:
@@ -36,12 +40,14 @@ def squash(vector: Tensor, kind: str) -> Tensor:
     return torch.tanh(0.2 * vector)
 
 
-def tile_to(block: Tensor, target: ParameterTarget) -> Tensor:
+def tile_to(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
     """Repeat a block as a whole along out and in, then cut it to the target's shape.
 
     Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`.
     Differentiable.
     """
+    if isinstance(block, Factors):
+        block = block.product()
     if target.view is None:
         size = math.prod(target.shape)
         if len(block) < size:
@@ -75,16 +81,33 @@ def _table(block: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def tile_into(out: Tensor, block: Tensor, target: ParameterTarget) -> None:
+def tile_into(out: Tensor, block: Tensor | Factors, target: ParameterTarget) -> None:
     """Write `tile_to` straight into an existing tensor, without a copy of full size.
 
     Shapes: out `target.shape`; block as in `tile_to`.
     """
     direct = len(target.shape) == 2 or target.view == target.shape
-    if target.view is not None and direct and out.is_contiguous():
-        repeat_into(out.view(target.view), block)
-    else:
+    if target.view is None or not direct or not out.is_contiguous():
         out.copy_(tile_to(block, target))
+    elif isinstance(block, Factors):
+        multiply_into(out.view(len(block.left), -1), block)
+    else:
+        repeat_into(out.view(target.view), block)
+
+
+@torch.no_grad()
+def multiply_into(out: Tensor, factors: Factors) -> None:
+    """Write a product of factors into `out`; through small pieces in another type or device.
+
+    Shapes: out (o, i kh kw), contiguous; factors with the product (o, i, kh, kw).
+    """
+    left, right = factors.left, factors.right.flatten(1)
+    if out.dtype == left.dtype and out.device == left.device:
+        torch.mm(left, right, out=out)
+        return
+    rows = max(1, _PIECE // right.shape[1])
+    for some, where in zip(left.split(rows), out.split(rows), strict=True):
+        where.copy_(some @ right)
 
 
 @torch.no_grad()

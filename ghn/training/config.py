@@ -57,6 +57,7 @@ class TrainConfig:
         without=_DECIDED_LATER,
         hypernet=option(None, "-H", help="trunk", choices=HYPERNETS),
         decoder=option(help="decoder of weights", choices=DECODERS),
+        rank=option(help="rank of the weights of the decoder lowrank"),
         hid=option(help="width of node states"),
         layers=option(help="layers of a Graphormer or token transformer"),
         heads=option(help="their heads"),

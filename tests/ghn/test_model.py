@@ -25,7 +25,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(v, b[k]) for k, v in a.items())
 
 
-@pytest.mark.parametrize("decoder", ["conv", "mlp"])
+@pytest.mark.parametrize("decoder", ["conv", "mlp", "lowrank"])
 @pytest.mark.parametrize("hypernet", HYPERNETS)
 def test_writes_in_place_and_returns_the_model(tiny, convnet, hypernet, decoder) -> None:
     ghn, model = tiny(hypernet=hypernet, decoder=decoder), convnet()
