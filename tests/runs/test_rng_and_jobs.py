@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
+import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend.queues import Queue
 
 from graph2nn.runs import (
     generator_state,
@@ -76,6 +85,35 @@ def test_errors_of_a_job_reach_the_caller() -> None:
         list(parallel_map(lambda x: 1 // x, [1, 0], progress=False))
     with pytest.raises(ValueError, match="jobs must not be 0"):
         parallel_map(slow_square, [1], jobs=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed")
+@pytest.mark.parametrize("backend", [None, "loky"])
+def test_processes_that_are_given_up_leave_no_thread(
+    backend: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loky's feeder, stopped while it lets go of locks, made its tracker complain after Ctrl-C."""
+
+    def late(*args: Any) -> None:
+        feed(*args)
+        time.sleep(0.3)
+
+    def feeders() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "QueueFeederThread"}
+
+    feed = Queue._feed
+    get_reusable_executor().shutdown()  # of another test, with a feeder of its own
+    monkeypatch.setattr(Queue, "_feed", staticmethod(late))
+    before = feeders()
+    items = [bytes(2**20)] * 20  # more than the pipe takes, so that the feeder waits in vain
+    ask = partial(os.getenv, "OMP_NUM_THREADS")
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=3):
+        stream = parallel_map(ask, items, jobs=2, backend=backend, progress=False)
+        with closing(stream):
+            first = next(stream)
+            assert backend == "loky" or first == "3"  # what joblib was told still holds
+            (feeder,) = feeders() - before
+    assert not feeder.is_alive()
 
 
 def test_unknown_backend() -> None:

@@ -26,6 +26,8 @@ __all__ = [
 WORKER_DIED = BrokenProcessPool
 """What joblib raises when a process of this machine died."""
 
+_PATIENCE = 2.0  # seconds; it takes milliseconds, unless a fork of this process holds the pipe open
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -146,11 +148,17 @@ def _pool(
 ) -> joblib.Parallel:
     name, _, address = (backend or "").partition(":")
     how |= {"n_jobs": jobs, "pre_dispatch": "n_jobs" if keep_going or name == "ray" else "2*n_jobs"}
-    if name == "loky" or (backend is None and isinstance(get_active_backend()[0], LokyBackend)):
+    active: Any = get_active_backend()[0] if backend is None else None
+    if name == "loky" or isinstance(active, LokyBackend):
         how |= {"initializer": follow_parent, "initargs": (os.getpid(),)}
     try:
         if name in CLUSTERS:
             how["backend"] = cluster_backend(name, address, keep_going=keep_going)
+        elif name == "loky":
+            how["backend"] = _Workers()
+        elif type(active) is LokyBackend:
+            threads = active.inner_max_num_threads
+            how["backend"] = _Workers(inner_max_num_threads=threads, **active.backend_kwargs)
         elif backend is not None:
             how["backend"] = name
         return joblib.Parallel(**how)
@@ -160,6 +168,22 @@ def _pool(
             f"cannot use the backend {backend!r}: {reason} (known: loky, threading, "
             "multiprocessing, dask, dask:tcp://SCHEDULER:8786, ray, ray:ADDRESS)"
         ) from None
+
+
+class _Workers(LokyBackend):
+    """Joblib's processes; when they are given up, the thread that feeds them ends, too.
+
+    Loky leaves that thread behind. As a daemon it is stopped anywhere while Python ends, such as
+    between the removal of a lock and the word of it to loky's resource tracker, which then
+    complains of a leak, below the traceback of who pressed Ctrl-C.
+    """
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        queue = self._workers._call_queue
+        super().abort_everything(ensure_ready=ensure_ready)
+        if queue is not None and queue._thread is not None:
+            queue._reader.close()  # an item half sent, read by nobody, then holds up no thread
+            queue._thread.join(_PATIENCE)
 
 
 def follow_parent(parent: int) -> None:
