@@ -231,12 +231,14 @@ def test_interrupted_by_the_keyboard(tmp_path: Path) -> None:
 def test_interrupted_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(task: Task) -> list:
         if task.n == 2:
+            (jobs[2].results[0].parent / ".job02.jsonl.abcdefgh.tmp").touch()  # a killed worker's
             raise KeyboardInterrupt
         return square(task)
 
     jobs = plan(tmp_path, 4)
     with pytest.raises(KeyboardInterrupt):
         squares([Job(**{**vars(job), "work": interrupted}) for job in jobs])
+    assert sorted(results(tmp_path)) == ["job00.jsonl", "job01.jsonl"]
     assert starts(tmp_path) == [0, 1] and logged(tmp_path) == ["job00", "job01"]
     squares(jobs).check()
     assert starts(tmp_path) == [0, 1, 2, 3]

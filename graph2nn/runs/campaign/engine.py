@@ -6,7 +6,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -144,9 +144,7 @@ def run_campaign(
         facts = report(files) if report is not None and files is not None else {}
         return {"job": job.name, "networks": job.networks, "error": error, **facts}
 
-    with claimed(run.path) if run else nullcontext():
-        if run:
-            _clear(plan)
+    with claimed(run.path) if run else nullcontext(), _cleared(plan if run else ()):
         kept, todo = _divided(plan)
         late = _left_half_done(run, kept)
         with closing(_outcomes(todo, jobs, backend)) as outcomes:
@@ -160,8 +158,6 @@ def run_campaign(
                 postfix=postfix,
                 unit=unit,
             )
-        if run:
-            _clear(plan)  # of workers that died while they wrote
     return Campaign(total=len(todo), failed=failed, place=run.path if run else Path(str(place)))
 
 
@@ -225,10 +221,17 @@ def _divided(plan: Sequence[Job]) -> tuple[list[_Kept], list[Job]]:
     return kept, todo
 
 
-def _clear(plan: Sequence[Job]) -> None:
-    """Remove what was left of result files by who died while writing them."""
-    for results in {path.parent for job in plan for path in job.results}:
-        remove_leftovers(results)
+@contextmanager
+def _cleared(plan: Sequence[Job]) -> Iterator[None]:
+    """Remove, before and after, what was left of result files by who died while writing them."""
+    folders = {path.parent for job in plan for path in job.results}
+    try:
+        for results in folders:
+            remove_leftovers(results)
+        yield
+    finally:  # also of workers that Ctrl-C has killed
+        for results in folders:
+            remove_leftovers(results)
 
 
 def _left_half_done(run: RunFolder | None, kept: list[_Kept]) -> list[_Kept]:
