@@ -26,6 +26,7 @@ from graph2nn.runs import (
     save_checkpoint,
     seeded,
 )
+from graph2nn.runs.jobs import unordered_map
 
 DRAWS = {
     "torch": (lambda: torch.Generator().manual_seed(3), lambda g: torch.rand(4, generator=g)),
@@ -114,6 +115,13 @@ def test_processes_that_are_given_up_leave_no_thread(
             assert backend == "loky" or first == "3"  # what joblib was told still holds
             (feeder,) = feeders() - before
     assert not feeder.is_alive()
+
+
+def test_given_up_without_a_word() -> None:
+    """Joblib's warning of cancelled jobs would stand above the traceback of a Ctrl-C."""
+    stream = unordered_map(time.sleep, [0.05] * 6, jobs=2, backend="threading")
+    assert next(stream) is None
+    stream.close()
 
 
 def test_unknown_backend() -> None:

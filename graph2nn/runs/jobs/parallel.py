@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
-from contextlib import closing, contextmanager
+from concurrent.futures import CancelledError
+from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 import joblib
@@ -125,7 +126,12 @@ def unordered_map(
     pool = _pool(jobs, backend, keep_going=True, batch_size=1, return_as="generator_unordered")
     with closing(pool(joblib.delayed(function)(item) for item in items)) as stream:
         try:
-            yield from stream
+            for result in stream:  # noqa: UP028 (which would close it)
+                yield result
+        except GeneratorExit:
+            with suppress(CancelledError):  # to a close joblib would say what it cancels
+                stream.throw(CancelledError)
+            raise
         except BrokenProcessPool as error:
             if isinstance(error, TerminatedWorkerError) or error.__cause__ is None:
                 raise
