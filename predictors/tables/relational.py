@@ -13,7 +13,7 @@ from predictors.metrics import kendall_tau
 from predictors.tables.published import PUBLISHED
 from predictors.tables.table import NoiseReference, Table
 
-__all__ = ["relational", "relational_sweep"]
+__all__ = ["noise_reference", "relational", "relational_sweep"]
 
 
 def relational(folder: Path | None = None) -> Table:
@@ -46,7 +46,7 @@ def relational_sweep(results: ResultTable, *, name: str = "relational") -> Table
         sums = np.bincount(inverse[here], errors[here], len(ids))
         counts = np.bincount(inverse[here], minlength=len(ids))
         targets[task] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-        reference = _noise(errors[here], inverse[here], rows["seed"][here])
+        reference = noise_reference(errors[here], inverse[here], rows["seed"][here])
         if reference is not None:
             noise[task] = reference
     columns = [rows[c][first] for c in ("n_nodes", "sparsity", "p", "graph_seed")]
@@ -72,8 +72,13 @@ def _in_order(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return distinct[order], first[order], np.argsort(order)[inverse]
 
 
-def _noise(errors: np.ndarray, graph: np.ndarray, seed: np.ndarray) -> NoiseReference | None:
-    """Mean tau between the errors of one seed and the mean errors of the others."""
+def noise_reference(
+    errors: np.ndarray, graph: np.ndarray, seed: np.ndarray
+) -> NoiseReference | None:
+    """Compute the mean tau between the errors of one seed and the mean errors of the others.
+
+    None with fewer than two seeds. Shapes: errors, graph and seed (R,), one a run.
+    """
     numbers = np.unique(seed)
     if len(numbers) < 2:
         return None

@@ -16,7 +16,14 @@ from predictors.studies.relational.statistics.sweetspot import (
     sweet_spot_of_bins,
 )
 
-__all__ = ["Control", "control_for_degree", "degree_fit", "leave_one_out_r2", "quadratic"]
+__all__ = [
+    "Control",
+    "control_for_degree",
+    "degree_fit",
+    "leave_one_out",
+    "leave_one_out_r2",
+    "quadratic",
+]
 
 _FEW = 12  # graphs; the largest surface has ten coefficients
 
@@ -135,11 +142,20 @@ def leave_one_out_r2(predictors: Sequence[np.ndarray], target: np.ndarray) -> fl
     Shapes:
         predictors (G,) each; target (G,).
     """
-    basis = _basis(predictors, len(target))
-    leverage = np.minimum((basis**2).sum(1), 1 - 1e-9)
-    left = (target - basis @ (basis.T @ target)) / (1 - leverage)
+    left = target - leave_one_out(predictors, target)
     total = ((target - target.mean()) ** 2).sum()
     return float(1 - (left**2).sum() / total) if total > 0 else float("nan")
+
+
+def leave_one_out(predictors: Sequence[np.ndarray], target: np.ndarray) -> np.ndarray:
+    """Predict each value by least squares from the others.
+
+    Shapes:
+        predictors (G,) each; target (G,) -> (G,).
+    """
+    basis = _basis(predictors, len(target))
+    leverage = np.minimum((basis**2).sum(1), 1 - 1e-9)
+    return target - (target - basis @ (basis.T @ target)) / (1 - leverage)
 
 
 def _basis(predictors: Sequence[np.ndarray], size: int) -> np.ndarray:
