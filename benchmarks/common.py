@@ -35,6 +35,7 @@ __all__ = [
     "ratio",
     "report",
     "reset_peak",
+    "save",
     "side_by_side",
     "start",
     "table",
@@ -211,8 +212,13 @@ def report(args: argparse.Namespace, tables: Sequence[str], figures: dict[str, A
         f"\n{machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread, "
         f"torch {machine['torch']}, Python {machine['python']}"
     )
+    save(args, figures)
+
+
+def save(args: argparse.Namespace, figures: Mapping[str, Any]) -> None:
+    """Write the machine and the figures to `--out`, whole or not at all."""
     if args.out:
-        content = json.dumps({"hardware": machine, **figures}, indent=1) + "\n"
+        content = json.dumps({"hardware": hardware(), **figures}, indent=1) + "\n"
         temporary = args.out.with_suffix(args.out.suffix + ".tmp")
         temporary.write_text(content)
         temporary.replace(args.out)

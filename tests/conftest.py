@@ -19,6 +19,16 @@ BEFORE_IMPORTS = pytest.StashKey[dict[str, Any]]()
 AFTER_IMPORTS = pytest.StashKey[dict[str, Any]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the tests of `tests/gpu` run that have no GPU."""
+    parser.addoption(
+        "--gpu-device",
+        choices=("cuda", "cpu", "pretend"),
+        default="cuda",
+        help="device of tests/gpu: a GPU, the CPU, or a pretended one that finds what would fail",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Remember the state before test modules, and with them the library, are imported."""
     if config.pluginmanager.hasplugin("randomly"):

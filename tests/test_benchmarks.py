@@ -17,7 +17,7 @@ FOLDER = BENCHMARKS
 BESIDE_ORIGINAL = ("predict", "deepnets", "train_step", "leak", "sparse_topometrics", "wirings")
 SCRIPTS = (
     *BESIDE_ORIGINAL,
-    *("graph_measures", "width_matching", "relational_training", "graph_tokens"),
+    *("graph_measures", "width_matching", "relational_training", "graph_tokens", "gpu"),
 )
 
 
@@ -70,6 +70,26 @@ def test_quick(name: str, found: str, load, tmp_path: Path, capsys: pytest.Captu
     assert ("Without --reference" in text) == (name in BESIDE_ORIGINAL)
     assert json.loads(out.read_text())["hardware"]["threads"] == 1
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_quick_without_a_gpu(load, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "figures.json"
+    load("gpu").main(["--device", "cpu", "--quick", "--no-tests", "--out", str(out)])
+    text = capsys.readouterr().out
+    figures = json.loads(out.read_text())
+    for name in load("gpu").SECTIONS:
+        assert figures[name]["rows"], name
+    assert "difference of the gradient" in text and "tests/gpu left out" in text
+    same = {row[0]: row[3] for row in figures["streams"]["rows"]}
+    assert same["no loss read between networks"] < 1e-6
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_no_gpu(load) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(SystemExit, match="torch finds no GPU; --device cpu --quick"):
+        load("gpu").main([])
 
 
 @pytest.mark.parametrize(

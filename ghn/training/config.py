@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import torch
+
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
 from ghn.families import parse_families
 from ghn.trunks.tokens import TOKENS
@@ -188,11 +190,16 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
         "processes": 1,
     }
     if c.dataset == "digits":
-        values |= {**_DIGITS, "processes": min(2, os.cpu_count() or 1)}
+        values |= {**_DIGITS, "processes": 1 if _on_gpu(c.device) else min(2, os.cpu_count() or 1)}
     kinds = {"gatedgnn": "ghn2", "graphormer": "ghn3"}
     mixed = "" if parse_families(c.families) == {"deepnets": 1.0} else "-mixed"
     values["name"] = f"{kinds.get(c.ghn.hypernet, c.ghn.hypernet)}-{c.dataset}{mixed}"
     return values
+
+
+def _on_gpu(device: str | None) -> bool:
+    """Whether the run takes a GPU, which processes of it cannot share."""
+    return torch.cuda.is_available() if device is None else device.startswith("cuda")
 
 
 _DIGITS: dict[str, Any] = {

@@ -138,9 +138,12 @@ class Trainer:
                 self.workers.sum_gradients(self.ghn.parameters())
                 self.scaler.unscale_(self.optimizer)
                 norm = clip_gradients(self.ghn.parameters(), c.grad_clip)
+                scale = self.scaler.get_scale()
                 if self._update(bool(norm.isfinite())):
                     self.rate = rate
                     return result
+                if self.scaler.get_scale() < scale:
+                    continue  # only the scale of fp16 was too large, and has been lowered
             self._count_failure(result)
 
     def _gradients(self, batch: MetaBatch, images: Tensor, labels: Tensor) -> StepResult:

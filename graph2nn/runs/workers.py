@@ -45,9 +45,11 @@ class Workers:
             if not torch.cuda.is_available():
                 raise ValueError("device 'cuda' was asked for, but torch finds no GPU: use cpu")
             device = torch.device("cuda", local if device.index is None else device.index)
+            _check_gpu(device)
             torch.cuda.set_device(device)
         if world > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            gpu = device if device.type == "cuda" else None  # NCCL guesses it, with a warning
+            dist.init_process_group("gloo" if gpu is None else "nccl", device_id=gpu)
         return cls(dist.get_rank() if world > 1 else 0, world, device)
 
     @property
@@ -100,3 +102,12 @@ class Workers:
         dist.all_reduce(flat)
         for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(part.view_as(grad))
+
+
+def _check_gpu(device: torch.device) -> None:
+    count = torch.cuda.device_count()
+    if device.index >= count:
+        raise ValueError(
+            f"this process is to use {device}, but torch finds {count} GPU{'s'[: count != 1]}: "
+            "start a process a GPU at most"
+        )

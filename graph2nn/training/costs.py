@@ -149,5 +149,5 @@ def seconds_when_warm(run: Callable[[], Any]) -> float:
 
 
 def _wait_for(result: Any) -> None:
-    if isinstance(result, Tensor) and result.is_cuda:
-        torch.cuda.synchronize(result.device)
+    for device in {tensor.device for tensor in tensors_in(result) if tensor.is_cuda}:
+        torch.cuda.synchronize(device)

@@ -106,9 +106,9 @@ class Probe:
             )
         return self._weights
 
-    def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """Return a new generator from the seed; draws on the CPU are the same for any device."""
-        return torch.Generator(device).manual_seed(self.seed)
+    def generator(self) -> torch.Generator:
+        """Return a new generator from the seed, on the CPU: draws are the same for any device."""
+        return torch.Generator().manual_seed(self.seed)
 
     @contextmanager
     def running(self, *, plain_attention: bool = True) -> Iterator[None]:

@@ -398,7 +398,7 @@ class _Training:
         if not run.can_resume:
             run.rewind(-1)  # what a run logged that ended before its first checkpoint
             return
-        content = load_checkpoint(run.last, kind=_KIND, map_location=self.data.device)
+        content = load_checkpoint(run.last, kind=_KIND)  # a device gets copies, not the file
         stored = [learner["names"] for learner in content["units"]]
         if stored != [list(learner.names) for learner in self.learners]:
             raise ValueError(

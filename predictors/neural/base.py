@@ -166,6 +166,8 @@ class NeuralPredictor(ArchPredictor):
             ValueError: Tensors that do not fit the settings.
         """
         made = plain_object(cls, {k: v for k, v in state.items() if k != "modules_"})
+        if str(made.device).startswith("cuda") and not torch.cuda.is_available():
+            made.device = "cpu"  # fitted on a machine with a GPU
         if "modules_" in state:
             made.modules_ = [made._rebuilt(tensors) for tensors in state["modules_"]]
         return made

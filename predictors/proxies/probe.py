@@ -47,7 +47,9 @@ class ProxyProbe(Probe):
         weights = {name: p for name, p in model.named_parameters() if is_weight(name, p)}
         super().__init__(model, weights=weights, seed=seed)
         self.images, self.labels = images.to(self.device, self.dtype), labels.to(self.device)
-        self.ghn, self.graph, self.test = ghn, graph, test or (images, labels)
+        self.ghn, self.graph = ghn, graph
+        pictures, classes = test or (images, labels)
+        self.test = pictures.to(self.device), classes.to(self.device)
 
     @cached_property
     def gradients(self) -> list[tuple[Tensor, Tensor]]:

@@ -31,7 +31,7 @@ def zen(probe: ProxyProbe) -> float:
     Raises:
         ValueError: No feature map, or features that do not change.
     """
-    rng = probe.generator(probe.device)
+    rng = probe.generator()
     values = {n: _redrawn(n, p, rng) for n, p in probe.parameters().items()}
     x, step = (_gaussian(probe.images, rng) for _ in range(2))
     features, log_scale = _features(probe, values, x)
@@ -43,7 +43,8 @@ def zen(probe: ProxyProbe) -> float:
 
 
 def _gaussian(like: Tensor, rng: torch.Generator) -> Tensor:
-    return torch.empty_like(like).normal_(generator=rng)
+    """Drawn on the CPU, so that the score does not depend on the device."""
+    return torch.empty_like(like, device="cpu").normal_(generator=rng).to(like.device)
 
 
 def _redrawn(name: str, parameter: Tensor, rng: torch.Generator) -> Tensor:

@@ -340,6 +340,7 @@ def test_a_model_without_values(tiny) -> None:
     assert functional_call(model, predicted, (IMAGES,)).isfinite().all()
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_models_on_another_device(tiny, convnet) -> None:
     expected = tiny()(convnet(), IMAGES)

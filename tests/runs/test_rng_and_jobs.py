@@ -147,6 +147,7 @@ def test_a_seed_for_a_while_leaves_no_trace() -> None:
         pass
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_seeds_of_a_gpu_are_put_back() -> None:
     device = torch.device("cuda", torch.cuda.current_device())

@@ -275,12 +275,17 @@ def put_back(before: Mapping[str, Any]) -> None:
 def same_random_numbers(seed: int = 0) -> Iterator[None]:
     """Global generators start from `seed` and stand where they stood afterwards."""
     states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()
-    torch.default_generator.manual_seed(seed)
+    gpus = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
+    theirs = [generator.get_state() for generator in gpus]
+    for generator in (torch.default_generator, *gpus):
+        generator.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
     try:
         yield
     finally:
         torch.default_generator.set_state(states[0])
+        for generator, state in zip(gpus, theirs):
+            generator.set_state(state)
         np.random.set_state(states[1])
         random.setstate(states[2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -139,7 +139,7 @@ def _record_real(
         generator = torch.Generator().manual_seed(0)
         input = torch.rand((1, *default_input_size(model)), generator=generator)
         input = input.to(device, _precision(model))
-    args, kwargs = call_arguments(input)
+    args, kwargs = call_arguments(_beside(model, input))
     outputs = _run(model, recorder, args, kwargs)
     note = f"run on real values in eval mode, because on meta tensors: {reason}"
     infos = [info for info, _ in params.values()]
@@ -168,12 +168,26 @@ def call_arguments(input: Any) -> tuple[tuple, dict]:
 
 def to_meta(value: Any) -> Any:
     """Return a value, nested in lists and dictionaries or not, with tensors that hold nothing."""
+    return _mapped(
+        lambda t: torch.empty_strided(t.size(), t.stride(), dtype=t.dtype, device="meta"), value
+    )
+
+
+def _beside(model: nn.Module, value: Any) -> Any:
+    """An example input, its tensors moved to the model where nothing of it is on their device."""
+    places = dict.fromkeys(t.device for t in (*model.parameters(), *model.buffers()))
+    home = next(iter(places), None)
+    return _mapped(lambda t: t if home is None or t.device in places else t.to(home), value)
+
+
+def _mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """A value, nested in lists and dictionaries or not, with its tensors changed."""
     if isinstance(value, Tensor):
-        return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device="meta")
+        return change(value)
     if type(value) in (tuple, list):
-        return type(value)(to_meta(v) for v in value)
+        return type(value)(_mapped(change, v) for v in value)
     if isinstance(value, dict):
-        return {k: to_meta(v) for k, v in value.items()}
+        return {k: _mapped(change, v) for k, v in value.items()}
     return value
 
 

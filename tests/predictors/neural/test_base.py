@@ -214,3 +214,11 @@ def test_settings_of_the_loop_can_be_searched() -> None:
     labels = [float(k % 5) for k in range(12)]
     search = GridSearchCV(GCNPredictor(epochs=1), {"lr": [1e-3, 1e-2]}, cv=2)
     assert search.fit(graphs, labels).best_params_["lr"] in (1e-3, 1e-2)
+
+
+def test_what_was_fitted_on_a_gpu_loads_where_there_is_none(data):
+    X, y = data
+    model = CountPredictor(epochs=2).fit(X, y)
+    again = CountPredictor.from_saved_state({**model.saved_state(), "device": "cuda:0"})
+    assert again.device == ("cuda:0" if torch.cuda.is_available() else "cpu")
+    assert np.allclose(again.predict(X), model.predict(X))

@@ -181,6 +181,7 @@ def test_random_masks_need_no_values_and_no_device(method: str):
     assert run(copy.deepcopy(model).to("meta"), method, data=None) == run(model, method, data=None)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("method", METHODS)
 def test_masks_on_a_gpu_agree(method: str):
