@@ -33,9 +33,9 @@ from torch.func import functional_call
 
 from ghn import GHN
 from ghn.evaluation import evaluate_nets, evaluation_batches
+from ghn.families import Net, build_blueprint
 from ghn.training import meta_step
 from ghn.training.networks import evaluation_nets
-from graph2nn.deepnets import NetConfig, Network
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.networks.padding import padded_template
 from graph2nn.relational.networks.registry import build_model
@@ -210,7 +210,7 @@ def step_on_streams(
         with torch.cuda.stream(stream) if stream is not None else nullcontext():
             leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
             with seeded(k, device):
-                logits = functional_call(skeleton(config), leaves, (images,))
+                logits = functional_call(skeleton(config, device), leaves, (images,))
             loss = F.cross_entropy(logits, labels)
             found = torch.autograd.grad(loss / len(nets), list(leaves.values()), allow_unused=True)
         for parameter, gradient in zip(parameters.values(), found, strict=True):
@@ -229,8 +229,8 @@ def step_on_streams(
     return torch.stack(losses).mean()
 
 
-def skeleton(config: NetConfig) -> nn.Module:
-    return Network(config, device="meta").train()
+def skeleton(net: Net, device: torch.device) -> nn.Module:
+    return build_blueprint(net, device).train()
 
 
 def streams(bench: Bench) -> tuple[list[str], Rows]:
@@ -272,7 +272,7 @@ def cuda_graph(bench: Bench) -> tuple[list[str], Rows]:
     predicted = hypernetwork(bench.device).predict_graphs([graph for _, graph in nets])
     rows: Rows = []
     for k, ((config, _), parameters) in enumerate(zip(nets[:4], predicted)):
-        net = skeleton(config)
+        net = skeleton(config, bench.device)
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
 
         def passes(net: Any = net, leaves: dict[str, Tensor] = leaves) -> list[Tensor]:

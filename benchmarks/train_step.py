@@ -155,7 +155,7 @@ class Ours:
         self.optimizer.zero_grad()
         names = {
             (step, "functional_call"): "networks forward",
-            (step, "_skeleton"): "build networks",
+            (step, "build_blueprint"): "build networks",
             (torch.autograd, "grad"): "networks backward",
             (torch.autograd, "backward"): "GHN backward",
             (self.ghn, "predict_graphs"): "GHN forward",

@@ -17,6 +17,7 @@ from torch import distributed as dist
 from torch import nn
 
 from ghn import GHN
+from ghn.families import FAMILIES
 from ghn.training import TrainConfig, Trainer, meta_step
 from ghn.training.networks import evaluation_nets
 from graph2nn.runs import RunFolder, Workers, load_checkpoint, seeded, to_dict
@@ -51,14 +52,15 @@ def trained(device: torch.device | str, save_dir: Path, **fields: Any) -> list[d
     return [row for row in run.metrics() if "loss" in row]
 
 
-@pytest.mark.parametrize("hypernet", ["gatedgnn", "mlp", "graphormer"])
+@pytest.mark.parametrize("hypernet", ["gatedgnn", "mlp", "graphormer", "tokens"])
 def test_gradients_equal_those_of_the_cpu(device, hypernet: str, tolerance) -> None:
-    """In double precision, with label smoothing and the penalty on norms."""
+    """In double precision, with label smoothing and the penalty on norms; of every family."""
     with seeded(0):
         ghn = GHN(hid=8, max_shape=(8, 8, 5, 5), heads=2, layers=2, hypernet=hypernet).double()
         images = torch.randn(8, 3, 8, 8).double()
     labels = torch.arange(8)
-    nets = list(evaluation_nets("test", 3, small=True, **KIND))
+    families = FAMILIES if hypernet == "gatedgnn" else ["test"]
+    nets = [net for name in families for net in evaluation_nets(name, 1, small=True, **KIND)]
     grads = []
     for place in (torch.device("cpu"), device):
         mine = copy.deepcopy(ghn).to(place).train()

@@ -25,7 +25,10 @@ pytestmark = pytest.mark.gpu
 TRUNKS: dict[str, dict[str, Any]] = {
     "gatedgnn": {"hypernet": "gatedgnn"},
     "gatedgnn, mlp decoder": {"hypernet": "gatedgnn", "decoder": "mlp"},
+    "gatedgnn, lowrank decoder": {"hypernet": "gatedgnn", "decoder": "lowrank"},
     "mlp": {"hypernet": "mlp"},
+    "tokens": {"hypernet": "tokens", "layers": 2, "heads": 4},
+    "tokens, edges": {"hypernet": "tokens", "layers": 2, "heads": 4, "tokens": "edges"},
     "graphormer": {"hypernet": "graphormer", "layers": 3, "heads": 4},
 }
 trunks = pytest.mark.parametrize("trunk", TRUNKS)
