@@ -84,6 +84,7 @@ def start_run(config: TrainConfig) -> RunFolder | None:
         to_dict(config),
         resume=config.resume,
         may_differ=MAY_DIFFER,
+        defaults=to_dict(TrainConfig()),
         tensorboard=config.tensorboard,
     )
 

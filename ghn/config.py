@@ -40,6 +40,8 @@ class GHNConfig:
         layers, heads: Number of layers of a Graphormer or token transformer, and of their heads.
         tokens: What a token transformer reads: `nodes` (attention biased by directed distance),
             `edges` (tokens of edges, too, and no bias) or `both`.
+        noise: Width of the Gaussian noise that `GHN.sample` adds, through a learned projection, to
+            the node states; 0 for none.
         ve_cutoff: Longest virtual edge.
         dataset, in_channels, image_size: Images the hypernetwork was trained on, where known.
     """
@@ -56,6 +58,7 @@ class GHNConfig:
     layers: int = 3
     heads: int = 8
     tokens: str = "nodes"
+    noise: int = 0
     ve_cutoff: int = 50
     dataset: str | None = None
     in_channels: int = 3
@@ -86,6 +89,8 @@ class GHNConfig:
             )
         if self.rank < 1:
             raise ValueError(f"rank must be at least 1, got {self.rank}")
+        if self.noise < 0:
+            raise ValueError(f"noise must not be negative, got {self.noise}: 0 is without noise")
         if self.ve and self.ve_cutoff < 2:
             raise ValueError(
                 f"ve_cutoff must be at least 2, got {self.ve_cutoff}: "

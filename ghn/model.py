@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from ghn.config import GHNConfig
 from ghn.decoding.batching import decode
 from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
 from ghn.decoding.lowrank import LowRankDecoder
+from ghn.decoding.noise import gaussian
 from ghn.decoding.parameter_targets import ParameterTarget, targets_of
 from ghn.decoding.tiling import tile_into, tile_to
 from ghn.pretrained_files import resolve
@@ -65,6 +66,7 @@ class GHN(nn.Module):
         self.bias_class: nn.Sequential | None = None
         if c.decoder != "lowrank":  # whose classes have vectors of their own
             self.bias_class = nn.Sequential(nn.ReLU(), nn.Linear(length, c.num_classes))
+        self.noise = nn.Linear(c.noise, c.hid, bias=False) if c.noise else None
         if c.is_ghn3:
             self._init_ghn3()
 
@@ -192,21 +194,67 @@ class GHN(nn.Module):
         `model` is left untouched; tensors have the shapes of its parameters and are differentiable
         with respect to the hypernetwork. Arguments are those of `forward`.
         """
-        predicted: dict[str, Tensor] = {}
-        for targets, x in self._passes(model, input, graph, predict_class_layers):
-            for target, block in decode(self, x, targets):
-                predicted[target.name] = tile_to(block, target)
-        return {n: predicted[n] for n, _ in model.named_parameters() if n in predicted}
+        passes = self._passes(model, input, graph, predict_class_layers)
+        return self._decoded(model, passes, [None])[0]
 
-    def predict_graphs(self, graphs: Sequence[ArchGraph]) -> list[dict[str, Tensor]]:
+    def sample(
+        self,
+        model: nn.Module,
+        n: int,
+        input: Any = None,
+        *,
+        seed: int | torch.Generator = 0,
+        graph: ArchGraph | None = None,
+        predict_class_layers: bool = True,
+    ) -> list[dict[str, Tensor]]:
+        """Draw several sets of parameters for `model`, each as `predict` gives one.
+
+        A Gaussian vector, the same for all nodes of the network, is projected and added to the node
+        states before they are decoded; `predict` decodes its mean, zero. Other arguments are those
+        of `forward`.
+
+        Args:
+            model: Any network; left untouched.
+            n: Number of samples.
+            seed: Seed, or a generator on the CPU, which advances.
+
+        Raises:
+            ValueError: The hypernetwork has no noise, or no sample is asked for.
+
+        Examples:
+            >>> ghn = GHN(hid=16, max_shape=(16, 16, 3, 3), noise=4)
+            >>> one, other = ghn.sample(nn.Linear(8, 10), 2, torch.zeros(1, 8), seed=1)
+            >>> bool((one["weight"] == other["weight"]).all())
+            False
+        """
+        if n < 1:
+            raise ValueError(f"n: expected at least 1 sample, got {n}")
+        if not isinstance(seed, torch.Generator):
+            seed = torch.Generator().manual_seed(seed)
+        shifts = [self._shifts(one) for one in gaussian(n, self.config.noise, seed)]
+        passes = self._passes(model, input, graph, predict_class_layers)
+        return self._decoded(model, passes, shifts)
+
+    def predict_graphs(
+        self, graphs: Sequence[ArchGraph], *, noise: Tensor | None = None
+    ) -> list[dict[str, Tensor]]:
         """Predict the parameters of a batch of networks from their graphs alone, one dict a graph.
 
         Differentiable. Nothing is instantiated: the graphs carry every name and shape. This is what
         training uses.
+
+        Args:
+            graphs: Graphs of B networks.
+            noise: Noise of each network (see `sample`); None for its mean, zero.
+
+        Shapes: noise (B, config.noise).
         """
-        targets = self.targets(graphs)
+        targets, x = self.targets(graphs), self.encode(graphs)
+        if noise is not None:
+            sizes = torch.tensor([graph.num_nodes for graph in graphs], device=x.device)
+            x = x + self._shifts(noise).repeat_interleave(sizes, dim=0)
         predicted: list[dict[str, Tensor]] = [{} for _ in graphs]
-        for target, block in decode(self, self.encode(graphs), targets):
+        for target, block in decode(self, x, targets):
             predicted[target.graph][target.name] = tile_to(block, target)
         return predicted
 
@@ -273,6 +321,30 @@ class GHN(nn.Module):
                     f"num_classes={k}, choose a hypernetwork for its data set, or pass "
                     "predict_class_layers=False to keep its last layer"
                 )
+
+    def _shifts(self, noise: Tensor) -> Tensor:
+        """What noise adds to node states, (..., config.noise) -> (..., h)."""
+        if self.noise is None:
+            raise ValueError(
+                "this hypernetwork has no noise to draw from, so all samples would be the same: "
+                "take predict, or train one with GHNConfig(noise=...) (train_ghn.py --noise 16)"
+            )
+        return self.noise(noise.to(self.noise.weight))
+
+    def _decoded(
+        self,
+        model: nn.Module,
+        passes: Iterable[tuple[list[ParameterTarget], Tensor]],
+        shifts: Iterable[Tensor | None],
+    ) -> list[dict[str, Tensor]]:
+        """The parameters of `model`, in their order, for each shift of the node states."""
+        found: list[tuple[Tensor | None, dict[str, Tensor]]] = [(shift, {}) for shift in shifts]
+        for targets, x in passes:
+            for shift, predicted in found:
+                for target, block in decode(self, x if shift is None else x + shift, targets):
+                    predicted[target.name] = tile_to(block, target)
+        names = [name for name, _ in model.named_parameters()]
+        return [{n: predicted[n] for n in names if n in predicted} for _, predicted in found]
 
     def _passes(
         self, model: nn.Module, input: Any, graph: ArchGraph | None, predict_class_layers: bool

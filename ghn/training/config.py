@@ -64,6 +64,7 @@ class TrainConfig:
         layers=option(help="layers of a Graphormer or token transformer"),
         heads=option(help="their heads"),
         tokens=option(help="what a token transformer reads", choices=TOKENS),
+        noise=option(help="width of the noise under which predictions are drawn; 0 for none"),
     )
     max_shape: tuple[int, ...] | None = option(
         None, help="largest decoded block: one, two or four integers; none for (2 hid, 2 hid, s, s)"
@@ -93,6 +94,9 @@ class TrainConfig:
     grad_clip: float = option(5.0, help="largest gradient norm; 0 for none")
     label_smooth: float | None = option(None, help="label smoothing")
     norm_penalty: float | None = option(None, help="weight of the predicted tensors' norms (GHN-3)")
+    diversity: float = option(
+        0.0, help="weight of the likeness of two predictions under noise; 0 for none"
+    )
     init: Literal["published", "unit"] | None = option(
         None,
         help="start of the decoders: as published, or with a known gain of predicted weights",
@@ -137,6 +141,8 @@ class TrainConfig:
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         parse_families(self.families)
+        if self.diversity < 0:
+            raise ValueError(f"diversity must not be negative, got {self.diversity}")
         if self.multigpu:
             raise ValueError(
                 "multigpu: networks are shared among processes now; start "

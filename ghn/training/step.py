@@ -12,12 +12,15 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from ghn.decoding.noise import draw_noise, likeness
 from ghn.families import Net, build_blueprint
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
 from graph2nn.runs import seeded
 
 __all__ = ["StepResult", "autocast", "joint_step", "meta_step"]
+
+_NOISE_STREAM = 2**61  # between the seeds of dropout and those of noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,7 @@ def meta_step(
     seeds: Sequence[int] | None = None,
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
+    diversity: float = 0.0,
     scale: float = 1.0,
     amp: torch.dtype | None = None,
 ) -> StepResult:
@@ -67,10 +71,11 @@ def meta_step(
         nets: Networks of any family with their graphs; they are built without parameter values.
         images, labels: One batch, the same for all networks.
         total: Size of the whole meta-batch, if other processes hold the rest of it.
-        seeds: Seed of each network's dropout; by default their numbers.
+        seeds: Seed of each network's dropout and noise; by default their numbers.
         label_smoothing: Label smoothing of the cross-entropy.
         norm_penalty: Weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143,
             section 4.3).
+        diversity: Weight of the likeness of two samples of a network (see `GHN.sample`).
         scale: Factor on the loss before differentiating (gradient scaler).
         amp: Precision of the networks' forward passes; the hypernetwork stays in float32.
 
@@ -79,7 +84,7 @@ def meta_step(
     if not nets:
         return StepResult(loss=0.0, accuracy=0.0)
     total, seeds = total or len(nets), seeds or range(len(nets))
-    predicted = ghn.predict_graphs([graph for _, graph in nets])
+    predicted, alike = predictions(ghn, [graph for _, graph in nets], seeds, diversity=diversity)
     # Gradients move into one block made beforehand: left where they were computed, among freed
     # activations, they fragment the heap (a fifth of the peak with 8 networks and 64 images).
     store = _Block(predicted)
@@ -101,6 +106,9 @@ def meta_step(
         )
         store.add(parameters.values(), found)
         del logits, loss, objective, leaves, found
+    if alike is not None:
+        store.outputs.append(alike * (diversity * scale / total))
+        store.gradients.append(torch.ones_like(alike))
     torch.autograd.backward(store.outputs, store.gradients)
     return StepResult(
         loss=loss_sum / len(nets),
@@ -136,16 +144,17 @@ def joint_step(
     *,
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
+    diversity: float = 0.0,
 ) -> float:
     """Add the gradient of the mean loss by one backward pass through all networks at once.
 
     Plain twin of `meta_step`; returns the mean loss. Shapes: images (B, C, H, W), labels (B,).
     """
-    objective = torch.zeros((), device=images.device)
+    graphs = [graph for _, graph in nets]
+    predicted, alike = predictions(ghn, graphs, range(len(nets)), diversity=diversity)
+    objective = torch.zeros((), device=images.device) if alike is None else diversity * alike
     total = 0.0
-    for k, ((net, _), parameters) in enumerate(
-        zip(nets, ghn.predict_graphs([graph for _, graph in nets]), strict=True)
-    ):
+    for k, ((net, _), parameters) in enumerate(zip(nets, predicted, strict=True)):
         with seeded(k, images.device):
             logits = functional_call(
                 build_blueprint(net, images.device).train(), parameters, (images,)
@@ -155,6 +164,30 @@ def joint_step(
         objective = objective + loss + norm_penalty * penalty(parameters)
     (objective / len(nets)).backward()
     return total / len(nets)
+
+
+def predictions(
+    ghn: GHN, graphs: Sequence[ArchGraph], seeds: Sequence[int], *, diversity: float = 0.0
+) -> tuple[list[dict[str, Tensor]], Tensor | None]:
+    """Predict parameters as training does, under noise where the hypernetwork has some.
+
+    Noise has a stream of its own beside dropout, and depends on a network's seed alone. With
+    `diversity` a second sample is drawn, and the sum of the likeness of both over networks is
+    returned, too: without it nothing rewards samples for being different.
+    """
+    width = ghn.config.noise
+    if not width:
+        if diversity:
+            raise ValueError("diversity: a hypernetwork without noise has one prediction a network")
+        return ghn.predict_graphs(graphs), None
+    own = [seed + _NOISE_STREAM for seed in seeds]
+    first, *more = draw_noise(own, width, count=2 if diversity else 1)
+    predicted = ghn.predict_graphs(graphs, noise=first)
+    if not more:
+        return predicted, None
+    others = ghn.predict_graphs(graphs, noise=more[0])
+    pairs = zip(predicted, others, strict=True)
+    return predicted, torch.stack([likeness(a, b) for a, b in pairs]).sum()
 
 
 def penalty(parameters: dict[str, Tensor]) -> Tensor:

@@ -158,6 +158,7 @@ class Trainer:
                 seeds=self._dropout_seeds(len(batch)),
                 label_smoothing=c.label_smooth or 0.0,
                 norm_penalty=c.norm_penalty or 0.0,
+                diversity=c.diversity,
                 scale=self.scaler.get_scale(),
                 amp=self._half,
             )

@@ -38,6 +38,7 @@ class RunFolder:
         config: JSON-able settings of the run.
         resume: Whether to go on with what the folder holds, where it holds anything.
         may_differ: Settings that a resumed run may change (more epochs, another log interval).
+        defaults: Values of settings that a run of before they existed does not name.
         tensorboard: Whether scalars are also written for TensorBoard (extra `log`).
 
     The folder belongs to this process until it ends, the run is closed or nothing refers to it any
@@ -67,13 +68,15 @@ class RunFolder:
         *,
         resume: bool = False,
         may_differ: tuple[str, ...] = (),
+        defaults: Mapping[str, Any] | None = None,
         tensorboard: bool = False,
     ) -> None:
         self.path = Path(path)
         self.config = json.loads(json.dumps(config))  # what will be read back: lists, no tuples
-        check_settings(self.path, self.config, resume=resume, may_differ=may_differ)
+        rules: dict[str, Any] = {"may_differ": may_differ, "defaults": defaults}
+        check_settings(self.path, self.config, resume=resume, **rules)
         self._lock = _locked(self.path)  # who held it may have left something meanwhile
-        check_settings(self.path, self.config, resume=resume, may_differ=may_differ)
+        check_settings(self.path, self.config, resume=resume, **rules)
         if self._lock.first:
             remove_leftovers(self.path)
         _write_json(self.path / "config.json", self.config)
@@ -159,6 +162,7 @@ def check_settings(
     *,
     resume: bool = True,
     may_differ: tuple[str, ...] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> None:
     """Raise an error unless a folder is free or holds a run with these settings.
 
@@ -167,6 +171,7 @@ def check_settings(
         config: JSON-able settings.
         resume: Whether a run may go on there; otherwise one that is there is an error.
         may_differ: Names of settings that may be others.
+        defaults: Values of settings that a run of before they existed does not name.
 
     Raises:
         ValueError: Says what is there, and what to do.
@@ -185,7 +190,7 @@ def check_settings(
         raise ValueError(f"{stored} is damaged ({error}); choose another folder") from None
     before, now = (
         {key: value for key, value in settings.items() if key not in may_differ}
-        for settings in (old, json.loads(json.dumps(config)))
+        for settings in ({**(defaults or {}), **old}, json.loads(json.dumps(config)))
     )
     other = _differences(before, now)
     if not any((folder / name).exists() for name in _RESULTS):

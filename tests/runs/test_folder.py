@@ -67,6 +67,17 @@ def test_refusals(tmp_path: Path) -> None:
         RunFolder(tmp_path / "b" / "thesis.tex" / "run", CONFIG)
 
 
+def test_a_run_of_before_a_setting_existed_goes_on_with_its_default(tmp_path: Path) -> None:
+    RunFolder(tmp_path, CONFIG).log(0, loss=1.0)
+    new = {**CONFIG, "noise": 0}
+    with pytest.raises(ValueError, match="noise was None, is 0"):
+        RunFolder(tmp_path, new, resume=True)
+    with pytest.raises(ValueError, match="noise was 0, is 4"):
+        RunFolder(tmp_path, {**CONFIG, "noise": 4}, resume=True, defaults={"noise": 0, "lr": 9.0})
+    run = RunFolder(tmp_path, new, resume=True, defaults={"noise": 0, "lr": 9.0})
+    assert json.loads((run.path / "config.json").read_text())["noise"] == 0
+
+
 def test_a_run_that_got_nowhere_does_not_occupy_its_folder(tmp_path: Path) -> None:
     RunFolder(tmp_path, CONFIG)
     run = RunFolder(tmp_path, {**CONFIG, "lr": 0.2})

@@ -66,13 +66,51 @@ def test_equals_the_joint_gradient(tiny, images, hypernet, options) -> None:
     assert sum(g.abs().sum() for g in ours.values()) > 0
 
 
+@pytest.mark.parametrize("options", [{}, {"diversity": 0.3, "norm_penalty": 3e-3}])
+def test_equals_the_joint_gradient_under_noise(tiny, images, options) -> None:
+    ghn, nets = tiny(noise=4).double().train(), some_nets(2)
+    images = images.double()
+    result = meta_step(ghn, nets, images, LABELS, **options)
+    ours = gradients(ghn)
+    assert result.loss == pytest.approx(joint_step(ghn, nets, images, LABELS, **options), rel=1e-12)
+    torch.testing.assert_close(ours, gradients(ghn), rtol=1e-9, atol=1e-12)
+    assert ours["noise.weight"].abs().sum() > 0
+    with torch.no_grad():
+        ghn.noise.weight.zero_()
+    assert meta_step(ghn, nets, images, LABELS, **options).loss != result.loss
+
+
+def test_diversity_pushes_samples_apart(tiny, images) -> None:
+    """A small step against its gradient alone makes two samples less alike."""
+    ghn, nets = tiny(noise=4).double().train(), some_nets(2)
+    graphs, images = [graph for _, graph in nets], images.double()
+    meta_step(ghn, nets, images, LABELS)
+    without = gradients(ghn)
+    meta_step(ghn, nets, images, LABELS, diversity=2.0)
+    own = {n: g - without[n] for n, g in gradients(ghn).items()}
+    before = step_module.predictions(ghn, graphs, range(2), diversity=1.0)[1]
+    torch.testing.assert_close(
+        torch.autograd.grad(before, ghn.noise.weight)[0], own["noise.weight"], rtol=1e-8, atol=1e-12
+    )
+    with torch.no_grad():
+        for name, parameter in ghn.named_parameters():
+            parameter -= 0.01 * own[name]
+    after = step_module.predictions(ghn, graphs, range(2), diversity=1.0)[1]
+    assert after < before < 2
+
+
+def test_diversity_needs_noise(tiny, images) -> None:
+    with pytest.raises(ValueError, match="diversity: a hypernetwork without noise has one"):
+        meta_step(tiny(), some_nets(1), images, LABELS, diversity=0.1)
+
+
 def test_equals_the_mean_of_its_networks(tiny, images) -> None:
     """Shares of a meta-batch in several processes add up to the whole."""
-    ghn, nets, images = tiny().double(), some_nets(3), images.double()
-    meta_step(ghn, nets, images, LABELS)
+    ghn, nets, images = tiny(noise=2).double(), some_nets(3), images.double()
+    meta_step(ghn, nets, images, LABELS, diversity=0.1)
     whole = gradients(ghn)
     for seeds, share in (([0, 2], [nets[0], nets[2]]), ([1], [nets[1]])):
-        meta_step(ghn, share, images, LABELS, total=3, seeds=seeds)
+        meta_step(ghn, share, images, LABELS, total=3, seeds=seeds, diversity=0.1)
     torch.testing.assert_close(whole, gradients(ghn), rtol=1e-9, atol=1e-12)
     measured = meta_step(ghn, nets, images, LABELS).accuracies
     alone = [meta_step(ghn, [net], images, LABELS, seeds=[k]) for k, net in enumerate(nets)]

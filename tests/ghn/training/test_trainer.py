@@ -100,6 +100,23 @@ class Stopped(Exception):
     pass
 
 
+def test_noise_is_drawn_anew_every_step_and_the_same_again(tmp_path: Path) -> None:
+    config = small(tmp_path, noise=4, diversity=0.1)
+    whole = weights(Trainer(config).fit())
+    half = small(tmp_path, noise=4, diversity=0.1, epochs=1)
+    start = weights(Trainer(half, run=folder(half)).ghn)
+    Trainer(half).fit()
+    run = folder(half, resume=True)
+    Trainer(half, run=run).fit()
+    run.close()
+    last = Path(config.save_dir) / "run" / "last.pt"
+    resumed = Trainer(config, run=folder(config, resume=True), resume_from=last)
+    assert equal(weights(resumed.fit()), whole)
+    assert not torch.equal(start["noise.weight"], whole["noise.weight"])
+    other = weights(Trainer(small(noise=4)).fit())
+    assert not torch.equal(other["noise.weight"], whole["noise.weight"]), "diversity counts"
+
+
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_resume_equals_uninterrupted(uninterrupted, tmp_path: Path, monkeypatch, after) -> None:
     """Also within an epoch, and with steps after the last checkpoint lost."""
