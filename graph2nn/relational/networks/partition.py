@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from graph2nn.relational.graphs.graph import RelationalGraph
@@ -37,7 +39,13 @@ def node_sizes(channels: int, num_nodes: int) -> np.ndarray:
     small, larger = divmod(channels, num_nodes)
     sizes = np.full(num_nodes, small, dtype=np.int64)
     sizes[:larger] += 1
-    return np.random.RandomState(1).permutation(sizes)
+    return sizes[_order(num_nodes)]
+
+
+@cache
+def _order(num_nodes: int) -> np.ndarray:
+    """Permutation of legacy generator 1, which takes longer to make than to use."""
+    return np.random.RandomState(1).permutation(num_nodes)
 
 
 def relational_mask(graph: RelationalGraph, in_channels: int, out_channels: int) -> np.ndarray:

@@ -13,8 +13,9 @@ from ghn.families import FAMILIES, FamilyMix, RelationalNet, build_blueprint, bu
 from ghn.families.mixture import choose_family, parse_families
 from ghn.families.relational import degree_range, grid_cell
 from ghn.training import meta_step
-from graph2nn.archgraph import PRIMITIVES
+from graph2nn.archgraph import PRIMITIVES, structural_hash
 from graph2nn.deepnets import EndlessNets, MetaBatches
+from graph2nn.relational.message_rounds import trace_relational
 from graph2nn.runs import seeded
 
 KIND = {"image_size": 8, "num_classes": 10, "in_channels": 3}
@@ -94,6 +95,9 @@ def test_relational_networks_cover_the_sweeps() -> None:
         low, high = degree_range(net.nodes)
         assert low <= net.degree <= high and net.graph_seed >= 1000
         assert isinstance(net, RelationalNet) and net.relational_graph().num_nodes == net.nodes
+    for net in nets[:5]:  # traced in another execution than the skeleton's, which is faster
+        found = structural_hash(trace_relational(net.skeleton()))
+        assert structural_hash(net.archgraph()) == found
     assert grid_cell(64, 8, 0) == (0, 0) and grid_cell(64, 64, 1) == (9, 9)
 
 
