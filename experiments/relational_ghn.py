@@ -3,6 +3,7 @@
 python experiments/relational_ghn.py --ckpt ghn2-digits-mixed
 python experiments/relational_ghn.py --ckpt runs/mixed-1/ghn.pt runs/mixed-2/ghn.pt --split trainval
 python experiments/relational_ghn.py --ckpt ghn2-digits-mixed --model cnn6 --depths 2
+python experiments/relational_ghn.py --ckpt ghn2-digits-mixed --read other
 
 Networks of the 52 published graphs and the complete one, as in the task mlp_digits unless told
 otherwise, get predicted parameters and are measured on images. Labels are errors of trained
@@ -27,6 +28,7 @@ from graph2nn.runs import describe_environment, option, parse_config, to_dict, w
 from graph2nn.runs.summaries import format_rows, standard_error, with_error
 from graph2nn.vision import load_images
 from predictors.studies.relational.predicted import (
+    READ,
     PredictedScores,
     TargetTaus,
     compare_with_labels,
@@ -48,6 +50,7 @@ class StudyConfig:
     model: str = option("mlp", help="family of the networks: mlp, cnn6 or resnet34")
     base_dims: tuple[int, ...] = option((64,), help="widths of the dense network to match")
     depths: tuple[int, ...] = option((3,), help="blocks of each stage")
+    read: str = option("own", help="graph that is read: own, layers or other", choices=READ)
     split: str = option("test", help="images: test, or trainval for more of them")
     data_dir: str | None = option(None, "-D", help="folder of the data")
     num_images: int | None = option(None, help="images at most, spread evenly; none for all")
@@ -103,7 +106,7 @@ def measure(config: StudyConfig, means: GraphMeans) -> dict[str, PredictedScores
             in_channels=data.channels,
         )
         batches = evaluation_batches(data, config.test_batch_size, limit=config.num_images)
-        scores = predicted_scores(ghn, means.graph_id, nets, batches)
+        scores = predicted_scores(ghn, means.graph_id, nets, batches, read=config.read)
         found[f"hypernetwork {number}"] = scores
         low, high = 100 - scores.error.max(), 100 - scores.error.min()
         middle = 100 - scores.error.mean()

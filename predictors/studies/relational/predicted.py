@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import torch
 from ghn import GHN
 from ghn.evaluation import network_function
 from ghn.families import RelationalNet, relational_net
+from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.names import check_choice
 from graph2nn.relational.campaign.graph_means import GraphMeans
 from graph2nn.relational.networks.architecture import layers
 from graph2nn.relational.networks.counting import EntryTable, count_layers
@@ -24,6 +26,7 @@ from predictors.studies.relational.statistics.tests import reliability
 from predictors.tables.relational import noise_reference
 
 __all__ = [
+    "READ",
     "PredictedScores",
     "TargetTaus",
     "compare_with_labels",
@@ -31,6 +34,9 @@ __all__ = [
     "networks_of",
     "predicted_scores",
 ]
+
+READ = ("own", "layers", "other")
+"""Graphs that a hypernetwork may be given to read, see `predicted_scores`."""
 
 _GRAPHS = "idx_in_n64_52"
 _LABELS = {"test_loss": "test loss", "train_loss": "training loss"}
@@ -117,21 +123,36 @@ def networks_of(
 
 @torch.no_grad()
 def predicted_scores(
-    ghn: GHN, graph_id: np.ndarray, nets: Sequence[RelationalNet], batches: Batches
+    ghn: GHN,
+    graph_id: np.ndarray,
+    nets: Sequence[RelationalNet],
+    batches: Batches,
+    *,
+    read: str = "own",
 ) -> PredictedScores:
     """Predict the parameters of each network and measure it on images.
+
+    What the hypernetwork makes of relational graphs is tested by what it is given to read: the
+    network's own graph, that of its layers alone, or one with the rounds of another network's
+    relational graph. The network, with its masks, is the same.
 
     Args:
         ghn: Hypernetwork, in evaluation mode.
         graph_id: Id of the graph of each network.
         nets: Blueprints of the networks.
         batches: The images; predicted networks normalise by batch.
+        read: Graph that the hypernetwork reads: "own", "layers" or "other".
 
     Shapes: graph_id (G,).
+
+    Raises:
+        ValueError: Another `read`.
     """
+    check_choice("read", read, READ)
     found = []
-    for net in nets:
-        parameters = ghn.predict_graphs([net.archgraph()])[0]
+    for number, net in enumerate(nets):
+        other = nets[(number + len(nets) // 2) % len(nets)]
+        parameters = ghn.predict_graphs([_graph_to_read(net, other, read)])[0]
         result = evaluate(network_function(net, parameters), batches)
         entries = EntryTable(net.relational_graph())
         params = count_layers(layers(net.sizes), entries).params
@@ -139,6 +160,12 @@ def predicted_scores(
         found.append((result.top1_error, result.loss, *sizes))
     columns = np.array(found, dtype=np.float64).T
     return PredictedScores(np.asarray(graph_id), *columns)
+
+
+def _graph_to_read(net: RelationalNet, other: RelationalNet, read: str) -> ArchGraph:
+    if read == "layers":
+        return trace(net.skeleton(), view="primitives")
+    return replace(other, sizes=net.sizes).archgraph() if read == "other" else net.archgraph()
 
 
 def label_targets(source: Source, task: str) -> dict[str, GraphMeans]:

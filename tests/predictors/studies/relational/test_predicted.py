@@ -74,6 +74,16 @@ def test_scores_of_a_hypernetwork(means):
     scores = predicted_scores(ghn, some.graph_id, nets, evaluation_batches(data, limit=64))
     assert scores.error.shape == scores.loss.shape == (3,) and (scores.loss > 0).all()
     assert len(set(scores.loss.tolist())) == 3, "graphs are seen"
+    others = {
+        read: predicted_scores(
+            ghn, some.graph_id, nets, evaluation_batches(data, limit=64), read=read
+        )
+        for read in ("layers", "other")
+    }
+    assert (others["layers"].loss != scores.loss).all()
+    assert (others["other"].loss != scores.loss).all()
+    with pytest.raises(ValueError, match="read: expected one of own, layers, other"):
+        predicted_scores(ghn, some.graph_id, nets, evaluation_batches(data), read="none")
     masks = [
         sum(int(m.sum()) for n, m in net.skeleton().named_buffers() if "mask" in n) for net in nets
     ]
