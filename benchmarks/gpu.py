@@ -33,7 +33,7 @@ from torch.func import functional_call
 
 from ghn import GHN
 from ghn.evaluation import evaluate_nets, evaluation_batches
-from ghn.families import Net, build_blueprint
+from ghn.families import Net, build_blueprint, run_blueprint
 from ghn.training import meta_step
 from ghn.training.networks import evaluation_nets
 from graph2nn.relational.graphs.generators import ws_flex
@@ -210,7 +210,7 @@ def step_on_streams(
         with torch.cuda.stream(stream) if stream is not None else nullcontext():
             leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
             with seeded(k, device):
-                logits = functional_call(skeleton(config, device), leaves, (images,))
+                logits = run_blueprint(config, leaves, images)
             loss = F.cross_entropy(logits, labels)
             found = torch.autograd.grad(loss / len(nets), list(leaves.values()), allow_unused=True)
         for parameter, gradient in zip(parameters.values(), found, strict=True):

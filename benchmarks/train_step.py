@@ -154,8 +154,7 @@ class Ours:
             nets = [self.nets.item(k) for k in range(len(self.nets))]
         self.optimizer.zero_grad()
         names = {
-            (step, "functional_call"): "networks forward",
-            (step, "build_blueprint"): "build networks",
+            (step, "run_blueprint"): "networks forward",
             (torch.autograd, "grad"): "networks backward",
             (torch.autograd, "backward"): "GHN backward",
             (self.ghn, "predict_graphs"): "GHN forward",

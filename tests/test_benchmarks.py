@@ -18,6 +18,7 @@ BESIDE_ORIGINAL = ("predict", "deepnets", "train_step", "leak", "sparse_topometr
 SCRIPTS = (
     *BESIDE_ORIGINAL,
     *("graph_measures", "width_matching", "relational_training", "graph_tokens", "gpu"),
+    "training_iteration",
 )
 
 
@@ -58,6 +59,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("width_matching", "networks built"),
         ("relational_training", "networks x epochs a minute"),
         ("graph_tokens", "s for 1 000 networks"),
+        ("training_iteration", "CPU ms a network"),
         ("wirings", "tiny static, training step"),
         ("sparse_topometrics", "Edge-free, Wide-Resnet-28-2, 60% uniform"),
     ],

@@ -5,6 +5,7 @@ from ghn.families.blueprint import (
     Net,
     build_blueprint,
     build_network,
+    run_blueprint,
     without_values,
 )
 from ghn.families.convnets import ConvNets
@@ -27,5 +28,6 @@ __all__ = [
     "build_network",
     "parse_families",
     "relational_net",
+    "run_blueprint",
     "without_values",
 ]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from ghn.model import use_batch_statistics
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import NetConfig, Network
+from graph2nn.deepnets import NetConfig, Network, run_network
 
-__all__ = ["Blueprint", "Net", "build_blueprint", "build_network", "without_values"]
+__all__ = [
+    "Blueprint",
+    "Net",
+    "build_blueprint",
+    "build_network",
+    "run_blueprint",
+    "without_values",
+]
 
 
 class Blueprint(Protocol):
@@ -71,3 +80,29 @@ def without_values(model: nn.Module) -> nn.Module:
         for name, parameter in module.named_parameters(recurse=False):
             setattr(module, name, nn.Parameter(torch.empty_like(parameter, device="meta")))
     return model
+
+
+def run_blueprint(net: Net, parameters: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """Compute a network's logits in training mode, without modules where that is possible.
+
+    Equals `functional_call` on `build_blueprint(net).train()` within rounding.
+
+    Args:
+        net: The network.
+        parameters: Values of its parameters by name.
+        images: What it takes.
+
+    Shapes: images (B, C, H, W) -> (B, num_classes).
+
+    Examples:
+        >>> import torch
+        >>> from graph2nn.deepnets import EndlessNets, Network
+        >>> config = EndlessNets()[0]
+        >>> values = dict(Network(config).named_parameters())
+        >>> run_blueprint(config, values, torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+    if isinstance(net, NetConfig) and not net.auxiliary:
+        return run_network(net, parameters, images)
+    model = build_blueprint(net, images.device).train()
+    return functional_call(model, dict(parameters), (images,))

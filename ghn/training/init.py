@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,28 +10,7 @@ from torch import nn
 from ghn.decoding.decoders import ConvDecoder
 from ghn.model import GHN
 
-__all__ = ["add_noise", "unit_gain"]
-
-
-def add_noise(ghn: GHN, width: int) -> GHN:
-    """Give a hypernetwork without noise a projection of some, in place, to be trained.
-
-    Its predictions stay as they are (see `GHN.sample`). The projection starts as torch's linear
-    layers do, drawn from torch's global generator.
-
-    Args:
-        ghn: The hypernetwork.
-        width: Width of the noise.
-
-    Raises:
-        ValueError: It has noise of another width.
-    """
-    if ghn.config.noise not in (0, width):
-        raise ValueError(f"the hypernetwork has noise of width {ghn.config.noise}, not {width}")
-    if ghn.noise is None:
-        ghn.config = replace(ghn.config, noise=width)
-        ghn.noise = nn.Linear(width, ghn.config.hid, bias=False)
-    return ghn
+__all__ = ["unit_gain"]
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from ghn.decoding.noise import draw_noise, likeness
-from ghn.families import Net, build_blueprint
+from ghn.families import Net, build_blueprint, run_blueprint
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
 from graph2nn.runs import seeded
@@ -92,7 +92,7 @@ def meta_step(
     for seed, (net, _), parameters in zip(seeds, nets, predicted, strict=True):
         leaves = {n: p.detach().requires_grad_() for n, p in parameters.items()}
         with seeded(seed, images.device), autocast(images.device, amp):
-            logits = functional_call(build_blueprint(net, images.device).train(), leaves, (images,))
+            logits = run_blueprint(net, leaves, images)
         logits = logits.float() if amp else logits
         loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
         value = loss.item()

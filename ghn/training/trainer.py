@@ -22,7 +22,7 @@ from ghn.model import GHN
 from ghn.pretrained import ghn_payload, load_ghn
 from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
-from ghn.training.init import add_noise, unit_gain
+from ghn.training.init import unit_gain
 from ghn.training.networks import mixed_evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
@@ -277,8 +277,7 @@ class Trainer:
                     f"{c.dataset} has {self.images.num_classes}"
                 )
             ghn.config = replace(ghn.config, dataset=c.dataset, image_size=c.image_size)
-            with seeded(c.seed):
-                return add_noise(ghn, c.ghn.noise) if c.ghn.noise else ghn
+            return ghn
         with seeded(c.seed):
             kind = {k: self.image_kind[k] for k in ("num_classes", "in_channels")}
             ghn = GHN(c.ghn_config(**kind))

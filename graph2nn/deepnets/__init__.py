@@ -12,6 +12,7 @@ from graph2nn.deepnets.graphs.sampling import (
     sample_table,
 )
 from graph2nn.deepnets.graphs.splits import EVAL_SPLITS, SPLITS, SplitRules, WidthRule, split_rules
+from graph2nn.deepnets.networks.functional import run_network
 from graph2nn.deepnets.networks.network import Network
 from graph2nn.deepnets.published import PublishedNets, write_published
 from graph2nn.deepnets.published_graph import published_graph
@@ -52,6 +53,7 @@ __all__ = [
     "save_nets",
     "split_rules",
     "write_published",
+    "run_network",
 ]
 
 __getattr__ = moved(__name__, {"ground_truth": "graph2nn.deepnets:campaign"})

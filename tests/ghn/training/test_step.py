@@ -181,14 +181,15 @@ def peak_of_saved(ghn: GHN, nets: Nets, images: Tensor, monkeypatch, step) -> in
             nonlocal alive
             alive -= self.size
 
-    inner = step_module.functional_call
+    name = "functional_call" if step is joint_step else "run_blueprint"
+    inner = getattr(step_module, name)
 
     def watched(*args):
         with torch.autograd.graph.saved_tensors_hooks(Kept, lambda kept: kept.tensor):
             return inner(*args)
 
     with monkeypatch.context() as m:
-        m.setattr(step_module, "functional_call", watched)
+        m.setattr(step_module, name, watched)
         step(ghn, nets, images, LABELS)
     ghn.zero_grad(set_to_none=True)
     assert alive == 0
