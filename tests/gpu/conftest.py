@@ -22,6 +22,8 @@ def kind(pytestconfig: pytest.Config) -> str:
         )
     if kind == "pretend" and not can_pretend():
         pytest.skip("this torch lets no device be pretended: --gpu-device cpu")
+    if kind == "pretend":
+        PretendDevice()  # before the first backward pass, which counts the devices once and for all
     return kind
 
 
