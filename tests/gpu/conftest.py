@@ -66,8 +66,8 @@ def real_device(kind: str) -> str:
 
 @pytest.fixture
 def tolerance(kind: str) -> Callable[[float], float]:
-    """What a GPU may differ by, relatively; what computes on the CPU equals the CPU."""
-    return lambda share: share if kind == "cuda" else 1e-6
+    """What a GPU may differ by, relatively; what computes on the CPU is nearly the CPU."""
+    return lambda share: share if kind == "cuda" else 1e-5
 
 
 @pytest.fixture

@@ -49,9 +49,10 @@ def classifiers(kind: str) -> list[str]:
 
 def check(found: Tensor, expected: Tensor, share: float, name: str = "") -> None:
     """A tensor is close to another one, relative to that one's size as a whole."""
+    found, expected = found.detach().cpu().double(), expected.detach().double()
     assert found.shape == expected.shape and found.isfinite().all(), name
-    scale = expected.double().square().mean().sqrt()
-    error = (found.detach().cpu().double() - expected.double()).abs().max()
+    scale = expected.square().mean().sqrt()
+    error = (found - expected).abs().max()
     assert error <= share * scale + 1e-9, (name, float(error), float(scale))
 
 
@@ -101,6 +102,24 @@ def test_graphs_give_parameters_and_gradients(device, trunk: str, tolerance) -> 
     for name, value in gradients.items():
         check(their_gradients[name], value, tolerance(1e-7), name)
     check(their_vector, vector, tolerance(1e-8))
+
+
+def test_samples_equal_those_of_the_cpu(device, tolerance) -> None:
+    """Noise is drawn on the CPU, so a seed gives the same samples everywhere."""
+    ghn = hypernetwork("gatedgnn", noise=4).double()
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Flatten(), nn.Linear(216, 10)).double()
+    images = torch.rand(2, 3, 8, 8).double()
+    expected = ghn.sample(model, 2, images, seed=1)
+    found = copy.deepcopy(ghn).to(device).sample(model, 2, images, seed=1)
+    for mine, theirs in zip(found, expected, strict=True):
+        for name, value in theirs.items():
+            assert mine[name].device == device
+            check(mine[name], value.detach(), tolerance(1e-8), name)
+    graph = trace(model, images, view=ghn.view)
+    noise = torch.randn(2, 4).double()
+    graphs = ghn.to(device).predict_graphs([graph, graph], noise=noise.to(device))
+    with pytest.raises(AssertionError):
+        check(graphs[0]["0.weight"], graphs[1]["0.weight"].detach().cpu(), 1e-6)
 
 
 @pytest.mark.parametrize("trunk", ["gatedgnn", "graphormer"])

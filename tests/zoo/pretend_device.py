@@ -103,14 +103,15 @@ class _Held(Tensor):
 
     @staticmethod
     def __new__(cls, value: Tensor) -> _Held:
-        made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls,
-            value.size(),
-            strides=value.stride(),
-            storage_offset=value.storage_offset(),
-            dtype=value.dtype,
-            device=torch.device(NAME, 0),
-        )
+        with torch.inference_mode(False):  # else views of other tensors cannot be made in that mode
+            made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+                cls,
+                value.size(),
+                strides=value.stride(),
+                storage_offset=value.storage_offset(),
+                dtype=value.dtype,
+                device=torch.device(NAME, 0),
+            )
         made.value = value
         return made
 

@@ -12,7 +12,6 @@ from graph2nn.vision import Batches, ImageData
 __all__ = ["evaluate_wiring"]
 
 
-@torch.inference_mode()
 def evaluate_wiring(
     model: nn.Module,
     test: ImageData,
@@ -34,9 +33,10 @@ def evaluate_wiring(
         `top1_error` and `top5_error` (percent), `test_loss` (mean cross-entropy) and
         `images_per_second` (of forward passes alone).
     """
-    model.to(device).eval()
+    model.to(device).eval()  # moved in inference mode, it could not be trained again
     batches = Batches(test.to(torch.device(device)), batch_size, train=False, device=device)
-    found = evaluate(model, tqdm(batches, total=len(batches), leave=None, disable=not progress))
+    with torch.inference_mode():
+        found = evaluate(model, tqdm(batches, total=len(batches), leave=None, disable=not progress))
     return {
         "top1_error": found.top1_error,
         "top5_error": found.top5_error,
