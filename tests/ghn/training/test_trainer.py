@@ -242,6 +242,18 @@ def test_half_precision_needs_a_gpu() -> None:
         Trainer(small(amp=True, amp_dtype="fp16"))
 
 
+def test_a_scale_that_is_too_large_is_no_failure() -> None:
+    """It is halved until the gradient fits, with other networks each time, as float16 needs it."""
+    trainer = Trainer(small(epochs=1))
+    trainer.scaler = torch.amp.GradScaler("cpu", growth_interval=100)
+    trainer.scaler.scale(torch.ones(()))  # makes its tensors
+    trainer.scaler.update(2.0**127)
+    ghn = trainer.fit()
+    assert 1024 <= trainer.scaler.get_scale() < 2.0**127
+    assert trainer.failures == 0 and trainer.next_batch > trainer.total
+    assert all(p.isfinite().all() for p in ghn.parameters())
+
+
 def test_a_failed_step_is_repeated_with_other_networks(uninterrupted, monkeypatch) -> None:
     """Losses that are not finite are skipped and counted; the images stay the same."""
     from ghn.training import trainer as module
