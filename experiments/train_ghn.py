@@ -3,6 +3,7 @@
 python experiments/train_ghn.py                      a GHN-2 on digits, minutes on two cores
 python experiments/train_ghn.py -d cifar10 -m 8 -n -v 50 --ln --name ghn2
 python experiments/train_ghn.py -m 8 -n -v 50 --ln -H mlp --name mlp
+python experiments/train_ghn.py --accuracy deepnets_digits --name joint    accuracy, too
 torchrun --nproc_per_node=2 experiments/train_ghn.py ...
 python experiments/train_ghn.py --families deepnets:0.6,relational:0.4 --name mixed
 
@@ -23,7 +24,7 @@ from ghn.evaluation import evaluate_nets, evaluation_batches, summarise
 from ghn.figures import plot_distributions, plot_size_accuracy, plot_training
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload
-from ghn.training import TrainConfig, Trainer
+from ghn.training import LabelledNetworks, TrainConfig, Trainer
 from ghn.training.networks import mixed_evaluation_nets
 from ghn.training.trainer import MAY_DIFFER
 from graph2nn.runs import (
@@ -45,12 +46,17 @@ def main() -> None:
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         sys.exit(relaunch(processes))
     workers = Workers.start(config.device)
+    learn = held = None
+    if config.accuracy is not None:
+        from predictors.benchmark.hypernetworks import labelled_networks  # takes seconds
+
+        how = {"train": config.accuracy_labels, "seed": config.seed}
+        learn, held = labelled_networks(config.accuracy, config.accuracy_label, **how)
     run = start_run(config) if workers.first else None
     workers.barrier()
     last = run_path(config) / "last.pt"
-    trainer = Trainer(
-        config, workers=workers, run=run, resume_from=last if last.is_file() else None
-    )
+    resume_from = last if last.is_file() else None
+    trainer = Trainer(config, workers=workers, run=run, resume_from=resume_from, labelled=learn)
     if run is not None:
         done = f", going on from step {trainer.step}" if trainer.step else ""
         if trainer.step >= trainer.total:
@@ -59,7 +65,7 @@ def main() -> None:
     try:
         ghn = trainer.fit()
         if run is not None:
-            finish(config, run, ghn, trainer)
+            finish(config, run, ghn, trainer, held)
     finally:
         workers.stop()
 
@@ -99,7 +105,9 @@ def describe(trainer: Trainer) -> str:
     )
 
 
-def finish(config: TrainConfig, run: RunFolder, ghn: GHN, trainer: Trainer) -> None:
+def finish(
+    config: TrainConfig, run: RunFolder, ghn: GHN, trainer: Trainer, held: LabelledNetworks | None
+) -> None:
     """Export the hypernetwork, evaluate it and draw the figures."""
     card = {
         "dataset": config.dataset,
@@ -108,6 +116,8 @@ def finish(config: TrainConfig, run: RunFolder, ghn: GHN, trainer: Trainer) -> N
         "processes": trainer.workers.world,
         "command": " ".join(["python", *sys.argv]),
     }
+    if held is not None:
+        card["accuracy"] = test_accuracies(config, ghn, held)
     made = [plot_training(run.metrics(), run.path / "training.png", title=str(config.name))]
     if config.test_nets:
         made += evaluate(config, run, ghn, card)
@@ -116,6 +126,18 @@ def finish(config: TrainConfig, run: RunFolder, ghn: GHN, trainer: Trainer) -> N
     print(f"trained {trainer.step} steps in {trainer.minutes:.1f} minutes")
     print(f"checkpoint: {checkpoint}")
     print("figures: " + ", ".join(str(path) for path in made))
+
+
+def test_accuracies(config: TrainConfig, ghn: GHN, held: LabelledNetworks) -> dict:
+    """How well the second output orders networks of the table that it has not learned from."""
+    from predictors.benchmark.hypernetworks import score_accuracies
+
+    found = {"table": config.accuracy, **score_accuracies(ghn, held)}
+    print(
+        f"{found['networks']} networks of {config.accuracy} that it has not learned from: "
+        f"tau {found['tau']:.3f}, mean error {found['mean_error']:.2f}"
+    )
+    return found
 
 
 def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[Path]:

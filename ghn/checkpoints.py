@@ -154,6 +154,7 @@ def infer_config(state: dict[str, Tensor]) -> GHNConfig:
         hid=hid,
         layers=layers or 3,
         heads=16 if hid > 64 else 8,
+        accuracy="accuracy_head.out.weight" in state,
     )
 
 

@@ -43,6 +43,7 @@ class GHNConfig:
         noise: Width of the Gaussian noise that `GHN.sample` adds, through a learned projection, to
             the node states; 0 for none.
         ve_cutoff: Longest virtual edge.
+        accuracy: Whether there is a head for accuracies, see `GHN.predict_accuracy`.
         dataset, in_channels, image_size: Images the hypernetwork was trained on, where known.
     """
 
@@ -60,6 +61,7 @@ class GHNConfig:
     tokens: str = "nodes"
     noise: int = 0
     ve_cutoff: int = 50
+    accuracy: bool = False
     dataset: str | None = None
     in_channels: int = 3
     image_size: int | None = option(None, name="imsize")

@@ -14,18 +14,16 @@ from torch import Tensor, nn
 
 from ghn.checkpoints import check_entries, ghn_entries, matching_state, read_ghn, write_ghn
 from ghn.config import GHNConfig
+from ghn.decoding.accuracy import AccuracyEstimate, AccuracyHead, estimate
 from ghn.decoding.batching import decode
-from ghn.decoding.decoders import ConvDecoder, MLPDecoder, VectorDecoder, scale_last_layers
+from ghn.decoding.decoders import ConvDecoder, VectorDecoder, scale_last_layers
 from ghn.decoding.lowrank import LowRankDecoder
 from ghn.decoding.noise import gaussian
 from ghn.decoding.parameter_targets import ParameterTarget, targets_of
 from ghn.decoding.tiling import tile_into, tile_to
+from ghn.parts import make_decoder, make_trunk
 from ghn.pretrained_files import resolve
-from ghn.trunks.gated import GatedGNN
-from ghn.trunks.graphormer import Graphormer
-from ghn.trunks.mlp import NodeMLP
 from ghn.trunks.shape_encoder import ShapeEncoder
-from ghn.trunks.tokens import TokenTrunk
 from graph2nn.archgraph import PRIMITIVES, ArchGraph, TraceError, trace
 
 __all__ = ["GHN", "use_batch_statistics"]
@@ -58,9 +56,9 @@ class GHN(nn.Module):
         c = self.config = replace(config, **fields) if config else GHNConfig(**fields)
         self.embed = nn.Embedding(len(PRIMITIVES), c.hid)
         self.shape_enc = ShapeEncoder(c.hid, c.num_classes, c.max_shape)
-        self.gnn = _trunk(c)
+        self.gnn = make_trunk(c)
         self.ln = nn.LayerNorm(c.hid) if c.layernorm else None
-        self.decoder = _decoder(c)
+        self.decoder = make_decoder(c)
         length = c.rank if c.decoder == "lowrank" else max(c.max_shape[:2])
         self.decoder_1d = VectorDecoder(c.hid, length)
         self.bias_class: nn.Sequential | None = None
@@ -69,6 +67,7 @@ class GHN(nn.Module):
         self.noise = nn.Linear(c.noise, c.hid, bias=False) if c.noise else None
         if c.is_ghn3:
             self._init_ghn3()
+        self.accuracy_head = AccuracyHead(c.hid) if c.accuracy else None
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> GHN:
@@ -280,12 +279,49 @@ class GHN(nn.Module):
 
         See arXiv:2110.13100, section 5.3.
         """
-        graph = (
-            model
-            if isinstance(model, ArchGraph)
-            else self._trace(model, self._example(model, input))
-        )
-        return self.encode([graph]).mean(0)
+        return self.encode([self._graph(model, input)]).mean(0)
+
+    @torch.no_grad()
+    def predict_accuracy(
+        self,
+        networks: nn.Module | ArchGraph | Sequence[nn.Module | ArchGraph],
+        input: Any = None,
+        *,
+        parameters: Literal["trained", "predicted"] = "trained",
+    ) -> AccuracyEstimate:
+        """Predict how accurate networks are, in evaluation mode, from their graphs alone.
+
+        The second output of a hypernetwork that was trained with labelled networks
+        (`experiments/train_ghn.py --accuracy`; cf. HyperNAS, arXiv:2509.18151).
+
+        Args:
+            networks: Network, its graph, or several of them in a list.
+            input: Example input for tracing, as in `forward`.
+            parameters: Parameters that the networks are meant to have: trained ones give the label
+                of the table, in its units; predicted ones the top-1 accuracy in percent under those
+                that this hypernetwork predicts.
+
+        Returns:
+            Means and standard deviations: two numbers of one network, two tensors of a list.
+
+        Shapes:
+            (n,) each, of a list of n networks.
+
+        Raises:
+            ValueError: The hypernetwork has no head for accuracies, or the list is empty.
+
+        Examples:
+            >>> from graph2nn.deepnets import DARTS, NetConfig, build_graph
+            >>> graph = build_graph(NetConfig(genotype=DARTS, n_cells=2, C=8))
+            >>> ghn = GHN(hid=8, max_shape=(8, 8, 3, 3), accuracy=True)
+            >>> ghn.predict_accuracy([graph, graph]).mean.shape
+            torch.Size([2])
+        """
+        if not isinstance(networks, nn.Module | ArchGraph):
+            graphs = [self._graph(network, input) for network in networks]
+            return AccuracyEstimate(*estimate(self, graphs, parameters))
+        mean, std = estimate(self, [self._graph(networks, input)], parameters)
+        return AccuracyEstimate(mean.item(), std.item())
 
     def targets(
         self, graphs: Sequence[ArchGraph], *, predict_class_layers: bool = True
@@ -377,6 +413,12 @@ class GHN(nn.Module):
                 stacklevel=3,
             )
 
+    def _graph(self, network: nn.Module | ArchGraph, input: Any) -> ArchGraph:
+        if isinstance(network, ArchGraph):
+            return network
+        _check_module(network)
+        return self._trace(network, self._example(network, input))
+
     def _trace(self, model: nn.Module, input: Any) -> ArchGraph:
         try:
             return trace(model, input, view=self.view)
@@ -424,25 +466,6 @@ class GHN(nn.Module):
             scale_last_layers(self.decoder.conv[2], self.decoder.class_layer_predictor[1])
         elif isinstance(self.decoder, LowRankDecoder):
             scale_last_layers(self.decoder.conv[2])
-
-
-def _trunk(c: GHNConfig) -> nn.Module:
-    if c.hypernet == "gatedgnn":
-        return GatedGNN(c.hid, ve=c.ve, cutoff=c.ve_cutoff)
-    if c.hypernet == "mlp":
-        return NodeMLP(c.hid)
-    if c.hypernet == "tokens":
-        return TokenTrunk(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff, tokens=c.tokens)
-    return Graphormer(c.hid, layers=c.layers, heads=c.heads, cutoff=c.cutoff)
-
-
-def _decoder(c: GHNConfig) -> ConvDecoder | MLPDecoder | LowRankDecoder:
-    sizes = (c.hid, c.max_shape, c.num_classes)
-    if c.decoder == "conv":
-        return ConvDecoder(*sizes, centre=c.is_ghn3)
-    if c.decoder == "mlp":
-        return MLPDecoder(*sizes)
-    return LowRankDecoder(*sizes, rank=c.rank, centre=c.is_ghn3)
 
 
 def use_batch_statistics(model: nn.Module) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from predictors.models.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
     from predictors.models.curves import CurvePredictor
     from predictors.models.embeddings import GHNEmbedding, GHNPredictor
+    from predictors.models.joint import JointGHNPredictor
     from predictors.models.multispace import MultiSpacePredictor
     from predictors.models.stacking import StackedEnsemble, features_and_tokens, standard_members
     from predictors.neural.gcn import GCNPredictor
@@ -41,6 +42,7 @@ __all__ = [
     "GHNEmbedding",
     "GHNPredictor",
     "GraphFeatures",
+    "JointGHNPredictor",
     "LinearBaseline",
     "MultiSpacePredictor",
     "PyGPredictor",
@@ -65,6 +67,7 @@ _NAMES = {
     "predictors.models.classical": ("GRAF_BLOCKS", "ONE_HOT_BLOCKS", "FeaturePredictor"),
     "predictors.models.curves": ("CurvePredictor",),
     "predictors.models.embeddings": ("GHNEmbedding", "GHNPredictor"),
+    "predictors.models.joint": ("JointGHNPredictor",),
     "predictors.models.multispace": ("MultiSpacePredictor",),
     "predictors.models.stacking": (
         "StackedEnsemble",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph import PRIMITIVES, ArchGraph
 
-__all__ = ["check_folds", "check_graphs", "check_ops", "check_targets"]
+__all__ = ["check_folds", "check_graphs", "check_ops", "check_primitives", "check_targets"]
 
 
 def check_graphs(X: Any) -> list[ArchGraph]:
@@ -80,6 +80,21 @@ def check_ops(graphs: Sequence[ArchGraph], known: Sequence[str], reader: str) ->
                 f"X[{k}] ({graph.name or 'unnamed'}) has the operation {unknown[0]!r}, which "
                 f"{reader} does not know; known are {', '.join(known)}. Fit on networks that have "
                 f"it, or make {reader} with ops="
+            )
+
+
+def check_primitives(graphs: Sequence[ArchGraph]) -> None:
+    """Check that a hypernetwork can read the graphs.
+
+    Raises:
+        ValueError: One of other operations than the 15 primitives.
+    """
+    for k, graph in enumerate(graphs):
+        if graph.ops != PRIMITIVES:
+            raise ValueError(
+                f"X[{k}] ({graph.name or 'unnamed'}): a hypernetwork reads graphs of the "
+                f"{len(PRIMITIVES)} primitives, got {len(graph.ops)} other operations; build "
+                "the network and trace it with graph2nn.archgraph.trace"
             )
 
 

@@ -54,6 +54,7 @@ def _graf(model: str, summary: str, **options: Any) -> ModelEntry:
 _TART = "predictors.tart:TART"
 _GCN = "predictors.neural.gcn:GCNPredictor"
 _PYG = "predictors.neural.message_passing:PyGPredictor"
+_JOINT = "predictors.models.joint:JointGHNPredictor"
 _BANANAS = "predictors.models.bananas:BANANASPredictor"
 
 MODELS: dict[str, ModelEntry] = {
@@ -141,6 +142,15 @@ MODELS: dict[str, ModelEntry] = {
     "ghn-svr": ModelEntry(
         place="predictors.models.embeddings:GHNPredictor",
         summary="SVR on GHN-2 embeddings (DeepNets-1M networks only)",
+    ),
+    "ghn-joint": ModelEntry(
+        place=_JOINT, summary="GHN-2 and a head, trained on labels and on generating weights"
+    ),
+    "ghn-labels": ModelEntry(
+        place=_JOINT, summary="the same, on labels alone", options={"preset": "labels"}
+    ),
+    "ghn-frozen": ModelEntry(
+        place=_JOINT, summary="the same, the head alone", options={"preset": "frozen"}
     ),
 }
 """Names for `make_predictor` and the command lines."""

@@ -19,7 +19,7 @@ __all__ = ["TrainConfig"]
 
 
 _DECIDED_LATER = (  # by `ghn_config`, from the data and from flags that may be undecided
-    *("num_classes", "dataset", "in_channels", "imsize"),
+    *("num_classes", "dataset", "in_channels", "imsize", "accuracy"),
     *("max_shape", "weight_norm", "ve", "ve_cutoff", "layernorm"),
 )
 
@@ -104,6 +104,19 @@ class TrainConfig:
     amp: bool = option(False, help="run the networks in mixed precision")
     amp_dtype: Literal["bf16", "fp16"] = option("bf16", help="its number format; fp16 on GPUs only")
 
+    accuracy: str | None = option(
+        None,
+        help="table of labelled networks, by name or path, whose label becomes a second output",
+    )
+    accuracy_label: str | None = option(None, help="the label; none for the table's own")
+    accuracy_labels: int | None = option(
+        None, help="labelled networks to learn from, the others test; none for the table's own half"
+    )
+    accuracy_batch: int | None = option(None, help="labelled networks a step; none for 16")
+    accuracy_weight: float | None = option(
+        None, help="weight of the second output's loss; none for 1"
+    )
+
     seed: int = option(1111, "-s", help="seed of initial weights, networks and images")
     device: str | None = option(None, help="cpu, cuda, ...; none takes a GPU if there is one")
     processes: int | None = option(
@@ -136,6 +149,7 @@ class TrainConfig:
             "epochs",
             "save_every",
             "log_interval",
+            "accuracy_batch",
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -148,6 +162,8 @@ class TrainConfig:
                 "multigpu: networks are shared among processes now; start "
                 "'torchrun --nproc_per_node=<GPUs> experiments/train_ghn.py ...' without --multigpu"
             )
+        if self.accuracy_weight is not None and not self.accuracy_weight >= 0:
+            raise ValueError(f"accuracy_weight must not be negative, got {self.accuracy_weight}")
         if self.max_shape is not None and len(self.max_shape) not in (1, 2, 4):
             raise ValueError(f"max_shape takes one, two or four integers, got {self.max_shape}")
 
@@ -168,6 +184,7 @@ class TrainConfig:
             ve=c.virtual_edges > 1,
             ve_cutoff=max(c.virtual_edges, 2),
             layernorm=c.ln,
+            accuracy=c.accuracy is not None,
             dataset=c.dataset,
             in_channels=in_channels,
             image_size=c.image_size,

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from ghn.decoding.accuracy import AccuracyHead
 from ghn.decoding.decoders import ConvDecoder
 from ghn.model import GHN
 
-__all__ = ["unit_gain"]
+__all__ = ["add_accuracy_head", "unit_gain"]
+
+
+def add_accuracy_head(ghn: GHN) -> GHN:
+    """Give a hypernetwork a head for accuracies, in place, to be trained, unless it has one.
+
+    The head's weights are drawn from torch's global generator.
+    """
+    if ghn.accuracy_head is None:
+        ghn.config = replace(ghn.config, accuracy=True)
+        ghn.accuracy_head = AccuracyHead(ghn.config.hid).to(ghn.embed.weight.device)
+    return ghn
 
 
 @torch.no_grad()

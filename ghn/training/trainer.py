@@ -20,9 +20,10 @@ from ghn.evaluation import evaluate_nets, summarise
 from ghn.families import Net
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload, load_ghn
+from ghn.training.accuracy import LabelledNetworks, accuracy_task
 from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
-from ghn.training.init import unit_gain
+from ghn.training.init import add_accuracy_head, unit_gain
 from ghn.training.networks import mixed_evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
@@ -64,6 +65,7 @@ class Trainer:
         run: Folder to log to and save in; None trains without files. Given to the first process
             only.
         resume_from: Checkpoint of a stopped run to go on from; given to all processes.
+        labelled: Networks of the table that `config.accuracy` names; given to all processes.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Trainer:
         workers: Workers | None = None,
         run: RunFolder | None = None,
         resume_from: Path | None = None,
+        labelled: LabelledNetworks | None = None,
     ) -> None:
         c = self.config = config.resolved()
         w = self.workers = workers or Workers(0, 1, torch.device("cpu"))
@@ -84,6 +87,7 @@ class Trainer:
             "in_channels": self.images.in_channels,
         }
         self.ghn = self._initial().to(w.device).train()
+        self.accuracy = accuracy_task(c, self.ghn, labelled)
         self.steps_per_epoch = len(self.images.train)
         assert c.epochs is not None and c.lr is not None
         self.total = c.steps or c.epochs * self.steps_per_epoch
@@ -135,6 +139,7 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             result = self._gradients(batch, images, labels)
             if self.workers.all_true(result.finite):
+                self._learn_accuracies(batch, result)
                 self.workers.sum_gradients(self.ghn.parameters())
                 self.scaler.unscale_(self.optimizer)
                 norm = clip_gradients(self.ghn.parameters(), c.grad_clip)
@@ -166,6 +171,13 @@ class Trainer:
             with suppress(RuntimeError):
                 torch.cuda.empty_cache()
             return StepResult(loss=math.nan, accuracy=math.nan, finite=False)
+
+    def _learn_accuracies(self, batch: MetaBatch, result: StepResult) -> None:
+        if self.accuracy is not None:
+            scale = self.scaler.get_scale()
+            self.accuracy.learn(
+                self.step, batch.graphs, result.accuracies, self.workers, scale=scale
+            )
 
     def _dropout_seeds(self, count: int) -> list[int]:
         """One a network, by its place in the whole meta-batch, whichever process it is in."""
@@ -199,6 +211,7 @@ class Trainer:
         end = self.step == self.total
         if self.step % c.log_interval == 0 or end:
             loss, accuracy = window.means(self.workers)
+            more = {} if self.accuracy is None else self.accuracy.log_entries(self.workers)
             bar.set_postfix(loss=f"{loss:.3f}", top1=f"{100 * accuracy:.1f}%")
             if run is not None:
                 run.log(
@@ -209,6 +222,7 @@ class Trainer:
                     lr=self.rate,
                     failures=self.failures,
                     minutes=self.minutes,
+                    **more,
                 )
         every = (c.val_every or 0) * self.steps_per_epoch
         if run is not None and every and (self.step % every == 0 or end):
@@ -277,7 +291,8 @@ class Trainer:
                     f"{c.dataset} has {self.images.num_classes}"
                 )
             ghn.config = replace(ghn.config, dataset=c.dataset, image_size=c.image_size)
-            return ghn
+            with seeded(c.seed):
+                return ghn if c.accuracy is None else add_accuracy_head(ghn)
         with seeded(c.seed):
             kind = {k: self.image_kind[k] for k in ("num_classes", "in_channels")}
             ghn = GHN(c.ghn_config(**kind))

@@ -16,14 +16,14 @@ from sklearn.svm import SVR
 from tqdm import tqdm
 
 from ghn import GHN, from_pretrained
-from graph2nn.archgraph import PRIMITIVES, ArchGraph
+from graph2nn.archgraph import ArchGraph
 from graph2nn.runs import seeded
 from predictors.base import ArchPredictor
-from predictors.checks import check_folds, check_graphs
+from predictors.checks import check_folds, check_graphs, check_primitives
 from predictors.saving import Saveable
 from predictors.targets import TargetTransform
 
-__all__ = ["SVR_GRID", "GHNEmbedding", "GHNPredictor", "svr_search"]
+__all__ = ["SVR_GRID", "GHNEmbedding", "GHNPredictor", "find_hypernetwork", "svr_search"]
 
 SVR_GRID: dict[str, list[Any]] = {
     "C": [1, 10, 50, 100, 200, 500, 1000],
@@ -50,6 +50,24 @@ def svr_search(
     chain = make_pipeline(StandardScaler() if scaled else "passthrough", SVR())
     split = KFold(folds, shuffle=True, random_state=seed)
     return GridSearchCV(chain, grid, cv=split, n_jobs=jobs)
+
+
+def find_hypernetwork(checkpoint: str | Path | GHN, *, initial: bool = False, seed: int = 0) -> GHN:
+    """Find the hypernetwork that a setting means; one that is given is returned itself.
+
+    Args:
+        checkpoint: Name or file of a trained hypernetwork, or the hypernetwork.
+        initial: Whether initial weights take its place.
+        seed: Seed of the initial weights.
+
+    Raises:
+        ValueError: An unknown name.
+    """
+    ghn = checkpoint if isinstance(checkpoint, GHN) else from_pretrained(str(checkpoint))
+    if not initial:
+        return ghn
+    with seeded(seed):
+        return GHN(ghn.config)
 
 
 class GHNEmbedding(Saveable, TransformerMixin, BaseEstimator):
@@ -100,27 +118,14 @@ class GHNEmbedding(Saveable, TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any = None, y: Any = None) -> GHNEmbedding:
         """Load the hypernetwork; nothing is learned from X."""
-        if isinstance(self.checkpoint, GHN):
-            ghn = self.checkpoint
-        else:
-            ghn = from_pretrained(str(self.checkpoint))
-        if self.initial:
-            with seeded(self.seed):
-                ghn = GHN(ghn.config)
-        self.ghn_ = ghn
+        self.ghn_ = find_hypernetwork(self.checkpoint, initial=self.initial, seed=self.seed)
         return self
 
     @torch.no_grad()
     def transform(self, X: Sequence[ArchGraph]) -> np.ndarray:
         """Compute mean node states, (N, h)."""
         graphs = check_graphs(X)
-        for k, graph in enumerate(graphs):
-            if graph.ops != PRIMITIVES:
-                raise ValueError(
-                    f"X[{k}] ({graph.name or 'unnamed'}): a hypernetwork reads graphs of the "
-                    f"{len(PRIMITIVES)} primitives, got {len(graph.ops)} other operations; build "
-                    "the network and trace it with graph2nn.archgraph.trace"
-                )
+        check_primitives(graphs)
         if not hasattr(self, "ghn_"):
             self.fit()
         starts = range(0, len(graphs), self.batch_size)

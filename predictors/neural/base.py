@@ -116,6 +116,9 @@ class NeuralPredictor(ArchPredictor):
         of training."""
         return find_loss(name)
 
+    def _further(self, module: nn.Module) -> None:
+        """Add gradients of what is learned beside the targets, after those of the loss."""
+
     # ---- settings ----------------------------------------------------------------------------
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -218,6 +221,7 @@ class NeuralPredictor(ArchPredictor):
             settings,
             seed=seed,
             score=score if len(held) else None,
+            further=partial(self._further, module),
             progress=self.progress and type(self).__name__,
         )
         self.history_.append(history)

@@ -108,6 +108,7 @@ def train_module(
     *,
     seed: int,
     score: Callable[[], float] | None = None,
+    further: Callable[[], None] | None = None,
     progress: bool | str = False,
 ) -> list[float]:
     """Train a module in place and leave it in evaluation mode.
@@ -121,6 +122,8 @@ def train_module(
         seed: Seed of the order of networks and of the augmentation.
         score: Function that gives the validation loss; with it the best weights are kept and
             training stops early.
+        further: Function that adds gradients of what else is learned, called after those of the
+            loss.
         progress: Whether a bar is shown, under this name if a text.
 
     Returns:
@@ -138,7 +141,7 @@ def train_module(
         values = []
         for step in range(steps):
             value = loss(order[step * size : (step + 1) * size], generator)
-            stepper.step(value)
+            stepper.step(value, further)
             values.append(value.detach())
         history.append(float(torch.stack(values).mean()))
         if score is not None and best.stop(score):
@@ -170,10 +173,12 @@ class _Stepper:
             ramp_start=0.0 if settings.warmup else 1.0,
         )
 
-    def step(self, loss: Tensor) -> None:
+    def step(self, loss: Tensor, further: Callable[[], None] | None = None) -> None:
         set_learning_rate(self.optimizer, self.schedule(self.taken + self.offset))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if further is not None:
+            further()
         if self.clip:
             clip_gradients(self.parameters, self.clip)
         self.optimizer.step()

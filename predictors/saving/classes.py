@@ -29,6 +29,7 @@ _OURS = {
     "predictors.models.classical": ("FeaturePredictor",),
     "predictors.models.curves": ("CurvePredictor",),
     "predictors.models.embeddings": ("GHNEmbedding", "GHNPredictor"),
+    "predictors.models.joint": ("JointGHNPredictor",),
     "predictors.models.multispace": ("MultiSpacePredictor",),
     "predictors.models.regressors": ("Regressor", "_Unnamed", "_WideSVR"),
     "predictors.models.stacking": ("StackedEnsemble",),
