@@ -134,7 +134,8 @@ def test_conversion(device, kind: str) -> None:
     if kind == "pretend":
         pytest.skip("the pretended device has no generators that one can make")
     with seeded(1):
-        net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()).double()
+        hidden = [layer for _ in range(2) for layer in (nn.Linear(64, 64), nn.ReLU())]
+        net = nn.Sequential(*hidden, nn.Linear(64, 10)).double()
     x = torch.rand(4, 64).double()
     graph = ws_flex(16, 4, 0.2, seed=1)
     for change in (lambda n, y: make_relational(n, graph, y), lambda n, y: widen(n, 1.5, y)):
