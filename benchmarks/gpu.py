@@ -405,7 +405,8 @@ def tests(args: argparse.Namespace) -> str:
     """Run tests/gpu; returns pytest's last line."""
     device = "cuda" if args.device.startswith("cuda") else "cpu"
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", str(ROOT / "tests" / "gpu")]
-    command += ["--gpu-device", device, "--durations=5", *args.pytest]
+    # other versions of libraries may warn of what the settings of the tests do not know
+    command += ["--gpu-device", device, "--durations=5", "-W", "default", *args.pytest]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=args.test_limit
