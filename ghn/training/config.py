@@ -50,6 +50,9 @@ class TrainConfig:
     families: str = option(
         "deepnets", help="families of networks with their shares: deepnets:0.6,relational:0.4"
     )
+    normfree: float | None = option(
+        None, help="probability that a shallow network has no normalisation; none for the split's"
+    )
     num_nets: int = option(1000000, "-M", help="use only the first networks of a file")
     max_nodes: int | None = option(2200, help="drop meta-batches with more nodes in total")
     num_workers: int = option(0, "-w", help="processes that draw networks and build graphs")
@@ -92,6 +95,12 @@ class TrainConfig:
     lr_steps: tuple[int, ...] = option((200, 250), help="epochs at which the step schedule decays")
     gamma: float = option(0.1, "-g", help="decay factor of the step schedule")
     grad_clip: float = option(5.0, help="largest gradient norm; 0 for none")
+    net_clip: float = option(
+        0.0, help="largest gradient norm of one network in its parameters; 0 for none"
+    )
+    ema: float = option(
+        0.0, help="decay of the running average of the weights, which is what is kept; 0 for none"
+    )
     label_smooth: float | None = option(None, help="label smoothing")
     norm_penalty: float | None = option(None, help="weight of the predicted tensors' norms (GHN-3)")
     diversity: float = option(
@@ -155,6 +164,12 @@ class TrainConfig:
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         parse_families(self.families)
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be a decay from 0 to below 1, got {self.ema}")
+        if self.net_clip < 0:
+            raise ValueError(f"net_clip must not be negative, got {self.net_clip}")
+        if self.normfree is not None and not 0 <= self.normfree <= 1:
+            raise ValueError(f"normfree must be a probability, got {self.normfree}")
         if self.diversity < 0:
             raise ValueError(f"diversity must not be negative, got {self.diversity}")
         if self.multigpu:

@@ -63,7 +63,10 @@ def _source(config: TrainConfig, **images: int) -> NetSource:
 def _deepnets(config: TrainConfig, **images: int) -> NetSource:
     if config.nets:
         return nets_from_file(config.nets, config.split, config.num_nets, **images)
-    rules = split_rules(config.split, image_size=images["image_size"], small=config.small)
+    changes = {} if config.normfree is None else {"normfree_rate": config.normfree}
+    rules = split_rules(
+        config.split, image_size=images["image_size"], small=config.small, **changes
+    )
     return EndlessNets(config.split, config.seed, rules=rules, **images)
 
 

@@ -56,6 +56,7 @@ def meta_step(
     label_smoothing: float = 0.0,
     norm_penalty: float = 0.0,
     diversity: float = 0.0,
+    net_clip: float = 0.0,
     scale: float = 1.0,
     amp: torch.dtype | None = None,
 ) -> StepResult:
@@ -76,6 +77,8 @@ def meta_step(
         norm_penalty: Weight of the sum of the predicted tensors' norms (GHN-3, arXiv:2303.04143,
             section 4.3).
         diversity: Weight of the likeness of two samples of a network (see `GHN.sample`).
+        net_clip: Largest 2-norm of the gradient of one network's loss in its predicted parameters;
+            longer ones are shortened to it, so that no network outweighs the others. 0 for none.
         scale: Factor on the loss before differentiating (gradient scaler).
         amp: Precision of the networks' forward passes; the hypernetwork stays in float32.
 
@@ -105,6 +108,8 @@ def meta_step(
             objective * (scale / total), list(leaves.values()), allow_unused=True
         )
         store.add(parameters.values(), found)
+        if net_clip:
+            store.clip_last(net_clip * scale / total)
         del logits, loss, objective, leaves, found
     if alike is not None:
         store.outputs.append(alike * (diversity * scale / total))
@@ -123,17 +128,24 @@ class _Block:
     def __init__(self, predicted: Sequence[dict[str, Tensor]]) -> None:
         every = [p for parameters in predicted for p in parameters.values()]
         self.free = every[0].new_empty(sum(p.numel() for p in every)) if every else torch.empty(0)
+        self.last = self.free
         self.outputs: list[Tensor] = []
         self.gradients: list[Tensor] = []
 
     def add(self, parameters: Iterable[Tensor], found: Iterable[Tensor | None]) -> None:
         """Keep a copy of each gradient that was found."""
+        self.last = self.free
         for parameter, gradient in zip(parameters, found, strict=True):
             if gradient is not None and parameter.requires_grad:
                 n = gradient.numel()
                 self.outputs.append(parameter)
                 self.gradients.append(self.free[:n].view_as(gradient).copy_(gradient))
                 self.free = self.free[n:]
+
+    def clip_last(self, max_norm: float) -> None:
+        """Shorten the gradients that were added last to a joint 2-norm."""
+        found = self.last[: len(self.last) - len(self.free)]
+        found.mul_(torch.clamp(max_norm / found.norm(), max=1.0))
 
 
 def joint_step(

@@ -21,6 +21,7 @@ from ghn.families import Net
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload, load_ghn
 from ghn.training.accuracy import LabelledNetworks, accuracy_task
+from ghn.training.average import RunningAverage
 from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
 from ghn.training.init import add_accuracy_head, unit_gain
@@ -100,9 +101,15 @@ class Trainer:
         )
         self.step = self.next_batch = self.failures = 0
         self.minutes = 0.0
+        self.average = RunningAverage(self.ghn, c.ema) if c.ema else None
         if resume_from is not None:
             self._restore(resume_from)
         w.broadcast(self.ghn)
+
+    @property
+    def result(self) -> GHN:
+        """The hypernetwork to keep: the running average of the weights, if there is one."""
+        return self.ghn if self.average is None else self.average.ghn
 
     def fit(self) -> GHN:
         """Train up to the configured number of epochs and return the hypernetwork.
@@ -127,7 +134,7 @@ class Trainer:
                 bar.update()
                 self._after_step(window, bar)
         self._save()
-        return self.ghn
+        return self.result
 
     def _one_step(self, nets: Iterator[MetaBatch], images: Tensor, labels: Tensor) -> StepResult:
         """One optimiser step; after a failure the same images with the next networks."""
@@ -146,6 +153,8 @@ class Trainer:
                 scale = self.scaler.get_scale()
                 if self._update(bool(norm.isfinite())):
                     self.rate = rate
+                    if self.average is not None:
+                        self.average.update(self.ghn)
                     return result
                 if self.scaler.get_scale() < scale:
                     continue  # only the scale of fp16 was too large, and has been lowered
@@ -164,6 +173,7 @@ class Trainer:
                 label_smoothing=c.label_smooth or 0.0,
                 norm_penalty=c.norm_penalty or 0.0,
                 diversity=c.diversity,
+                net_clip=c.net_clip,
                 scale=self.scaler.get_scale(),
                 amp=self._half,
             )
@@ -231,7 +241,7 @@ class Trainer:
             self._save()
 
     def _validate(self, run: RunFolder) -> None:
-        results = evaluate_nets(self.ghn, self._val_nets, self.images.val, progress=False)
+        results = evaluate_nets(self.result, self._val_nets, self.images.val, progress=False)
         summary = summarise([r.top1 for r in results])
         run.log(self.step, val_top1=summary.mean, val_stderr=summary.stderr)
         run.save_best(summary.mean, self._payload())
@@ -251,11 +261,16 @@ class Trainer:
             "minutes": self.minutes,
             "images": self.images.train.state_dict(),
         }
+        more: dict[str, Any] = {}
+        if self.average is not None:
+            progress["averaged"] = self.average.steps
+            more["weights"] = {n: p.detach() for n, p in self.ghn.state_dict().items()}
         return ghn_payload(
-            self.ghn,
+            self.result,
             progress=progress,
             optimizer=self.optimizer.state_dict(),
             scaler=self.scaler.state_dict(),
+            **more,
         )
 
     def _save(self) -> None:
@@ -270,10 +285,13 @@ class Trainer:
             raise ValueError(
                 f"{path} holds no training state, so the run cannot go on: use another --name"
             )
-        self.ghn.load_state_dict(content["state_dict"])
+        self.ghn.load_state_dict(content.get("weights", content["state_dict"]))
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
         progress = content["progress"]
+        if self.average is not None:
+            self.average.ghn.load_state_dict(content["state_dict"])
+            self.average.steps = progress["averaged"]
         self.images.train.load_state_dict(progress["images"])
         self.step, self.next_batch = progress["step"], progress["next_batch"]
         self.failures, self.minutes = progress["failures"], progress["minutes"]

@@ -7,13 +7,16 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ghn import GHN
+from ghn.families import run_blueprint
 from ghn.training import joint_step, meta_step
 from ghn.training import step as step_module
 from ghn.training.init import unit_gain
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import Genotype, NetConfig, build_graph
+from graph2nn.runs import seeded
 
 Nets = list[tuple[NetConfig, ArchGraph]]
 CELLS = [
@@ -118,6 +121,29 @@ def test_equals_the_mean_of_its_networks(tiny, images) -> None:
     ghn.zero_grad(set_to_none=True)
     result = meta_step(ghn, [], images, LABELS, total=3)
     assert result.finite and not gradients(ghn)
+
+
+def test_no_network_outweighs_the_others(tiny, images) -> None:
+    """Gradients in predicted parameters are shortened network by network."""
+    ghn, nets, images = tiny().double(), some_nets(2), images.double()
+    alone = []
+    for k, net in enumerate(nets):
+        meta_step(ghn, [net], images, LABELS, seeds=[k])
+        alone.append(gradients(ghn))
+        predicted = ghn.predict_graphs([net[1]])[0]
+        leaves = {n: p.detach().requires_grad_() for n, p in predicted.items()}
+        with seeded(k, images.device):
+            loss = F.cross_entropy(run_blueprint(net[0], leaves, images), LABELS)
+        found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        alone[k]["norm"] = torch.nn.utils.get_total_norm([g for g in found if g is not None])
+    low, high = sorted(one["norm"].item() for one in alone)
+    limit = (low + high) / 2
+    meta_step(ghn, nets, images, LABELS, net_clip=limit, scale=8.0)
+    clipped = gradients(ghn)
+    for name, found in clipped.items():
+        parts = [one.get(name, 0) * min(1, limit / one["norm"]) for one in alone]
+        torch.testing.assert_close(found / 8, sum(parts) / 2, rtol=1e-9, atol=1e-12)
+    assert low < limit < high
 
 
 def test_scale(tiny, images) -> None:

@@ -142,6 +142,37 @@ def test_resume_equals_uninterrupted(uninterrupted, tmp_path: Path, monkeypatch,
     assert steps == ([1, 1, 2, 3, 4] if after == 1 else [1, 2, 3, 4])
 
 
+@pytest.mark.parametrize("after", [1, 3])
+def test_the_running_average_is_kept_and_resumed(tmp_path: Path, uninterrupted, after) -> None:
+    config = small(tmp_path, ema=0.9)
+    whole = Trainer(small(ema=0.9))
+    steps, decays = [weights(whole.ghn)], (1 / 10, 2 / 11, 3 / 12, 4 / 13)
+    take = whole._after_step
+    whole._after_step = lambda *args: (steps.append(weights(whole.ghn)), take(*args))
+    kept = weights(whole.fit())
+    assert equal(steps[-1], uninterrupted), "training itself is as without"
+    expected = steps[0]
+    for decay, now in zip(decays, steps[1:], strict=True):
+        expected = {n: decay * v + (1 - decay) * now[n] for n, v in expected.items()}
+    torch.testing.assert_close(kept, expected)
+    assert not equal(kept, steps[-1])
+    first = Trainer(config, run=folder(config))
+    first.total = after
+    first.fit()
+    last = Path(config.save_dir) / "run" / "last.pt"
+    second = Trainer(config, run=folder(config, resume=True), resume_from=last)
+    assert equal(weights(second.fit()), kept)
+    assert equal(weights(GHN.load(last)), kept), "a checkpoint opens as what is kept"
+
+
+def test_networks_without_normalisation_in_training() -> None:
+    def share(**fields: Any) -> float:
+        trainer = Trainer(small(meta_batch_size=20, max_nodes=None, **fields))
+        return sum(c.norm is None for c in next(trainer._meta_batches()).configs) / 20
+
+    assert share(normfree=0.0) == 0 < share(normfree=1.0)
+
+
 def test_more_epochs(tmp_path: Path) -> None:
     """Where the schedule does not depend on the length, a longer run goes on from a shorter."""
     fields = {"scheduler": "step", "lr_steps": (100,)}
@@ -332,6 +363,9 @@ def test_start_from_a_checkpoint(tmp_path: Path, tiny) -> None:
         ({"multigpu": True}, "torchrun --nproc_per_node"),
         ({"max_shape": (1, 2, 3)}, "one, two or four integers"),
         ({"hid": 10}, "multiple of 4"),
+        ({"ema": 1.0}, "ema must be a decay from 0 to below 1, got 1.0"),
+        ({"net_clip": -1.0}, "net_clip must not be negative, got -1.0"),
+        ({"normfree": 1.5}, "normfree must be a probability, got 1.5"),
     ],
 )
 def test_settings_that_cannot_work(fields: dict[str, Any], message: str) -> None:
