@@ -58,9 +58,14 @@ class StudyConfig:
     out: str = option("runs/relational_ghn", "-o", help="folder for results.json")
 
 
+def parse(argv: Sequence[str] | None = None) -> StudyConfig:
+    """The settings that the command line gives."""
+    return parse_config(StudyConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> list[TargetTaus]:
     """Predict, measure, compare, report."""
-    config = parse_config(StudyConfig, argv, description=__doc__)
+    config = parse(argv)
     sources = [open_source(name) for name in config.labels]
     targets = {
         f"{name}: {target}": means

@@ -93,7 +93,7 @@ class FamilyMix:
         >>> sources = {name: FAMILIES[name](image_size=8) for name in weights}
         >>> nets = FamilyMix(sources, weights)
         >>> [nets.family(index) for index in range(4)]
-        ['wirings', 'wirings', 'relational', 'relational']
+        ['relational', 'wirings', 'relational', 'wirings']
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from ghn.decoding.accuracy import AccuracyHead
 from ghn.decoding.decoders import ConvDecoder
 from ghn.model import GHN
 
-__all__ = ["add_accuracy_head", "unit_gain"]
+__all__ = ["add_accuracy_head", "add_noise", "unit_gain"]
 
 
 def add_accuracy_head(ghn: GHN) -> GHN:
@@ -23,6 +23,27 @@ def add_accuracy_head(ghn: GHN) -> GHN:
     if ghn.accuracy_head is None:
         ghn.config = replace(ghn.config, accuracy=True)
         ghn.accuracy_head = AccuracyHead(ghn.config.hid).to(ghn.embed.weight.device)
+    return ghn
+
+
+def add_noise(ghn: GHN, width: int) -> GHN:
+    """Give a hypernetwork without noise a projection of some, in place, to be trained.
+
+    Its predictions stay as they are (see `GHN.sample`). The projection starts as torch's linear
+    layers do, drawn from torch's global generator.
+
+    Args:
+        ghn: The hypernetwork.
+        width: Width of the noise.
+
+    Raises:
+        ValueError: It has noise of another width.
+    """
+    if ghn.config.noise not in (0, width):
+        raise ValueError(f"the hypernetwork has noise of width {ghn.config.noise}, not {width}")
+    if ghn.noise is None:
+        ghn.config = replace(ghn.config, noise=width)
+        ghn.noise = nn.Linear(width, ghn.config.hid, bias=False)
     return ghn
 
 

@@ -24,7 +24,7 @@ from ghn.training.accuracy import LabelledNetworks, accuracy_task
 from ghn.training.average import RunningAverage
 from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
-from ghn.training.init import add_accuracy_head, unit_gain
+from ghn.training.init import add_accuracy_head, add_noise, unit_gain
 from ghn.training.networks import mixed_evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
@@ -310,6 +310,7 @@ class Trainer:
                 )
             ghn.config = replace(ghn.config, dataset=c.dataset, image_size=c.image_size)
             with seeded(c.seed):
+                ghn = add_noise(ghn, c.ghn.noise) if c.ghn.noise else ghn
                 return ghn if c.accuracy is None else add_accuracy_head(ghn)
         with seeded(c.seed):
             kind = {k: self.image_kind[k] for k in ("num_classes", "in_channels")}

@@ -57,8 +57,8 @@ def trace_wiring(model: TinyWiring, input: Any = None) -> ArchGraph:
         ValueError: Another network, or one that cannot run on the input.
 
     Examples:
-        >>> trace_wiring(StaticWiring("random", nodes=64, inputs=16, outputs=16)).num_nodes
-        103
+        >>> trace_wiring(StaticWiring("random", nodes=64, inputs=16, outputs=8)).num_nodes
+        93
     """
     if not isinstance(model, TinyWiring):
         raise ValueError(f"expected a tiny wired network, got {type(model).__name__}")

@@ -268,6 +268,21 @@ def test_other_settings(fields: dict[str, Any]) -> None:
     assert all(v.isfinite().all() for v in weights(trainer.fit()).values())
 
 
+def test_noise_is_added_to_a_trained_hypernetwork(tiny, tmp_path: Path) -> None:
+    before = tiny(max_shape=(8, 8, 3, 3), dataset="digits")
+    start = str(before.save(tmp_path / "start.pt"))
+    ghn = Trainer(small(ckpt=start, noise=4)).ghn
+    assert ghn.config.noise == 4 and ghn.noise is not None
+    kept = {n: v for n, v in weights(ghn).items() if n != "noise.weight"}
+    assert equal(kept, weights(before))
+    assert equal(weights(Trainer(small(ckpt=start, noise=4)).ghn), weights(ghn))
+    noisy = str(ghn.save(tmp_path / "noisy.pt"))
+    assert equal(weights(Trainer(small(ckpt=noisy)).ghn), weights(ghn)), "stays"
+    assert equal(weights(Trainer(small(ckpt=noisy, noise=4)).ghn), weights(ghn))
+    with pytest.raises(ValueError, match="has noise of width 4, not 8"):
+        Trainer(small(ckpt=noisy, noise=8))
+
+
 def test_half_precision_needs_a_gpu() -> None:
     with pytest.raises(ValueError, match="fp16 needs a GPU: use --amp_dtype bf16"):
         Trainer(small(amp=True, amp_dtype="fp16"))
