@@ -160,25 +160,23 @@ class GHN(nn.Module):
 
         Raises:
             ValueError: The network does not fit the hypernetwork (number of classes or channels)
-                or has no parameters, or is no network.
+                or the graph, has no parameters, or is no network. Nothing was overwritten then.
         """
         _check_module(model)
         own = dict(model.named_parameters())
         with torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()):
-            embeddings = None
-            for targets, x in self._passes(model, input, graph, predict_class_layers):
-                embeddings = x if embeddings is None else embeddings
-                for target, block in decode(self, x, targets):
-                    if keep_grads:
-                        _replace_parameter(model, target.name, tile_to(block, target))
-                    else:
-                        tile_into(own[target.name].data, block, target)
+            # what cannot be read raises here, before anything is overwritten
+            passes = list(self._passes(model, input, graph, predict_class_layers))
+            found = (pair for targets, x in passes for pair in decode(self, x, targets))
+            if keep_grads:
+                for name, value in {t.name: tile_to(block, t) for t, block in found}.items():
+                    _replace_parameter(model, name, value)
+            else:
+                for target, block in found:
+                    tile_into(own[target.name].data, block, target)
         if bn_train:
             use_batch_statistics(model)
-        if not return_embeddings:
-            return model
-        assert embeddings is not None  # a network without parameters was refused above
-        return model, embeddings
+        return (model, passes[0][1]) if return_embeddings else model
 
     def predict(
         self,
@@ -387,7 +385,8 @@ class GHN(nn.Module):
     ) -> Iterator[tuple[list[ParameterTarget], Tensor]]:
         """The published graph, then, if parameters are left, the graph with every parameter."""
         _check_module(model)
-        names = {n for n, _ in model.named_parameters()}
+        shapes = {n: tuple(p.shape) for n, p in model.named_parameters()}
+        names = set(shapes)
         if not names:
             raise ValueError(
                 f"{type(model).__name__} has no parameters, so there is nothing to predict"
@@ -396,6 +395,7 @@ class GHN(nn.Module):
         graph = graph or self._trace(model, input)
         targets = self.targets([graph], predict_class_layers=predict_class_layers)
         left = names.difference(*graph.params)
+        _check_shapes(graph, shapes)
         yield [t for t in targets if t.name in names], self.encode([graph])
         if not left:
             return
@@ -482,6 +482,16 @@ def _replace_parameter(model: nn.Module, name: str, value: Tensor) -> None:
     module = model.get_submodule(path)
     module._parameters.pop(leaf, None)
     module.__dict__[leaf] = value
+
+
+def _check_shapes(graph: ArchGraph, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a graph of another network, whose parameters would not fit into this one's."""
+    for name, shape in graph.param_shapes.items():
+        if tuple(shape) != shapes.get(name, tuple(shape)):
+            raise ValueError(
+                f"the graph {graph.name or ''} says that {name} has the shape {tuple(shape)}, the "
+                f"network has {shapes[name]}: trace this network, or leave the graph out"
+            )
 
 
 def _check_module(model: Any) -> None:

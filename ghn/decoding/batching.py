@@ -64,23 +64,25 @@ def _matrices(ghn: Decoding, x: Tensor, targets: list[ParameterTarget]) -> Itera
     kernels: dict[tuple[int, int], dict[tuple[int, int], list[ParameterTarget]]] = {}
     for t in targets:
         assert t.view is not None
-        out, in_, kh, kw = t.view
-        by_channels = kernels.setdefault((kh, kw), {})
+        out, in_, *kernel = t.view
+        if t.stack:  # a pixel for each matrix, as far as there are pixels
+            kernel = [min(side, ghn.decoder.max_shape[2]) for side in kernel]
+        by_channels = kernels.setdefault((kernel[0], kernel[1]), {})
         by_channels.setdefault(ghn.decoder.channels(out, in_), []).append(t)
-    for kernel, groups in kernels.items():
+    for size, groups in kernels.items():
         members = [t for group in groups.values() for t in group]
-        pixels = ghn.decoder.pixels(_states(x, members), kernel)
+        pixels = ghn.decoder.pixels(_states(x, members), size)
         for (out, in_), group, part in zip(
             groups, groups.values(), pixels.split([len(g) for g in groups.values()]), strict=False
         ):
-            yield from _scaled(ghn, group, ghn.decoder.weights(part, out, in_, kernel))
+            yield from _scaled(ghn, group, ghn.decoder.weights(part, out, in_, size))
 
 
 def _scaled(
     ghn: Decoding, group: list[ParameterTarget], blocks: Tensor | FactorCores
 ) -> Iterator[Decoded]:
     if ghn.config.weight_norm:
-        gains = [gain(t.shape, t.view or t.shape, table=t.table) for t in group]
+        gains = [gain(t.matrix, t.view or t.shape, table=t.table) for t in group]
         device = next(ghn.decoder_1d.parameters()).device
         blocks = blocks * torch.tensor(gains, device=device).view(-1, 1, 1, 1, 1)
     yield from zip(group, blocks.unbind(0), strict=True)

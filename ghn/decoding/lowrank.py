@@ -34,6 +34,15 @@ class Factors:
         """Shape of the product, (out, in, kh, kw)."""
         return (len(self.left), *self.right.shape[1:])
 
+    def turned(self) -> Factors:
+        """Transpose a matrix, (out, in, 1, 1) -> (in, out, 1, 1)."""
+        return Factors(self.right.flatten(1).t(), self.left.t()[..., None, None])
+
+    def pixel(self, y: int, x: int, shift: tuple[int, int] = (0, 0)) -> Factors:
+        """Take one pixel of the kernel, channels rolled by `shift`, (out, in, 1, 1)."""
+        right = self.right[:, :, y : y + 1, x : x + 1]
+        return Factors(self.left.roll(shift[0], 0), right.roll(shift[1], 1))
+
     def product(self) -> Tensor:
         """Multiply, (out, in, kh, kw)."""
         return (self.left @ self.right.flatten(1)).view(self.shape)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph import ArchGraph, shape4d
 
 __all__ = ["ParameterTarget", "targets_of"]
+
+_KERNELS = ("conv", "sep_conv", "dil_conv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,12 @@ class ParameterTarget:
         kind: Kind of parameter: `matrix` (convolutional and linear weights, tables),
             `class_weight`, `class_bias`, `weight` (vector that multiplies), `bias` (vector that is
             added).
-        view: The matrix's shape as (out, in, kh, kw), else None.
+        view: The matrix's shape as (out, in, kh, kw), else None. Of a stack of matrices, (out, in)
+            of one of them and the smallest square of pixels with one for each.
         table: Whether it is a positional encoding, which is not normalised.
+        stack: Number of matrices, (out, in) each, that a parameter of three axes or more holds
+            (experts, the first axis); 0 for others.
+        turned: Whether the input stands before the output in such a parameter.
     """
 
     row: int
@@ -32,6 +39,13 @@ class ParameterTarget:
     kind: str
     view: tuple[int, int, int, int] | None = None
     table: bool = False
+    stack: int = 0
+    turned: bool = False
+
+    @property
+    def matrix(self) -> tuple[int, ...]:
+        """Shape that decides the scale: the true one, but that of one matrix of a stack."""
+        return self.view[:2] if self.stack and self.view else self.shape
 
 
 def targets_of(
@@ -55,11 +69,16 @@ def targets_of(
             added = name.endswith("bias") or name.rpartition(".")[2] == "beta"
             is_bias = op == "bias" or position > 0 or added
             kind, view, table = _kind(op, shape, is_bias=is_bias)
+            stack, turned = 0, False
+            if op in _KERNELS and position == 0:
+                stack, turned, view = _stack(shape, graph.shape[node].tolist()) or (0, False, view)
             if node == classifier and kind == "matrix" and op == "conv" and not table:
-                kind = "class_weight"
+                kind = "class_weight" if stack < 2 and not turned else "matrix"
             elif node == last and kind == "bias" and op == "bias":
                 kind = "class_bias"
-            found.append(ParameterTarget(row + node, index, name, shape, kind, view, table))
+            found.append(
+                ParameterTarget(row + node, index, name, shape, kind, view, table, stack, turned)
+            )
     return found
 
 
@@ -79,6 +98,26 @@ def _is_unbiased_classifier(graph: ArchGraph, last: int, num_classes: int | None
     return len(shape) > 1 and shape[0] == num_classes
 
 
+def _stack(
+    shape: tuple[int, ...], size: list[int]
+) -> tuple[int, bool, tuple[int, int, int, int]] | None:
+    """Number of matrices, whether they are turned, and view of a parameter whose node is of their
+    `size`, (out, in, 1, 1); None of one whose node is of its own size."""
+    out, in_ = size[:2]
+    if len(shape) < 3 or size[2:] != [1, 1] or list(shape4d(shape)) == size:
+        return None
+    a, b = shape[-2:]
+    if (out, in_) in ((a, b), (b, a)):
+        count = math.prod(shape[:-2])
+        side = math.isqrt(count - 1) + 1
+        return count, (out, in_) != (a, b), (out, in_, side, side)
+    for k in range(1, len(shape)):
+        first, rest = math.prod(shape[:k]), math.prod(shape[k:])
+        if (out, in_) in ((first, rest), (rest, first)):
+            return 1, (out, in_) != (first, rest), (out, in_, 1, 1)
+    return None
+
+
 def _kind(
     op: str, shape: tuple[int, ...], *, is_bias: bool
 ) -> tuple[str, tuple[int, int, int, int] | None, bool]:
@@ -87,9 +126,9 @@ def _kind(
     vector = "bias" if is_bias or op == "pos_enc" else "weight"
     if n <= 1:
         return vector, None, False
-    if n == 2 and not is_bias:
+    if n == 2 and (not is_bias or op in _KERNELS):
         return "matrix", (shape[0], shape[1], 1, 1), False
-    if op in ("conv", "sep_conv", "dil_conv") or (n == 4 and not is_bias and op == "pos_enc"):
+    if op in _KERNELS or (n == 4 and not is_bias and op == "pos_enc"):
         if n == 3:
             return "matrix", (shape[0], shape[1], 1, shape[2]), False
         if n == 4:
@@ -104,7 +143,4 @@ def _kind(
         return "matrix", (1, shape[2], side, side), True
     if sum(s > 1 for s in shape) <= 1:
         return vector, None, False
-    rest = 1
-    for s in shape[1:]:
-        rest *= s
-    return "matrix", (shape[0], rest, 1, 1), op == "pos_enc"
+    return "matrix", (shape[0], math.prod(shape[1:]), 1, 1), op == "pos_enc"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -46,6 +47,8 @@ def tile_to(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
     Shapes: block (n,) for vectors, (out, in, kh, kw) for matrices -> `target.shape`.
     Differentiable.
     """
+    if target.stack:
+        return _stacked(block, target)
     if isinstance(block, Factors):
         block = block.product()
     if target.view is None:
@@ -54,17 +57,53 @@ def tile_to(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
             block = block.repeat(-(-size // len(block)))
         return block[:size].reshape(target.shape)
     o, i = target.view[:2]
-    so, si = block.shape[:2]
-    if so < o or si < i:
-        block = block.repeat(-(-o // so), -(-i // si), 1, 1)[:o, :i]
-    if target.table and len(target.shape) == 3:
+    block = _repeat(block, o, i)
+    if target.table and len(target.shape) == 3 and target.shape[0] == 1:
         return _table(block, target.shape)
     if len(target.shape) == 4 and target.view != target.shape:  # a table with channels last
         return block.permute(0, 2, 3, 1)
-    if len(target.shape) > 4:
+    if len(target.shape) > 4 and target.view[:2] == target.shape[:2]:
         depth = target.shape[2:-2]
         block = block.view(o, i, *[1] * len(depth), *block.shape[2:]).expand(target.shape)
     return block.reshape(target.shape)
+
+
+def _repeat(block: Tensor, o: int, i: int) -> Tensor:
+    so, si = block.shape[:2]
+    if so < o or si < i:
+        block = block.repeat(-(-o // so), -(-i // si), 1, 1)[:o, :i]
+    return block
+
+
+def _stacked(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
+    """All matrices of a stack, in the target's shape."""
+    assert target.view is not None
+    o, i = target.view[1::-1] if target.turned else target.view[:2]
+    found = []
+    for one in _matrices(block, target):
+        matrix = one.product() if isinstance(one, Factors) else one
+        found.append(_repeat(matrix, o, i)[..., 0, 0])
+    return torch.stack(found).reshape(target.shape)
+
+
+def _matrices(block: Tensor | Factors, target: ParameterTarget) -> Iterator[Tensor | Factors]:
+    """The block of each matrix of a stack, (out, in, 1, 1), or (in, out, 1, 1) if it is turned.
+
+    Each is a pixel of the block of its own; where there are more matrices than pixels, those of the
+    next round are rolled by one channel more.
+    """
+    so, si, kh, kw = block.shape
+    for k in range(target.stack):
+        turn, pixel = divmod(k, kh * kw)
+        y, x = divmod(pixel, kw)
+        shift = (turn % so, turn // so)
+        if isinstance(block, Factors):
+            factors = block.pixel(y, x, shift)
+            yield factors.turned() if target.turned else factors
+        else:
+            one = block[:, :, y : y + 1, x : x + 1]
+            one = one.roll(shift, (0, 1)) if turn else one
+            yield one.transpose(0, 1) if target.turned else one
 
 
 def _table(block: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -87,12 +126,21 @@ def tile_into(out: Tensor, block: Tensor | Factors, target: ParameterTarget) -> 
     Shapes: out `target.shape`; block as in `tile_to`.
     """
     direct = len(target.shape) == 2 or target.view == target.shape
-    if target.view is None or not direct or not out.is_contiguous():
-        out.copy_(tile_to(block, target))
-    elif isinstance(block, Factors):
-        multiply_into(out.view(len(block.left), -1), block)
+    if target.view is not None and target.stack and out.is_contiguous():
+        sizes = target.view[1::-1] if target.turned else target.view[:2]
+        for matrix, one in zip(out.view(-1, *sizes, 1, 1), _matrices(block, target), strict=True):
+            _write(matrix, one)
+    elif target.view is not None and direct and out.is_contiguous():
+        _write(out.view(target.view), block)
     else:
-        repeat_into(out.view(target.view), block)
+        out.copy_(tile_to(block, target))
+
+
+def _write(out: Tensor, block: Tensor | Factors) -> None:
+    if isinstance(block, Factors):
+        multiply_into(out.flatten(1), block)
+    else:
+        repeat_into(out, block)
 
 
 @torch.no_grad()

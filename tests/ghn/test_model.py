@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 
 import pytest
 import torch
+from modules import IMAGES, MODULES, WORDS, Tied, head, run
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ghn import GHN, GHNConfig, use_batch_statistics
 from graph2nn.archgraph import trace
 
-IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
 HYPERNETS = ("gatedgnn", "mlp", "graphormer", "tokens")
 
 
@@ -150,130 +149,10 @@ def test_use_batch_statistics() -> None:
     assert shifted.mean().abs() < 1e-4
 
 
-class ClassToken(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.patch = nn.Conv2d(3, 8, 4, stride=4)
-        self.token = nn.Parameter(torch.zeros(1, 1, 8))
-        self.pos = nn.Parameter(torch.zeros(1, 5, 8))
-        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
-        self.scale = nn.Parameter(torch.ones(8))
-        self.norm = nn.LayerNorm(8)
-        self.head = nn.Linear(8, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.patch(x).flatten(2).transpose(1, 2)
-        x = torch.cat((self.token.expand(len(x), -1, -1), x), 1) + self.pos
-        y = self.norm(x)
-        return self.head((x + self.scale * self.attn(y, y, y)[0])[:, 0])
-
-
-class Recurrent(nn.Module):
-    def __init__(self, kind: type[nn.Module]) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(20, 6)
-        self.rnn = kind(6, 5, num_layers=2, bidirectional=True, batch_first=True)
-        self.head = nn.Linear(10, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.rnn(self.embed(x))[0][:, -1])
-
-
-class Tied(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed, self.mix = nn.Embedding(10, 6), nn.Linear(6, 6)
-        self.out = nn.Linear(6, 10, bias=False)
-        self.out.weight = self.embed.weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.mix(self.embed(x)).relu().mean(1))
-
-
-class Nested(nn.Module):
-    """One block used twice, two inputs, a dictionary of outputs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.block = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.PReLU(4))
-        self.stem, self.head = nn.Conv2d(3, 4, 1), nn.Linear(4, 10)
-
-    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        x = self.block(self.block(self.stem(x)) + self.stem(y))
-        return {"logits": self.head(x.mean((2, 3)))}
-
-
-def head(width: int) -> tuple[nn.Module, ...]:
-    return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)
-
-
-WORDS = torch.zeros(2, 7, dtype=torch.int64)
-CASES: dict[str, tuple[Callable[[], nn.Module], object]] = {
-    "class token, layer scale, attention": (ClassToken, IMAGES),
-    "LSTM": (lambda: Recurrent(nn.LSTM), WORDS),
-    "GRU": (lambda: Recurrent(nn.GRU), WORDS),
-    "tied weights": (Tied, WORDS),
-    "reused block, two inputs": (Nested, (IMAGES, IMAGES)),
-    "keyword inputs": (Nested, {"x": IMAGES, "y": IMAGES}),
-    "conv1d": (
-        lambda: nn.Sequential(
-            nn.Conv1d(4, 6, 3), nn.BatchNorm1d(6), nn.Flatten(), nn.Linear(42, 10)
-        ),
-        torch.zeros(2, 4, 9),
-    ),
-    "conv3d": (
-        lambda: nn.Sequential(
-            nn.Conv3d(3, 6, 3), nn.BatchNorm3d(6), nn.AdaptiveAvgPool3d(1), nn.Flatten(),
-            nn.Linear(6, 10),
-        ),
-        torch.zeros(2, 3, 5, 5, 5),
-    ),
-    "group norm, PReLU": (
-        lambda: nn.Sequential(nn.Conv2d(3, 6, 3), nn.GroupNorm(2, 6), nn.PReLU(), *head(6)),
-        IMAGES,
-    ),
-    "norm without bias": (
-        lambda: nn.Sequential(nn.Linear(5, 8), nn.LayerNorm(8, bias=False), nn.Linear(8, 10)),
-        torch.zeros(2, 5),
-    ),
-    "instance norm, transposed": (
-        lambda: nn.Sequential(
-            nn.ConvTranspose2d(3, 6, 3), nn.InstanceNorm2d(6, affine=True), *head(6)
-        ),
-        IMAGES,
-    ),
-    "depthwise, dilated, 1x7": (
-        lambda: nn.Sequential(
-            nn.Conv2d(3, 12, 3, groups=3), nn.Conv2d(12, 12, (1, 5), dilation=1, groups=12),
-            nn.Conv2d(12, 30, 2, dilation=2), *head(30),
-        ),
-        torch.zeros(2, 3, 16, 16),
-    ),
-    "kernel larger than the block": (
-        lambda: nn.Sequential(nn.Conv2d(3, 6, 9), *head(6)),
-        torch.zeros(2, 3, 16, 16),
-    ),
-    "classifier without bias": (
-        lambda: nn.Sequential(
-            nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10, bias=False)
-        ),
-        IMAGES,
-    ),
-    "convolution as classifier": (
-        lambda: nn.Sequential(
-            nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 10, 1), nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-        ),
-        IMAGES,
-    ),
-    "one layer": (lambda: nn.Linear(5, 10), torch.zeros(2, 5)),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("hypernet", HYPERNETS)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", MODULES)
 def test_every_parameter_is_predicted(tiny, case: str, hypernet: str) -> None:
-    make, example = CASES[case]
+    make, example = MODULES[case]
     model = make()
     old = values(model)
     predicted = tiny(hypernet=hypernet).predict(model, example)
@@ -282,16 +161,13 @@ def test_every_parameter_is_predicted(tiny, case: str, hypernet: str) -> None:
     }
     assert all(p.isfinite().all() for p in predicted.values())
     assert same(values(model), old)
-    args = (example,) if isinstance(example, Tensor) else example
-    kwargs = args if isinstance(args, dict) else {}
-    out = functional_call(model, predicted, () if kwargs else args, kwargs)
-    out = out["logits"] if isinstance(out, dict) else out
+    out = run(model, example, predicted)
     assert out.shape[1] == 10 and out.isfinite().all()
 
 
 def test_a_classifier_without_bias_is_decoded_as_one(tiny) -> None:
     ghn = tiny()
-    model = CASES["classifier without bias"][0]()
+    model = MODULES["classifier without bias"][0]()
     kinds = {t.name: t.kind for t in ghn.targets([trace(model, IMAGES, view="ghn2")])}
     assert kinds["3.weight"] == "class_weight"
 

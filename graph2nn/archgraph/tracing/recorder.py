@@ -116,11 +116,24 @@ def _mha_attrs(args: tuple, kwargs: dict) -> dict:
     return {"need_weights": bool(kwargs.get("need_weights", True))}
 
 
+def _einsum_attrs(args: tuple, kwargs: dict) -> dict:
+    """Letters and shape of each operand, letters of the result; nothing where some are implicit."""
+    equation, operands = args[0], args[1:]
+    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
+        operands = tuple(operands[0])
+    if not isinstance(equation, str) or "->" not in equation or "." in equation:
+        return {}
+    read, result = equation.replace(" ", "").split("->")
+    shapes = [tuple(t.shape) for t in operands if isinstance(t, Tensor)]
+    return {"terms": list(zip(read.split(","), shapes)), "result": result}
+
+
 _ATTRS: dict[str, Callable[[tuple, dict], dict]] = {
     **dict.fromkeys(["max_pool2d", "avg_pool2d", "lp_pool2d"], _pool_attrs),
     **dict.fromkeys(["max_pool1d", "avg_pool1d"], _pool1d_attrs),
     **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _conv_attrs),
     "mean": _mean_attrs,
+    "einsum": _einsum_attrs,
     "multi_head_attention_forward": _mha_attrs,
 }
 _NO_ATTRS: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.tracing.recorder import Op, ParamInfo, Trace
 from graph2nn.archgraph.views.builder import Draft, Node
 from graph2nn.archgraph.views.full import NORMS
+from graph2nn.archgraph.views.matrices import matrix_of
 from graph2nn.archgraph.views.published import attend, of_primitives, union
 
 __all__ = ["primitives_view"]
@@ -37,6 +38,8 @@ def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
 
     Class tokens, position and bias tables, embeddings: `pos_enc`; layer scales, group norms and
     other multiplied vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors: `bias`.
+    A weight of three axes or more that holds matrices (experts, heads) has a node of
+    the size of one of them, (out, in).
     Weights computed from parameters (weight norm, spectral norm, weight standardisation) stand
     where the computed weight is used. A parameter read twice is carried by its first node.
     """
@@ -88,23 +91,24 @@ class _Builder:
             if j in self.node_of:
                 reach = union([reach, (self.node_of[j],)])
             else:
-                kind = self._kind(op, self.trace.params[j], self._consumer(i))
+                user = self._consumer(i)
+                kind = self._kind(op, self.trace.params[j], "" if user is None else user.name)
                 parallel = kind == "pos_enc" and bool(reach)
-                node = self._parameter(kind, j, () if parallel else reach)
+                node = self._parameter(kind, j, () if parallel else reach, user)
                 reach = (*reach, node) if parallel else (node,)
         return reach
 
-    def _consumer(self, i: int) -> str:
-        """Name of the first function that combines op i's constant with data."""
+    def _consumer(self, i: int) -> Op | None:
+        """The first function that combines op i's constant with data."""
         seen, stack = set(), [i]
         while stack:
             k = stack.pop()
             if self.data[k]:
-                return self.trace.ops[k].name
+                return self.trace.ops[k]
             if k not in seen:
                 seen.add(k)
                 stack.extend(reversed(self.users[k]))
-        return ""
+        return None
 
     def _data_op(self, op: Op) -> tuple[int, ...]:
         data = union([self.reach[r] for r in op.inputs if self.data[r]])
@@ -127,10 +131,15 @@ class _Builder:
         node = self._function_node(op, bool(sources))
         return preds if node is None else (self.draft.add(node, preds),)
 
-    def _parameter(self, kind: str, j: int, preds: tuple[int, ...]) -> int:
+    def _parameter(self, kind: str, j: int, preds: tuple[int, ...], user: Op | None = None) -> int:
+        """The node of a parameter; one matrix stands for the stack of them that `user` reads."""
         info = self.trace.params[j]
         names = () if j in self.node_of else (info.name,)
-        node = self.draft.add(Node(kind, info.shape, names), preds)
+        shape = info.shape
+        if user is not None and kind in _MATRIX_KINDS and len(shape) > 2:
+            data = [self.trace.ops[r] for r in user.inputs if self.data[r]]
+            shape = matrix_of(shape, user, data) or shape
+        node = self.draft.add(Node(kind, shape, names), preds)
         self.node_of.setdefault(j, node)
         return node
 
@@ -144,7 +153,7 @@ class _Builder:
                     norm.params += (self.trace.params[j].name,)
                     self.node_of[j] = preds[0]
                 continue
-            preds = (self._parameter(kind, j, preds),)
+            preds = (self._parameter(kind, j, preds, op),)
             norm = self.draft.nodes[preds[0]]
         return preds
 
