@@ -17,6 +17,7 @@ from ghn.config import GHNConfig
 from ghn.decoding.accuracy import AccuracyEstimate, AccuracyHead, estimate
 from ghn.decoding.batching import decode
 from ghn.decoding.decoders import ConvDecoder, VectorDecoder, scale_last_layers
+from ghn.decoding.factored_weight import weight_of
 from ghn.decoding.lowrank import LowRankDecoder
 from ghn.decoding.noise import gaussian
 from ghn.decoding.parameter_targets import ParameterTarget, targets_of
@@ -185,14 +186,17 @@ class GHN(nn.Module):
         *,
         graph: ArchGraph | None = None,
         predict_class_layers: bool = True,
+        factored: bool = False,
     ) -> dict[str, Tensor]:
         """Predict all parameters of `model` as a dict for `torch.func.functional_call`.
 
         `model` is left untouched; tensors have the shapes of its parameters and are differentiable
-        with respect to the hypernetwork. Arguments are those of `forward`.
+        with respect to the hypernetwork. Arguments are those of `forward`. `factored` keeps the
+        weights of the decoder `lowrank` as factors (`FactoredWeight`): layers run and learn without
+        a tensor of the weight's size.
         """
         passes = self._passes(model, input, graph, predict_class_layers)
-        return self._decoded(model, passes, [None])[0]
+        return self._decoded(model, passes, [None], factored=factored)[0]
 
     def sample(
         self,
@@ -370,13 +374,16 @@ class GHN(nn.Module):
         model: nn.Module,
         passes: Iterable[tuple[list[ParameterTarget], Tensor]],
         shifts: Iterable[Tensor | None],
+        *,
+        factored: bool = False,
     ) -> list[dict[str, Tensor]]:
         """The parameters of `model`, in their order, for each shift of the node states."""
+        fit = weight_of if factored else tile_to
         found: list[tuple[Tensor | None, dict[str, Tensor]]] = [(shift, {}) for shift in shifts]
         for targets, x in passes:
             for shift, predicted in found:
                 for target, block in decode(self, x if shift is None else x + shift, targets):
-                    predicted[target.name] = tile_to(block, target)
+                    predicted[target.name] = fit(block, target)
         names = [name for name, _ in model.named_parameters()]
         return [{n: predicted[n] for n in names if n in predicted} for _, predicted in found]
 
