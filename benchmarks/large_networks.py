@@ -57,20 +57,16 @@ WORK = ("write", "predict", "learn")
 
 
 def build(name: str, *, quick: bool) -> tuple[nn.Module, Tensor]:
-    """A network of another kind a name, on the meta device, with an input."""
-    words = torch.arange(2 * 64).view(2, 64)
+    """`gpt2` or a model of torchvision, without values, and two inputs for it."""
+    small = {"embed_dim": 64, "heads": (1,), "mlp_ratios": (4,), "vocab_size": 300}
     with torch.device("meta"):
-        if name != "gpt2":
-            import torchvision
+        if name == "gpt2":
+            sizes = GPTSizes(**small) if quick else GPTSizes(vocab_size=50257)
+            return GPT(sizes), torch.arange(128, device="cpu").view(2, 64)
+        import torchvision
 
-            sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 64, "mlp_dim": 256}
-            small = torchvision.models.VisionTransformer(224, 16, **sizes, num_classes=10)
-            whole = None if quick else torchvision.models.get_model(name, num_classes=10)
-            return whole or small, torch.zeros(2, 3, 224, 224, device="cpu")
-        if quick:
-            sizes_ = GPTSizes(embed_dim=64, heads=(1,), mlp_ratios=(4,), vocab_size=300)
-            return GPT(sizes_), words
-        return GPT(GPTSizes(vocab_size=50257)), words
+        model = torchvision.models.get_model(name, num_classes=10)
+        return model, torch.zeros(2, 3, 224, 224, device="cpu")
 
 
 def hypernetwork(size: str, side: str, rank: int) -> GHN:
@@ -119,7 +115,7 @@ def times(args: argparse.Namespace, size: str, name: str) -> dict[str, dict[str,
     model, example = build(name, quick=args.quick)
     graph = trace(model, example, view="primitives")
     found = {}
-    for what in WORK:
+    for what in args.work:
         into = build(name, quick=args.quick)[0].to_empty(device="cpu") if what == "write" else model
         actions = {
             side: job(what, side, hypernetwork(size, side, args.rank), into, graph, example)
@@ -148,11 +144,13 @@ def main(argv: list[str] | None = None) -> None:
     found = parser(__doc__, reference=False)
     found.add_argument("--sizes", nargs="*", default=list(SIZES)[:3], choices=list(SIZES))
     found.add_argument("--networks", nargs="*", default=list(NETWORKS), help="default: both")
+
+    found.add_argument("--work", nargs="*", default=list(WORK), choices=WORK, help="default: all")
     found.add_argument("--rank", type=int, default=32, help="default: %(default)s")
     found.set_defaults(repeats=3)
     args = found.parse_args(argv)
     if args.quick:
-        args.sizes, args.repeats = args.sizes[:1], 1
+        args.sizes, args.networks, args.work, args.repeats = ["ghn2"], ["gpt2"], ["learn"], 1
     start(args)
     if args.measure:
         print(json.dumps(one(args)))

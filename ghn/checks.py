@@ -1,12 +1,18 @@
-"""Whether a hypernetwork was trained on the images it is to be evaluated on."""
+"""Can a hypernetwork be used on this? Networks, their graphs, and images to evaluate on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
 from ghn.config import GHNConfig
+from graph2nn.archgraph import ArchGraph
 from graph2nn.deprecated import renamed_keywords
 from graph2nn.vision import DATASETS
 
-__all__ = ["check_trained_on"]
+__all__ = ["check_network", "check_shapes", "check_trained_on"]
 
 
 @renamed_keywords(imsize="image_size")
@@ -53,4 +59,35 @@ def check_trained_on(
         raise ValueError(
             f"{name} was trained{on} at {config.image_size} pixels, evaluated at {used}: choose "
             f"image_size={config.image_size} (--imsize), or pass force to see it anyway"
+        )
+
+
+def check_shapes(graph: ArchGraph, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a graph of another network, whose parameters would not fit into this one's.
+
+    Args:
+        graph: The graph.
+        shapes: Shapes of the network's parameters by name.
+
+    Raises:
+        ValueError: A parameter of both has another shape in the graph.
+    """
+    for name, shape in graph.param_shapes.items():
+        if tuple(shape) != shapes.get(name, tuple(shape)):
+            raise ValueError(
+                f"the graph {graph.name or ''} says that {name} has the shape {tuple(shape)}, the "
+                f"network has {shapes[name]}: trace this network, or leave the graph out"
+            )
+
+
+def check_network(model: Any) -> None:
+    """Refuse what is no network.
+
+    Raises:
+        ValueError: Not a `torch.nn.Module`.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"expected a network (torch.nn.Module), got {type(model).__name__}; "
+            "`predict_graphs` takes graphs"
         )

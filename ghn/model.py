@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ghn.checkpoints import check_entries, ghn_entries, matching_state, read_ghn, write_ghn
+from ghn.checks import check_network, check_shapes
 from ghn.config import GHNConfig
 from ghn.decoding.accuracy import AccuracyEstimate, AccuracyHead, estimate
 from ghn.decoding.batching import decode
@@ -163,7 +164,7 @@ class GHN(nn.Module):
             ValueError: The network does not fit the hypernetwork (number of classes or channels)
                 or the graph, has no parameters, or is no network. Nothing was overwritten then.
         """
-        _check_module(model)
+        check_network(model)
         own = dict(model.named_parameters())
         with torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()):
             # what cannot be read raises here, before anything is overwritten
@@ -391,7 +392,7 @@ class GHN(nn.Module):
         self, model: nn.Module, input: Any, graph: ArchGraph | None, predict_class_layers: bool
     ) -> Iterator[tuple[list[ParameterTarget], Tensor]]:
         """The published graph, then, if parameters are left, the graph with every parameter."""
-        _check_module(model)
+        check_network(model)
         shapes = {n: tuple(p.shape) for n, p in model.named_parameters()}
         names = set(shapes)
         if not names:
@@ -402,7 +403,7 @@ class GHN(nn.Module):
         graph = graph or self._trace(model, input)
         targets = self.targets([graph], predict_class_layers=predict_class_layers)
         left = names.difference(*graph.params)
-        _check_shapes(graph, shapes)
+        check_shapes(graph, shapes)
         yield [t for t in targets if t.name in names], self.encode([graph])
         if not left:
             return
@@ -423,7 +424,7 @@ class GHN(nn.Module):
     def _graph(self, network: nn.Module | ArchGraph, input: Any) -> ArchGraph:
         if isinstance(network, ArchGraph):
             return network
-        _check_module(network)
+        check_network(network)
         return self._trace(network, self._example(network, input))
 
     def _trace(self, model: nn.Module, input: Any) -> ArchGraph:
@@ -489,21 +490,3 @@ def _replace_parameter(model: nn.Module, name: str, value: Tensor) -> None:
     module = model.get_submodule(path)
     module._parameters.pop(leaf, None)
     module.__dict__[leaf] = value
-
-
-def _check_shapes(graph: ArchGraph, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse a graph of another network, whose parameters would not fit into this one's."""
-    for name, shape in graph.param_shapes.items():
-        if tuple(shape) != shapes.get(name, tuple(shape)):
-            raise ValueError(
-                f"the graph {graph.name or ''} says that {name} has the shape {tuple(shape)}, the "
-                f"network has {shapes[name]}: trace this network, or leave the graph out"
-            )
-
-
-def _check_module(model: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise ValueError(
-            f"expected a network (torch.nn.Module), got {type(model).__name__}; "
-            "`predict_graphs` takes graphs"
-        )

@@ -19,6 +19,7 @@ SCRIPTS = (
     *BESIDE_ORIGINAL,
     *("graph_measures", "width_matching", "relational_training", "graph_tokens", "gpu"),
     "training_iteration",
+    "large_networks",
 )
 
 
@@ -60,6 +61,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("relational_training", "networks x epochs a minute"),
         ("graph_tokens", "s for 1 000 networks"),
         ("training_iteration", "CPU ms a network"),
+        ("large_networks", "low-rank, kept"),
         ("wirings", "tiny static, training step"),
         ("sparse_topometrics", "Edge-free, Wide-Resnet-28-2, 60% uniform"),
     ],
