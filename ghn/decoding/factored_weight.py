@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils import _pytree as pytree
 
 from ghn.decoding.lowrank import Factors
 from ghn.decoding.parameter_targets import ParameterTarget
@@ -45,8 +45,8 @@ class FactoredWeight(Tensor):
 
     @staticmethod
     def __new__(cls, factors: Factors, shape: tuple[int, ...]) -> FactoredWeight:
-        left = factors.left
-        made = Tensor._make_wrapper_subclass(cls, shape, dtype=left.dtype, device=left.device)
+        # one number stands for all entries: what would read them shows
+        made = factors.left.new_full((1,), math.nan).expand(shape).as_subclass(cls)
         made.factors = factors
         return made
 
@@ -68,12 +68,6 @@ class FactoredWeight(Tensor):
         run = _BY_FACTORS.get(func)
         found = NotImplemented if run is None else run(*args, **kwargs)
         return _with_products(func, args, kwargs) if found is NotImplemented else found
-
-    @classmethod
-    def __torch_dispatch__(  # type: ignore[override]
-        cls, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return _with_products(func, args, kwargs or {})
 
 
 _ABOUT = {
@@ -134,6 +128,8 @@ def _with_products(func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     owners: dict[int, FactoredWeight] = {}
 
     def product(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(product, value))
         if not isinstance(value, FactoredWeight):
             return value
         made = value.dense()
@@ -153,6 +149,6 @@ def _with_products(func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         with torch.no_grad():
             return owner.dense().as_strided(*place)
 
-    args, kwargs = pytree.tree_map(product, (args, kwargs))
+    args, kwargs = product(args), {name: product(value) for name, value in kwargs.items()}
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         return func(*args, **kwargs)

@@ -38,10 +38,10 @@ def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
 
     Class tokens, position and bias tables, embeddings: `pos_enc`; layer scales, group norms and
     other multiplied vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors: `bias`.
-    A weight of three axes or more that holds matrices (experts, heads) has a node of
-    the size of one of them, (out, in).
-    Weights computed from parameters (weight norm, spectral norm, weight standardisation) stand
-    where the computed weight is used. A parameter read twice is carried by its first node.
+    A weight of three axes or more that holds matrices (experts, heads) has a node of the size of
+    one of them, (out, in). Weights computed from parameters (weight norm, spectral norm, weight
+    standardisation) stand where the computed weight is used. A parameter read twice is carried by
+    its first node.
     """
     builder = _Builder(trace)
     builder.build()

@@ -90,6 +90,18 @@ def test_other_functions_take_the_product_again(generator, monkeypatch) -> None:
     torch.testing.assert_close(weight.norm(), weight.dense().norm())
 
 
+def test_a_list_of_weights(generator) -> None:
+    """As recurrent layers pass theirs."""
+    layer, x = nn.GRU(9, 20).double(), torch.randn(4, 2, 9, generator=generator).double()
+    weight = factored(layer.weight_ih_l0.shape, generator)
+
+    def run(w: Tensor) -> Tensor:
+        return functional_call(layer, {"weight_ih_l0": w}, (x,))[0]
+
+    expected = outputs(weight.dense(), weight.factors, run)
+    torch.testing.assert_close(outputs(weight, weight.factors, run), expected)
+
+
 def test_what_is_known_without_the_product(generator, monkeypatch) -> None:
     weight = factored(torch.Size((30, 20)), generator)
     monkeypatch.setattr(Factors, "product", lambda _: pytest.fail("took the product"))
