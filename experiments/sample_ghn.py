@@ -61,7 +61,7 @@ class SampleConfig:
 
 def main(argv: Sequence[str] | None = None) -> Results:
     """Load, draw, measure, report."""
-    config = parse_config(SampleConfig, argv, description=__doc__)
+    config = parse(argv)
     results: Results = {}
     for name in config.ckpt:
         results[name] = sampled(config, from_pretrained(name, device=config.device))
@@ -78,6 +78,11 @@ def main(argv: Sequence[str] | None = None) -> Results:
     path = write_text(Path(config.out) / "results.json", json.dumps(content, indent=1))
     print(f"wrote {path}")
     return results
+
+
+def parse(argv: Sequence[str] | None = None) -> SampleConfig:
+    """Settings from a command line."""
+    return parse_config(SampleConfig, argv, description=__doc__)
 
 
 def images(config: SampleConfig, ghn: GHN, split: str):
