@@ -71,6 +71,15 @@ def test_a_step_takes_it(family, tiny, generator) -> None:
     assert all(p.grad.isfinite().all() for p in ghn.parameters() if p.grad is not None)
 
 
+def test_predicting_a_relational_network_by_its_graph(tiny) -> None:
+    net, graph = FAMILIES["relational"](1, **KIND).item(0)
+    ghn, model = tiny(max_shape=(8, 8, 7, 7)), build_network(net)
+    parameters = ghn.predict(model, graph=trace_relational(model))
+    expected = ghn.predict_graphs([graph])[0]
+    assert parameters.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in parameters.items())
+
+
 def test_other_images() -> None:
     for make in FAMILIES.values():
         net = make(0, image_size=28, num_classes=7, in_channels=1)[0]
