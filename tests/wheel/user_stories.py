@@ -130,6 +130,7 @@ def predictors() -> str:
     X, y = load_table("nas_bench_macro")
     nets, accuracies = load_table("deepnets_digits")
     neural = ("gcn", "gcn-raw", "neurpred", "gin", "gat", "pna", "bananas", "bananas-published")
+    neural += ("ghn-joint", "ghn-labels", "ghn-frozen")
     quick = dict.fromkeys((*neural, "tart", "tart-scratch", "tart-published"), {"epochs": 2})
     done = 0
     for name, entry in MODELS.items():
