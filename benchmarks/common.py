@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from graph2nn.runs.pages import markdown_table
+from graph2nn.vision import ImageData
 
 __all__ = [
     "FIELDS",
@@ -32,6 +33,7 @@ __all__ = [
     "memory",
     "parser",
     "quiet",
+    "random_images",
     "ratio",
     "report",
     "reset_peak",
@@ -181,6 +183,20 @@ def hardware() -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def random_images(count: int, side: int) -> ImageData:
+    """Make stand-ins for CIFAR-10, for what only takes time."""
+    generator = torch.Generator().manual_seed(0)
+    return ImageData(
+        images=torch.randint(256, (count, 3, side, side), generator=generator, dtype=torch.uint8),
+        labels=torch.randint(10, (count,), generator=generator),
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+        num_classes=10,
+        name="random",
+        split="train",
+    )
 
 
 def ratio(theirs: float | None, ours: float) -> str:

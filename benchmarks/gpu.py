@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from common import GHN2, parser, ratio, report, save, start, table
+from common import GHN2, parser, random_images, ratio, report, save, start, table
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -42,7 +42,7 @@ from graph2nn.relational.networks.registry import build_model
 from graph2nn.runs import seeded
 from graph2nn.training import Recipe, Stacked, evaluate
 from graph2nn.training.learner import Learner, Single
-from graph2nn.vision import Batches, ImageData
+from graph2nn.vision import Batches
 
 ROOT = Path(__file__).resolve().parents[1]
 Rows = list[list[Any]]
@@ -77,20 +77,6 @@ class Bench:
         """Seconds on the CPU, once, and on the device."""
         on_cpu = self.seconds(make(self.cpu), self.cpu, repeats=1)
         return on_cpu, self.seconds(make(self.device), self.device)
-
-
-def random_images(count: int, side: int) -> ImageData:
-    """Stand-ins for CIFAR-10."""
-    generator = torch.Generator().manual_seed(0)
-    return ImageData(
-        images=torch.randint(256, (count, 3, side, side), generator=generator, dtype=torch.uint8),
-        labels=torch.randint(10, (count,), generator=generator),
-        mean=(0.5,) * 3,
-        std=(0.25,) * 3,
-        num_classes=10,
-        name="random",
-        split="train",
-    )
 
 
 def batch(count: int, side: int, device: torch.device) -> tuple[Tensor, Tensor]:

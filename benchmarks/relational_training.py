@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from common import parser, ratio, report, side_by_side, start, table
+from common import parser, random_images, ratio, report, side_by_side, start, table
 from torch import Tensor, nn
 
 from graph2nn.relational.graphs.generators import ws_flex
@@ -68,20 +68,6 @@ def network(graph: RelationalGraph, args: argparse.Namespace, execution: str) ->
     """Of the task; every execution starts from the same weights."""
     return build_model(
         "mlp", graph, num_classes=10, image_size=args.image_size, execution=execution
-    )
-
-
-def random_images(count: int, side: int) -> ImageData:
-    """Stand-ins for CIFAR-10, for what only takes time."""
-    generator = torch.Generator().manual_seed(0)
-    return ImageData(
-        images=torch.randint(256, (count, 3, side, side), generator=generator, dtype=torch.uint8),
-        labels=torch.randint(10, (count,), generator=generator),
-        mean=(0.5,) * 3,
-        std=(0.25,) * 3,
-        num_classes=10,
-        name="random",
-        split="train",
     )
 
 

@@ -5,26 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from node_chain import chain
 
 from ghn.trunks.graphormer import MAX_PATH, Graphormer
-from graph2nn.archgraph import ArchGraph
 
 
 def trunk(**fields) -> Graphormer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Graphormer(8, **{"layers": 2, "heads": 2, **fields}).double().eval()
-
-
-def chain(n: int) -> ArchGraph:
-    return ArchGraph(
-        op=np.full(n, 4),
-        shape=np.zeros((n, 4), int),
-        edges=np.stack([np.arange(n - 1), np.arange(1, n)]),
-        params=((),) * n,
-        param_shapes={},
-        cell=np.zeros(n, int),
-    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from node_chain import chain
 from torch import Tensor
 
 from ghn.trunks import tokens as module
@@ -72,17 +73,6 @@ def test_order_of_nodes_only_reorders_the_states(random_graph, generator, tokens
     x = torch.randn(20, 8, generator=generator, dtype=torch.float64)
     other = reordered(graph, order)
     torch.testing.assert_close(gnn(x[order], [other]), gnn(x, [graph])[order])
-
-
-def chain(n: int) -> ArchGraph:
-    return ArchGraph(
-        op=np.full(n, 4),
-        shape=np.zeros((n, 4), int),
-        edges=np.stack([np.arange(n - 1), np.arange(1, n)]),
-        params=((),) * n,
-        param_shapes={},
-        cell=np.zeros(n, int),
-    )
 
 
 @pytest.mark.parametrize("tokens", TOKENS)
