@@ -53,6 +53,7 @@ CORE = [
     "joblib>=1.5",
     "filelock",
     "pillow",
+    "pytorch-optimizer>=4.1",
 ]
 EXTRAS = {
     "fast": ["numba"],

@@ -85,7 +85,7 @@ class TrainConfig:
     steps: int | None = option(
         None, help="train for this many steps; the schedule then counts in hundredths of them"
     )
-    opt: Literal["adam", "adamw", "sgd"] = option("adam", help="optimiser")
+    opt: Literal["adam", "adamw", "sgd", "soap"] = option("adam", help="optimiser")
     lr: float | None = option(None, help="learning rate")
     wd: float = option(1e-5, help="weight decay")
     momentum: float = option(0.9, help="momentum of SGD")

@@ -28,7 +28,7 @@ __all__ = [
     "step_factor",
 ]
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd", "soap")
 SCHEDULES = ("none", "step", "cosine", "cosine-warmup", "exponential")
 
 
@@ -42,18 +42,21 @@ def make_optimizer(
     nesterov: bool = False,
     fused: bool = False,
 ) -> torch.optim.Optimizer:
-    """Make an optimiser: Adam or SGD with L2 regularisation, or AdamW.
+    """Make an optimiser: Adam or SGD with L2 regularisation, or AdamW or SOAP.
 
-    The decay of AdamW is decoupled (arXiv:1711.05101).
+    The decay of AdamW and SOAP is decoupled (arXiv:1711.05101). SOAP is Adam in the eigenbases of
+    each matrix's gradients (arXiv:2409.11321), as `pytorch_optimizer` has it, with its defaults;
+    its first step only measures the gradient.
 
     Args:
         parameters: Parameters or groups, as for `torch.optim`.
-        name: Name of the optimiser: adam, adamw or sgd.
+        name: Name of the optimiser: adam, adamw, sgd or soap.
         lr: Base learning rate, remembered as `initial_lr` of each group.
         weight_decay: Strength of weight decay.
         momentum: Momentum of SGD.
         nesterov: Whether SGD has Nesterov's momentum; no effect where the momentum is zero.
-        fused: Whether one kernel updates everything (CPU and CUDA): faster, equal within rounding.
+        fused: Whether one kernel updates everything (CPU and CUDA): faster, equal within rounding;
+            no effect on SOAP.
 
     Raises:
         ValueError: Unknown name, or a negative or non-finite setting.
@@ -67,6 +70,10 @@ def make_optimizer(
         optimizer: torch.optim.Optimizer = torch.optim.Adam(parameters, **how)
     elif name == "adamw":
         optimizer = torch.optim.AdamW(parameters, **how)
+    elif name == "soap":
+        from pytorch_optimizer import SOAP  # slow to import, and few runs want it
+
+        optimizer = SOAP(parameters, lr=lr, weight_decay=weight_decay)
     else:
         nesterov = nesterov and momentum > 0
         optimizer = torch.optim.SGD(parameters, momentum=momentum, nesterov=nesterov, **how)

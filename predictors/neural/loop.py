@@ -29,8 +29,8 @@ class LoopSettings:
         epochs: Passes over the training networks.
         batch_size: Networks a step; at most all of them.
         lr: Base learning rate.
-        weight_decay: Strength of weight decay, decoupled with adamw.
-        optimizer: One of adam, adamw and sgd.
+        weight_decay: Strength of weight decay, decoupled with adamw and soap.
+        optimizer: One of adam, adamw, sgd and soap.
         schedule: Schedule of the learning rate, changed every step: cosine or none.
         warmup: Epochs in which the learning rate first rises linearly.
         drop_last: Whether the last batch of an epoch is left out where it is not full.

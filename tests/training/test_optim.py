@@ -104,7 +104,12 @@ def test_bad_schedules(how: dict, message: str) -> None:
 
 @pytest.mark.parametrize(
     "name, kind, key",
-    [("adam", "Adam", "betas"), ("adamw", "AdamW", "betas"), ("sgd", "SGD", "momentum")],
+    [
+        ("adam", "Adam", "betas"),
+        ("adamw", "AdamW", "betas"),
+        ("sgd", "SGD", "momentum"),
+        ("soap", "SOAP", "shampoo_beta"),
+    ],
 )
 def test_optimizers(name: str, kind: str, key: str) -> None:
     net = nn.Linear(2, 2)
@@ -129,6 +134,26 @@ def test_optimizers(name: str, kind: str, key: str) -> None:
 def test_bad_optimizers(how: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_optimizer(nn.Linear(1, 1).parameters(), **how)
+
+
+def test_soap_does_not_care_for_the_basis() -> None:
+    """Adam in the eigenbases of the gradients: turning a matrix's axes turns its steps, too."""
+    random = torch.Generator().manual_seed(0)
+    turn = torch.linalg.qr(torch.randn(4, 4, generator=random).double())[0]
+    gradients = torch.randn(12, 4, 3, generator=random).double()
+
+    def trained(name: str, turn: torch.Tensor) -> torch.Tensor:
+        weight = nn.Parameter(torch.zeros(4, 3, dtype=torch.float64))
+        optimizer = make_optimizer([weight], name, lr=0.1)
+        for gradient in gradients:
+            weight.grad = turn @ gradient
+            optimizer.step()
+        return turn.T @ weight.detach()
+
+    torch.testing.assert_close(trained("soap", turn), trained("soap", torch.eye(4).double()))
+    assert not torch.allclose(
+        trained("adam", turn), trained("adam", torch.eye(4).double()), atol=0.05
+    )
 
 
 def test_clipping_equals_torch() -> None:

@@ -165,6 +165,18 @@ def test_the_running_average_is_kept_and_resumed(tmp_path: Path, uninterrupted, 
     assert equal(weights(GHN.load(last)), kept), "a checkpoint opens as what is kept"
 
 
+def test_soap_is_resumed_exactly(tmp_path: Path, uninterrupted) -> None:
+    config = small(tmp_path, opt="soap", net_clip=0.5)
+    whole = weights(Trainer(small(opt="soap", net_clip=0.5)).fit())
+    assert not equal(whole, uninterrupted)
+    first = Trainer(config, run=folder(config))
+    first.total = 2
+    first.fit()
+    last = Path(config.save_dir) / "run" / "last.pt"
+    second = Trainer(config, run=folder(config, resume=True), resume_from=last)
+    assert equal(weights(second.fit()), whole)
+
+
 def test_networks_without_normalisation_in_training() -> None:
     def share(**fields: Any) -> float:
         trainer = Trainer(small(meta_batch_size=20, max_nodes=None, **fields))
