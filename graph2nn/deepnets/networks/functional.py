@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -55,7 +55,7 @@ def run_network(config: NetConfig, parameters: Mapping[str, Tensor], images: Ten
     for k, spec in enumerate(plan.cells):
         s0, s1 = s1, _cell(run, f"cells.{k}", spec, config.preproc, s0, s1)
     assert s1 is not None
-    x = s1.mean((2, 3)) if config.glob_avg else s1.flatten(1)
+    x = _mean(s1) if config.glob_avg else s1.flatten(1)
     for layer in range(max(config.fc_layers, 1)):
         if layer:
             x = F.dropout(F.relu(x), 0.5)
@@ -72,6 +72,47 @@ def _channels_last(images: Tensor) -> Tensor:
     return empty.copy_(images)
 
 
+def _mean(x: Tensor) -> Tensor:
+    """Mean over pixels, (B, C, H, W) -> (B, C), with a gradient whose channels are last."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
+
+
+def _every_other(x: Tensor) -> Tensor:
+    """Every other row and column from the first, (B, C, H, W) -> (B, C, (H + 1) / 2, ...)."""
+    return _Subsample.apply(x, 0)[0]
+
+
+def _interleaved(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Every other row and column from the first, and from the second (see `even_shift`).
+
+    Shapes: (B, C, H, W) -> two of (B, C, (H + 1) / 2, (W + 1) / 2).
+    """
+    return _Subsample.apply(x, 0, 1)
+
+
+class _Subsample(torch.autograd.Function):
+    """Every other row and column of a map, from each of the given ones.
+
+    As torch's slices, whose gradients are made one by one, channels first: on CPUs everything
+    before them is then slow.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *firsts: int) -> tuple[Tensor, ...]:
+        ctx.shape, ctx.firsts = x.shape, firsts
+        return tuple((even_shift(x) if k else x)[:, :, ::2, ::2].clone() for k in firsts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        first = gradients[0]
+        b, c, h, w = ctx.shape
+        found = first.new_zeros(b, h, w, c).permute(0, 3, 1, 2)
+        for k, gradient in zip(ctx.firsts, gradients, strict=True):
+            into = found[:, :, k::2, k::2]
+            into.copy_(gradient[:, :, : into.shape[2], : into.shape[3]])
+        return found, *(None for _ in ctx.firsts)
+
+
 class _Run(NamedTuple):
     """The layers of a network, by the names of their parameters."""
 
@@ -84,7 +125,8 @@ class _Run(NamedTuple):
         if stride > 1 and w.shape[2:] == (1, 1):
             # oneDNN's gradient of 1x1 convolutions with stride and channels last writes out of
             # bounds (8 to 4 channels, 56 pixels); they are convolutions of fewer pixels.
-            x, stride = x[:, :, ::stride, ::stride], 1
+            assert stride == 2
+            x, stride = _every_other(x), 1
         return F.conv2d(x, w, None, stride, [k // 2 for k in w.shape[2:]])
 
     def batch_norm(self, name: str, x: Tensor) -> Tensor:
@@ -134,7 +176,7 @@ def _cell(
         assert s0 is not None
         before = f"{name}.preprocess0"
         if spec.shrink0:
-            states[0] = _reduce(run, before, s0) if preproc else s0[:, :, ::2, ::2]
+            states[0] = _reduce(run, before, s0) if preproc else _every_other(s0)
         else:
             states[0] = _relu_conv(run, before, s0) if preproc else s0
     if plan.uses[1]:
@@ -166,11 +208,11 @@ def _operation(run: _Run, name: str, op: str, stride: int, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
     if op == "msa":
         x = _transformer(run, name, x)
-        return x[:, :, ::2, ::2] if stride > 1 else x
+        return _every_other(x) if stride > 1 else x
     if op == "cse":
-        gate = run.linear(f"{name}.fc2", F.relu(run.linear(f"{name}.fc1", x.mean((2, 3)))))
+        gate = run.linear(f"{name}.fc2", F.relu(run.linear(f"{name}.fc1", _mean(x))))
         x = x * F.hardswish(gate)[:, :, None, None]
-        return x[:, :, ::2, ::2] if stride > 1 else x
+        return _every_other(x) if stride > 1 else x
     if op.startswith("sep_conv"):
         return _separable(run, name, _separable(run, name, x, 1, stride, 1), 5, 1, 1)
     if op.startswith("dil_conv"):
@@ -210,7 +252,7 @@ def _dilated(x: Tensor, w: Tensor, stride: int) -> Tensor:
     Shapes: x (B, C, H, W), w (C, 1, k, k) -> (B, C, H, W), or halved maps with stride 2.
     """
     if stride > 1:
-        return _depthwise(x[:, :, ::2, ::2], w, 1)
+        return _depthwise(_every_other(x), w, 1)
     if x.device.type != "cpu":
         return F.conv2d(x, w, None, 1, w.shape[-1] - 1, 2, len(w))
     b, c, h, width = x.shape
@@ -223,8 +265,8 @@ def _dilated(x: Tensor, w: Tensor, stride: int) -> Tensor:
 
 
 def _reduce(run: _Run, name: str, x: Tensor) -> Tensor:
-    x = F.relu(x)
-    halves = [run.conv(f"{name}.conv_1", x, 2), run.conv(f"{name}.conv_2", even_shift(x), 2)]
+    even, odd = _interleaved(F.relu(x))
+    halves = [run.conv(f"{name}.conv_1", even), run.conv(f"{name}.conv_2", odd)]
     return run.batch_norm(f"{name}.bn", torch.cat(halves, 1))
 
 
