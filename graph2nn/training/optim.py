@@ -45,8 +45,8 @@ def make_optimizer(
     """Make an optimiser: Adam or SGD with L2 regularisation, or AdamW or SOAP.
 
     The decay of AdamW and SOAP is decoupled (arXiv:1711.05101). SOAP is Adam in the eigenbases of
-    each matrix's gradients (arXiv:2409.11321), as `pytorch_optimizer` has it, with its defaults;
-    its first step only measures the gradient.
+    each matrix's gradients (arXiv:2409.11321), as `pytorch_optimizer` has it, with its defaults but
+    on sides of at most 2048; its first step only measures the gradient.
 
     Args:
         parameters: Parameters or groups, as for `torch.optim`.
@@ -73,7 +73,8 @@ def make_optimizer(
     elif name == "soap":
         from pytorch_optimizer import SOAP  # slow to import, and few runs want it
 
-        optimizer = SOAP(parameters, lr=lr, weight_decay=weight_decay)
+        # a basis of a side of 4096 takes seconds to turn
+        optimizer = SOAP(parameters, lr=lr, weight_decay=weight_decay, max_precondition_dim=2048)
     else:
         nesterov = nesterov and momentum > 0
         optimizer = torch.optim.SGD(parameters, momentum=momentum, nesterov=nesterov, **how)
