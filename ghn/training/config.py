@@ -85,7 +85,9 @@ class TrainConfig:
     steps: int | None = option(
         None, help="train for this many steps; the schedule then counts in hundredths of them"
     )
-    opt: Literal["adam", "adamw", "sgd", "soap"] = option("adam", help="optimiser")
+    opt: Literal["adam", "adamw", "sgd", "soap"] | None = option(
+        None, help="optimiser; none for soap on digits, adam elsewhere"
+    )
     lr: float | None = option(None, help="learning rate")
     wd: float = option(1e-5, help="weight decay")
     momentum: float = option(0.9, help="momentum of SGD")
@@ -95,8 +97,8 @@ class TrainConfig:
     lr_steps: tuple[int, ...] = option((200, 250), help="epochs at which the step schedule decays")
     gamma: float = option(0.1, "-g", help="decay factor of the step schedule")
     grad_clip: float = option(5.0, help="largest gradient norm; 0 for none")
-    net_clip: float = option(
-        0.0, help="largest gradient norm of one network in its parameters; 0 for none"
+    net_clip: float | None = option(
+        None, help="largest gradient norm of one network in its parameters; 0 for none"
     )
     ema: float = option(
         0.0, help="decay of the running average of the weights, which is what is kept; 0 for none"
@@ -166,7 +168,7 @@ class TrainConfig:
         parse_families(self.families)
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be a decay from 0 to below 1, got {self.ema}")
-        if self.net_clip < 0:
+        if self.net_clip is not None and self.net_clip < 0:
             raise ValueError(f"net_clip must not be negative, got {self.net_clip}")
         if self.normfree is not None and not 0 <= self.normfree <= 1:
             raise ValueError(f"normfree must be a probability, got {self.normfree}")
@@ -218,6 +220,8 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
         "batch_size": 256 if large else 64,
         "augment": True,
         "epochs": 300,
+        "opt": "adam",
+        "net_clip": 0.0,
         "lr": 1e-3,
         "scheduler": "step",
         "label_smooth": 0.1 if large else 0.0,
@@ -229,6 +233,8 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
     }
     if c.dataset == "digits":
         values |= {**_DIGITS, "processes": 1 if _on_gpu(c.device) else min(2, os.cpu_count() or 1)}
+        if c.opt not in (None, "soap"):
+            values["lr"] = 3e-3
     kinds = {"gatedgnn": "ghn2", "graphormer": "ghn3"}
     mixed = "" if parse_families(c.families) == {"deepnets": 1.0} else "-mixed"
     values["name"] = f"{kinds.get(c.ghn.hypernet, c.ghn.hypernet)}-{c.dataset}{mixed}"
@@ -250,7 +256,9 @@ _DIGITS: dict[str, Any] = {
     "batch_size": 48,
     "augment": False,
     "epochs": 150,
-    "lr": 3e-3,
+    "opt": "soap",
+    "net_clip": 0.5,
+    "lr": 6e-3,
     "scheduler": "cosine-warmup",
     "val_every": 15,
     "test_nets": 100,

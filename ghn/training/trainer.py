@@ -90,7 +90,7 @@ class Trainer:
         self.ghn = self._initial().to(w.device).train()
         self.accuracy = accuracy_task(c, self.ghn, labelled)
         self.steps_per_epoch = len(self.images.train)
-        assert c.epochs is not None and c.lr is not None
+        assert c.epochs is not None and c.lr is not None and c.opt is not None
         self.total = c.steps or c.epochs * self.steps_per_epoch
         self.optimizer = make_optimizer(
             self.ghn.parameters(), c.opt, lr=c.lr, weight_decay=c.wd, momentum=c.momentum
@@ -173,7 +173,7 @@ class Trainer:
                 label_smoothing=c.label_smooth or 0.0,
                 norm_penalty=c.norm_penalty or 0.0,
                 diversity=c.diversity,
-                net_clip=c.net_clip,
+                net_clip=c.net_clip or 0.0,
                 scale=self.scaler.get_scale(),
                 amp=self._half,
             )

@@ -76,7 +76,7 @@ def test_a_run_and_the_same_command_again(train, tmp_path):
     assert steps == sorted(steps) and steps[-1] == 2
 
     message = refusal(train, "--lr", "0.5")
-    assert message.startswith("error: ") and "lr was 0.003, is 0.5" in message
+    assert message.startswith("error: ") and "lr was 0.006, is 0.5" in message
     assert "use these settings, or another folder" in message
     assert "holds a run already" in refusal(train, "--no-resume")
 

@@ -165,9 +165,12 @@ def test_the_running_average_is_kept_and_resumed(tmp_path: Path, uninterrupted, 
     assert equal(weights(GHN.load(last)), kept), "a checkpoint opens as what is kept"
 
 
-def test_soap_is_resumed_exactly(tmp_path: Path, uninterrupted) -> None:
-    config = small(tmp_path, opt="soap", net_clip=0.5)
-    whole = weights(Trainer(small(opt="soap", net_clip=0.5)).fit())
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_other_optimisers_are_resumed_exactly(name, tmp_path: Path, uninterrupted) -> None:
+    """Digits are trained with SOAP, which the tests above resume."""
+    assert small().opt == "soap" and small(opt=name).lr == 3e-3
+    config = small(tmp_path, opt=name)
+    whole = weights(Trainer(small(opt=name)).fit())
     assert not equal(whole, uninterrupted)
     first = Trainer(config, run=folder(config))
     first.total = 2
@@ -256,7 +259,7 @@ def test_killed_at_any_moment_and_resumed(uninterrupted, tmp_path: Path) -> None
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Up to rounding, which SGD passes on as it is (Adam enlarges it where gradients are tiny)."""
-    config = small(tmp_path, opt="sgd", lr=0.03, epochs=1)
+    config = small(tmp_path, opt="sgd", lr=0.03, net_clip=0.0, epochs=1)
     start = weights(Trainer(config).ghn)
     alone = weights(Trainer(config).fit())
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
