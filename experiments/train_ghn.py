@@ -155,8 +155,9 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
     nets = mixed_evaluation_nets(config.families, "test", config.test_nets or 0, **kind)
     with seeded(config.seed):
         untrained = GHN(ghn.config).to(device)
-    trained = evaluate_nets(ghn, nets, batches, title="test networks")
-    before = evaluate_nets(untrained, nets, batches, title="before training")
+    shown = config.debug > 0
+    trained = evaluate_nets(ghn, nets, batches, title="test networks", progress=shown)
+    before = evaluate_nets(untrained, nets, batches, title="before training", progress=shown)
     summary = summarise([r.top1 for r in trained])
     card["test"] = summary.to_json()
     content = {"summary": summary.to_json(), "networks": [asdict(r) for r in trained]}

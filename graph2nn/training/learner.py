@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graph2nn.training.evaluation import RunningErrors, mean_losses, topk_correct, widened
-from graph2nn.training.optim import make_optimizer, set_learning_rate
+from graph2nn.training.optim import clip_gradients, make_optimizer, set_learning_rate
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
 
@@ -43,7 +43,7 @@ class Learner(ABC):
         self.names, self.recipe, self.device = tuple(names), recipe, device
         self.optimizer = make_optimizer(
             self._groups(parameters),
-            "sgd",
+            recipe.optimizer,
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
@@ -65,8 +65,15 @@ class Learner(ABC):
         return [{"params": others}, {"params": vectors, "weight_decay": 0.0}]
 
     @abstractmethod
-    def logits(self, images: Tensor) -> Tensor:
-        """Compute the outputs of all networks, (B, C, H, W) → (K, B, classes)."""
+    def outputs(self, images: Tensor) -> Sequence[Tensor]:
+        """Compute the logits of all networks, then auxiliary ones, where there are some.
+
+        Shapes: (B, C, H, W) → (K, B, classes) each.
+        """
+
+    @abstractmethod
+    def clip(self, max_norm: float) -> None:
+        """Shorten the gradient of each network to a 2-norm."""
 
     @abstractmethod
     def train(self, mode: bool = True) -> None:
@@ -89,15 +96,24 @@ class Learner(ABC):
         """Write what was learned into the caller's networks, where it is not there already."""
 
     def train_step(self, images: Tensor, labels: Tensor, factor: float) -> None:
-        """Do one step of SGD on one batch, at `factor` times the base learning rate.
+        """Do one step of the optimiser on one batch, at `factor` times the base learning rate.
 
         Shapes: images (B, C, H, W), labels (B,).
         """
         set_learning_rate(self.optimizer, factor)
-        losses, logits = self._losses(images, labels, self.recipe.label_smoothing)
+        logits, *auxiliary = self._amp_outputs(images)
+        smoothing = self.recipe.label_smoothing
+        losses = objective = mean_losses(logits, labels, smoothing)
+        for more in auxiliary:
+            objective = objective + self.recipe.auxiliary_weight * mean_losses(
+                more, labels, smoothing
+            )
         self.optimizer.zero_grad(set_to_none=True)
         # Networks share no parameter, so each gets the gradient of its own loss from the sum.
-        self.scaler.scale(losses.sum()).backward()
+        self.scaler.scale(objective.sum()).backward()
+        if self.recipe.grad_clip:
+            self.scaler.unscale_(self.optimizer)
+            self.clip(self.recipe.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         right = (logits.detach().argmax(-1) == labels).sum(-1)
@@ -109,12 +125,12 @@ class Learner(ABC):
 
         Shapes: images (B, C, H, W), labels (B,).
         """
-        losses, logits = self._losses(images, labels)
-        errors.add(losses, *topk_correct(logits, labels), len(labels))
+        logits = self._amp_outputs(images)[0]
+        errors.add(mean_losses(logits, labels), *topk_correct(logits, labels), len(labels))
 
     def statistics_step(self, images: Tensor, statistics: PreciseStatistics) -> None:
         """Observe one batch (B, C, H, W) for `precise_statistics`."""
-        statistics.observe(lambda: self._amp_logits(images))
+        statistics.observe(lambda: self._amp_outputs(images))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that training needs to go on."""
@@ -135,17 +151,11 @@ class Learner(ABC):
         self.errors.load_state_dict(state["tally"])
         self.alive = list(state["alive"])
 
-    def _losses(
-        self, images: Tensor, labels: Tensor, smoothing: float = 0.0
-    ) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy (K,) and logits (K, B, classes) in full precision."""
-        logits = widened(self._amp_logits(images))
-        return mean_losses(logits, labels, smoothing), logits
-
-    def _amp_logits(self, images: Tensor) -> Tensor:
+    def _amp_outputs(self, images: Tensor) -> list[Tensor]:
+        """Logits, then auxiliary ones, (K, B, classes) each, in full precision."""
         amp = self.recipe.amp
         with torch.autocast(self.device.type, HALVES[amp], enabled=amp != "none"):
-            return self.logits(images)
+            return [widened(logits) for logits in self.outputs(images)]
 
 
 class Single(Learner):
@@ -153,7 +163,8 @@ class Single(Learner):
 
     Args:
         name: Name of the network.
-        network: Network, images (B, C, H, W) → logits (B, classes); moved to `device`.
+        network: Network, images (B, C, H, W) → logits (B, classes), or a tuple with auxiliary
+            logits behind them, which may be None; moved to `device`.
         recipe, device: Arguments of `Learner`.
     """
 
@@ -161,8 +172,13 @@ class Single(Learner):
         self.network = network.to(device)
         super().__init__([name], list(network.parameters()), recipe, device)
 
-    def logits(self, images: Tensor) -> Tensor:
-        return self.network(images)[None]
+    def outputs(self, images: Tensor) -> Sequence[Tensor]:
+        found = self.network(images)
+        each = found if isinstance(found, tuple) else (found,)
+        return [logits[None] for logits in each if logits is not None]
+
+    def clip(self, max_norm: float) -> None:
+        clip_gradients(self.network.parameters(), max_norm)
 
     def train(self, mode: bool = True) -> None:
         self.network.train(mode)

@@ -8,7 +8,7 @@ from typing import Any
 
 from graph2nn.names import check_choice
 from graph2nn.runs.config import option, to_dict
-from graph2nn.training.optim import Schedule
+from graph2nn.training.optim import OPTIMIZERS, Schedule
 
 __all__ = ["AMP", "Recipe"]
 
@@ -17,7 +17,13 @@ AMP = ("none", "bf16", "fp16")
 
 _SCHEDULES = ("cosine", "step", "exponential", "none", "cosine-warmup")
 
-_LATER = {"label_smoothing": 0.0, "decay_vectors": True}
+_LATER = {
+    "label_smoothing": 0.0,
+    "decay_vectors": True,
+    "optimizer": "sgd",
+    "grad_clip": 0.0,
+    "auxiliary_weight": 0.4,
+}
 """Settings that older runs lack, with what they did."""
 
 
@@ -42,8 +48,13 @@ class Recipe:
             cosine-warmup.
         warmup_factor: Factor that it begins with.
         lr_per_step: Whether the rate changes every step instead of once an epoch.
-        momentum, nesterov, weight_decay: Settings of SGD.
+        optimizer: Name of the optimiser, see `make_optimizer`.
+        momentum, nesterov: Settings of SGD.
+        weight_decay: Strength of weight decay, decoupled with adamw and soap.
         decay_vectors: Whether weight decay reaches biases and normalisation, too.
+        grad_clip: Largest 2-norm of the gradient of a network; 0 for none.
+        auxiliary_weight: Weight of the losses of auxiliary outputs, of networks that return such
+            behind their logits while training (arXiv:1409.4842, section 5).
         label_smoothing: Share of the target that is spread over all classes while training
             (arXiv:1512.00567, section 7); tests measure the plain loss.
         precise_bn: Number of training images that normalisation statistics are computed from after
@@ -70,10 +81,13 @@ class Recipe:
     warmup_epochs: int = option(0, help="epochs of linear warm-up")
     warmup_factor: float = option(0.1, help="factor that the warm-up begins with")
     lr_per_step: bool = option(False, help="change the learning rate every step")
+    optimizer: str = option("sgd", help="optimiser", choices=OPTIMIZERS)
     momentum: float = option(0.9, help="momentum of SGD")
     nesterov: bool = option(True, help="momentum of Nesterov's kind")
     weight_decay: float = option(5e-4, help="weight decay of every parameter")
     decay_vectors: bool = option(True, help="weight decay of biases and normalisation, too")
+    grad_clip: float = option(0.0, help="largest norm of a network's gradient; 0 for none")
+    auxiliary_weight: float = option(0.4, help="weight of auxiliary outputs, where there are some")
     label_smoothing: float = option(0.0, help="share of the target spread over all classes")
     precise_bn: int = option(1024, help="images for exact normalisation statistics; 0 for none")
     amp: str = option("none", help="precision of the forward pass", choices=AMP)
@@ -85,9 +99,13 @@ class Recipe:
             _at_least(name, getattr(self, name), 1)
         for name in ("lr", "momentum", "weight_decay", "warmup_epochs", "precise_bn"):
             _at_least(name, getattr(self, name), 0)
-        for name in ("gamma", "warmup_factor"):
+        for name in ("gamma", "warmup_factor", "grad_clip", "auxiliary_weight"):
             _at_least(name, getattr(self, name), 0)
-        for name, choices in (("schedule", _SCHEDULES), ("amp", AMP)):
+        for name, choices in (
+            ("schedule", _SCHEDULES),
+            ("amp", AMP),
+            ("optimizer", OPTIMIZERS),
+        ):
             check_choice(f"Recipe.{name}", getattr(self, name), choices)
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(

@@ -52,6 +52,8 @@ class Stacked(Learner):
     ) -> None:
         if recipe.amp == "fp16":
             raise ValueError("stacked networks share one loss scale: use amp bf16 or none")
+        if recipe.optimizer == "soap":
+            raise ValueError("soap takes stacked networks for one: train them one by one")
         self.networks, self.template = dict(networks), template.to(device)
         shapes = _tensors(template)
         for name, network in networks.items():
@@ -69,14 +71,23 @@ class Stacked(Learner):
         self._vmapped = vmap(self._one, in_dims=(0, 0, None), randomness="error")
         super().__init__(networks, list(self.parameters.values()), recipe, device)
 
-    def logits(self, images: Tensor) -> Tensor:
+    def outputs(self, images: Tensor) -> Sequence[Tensor]:
         # Autocast does not reach every operation under vmap, so weights are converted here.
         weights = {
             key: value if key in self._full else value.to(self._half)
             for key, value in self.parameters.items()
         }
         with torch.autocast(self.device.type, enabled=False):
-            return self._vmapped(weights, self.buffers, images)
+            return [self._vmapped(weights, self.buffers, images)]
+
+    @torch.no_grad()
+    def clip(self, max_norm: float) -> None:
+        found = [p.grad for p in self.parameters.values() if p.grad is not None]
+        squares = sum(grad.flatten(1).square().sum(1) for grad in found)
+        assert isinstance(squares, Tensor)
+        factors = (max_norm / (squares.sqrt() + 1e-6)).clamp(max=1)  # as torch's own
+        for grad in found:
+            grad.mul_(factors.view(-1, *[1] * (grad.dim() - 1)))
 
     def train(self, mode: bool = True) -> None:
         self.template.train(mode)

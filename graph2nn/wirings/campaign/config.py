@@ -27,7 +27,10 @@ MODELS = ("static", "discrete_time", "continuous", "mobilenetv1", "mobilenetv1_d
 """Networks of a configuration."""
 
 _SCHEDULES = ("step", "cosine", "cosine-warmup", "none")
-_NO_FLAGS = ("lr_per_step", "precise_bn", "drop_last", "eval_every")
+_NO_FLAGS = (
+    *("lr_per_step", "precise_bn", "drop_last", "eval_every"),
+    *("optimizer", "grad_clip", "auxiliary_weight"),
+)
 _MASKS = {"static": "mask", "discrete_time": "mask", "continuous": "mask", "mobilenetv1": "masks"}
 
 
