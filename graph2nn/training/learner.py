@@ -73,7 +73,7 @@ class Learner(ABC):
 
     @abstractmethod
     def clip(self, max_norm: float) -> None:
-        """Shorten the gradient of each network to a 2-norm."""
+        """Limit the gradient of each network to a 2-norm."""
 
     @abstractmethod
     def train(self, mode: bool = True) -> None:
