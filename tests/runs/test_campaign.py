@@ -469,10 +469,22 @@ def test_what_a_dead_worker_was_writing_goes(tmp_path: Path, whole: dict, monkey
             (job.results[0].parent / ".job03.jsonl.abcdefgh.tmp").touch()
         return done(job)
 
-    done = engine._do
-    monkeypatch.setattr(engine, "_do", dying)
+    done = engine._done
+    monkeypatch.setattr(engine, "_done", dying)
     squares(plan(tmp_path)).check()
     assert results(tmp_path) == whole
+
+
+def test_paths_are_the_callers(tmp_path: Path, whole: dict, monkeypatch) -> None:
+    """Workers that have worked in another folder before find what is meant; also one that went."""
+    for name in ("first", "second", "third"):
+        place = tmp_path / name
+        place.mkdir()
+        monkeypatch.chdir(place)
+        squares(plan(Path("."), special=[]), jobs=2).check()
+        assert results(place) == whole and at_work(place) >= 1
+        if name == "first":
+            place.rename(tmp_path / "gone")
 
 
 def test_no_room_for_the_log(tmp_path: Path, whole: dict, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -254,9 +256,9 @@ def _outcomes(
         # a cluster has started a lost job again already: only the last time, alone, is left
         reason, died = "", RESTARTS
         try:
-            stream = unordered_map(
-                _do, _noted(_next(left.values(), deaths), started), jobs=jobs, backend=backend
-            )
+            company = _noted(_next(left.values(), deaths), started)
+            do = partial(_do, str(Path.cwd()))
+            stream = unordered_map(do, company, jobs=jobs, backend=backend)
             with closing(stream):
                 for found in stream:
                     if isinstance(found, Lost):
@@ -290,8 +292,30 @@ def _noted(group: Iterable[Job], started: list[Job]) -> Iterator[Job]:
         yield job
 
 
-def _do(job: Job) -> tuple[str, Files | None, str]:
+@contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    """Paths are the caller's: a worker that is used again is still in the folder it began in."""
+    if not os.path.isdir(folder):  # that of another machine
+        yield
+        return
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # it is gone
+        before = folder
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _do(folder: str, job: Job) -> tuple[str, Files | None, str]:
     """Name of the job, its results, and what went wrong; runs in a worker."""
+    with _working_in(folder):
+        return _done(job)
+
+
+def _done(job: Job) -> tuple[str, Files | None, str]:
     try:
         files = _stored(job)  # a cluster repeats a job whose worker died after writing them
         if files is None:

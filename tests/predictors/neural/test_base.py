@@ -163,7 +163,7 @@ def test_learning_rate_warms_up(data):
         ({"lr": -1.0}, "lr: expected a number from 0 up"),
         ({"lr": float("nan")}, "lr: expected a number from 0 up"),
         ({"dropout": 1.0}, "dropout: expected a share below 1"),
-        ({"optimizer": "lion"}, "optimizer: expected one of adam, adamw, sgd, got 'lion'"),
+        ({"optimizer": "lion"}, "optimizer: expected one of adam, adamw, sgd, soap, got 'lion'"),
         ({"schedule": "sine"}, "schedule: expected one of"),
         ({"loss": "cube"}, "loss: expected one of"),
         ({"target": "log"}, "target: expected one of rank, standard, none, got 'log'"),
