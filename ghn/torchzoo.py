@@ -43,20 +43,24 @@ def classifier_names() -> list[str]:
 
 
 @renamed_keywords(imsize="image_size")
-def build_classifier(name: str, *, num_classes: int, image_size: int, seed: int = 0) -> nn.Module:
-    """Build a torchvision classifier with torch's default initial weights.
+def build_classifier(
+    name: str, *, num_classes: int, image_size: int, seed: int = 0, pretrained: bool = False
+) -> nn.Module:
+    """Build a torchvision classifier with torch's default initial weights, or published ones.
 
     For sides of at most 64 pixels the first layers lose their downsampling (`adjust_net`); vision
     transformers are built for the given side.
 
     Args:
         name: Name in `classifier_names`.
-        num_classes: Size of the last layer.
+        num_classes: Size of the last layer; that of pretrained networks is 1000 whatever it is.
         image_size: Side of the images in pixels.
         seed: Seed of the initial weights.
+        pretrained: Whether to take torchvision's best weights for ImageNet, which are downloaded.
 
     Raises:
-        ValueError: An unknown name, or an architecture that cannot take such images.
+        ValueError: An unknown name, an architecture that cannot take such images, or that has no
+            published weights.
     """
     models = _torchvision()
     if name not in classifier_names():
@@ -69,8 +73,9 @@ def build_classifier(name: str, *, num_classes: int, image_size: int, seed: int 
     with warnings.catch_warnings(), seeded(seed):
         warnings.simplefilter("ignore")  # about initial weights and missing rules of adjust_net
         try:
-            model = models.get_model(name, weights=None, num_classes=num_classes, **extra)
-        except (AssertionError, RuntimeError, ValueError) as error:
+            how = {"weights": "DEFAULT"} if pretrained else {"num_classes": num_classes}
+            model = models.get_model(name, **how, **extra)
+        except (AssertionError, KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"{name} cannot be built for {image_size} pixels: {error}") from None
         adjust_net(model, large_input=image_size > SMALL)
     model.expected_input_sz = image_size

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ghn.finetuning.layers import weight_layers
+
 __all__ = ["post_process"]
 
 
@@ -51,8 +53,7 @@ def post_process(
     for name, value in (("noise", noise), ("first_layer", first_layer)):
         if not value >= 0:
             raise ValueError(f"{name} must not be negative, got {value}")
-    found = [getattr(module, "weight", None) for module in model.modules()]
-    layers = [weight for weight in found if isinstance(weight, Tensor) and weight.dim() > 1][:-1]
+    layers = [module.weight for _, module in weight_layers(model)][:-1]
     if first_layer > max(1, len(layers)):
         raise ValueError(
             f"first_layer: the network has {len(layers)} layers with a weight before its last, "
@@ -60,6 +61,7 @@ def post_process(
         )
     changed = 0
     for weight in layers[max(first_layer, 1) - 1 :]:
+        assert isinstance(weight, Tensor)
         if max(weight.shape[:2]) > larger_than and (orthogonal or noise):
             weight.copy_(_processed(weight, orthogonal, noise, generator))
             changed += 1

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ghn.finetuning.layers import classification_layer
 from ghn.finetuning.post_processing import post_process
 from ghn.model import GHN
 from ghn.pretrained import from_pretrained
@@ -145,7 +146,7 @@ def _load(model: nn.Module, path: Path, why_no_ghn: str) -> str:
     stored = _stored_weights(path)
     own = model.state_dict()
     differ = [n for n, v in own.items() if n in stored and stored[n].shape != v.shape]
-    head = _last_layer(model)
+    head = classification_layer(model)
     lost = sorted(set(own) ^ set(stored)) + [n for n in differ if n.rpartition(".")[0] != head]
     if lost:
         raise ValueError(
@@ -163,12 +164,6 @@ def _stored_weights(path: Path) -> Mapping[str, Tensor]:
         content = content["units"][0]["weights"]
     content = content.get("state_dict", content)
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def _last_layer(model: nn.Module) -> str:
-    """Name of the last module with a weight of two dimensions or more."""
-    named = [n for n, p in model.named_parameters() if p.dim() > 1]
-    return named[-1].rpartition(".")[0] if named else ""
 
 
 def _post_processed(model: nn.Module, start: Start, seed: int) -> list[str]:

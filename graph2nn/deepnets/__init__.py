@@ -1,7 +1,14 @@
 """DeepNets-1M (arXiv:2110.13100): networks from genotypes, their graphs, sampling and storage."""
 
 from graph2nn.deepnets.as_archgraph import build_graph, count_params, is_connected, num_nodes
-from graph2nn.deepnets.dataset import EndlessNets, MetaBatch, MetaBatches, NetDataset, eval_nets
+from graph2nn.deepnets.dataset import (
+    EndlessNets,
+    MetaBatch,
+    MetaBatches,
+    NetDataset,
+    eval_net,
+    eval_nets,
+)
 from graph2nn.deepnets.graphs.config import OPS, Genotype, NetConfig
 from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.genotypes import DARTS, GENOTYPES, PDARTS, ViT
@@ -42,6 +49,7 @@ __all__ = [
     "build_graph",
     "count_params",
     "draw_widths",
+    "eval_net",
     "eval_nets",
     "is_connected",
     "load_nets",

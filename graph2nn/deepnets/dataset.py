@@ -29,6 +29,7 @@ __all__ = [
     "NetDataset",
     "NetSource",
     "eval_chunk",
+    "eval_net",
     "eval_nets",
 ]
 
@@ -259,6 +260,31 @@ def eval_nets(
         for k in range(max(1, -(-n // EVAL_CHUNK)))
     ]
     return NetDataset(NetTable.join(tables).take(slice(n)), **images)
+
+
+def eval_net(
+    split: str,
+    index: int,
+    seed: int = 0,
+    *,
+    rules: SplitRules | Mapping[str, Any] | None = None,
+    **images: int,
+) -> NetConfig:
+    """Return network `index` of `eval_nets` without drawing all that come before it.
+
+    Other arguments are those of `eval_nets`.
+
+    Raises:
+        ValueError: Unknown split or rule, or a negative number.
+
+    Examples:
+        >>> eval_net("search", 35133) == eval_net("search", 35133)
+        True
+    """
+    if index < 0:
+        raise ValueError(f"index: expected a number from 0 up, got {index}")
+    chunk, row = divmod(index, EVAL_CHUNK)
+    return eval_chunk(split, chunk, seed, rules=rules, **images).config(row, **images)
 
 
 def eval_chunk(

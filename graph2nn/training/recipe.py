@@ -35,7 +35,7 @@ class Recipe:
     as in "Graph Structure of Neural Networks", arXiv:2007.06559, appendix A and its code.
 
     Args:
-        epochs: Number of passes over the training images.
+        epochs: Number of passes over the training images; 0 only tests.
         batch_size, test_batch_size: Number of images a step, and images an evaluation step.
         lr: Learning rate at the start.
         schedule: Schedule of the learning rate: cosine (to zero), cosine-warmup (a cosine that
@@ -95,11 +95,11 @@ class Recipe:
     eval_every: int = option(1, help="epochs between evaluations")
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "test_batch_size", "eval_every"):
+        for name in ("batch_size", "test_batch_size", "eval_every"):
             _at_least(name, getattr(self, name), 1)
         for name in ("lr", "momentum", "weight_decay", "warmup_epochs", "precise_bn"):
             _at_least(name, getattr(self, name), 0)
-        for name in ("gamma", "warmup_factor", "grad_clip", "auxiliary_weight"):
+        for name in ("epochs", "gamma", "warmup_factor", "grad_clip", "auxiliary_weight"):
             _at_least(name, getattr(self, name), 0)
         for name, choices in (
             ("schedule", _SCHEDULES),
@@ -124,12 +124,17 @@ class Recipe:
                 f"{self.epochs} epochs of training, got {self.warmup_epochs}"
             )
 
+    def steps_per_epoch(self, images: int) -> int:
+        """Return the number of steps of an epoch over so many images."""
+        whole, rest = divmod(images, self.batch_size)
+        return whole if self.drop_last or not rest else whole + 1
+
     def lr_schedule(self, steps_per_epoch: int) -> Schedule:
         """Make the factor of the learning rate as a function of the step, over all epochs."""
         joined = self.schedule == "cosine-warmup"
         return Schedule(
             name=self.schedule,
-            epochs=self.epochs,
+            epochs=max(1, self.epochs),
             steps_per_epoch=steps_per_epoch,
             per_step=self.lr_per_step,
             milestones=self.milestones,

@@ -63,6 +63,7 @@ def train_networks(
     observers: Mapping[str, Observer] | None = None,
     save_seconds: float = 60.0,
     save_epochs: bool = False,
+    decoders: int = 0,
     progress: bool = True,
 ) -> list[Record]:
     """Train classifiers in place and test them before the first and after every epoch.
@@ -98,6 +99,7 @@ def train_networks(
         save_seconds: Time between checkpoints.
         save_epochs: Whether to save after every epoch, too, so that a killed run loses the present
             one at most.
+        decoders: Number of threads that decode image files, where images are not held in memory.
         progress: Whether to show a bar with the mean loss of the epoch so far.
 
     Returns:
@@ -131,7 +133,7 @@ def train_networks(
         raise ValueError("train_networks: amp fp16 needs a GPU; use bf16 or none on a CPU")
     with seeded(seed, place):
         learners = make_learners(networks, recipe, place, stacked)
-        data = _Data(train, test, recipe, seed, place, augment or Augment())
+        data = _Data(train, test, recipe, seed, place, augment or Augment(), decoders)
         data.add_tests(more_tests or {}, final_tests or {})
         watching = _checked_observers(observers or {}, learners)
         run = None
@@ -153,13 +155,16 @@ class _Data:
         seed: int,
         device: torch.device,
         augment: Augment,
+        decoders: int,
     ) -> None:
         self.recipe, self.seed, self.device, self.augment = recipe, seed, device, augment
         train, size = train.to(device), recipe.batch_size
         how: dict[str, Any] = {"train": True, "augment": augment, "drop_last": recipe.drop_last}
+        how["workers"] = decoders
+        self._testing: dict[str, Any] = {"train": False, "device": device, "workers": decoders}
         self.train = Batches(train, size, seed=seed, device=device, **how)
         self.again = Batches(train, size, seed=seed + _STATISTICS_SEED, device=device, **how)
-        self.test = Batches(test.to(device), recipe.test_batch_size, train=False, device=device)
+        self.test = Batches(test.to(device), recipe.test_batch_size, **self._testing)
         self.schedule = recipe.lr_schedule(len(self.train))
         self.more_tests: dict[str, Batches] = {}
         self.final_only: set[str] = set()
@@ -178,7 +183,7 @@ class _Data:
         size = self.recipe.test_batch_size
         for name, images in {**every, **final}.items():
             there = images.to(self.device)
-            self.more_tests[name] = Batches(there, size, train=False, device=self.device)
+            self.more_tests[name] = Batches(there, size, **self._testing)
         self.final_only = set(final)
 
     def as_input(self, images: Tensor) -> Tensor:

@@ -20,7 +20,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FROZEN = Path(__file__).with_name("flags.json")
-SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))
+SCRIPTS = sorted(
+    path.relative_to(ROOT / "experiments").as_posix()
+    for path in (ROOT / "experiments").rglob("*.py")
+)
 MODULES = {  # by the name under which the file knows them
     "download": "graph2nn.vision.download",
     "connectomes": "graph2nn.relational.download",

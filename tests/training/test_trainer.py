@@ -287,7 +287,8 @@ def test_bad_input(digits, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"epochs": 0}, "Recipe.epochs: expected a number from 1 up, got 0"),
+        ({"epochs": -1}, "Recipe.epochs: expected a number from 0 up, got -1"),
+        ({"batch_size": 0}, "Recipe.batch_size: expected a number from 1 up, got 0"),
         ({"lr": math.nan}, "Recipe.lr: expected a number from 0 up, got nan"),
         ({"schedule": "cos"}, "Recipe.schedule: expected one of cosine, step"),
         ({"amp": "half"}, "Recipe.amp: expected one of none, bf16, fp16, got 'half'"),
@@ -438,3 +439,11 @@ def test_cosine_warmup_joins_its_cosine() -> None:
     for wrong in (0, 100):
         with pytest.raises(ValueError, match="cosine-warmup needs at least one"):
             dataclasses.replace(recipe, warmup_epochs=wrong)
+
+
+def test_no_epoch_only_tests(digits) -> None:
+    net = perceptron(8)
+    before = copy.deepcopy(net)
+    (record,) = train_networks({"net": net}, *digits, Recipe(epochs=0), seed=1, progress=False)
+    assert record["epoch"] == 0 and record["train_loss"] is None and record["top1_error"] > 0
+    assert_equal_weights(net, before)

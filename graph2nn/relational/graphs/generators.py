@@ -26,6 +26,7 @@ __all__ = [
     "hypercube",
     "make_graph",
     "neighbour_counts",
+    "read_graph",
     "regular",
     "tree",
     "ws_flex",
@@ -302,6 +303,35 @@ def make_graph(
     return GENERATORS[kind](n, **{key: given[key] for key in takes if key != "n"})
 
 
+def read_graph(text: str) -> RelationalGraph:
+    """Generate the graph that a text such as `ws:n=64,k=8,p=0.1,seed=1` describes.
+
+    Args:
+        text: Family, a colon, and arguments of `make_graph` separated by commas.
+
+    Raises:
+        ValueError: The text cannot be read, or `make_graph` refuses the arguments.
+
+    Examples:
+        >>> read_graph("ws:n=64,k=8,p=0.1,seed=1").num_nodes
+        64
+    """
+    kind, _, settings = text.partition(":")
+    given: dict[str, Any] = {}
+    for part in settings.split(","):
+        name, _, value = part.partition("=")
+        try:
+            given[name] = _NUMBERS[name](value)
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"graph: cannot read {part!r} in {text!r}; expected numbers for "
+                f"{', '.join(_NUMBERS)}"
+            ) from None
+    if "n" not in given:
+        raise ValueError(f"graph: {text!r} does not say how many nodes: n=")
+    return make_graph(kind, **given)
+
+
 def _fixed(
     kind: str,
     table: np.ndarray,
@@ -356,3 +386,6 @@ def _check_seed(seed: int) -> int:
 def _check_probability(p: float) -> None:
     if not 0 <= p <= 1:
         raise ValueError(f"ws_flex: expected a rewiring probability p from 0 to 1, got {p}")
+
+
+_NUMBERS: dict[str, Any] = {"n": int, "k": float, "p": float, "seed": int}

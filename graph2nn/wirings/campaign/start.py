@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from graph2nn.relational import make_graph
+from graph2nn.relational import read_graph
 from graph2nn.wirings.campaign.checkpoints import UNREAD, find_run, load_wiring, read_weights
 from graph2nn.wirings.campaign.config import Start, WiringConfig
 from graph2nn.wirings.edges.masks import wiring_masks
@@ -75,8 +75,7 @@ def read_edges(text: str) -> Any:
     Args:
         text: Folder of a run, whose edges at its end are taken; or file `.npy` (one array), `.npz`
             (one for each wired layer, in order), `.graphml` or `.gml` (networkx; edges run from
-            sender to receiver); or family of relational graphs with its arguments, as `make_graph`
-            takes them: `ws:n=64,k=8,p=0.1,seed=1`.
+            sender to receiver); or relational graph, as `read_graph` takes it.
 
     Raises:
         ValueError: It is none of these.
@@ -93,29 +92,12 @@ def read_edges(text: str) -> Any:
         if not path.is_file():
             raise FileNotFoundError(f"edges: {text} does not exist")
         return _READERS[path.suffix](path)
-    return _family(text)
-
-
-def _family(text: str) -> Any:
-    kind, colon, settings = text.partition(":")
-    if not colon:
+    if ":" not in text:
         raise ValueError(
             f"edges: expected the folder of a run, a file ({', '.join(_READERS)}) or a family with "
             f"its arguments such as ws:n=64,k=8,p=0.1,seed=1, got {text!r}"
         )
-    given: dict[str, Any] = {}
-    for part in settings.split(","):
-        name, _, value = part.partition("=")
-        try:
-            given[name] = _NUMBERS[name](value)
-        except (KeyError, ValueError):
-            raise ValueError(
-                f"edges: cannot read {part!r} in {text!r}; expected numbers for "
-                f"{', '.join(_NUMBERS)}"
-            ) from None
-    if "n" not in given:
-        raise ValueError(f"edges: {text!r} does not say how many nodes: n=")
-    return make_graph(kind, **given)
+    return read_graph(text)
 
 
 def _arrays(path: Path) -> list[np.ndarray]:
@@ -129,4 +111,3 @@ _READERS: dict[str, Any] = {
     ".graphml": nx.read_graphml,
     ".gml": nx.read_gml,
 }
-_NUMBERS: dict[str, Any] = {"n": int, "k": float, "p": float, "seed": int}
