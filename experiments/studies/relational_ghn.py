@@ -1,9 +1,10 @@
 """Order relational graphs by networks whose parameters a hypernetwork predicts.
 
-python experiments/relational_ghn.py --ckpt ghn2-digits-mixed
-python experiments/relational_ghn.py --ckpt runs/mixed-1/ghn.pt runs/mixed-2/ghn.pt --split trainval
-python experiments/relational_ghn.py --ckpt ghn2-digits-mixed --model cnn6 --depths 2
-python experiments/relational_ghn.py --ckpt ghn2-digits-mixed --read other
+python experiments/studies/relational_ghn.py --ckpt ghn2-digits-mixed
+python experiments/studies/relational_ghn.py --ckpt runs/mixed-1/ghn.pt runs/mixed-2/ghn.pt \\
+    --split trainval
+python experiments/studies/relational_ghn.py --ckpt ghn2-digits-mixed --model cnn6 --depths 2
+python experiments/studies/relational_ghn.py --ckpt ghn2-digits-mixed --read other
 
 Networks of the 52 published graphs and the complete one, as in the task mlp_digits unless told
 otherwise, get predicted parameters and are measured on images. Labels are errors of trained

@@ -1,4 +1,4 @@
-"""`experiments/relational_ghn.py`: scores of predicted networks beside labels."""
+"""`experiments/studies/relational_ghn.py`: scores of predicted networks beside labels."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 
 import pytest
 import torch
-from repository import EXPERIMENTS
 
 from ghn import GHN, save_ghn
 
-SCRIPT = EXPERIMENTS / "relational_ghn.py"
 TINY = {"hid": 8, "max_shape": (8, 8, 3, 3), "image_size": 8, "dataset": "digits"}
 
 

@@ -1,8 +1,9 @@
 """Draw several sets of parameters for each network from one hypernetwork, alone and together.
 
 python experiments/train_ghn.py --noise 16 --diversity 0.3 --name noisy
-python experiments/sample_ghn.py --ckpt runs/noisy/ghn.pt
-python experiments/sample_ghn.py --ckpt runs/noisy/ghn.pt -n 30 --samples 5 --trained 3 --epochs 20
+python experiments/studies/sample_ghn.py --ckpt runs/noisy/ghn.pt
+python experiments/studies/sample_ghn.py --ckpt runs/noisy/ghn.pt -n 30 --samples 5 \\
+    --trained 3 --epochs 20
 
 Unseen networks get the mean prediction, several samples, and the mean of their softmax outputs. The
 first `--trained` networks are also trained from as many seeds: what ensembles bring otherwise.

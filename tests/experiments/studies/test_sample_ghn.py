@@ -1,4 +1,4 @@
-"""`experiments/sample_ghn.py`: samples, their ensemble, trained networks beside them, files."""
+"""`experiments/studies/sample_ghn.py`: samples, their ensemble, trained networks, files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 
 import pytest
 import torch
-from repository import EXPERIMENTS
 
 from ghn import GHN, save_ghn
 
-SCRIPT = EXPERIMENTS / "sample_ghn.py"
 TINY = {"hid": 8, "max_shape": (8, 8, 11, 11), "layernorm": True, "image_size": 8}
 
 

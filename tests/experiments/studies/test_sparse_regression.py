@@ -1,4 +1,4 @@
-"""`experiments/sparse_regression.py`."""
+"""`experiments/studies/sparse_regression.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparse_table import made_up_table
 
 from graph2nn.sparsity.campaign.results import KEY, SparseTable
 
-SCRIPT = EXPERIMENTS / "sparse_regression.py"
+SCRIPT = EXPERIMENTS / "studies" / "sparse_regression.py"
 
 
 def write(table: SparseTable, folder: Path) -> Path:

@@ -1,9 +1,9 @@
 """Predict what pruning costs from metrics of the sparse network, and see what that rests on.
 
-    python experiments/sparse_regression.py
-    python experiments/sparse_regression.py --source published --study ranking --quick
-    python experiments/sparse_regression.py --source digits --out runs/digits
-    python experiments/sparse_regression.py --source runs/my_grid/table.csv
+    python experiments/studies/sparse_regression.py
+    python experiments/studies/sparse_regression.py --source published --study ranking --quick
+    python experiments/studies/sparse_regression.py --source digits --out runs/digits
+    python experiments/studies/sparse_regression.py --source runs/my_grid/table.csv
 
 Regression of the accuracy drop on topometrics, Ramanujan properties and layer densities, in sample
 and on held-out pruning algorithms, models and configurations; importance of the metrics; ranking of
