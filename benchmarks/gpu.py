@@ -41,7 +41,7 @@ from graph2nn.relational.networks.padding import padded_template
 from graph2nn.relational.networks.registry import build_model
 from graph2nn.runs import seeded
 from graph2nn.training import Recipe, Stacked, evaluate
-from graph2nn.training.learner import Learner, Single
+from graph2nn.training.loop.learner import Learner, Single
 from graph2nn.vision import Batches
 
 ROOT = Path(__file__).resolve().parents[1]

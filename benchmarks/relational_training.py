@@ -35,8 +35,8 @@ from graph2nn.relational.networks.layers import (
 )
 from graph2nn.relational.networks.matching import match_width
 from graph2nn.relational.networks.registry import build_model
+from graph2nn.training.loop.trainer import train_networks
 from graph2nn.training.recipe import Recipe
-from graph2nn.training.trainer import train_networks
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.datasets import load_images
 from graph2nn.vision.image_data import ImageData

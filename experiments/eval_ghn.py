@@ -4,8 +4,8 @@ python experiments/eval_ghn.py --ckpt checkpoints/ghn2_digits.pt -d digits --spl
 python experiments/eval_ghn.py --ckpt ghn2-digits mlp-digits --split all
 python experiments/eval_ghn.py --ckpt ghn3tm8 -d imagenet --split torch
 
-Splits: val (on validation images), test, wide, deep, dense, bnfree, search, predefined (ViT and
-ResNet-50), torch (torchvision's classifiers), all (val to bnfree and predefined), families' own.
+Splits: val (on validation images), test, wide, deep, dense, bnfree, search, predefined (ResNet-50
+and ViT), torch (torchvision's classifiers), all (val to bnfree and predefined), families' own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ghn.checks import check_trained_on
 from ghn.evaluation import NetResult, evaluate_nets, evaluation_batches, summarise
 from ghn.families import FAMILIES
 from ghn.figures import plot_distributions, plot_size_accuracy
+from ghn.finetuning import PREDEFINED
 from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
 from ghn.training.networks import evaluation_nets, nets_from_file
 from graph2nn.deepnets import EVAL_SPLITS, SPLITS
@@ -124,26 +125,25 @@ def evaluate(
     """Results of one split by method and network, and why networks were skipped."""
     results: dict[str, dict[str, NetResult]] = {method: {} for method in methods}
     nets = [] if split == "torch" else drawn(config, split, batches)
-    names = ["vit" if split == "predefined" else str(k) for k in range(len(nets))]
-    if split in ("predefined", "torch"):
-        names += ["resnet50"] if split == "predefined" else classifier_names()[: config.num_nets]
+    own = dict(zip(["vit"] if split == "predefined" else map(str, range(len(nets))), nets))
+    zoo = classifier_names()[: config.num_nets] if split == "torch" else PREDEFINED
+    names = list(zoo if split in ("torch", "predefined") else own)
     if config.arch is not None and not 0 <= config.arch < len(names):
         raise ValueError(f"--arch: expected 0 to {len(names) - 1} for {split}, got {config.arch}")
-    chosen = range(len(names)) if config.arch is None else [config.arch]
-    own = [k for k in chosen if k < len(nets)]
-    for method, ghn in methods.items() if own else ():
-        title, part = f"{split}: {method}", [nets[k] for k in own]
-        found = (
-            evaluate_initial(part, batches, seed=config.seed, title=title)
-            if ghn is None
-            else evaluate_nets(ghn, part, batches, title=title)
-        )
-        results[method] = {names[k]: result for k, result in zip(own, found)}
-    others = [names[k] for k in chosen if k >= len(nets)]
+    chosen = names if config.arch is None else [names[config.arch]]
+    drawn_ones = [name for name in chosen if name in own]
+    for method, ghn in methods.items() if drawn_ones else ():
+        title, part = f"{split}: {method}", [own[name] for name in drawn_ones]
+        if ghn is None:
+            measured = evaluate_initial(part, batches, seed=config.seed, title=title)
+        else:
+            measured = evaluate_nets(ghn, part, batches, title=title)
+        results[method] = dict(zip(drawn_ones, measured))
+    others = [name for name in chosen if name not in own]
     if not others:
         return results, {}
-    zoo, skipped = evaluate_classifiers(methods, others, batches, seed=config.seed, title=split)
-    return {method: results[method] | zoo[method] for method in methods}, skipped
+    found, skipped = evaluate_classifiers(methods, others, batches, seed=config.seed, title=split)
+    return {method: results[method] | found[method] for method in methods}, skipped
 
 
 def drawn(config: EvalConfig, split: str, batches: Batches) -> Sequence:

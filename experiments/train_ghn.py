@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +30,7 @@ from graph2nn.runs import (
     RunFolder,
     Workers,
     parse_config,
+    relaunch,
     save_checkpoint,
     seeded,
     to_dict,
@@ -68,14 +68,6 @@ def main() -> None:
             finish(config, run, ghn, trainer, held)
     finally:
         workers.stop()
-
-
-def relaunch(processes: int) -> int:
-    """The same command in several processes, each with its share of the networks."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, f"--nproc_per_node={processes}", *sys.argv]
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
-    return subprocess.call(command, env={"OMP_NUM_THREADS": threads, **os.environ})
 
 
 def run_path(config: TrainConfig) -> Path:

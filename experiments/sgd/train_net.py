@@ -14,29 +14,45 @@ Where a default is none and the help says no more, the data set decides.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ghn.finetuning import train
+import torch
+
+from ghn.finetuning import NamedNetwork, train
 from ghn.finetuning.config import TrainNetConfig
 from ghn.finetuning.figures import plot_learning
-from graph2nn.runs import parse_config, save_checkpoint, to_dict
+from graph2nn.runs import Workers, parse_config, relaunch, save_checkpoint, to_dict
 from graph2nn.training import Record, count_parameters
 
 
 def main(argv: Sequence[str] | None = None) -> list[Record]:
     """Load images and network, train, report."""
     config = parse_config(TrainNetConfig, argv, description=__doc__).resolved()
+    processes = torch.cuda.device_count() if config.multigpu else 1
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        sys.exit(relaunch(processes))
+    workers = Workers.start(config.device)
+    try:
+        return run(config, workers)
+    finally:
+        workers.stop()
+
+
+def run(config: TrainNetConfig, workers: Workers) -> list[Record]:
+    """The training of this process."""
     images, test, final = config.images()
     network = config.network(images)
-    recipe, folder = config.recipe(len(images)), run_folder(config)
-    print(
-        f"{network.name}: {count_parameters(network.model):,} parameters; {config.dataset}: "
-        f"{len(images)} training images of {images.image_size} pixels, {len(test)} of {test.split}"
-        + (f"; {folder}" if folder else ""),
-        flush=True,
-    )
+    recipe, folder = config.recipe(len(images), workers.world), run_folder(config)
+    if workers.first:
+        print(
+            f"{network.name}: {count_parameters(network.model):,} parameters; {config.dataset}: "
+            f"{len(images)} training images of {images.image_size} pixels, {len(test)} of "
+            f"{test.split}" + (f"; {folder}" if folder else ""),
+            flush=True,
+        )
     records = train(
         network.model,
         (images, test),
@@ -49,20 +65,28 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
         graph=network.graph,
         drop_path=config.drop_path_prob,
         batch_statistics=config.bn == "batch",
-        device=config.device,
+        workers=workers,
         augment=config.augment(),
         final_tests=final,
         decoders=config.num_workers,
         progress=config.debug > 0,
     )
-    report(config, records, test.split)
-    if folder is not None:
-        weights = {"state_dict": network.model.state_dict(), "epoch": records[-1]["epoch"]}
-        payload = {"kind": "network", **weights, "config": to_dict(config)}
-        save_checkpoint(folder / "network.pt", payload)
-        plot_learning({network.name: records}, folder / "training.png", title=str(config.name))
-        print(f"weights: {folder / 'network.pt'}, curves: {folder / 'training.png'}")
+    if workers.first:
+        report(config, records, test.split)
+        if folder is not None:
+            keep(config, network, records, folder)
     return records
+
+
+def keep(
+    config: TrainNetConfig, network: NamedNetwork, records: list[Record], folder: Path
+) -> None:
+    """Write the weights and the curves."""
+    weights = {"state_dict": network.model.state_dict(), "epoch": records[-1]["epoch"]}
+    payload = {"kind": "network", **weights, "config": to_dict(config)}
+    save_checkpoint(folder / "network.pt", payload)
+    plot_learning({network.name: records}, folder / "training.png", title=str(config.name))
+    print(f"weights: {folder / 'network.pt'}, curves: {folder / 'training.png'}")
 
 
 def run_folder(config: TrainNetConfig) -> Path | None:

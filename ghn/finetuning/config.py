@@ -160,11 +160,11 @@ class TrainNetConfig:
             statistics=0 if self.bn == "batch" else self.bn_images,
         )
 
-    def recipe(self, images: int) -> Recipe:
-        """Return the recipe for so many training images.
+    def recipe(self, images: int, processes: int = 1) -> Recipe:
+        """Return the recipe for so many training images, shared by some processes.
 
-        The last, smaller batch of an epoch is left out where it is a single image, which batch
-        normalisation cannot train on.
+        The last, smaller batch of an epoch is left out where there is no image for every process,
+        or one alone, which batch normalisation cannot train on.
         """
         c = self.resolved()
         assert c.epochs is not None and c.batch_size is not None and c.label_smooth is not None
@@ -192,7 +192,7 @@ class TrainNetConfig:
             label_smoothing=c.label_smooth,
             precise_bn=1024 if c.bn == "precise" else 0,
             amp="bf16" if c.amp else "none",
-            drop_last=images % min(c.batch_size, images) == 1,
+            drop_last=0 < images % min(c.batch_size, images) < max(2, processes),
         )
 
     def augment(self) -> Augment:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from ghn.finetuning.starts import Start, start_network
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
+from graph2nn.runs import Workers
 from graph2nn.training import Observer, Recipe, Record, train_networks
 from graph2nn.vision import ImageData, ImageSets, load_images
 
@@ -34,6 +36,8 @@ def train(
     graph: ArchGraph | None = None,
     drop_path: float = 0.0,
     batch_statistics: bool = False,
+    device: torch.device | str = "cpu",
+    workers: Workers | None = None,
     **how: Any,
 ) -> list[Record]:
     """Train a network in place, from weights that a hypernetwork predicts or from others.
@@ -55,7 +59,9 @@ def train(
             and is set as `model.drop_path_prob` (DeepNets-1M networks).
         batch_statistics: Whether batch normalisation takes the statistics of the batch in tests,
             too, as where hypernetworks are evaluated; such networks have no others afterwards.
-        how: Further arguments of `train_networks`: `device`, `augment`, `progress`, `final_tests`.
+        device: Device of the computation.
+        workers: Processes that share every batch, see `train_networks`; their device is taken.
+        how: Further arguments of `train_networks`: `augment`, `progress`, `final_tests`.
 
     Returns:
         Records as of `train_networks`; that of epoch 0 says in `start` what was begun with.
@@ -83,7 +89,7 @@ def train(
     )
     going_on = folder is not None and resume and (Path(folder) / "last.pt").is_file()
     if not going_on:  # else the checkpoint has the weights
-        model.to(how.get("device", "cpu"))
+        model.to(device if workers is None else workers.device)
         observer.said = start_network(model, start, images, seed=seed, graph=graph)
     return train_networks(
         {name: model},
@@ -94,6 +100,8 @@ def train(
         folder=folder,
         resume=resume,
         observers={name: observer},
+        device=device,
+        workers=workers,
         **how,
     )
 
@@ -151,7 +159,6 @@ def keep_batch_statistics(model: nn.Module) -> None:
     Running statistics are removed, as in a layer that is built without them.
 
     Examples:
-        >>> import torch
         >>> net = nn.Sequential(nn.BatchNorm2d(2))
         >>> keep_batch_statistics(net)
         >>> net.eval()(torch.ones(3, 2, 4, 4)).abs().max().item()

@@ -35,7 +35,7 @@ from graph2nn.runs.config import (
 from graph2nn.runs.folder import RunFolder, describe_environment, read_metrics
 from graph2nn.runs.jobs import one_thread, parallel_map
 from graph2nn.runs.seeds import generator_state, restore_generator, seeded
-from graph2nn.runs.workers import Workers
+from graph2nn.runs.workers import Workers, relaunch
 
 __all__ = [
     "Campaign",
@@ -62,6 +62,7 @@ __all__ = [
     "read_job",
     "read_metrics",
     "read_or_set_aside",
+    "relaunch",
     "restore_generator",
     "result_files",
     "run_campaign",

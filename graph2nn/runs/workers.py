@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "relaunch"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,29 @@ class Workers:
         dist.all_reduce(total)
         return total.tolist()
 
+    def sum_tensor(self, value: Tensor) -> Tensor:
+        """Sum a tensor, of the same shape in all of them, over the processes."""
+        if self.world == 1:
+            return value
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    def share(self, batch: Tensor) -> Tensor:
+        """Return this process's share of a batch (B, ...): every `world`-th entry.
+
+        Raises:
+            ValueError: A batch that is too small to be shared.
+        """
+        if self.world == 1:
+            return batch
+        if len(batch) < self.world:
+            raise ValueError(
+                f"a batch of {len(batch)} cannot be shared by {self.world} processes: leave out a "
+                "smaller last batch, or start fewer"
+            )
+        return batch[self.rank :: self.world]
+
     def broadcast(self, module: nn.Module) -> None:
         """Give every process the parameters of the first."""
         if self.world > 1:
@@ -102,6 +127,18 @@ class Workers:
         dist.all_reduce(flat)
         for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(part.view_as(grad))
+
+
+def relaunch(processes: int) -> int:
+    """Run this program once more, with its arguments, in several processes that are one run.
+
+    Returns:
+        Its exit status.
+    """
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*launcher, f"--nproc_per_node={processes}", *sys.argv]
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    return subprocess.call(command, env={"OMP_NUM_THREADS": threads, **os.environ})
 
 
 def _check_gpu(device: torch.device) -> None:

@@ -3,7 +3,15 @@
 from graph2nn.deprecated import moved
 from graph2nn.training.costs import count_parameters, latencies, multiply_adds
 from graph2nn.training.evaluation import Evaluation, evaluate, topk_correct
-from graph2nn.training.observer import Observer
+from graph2nn.training.loop import (
+    DivergedWarning,
+    Observer,
+    Record,
+    Stacked,
+    Template,
+    group_by_width,
+    train_networks,
+)
 from graph2nn.training.optim import (
     OPTIMIZERS,
     SCHEDULES,
@@ -20,8 +28,6 @@ from graph2nn.training.optim import (
 )
 from graph2nn.training.precise_bn import PreciseStatistics, precise_bn
 from graph2nn.training.recipe import AMP, Recipe
-from graph2nn.training.stacked import Stacked, Template, group_by_width
-from graph2nn.training.trainer import DivergedWarning, Record, train_networks
 
 __all__ = [
     "DivergedWarning",

@@ -160,3 +160,11 @@ def test_command_line_explains_itself():
     assert run.returncode == 0, run.stderr
     for flag in ("--ckpt", "--split", "--arch", "--noise", "--nets", "--no-random_init", "--force"):
         assert flag in run.stdout
+
+
+def test_predefined_counts_as_published(script, checkpoint, tmp_path) -> None:
+    flags = ["--ckpt", checkpoint, "--num_images", "16", "--no-random_init", "--out", str(tmp_path)]
+    for index, name in enumerate(("resnet50", "vit")):
+        found = script.main([*flags, "--split", "predefined", "--arch", str(index)])
+        ((_, networks),) = found["predefined"].items()
+        assert list(networks) == [name]

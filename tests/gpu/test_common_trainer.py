@@ -18,7 +18,7 @@ from graph2nn.relational.networks.registry import build_model
 from graph2nn.sparsity import prune
 from graph2nn.sparsity.campaign.masked_training import mask_gradients, train_sparse
 from graph2nn.training import Recipe, Stacked, train_networks
-from graph2nn.training.learner import Single
+from graph2nn.training.loop.learner import Single
 from graph2nn.vision import ImageData
 from graph2nn.wirings import WiringConfig
 from graph2nn.wirings.campaign.training import train_wiring

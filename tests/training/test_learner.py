@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from graph2nn.training import Recipe
-from graph2nn.training.learner import Single
+from graph2nn.training.loop.learner import Single
 
 Outputs = namedtuple("Outputs", "logits aux")
 

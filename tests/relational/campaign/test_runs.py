@@ -142,7 +142,7 @@ from pathlib import Path
 spec = importlib.util.spec_from_file_location("sweep", {here!r})
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-from graph2nn.training.learner import Learner
+from graph2nn.training.loop.learner import Learner
 
 steps, plain = 0, Learner.train_step
 def counted(*args):

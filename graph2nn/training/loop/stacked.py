@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from graph2nn.runs.workers import Workers
 from graph2nn.training.costs import count_parameters
-from graph2nn.training.learner import HALVES, Learner, Single
+from graph2nn.training.loop.learner import HALVES, Learner, Single
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
 
@@ -119,7 +120,7 @@ class Stacked(Learner):
 def make_learners(
     networks: Mapping[str, nn.Module],
     recipe: Recipe,
-    device: torch.device,
+    workers: Workers,
     template: Template | None = None,
     *,
     waste: float = 0.25,
@@ -128,12 +129,14 @@ def make_learners(
 
     Args:
         networks: Networks by name.
-        recipe, device: Recipe and device of training.
+        recipe: Recipe of training.
+        workers: Processes that share every batch, with the device; several do not stack.
         template: Template, see `Template`; networks of equal structure are stacked.
         waste: Largest share of a stack that may be padding; wider differences make several stacks.
     """
+    device = workers.device
     if template is None:
-        return [Single(name, network, recipe, device) for name, network in networks.items()]
+        return [Single(*item, recipe, device, workers) for item in networks.items()]
     alike: dict[tuple, list[str]] = {}
     for name, network in networks.items():
         alike.setdefault(_structure(network), []).append(name)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from graph2nn.runs.workers import Workers
 from graph2nn.training.evaluation import RunningErrors, mean_losses, topk_correct, widened
+from graph2nn.training.loop.synchronised import synchronised
 from graph2nn.training.optim import clip_gradients, make_optimizer, set_learning_rate
 from graph2nn.training.precise_bn import PreciseStatistics
 from graph2nn.training.recipe import Recipe
@@ -28,6 +31,7 @@ class Learner(ABC):
         parameters: Parameters that the optimiser updates.
         recipe: Recipe of training.
         device: Device of the parameters.
+        workers: Processes that share every training batch; None for this one alone.
     """
 
     axes = 0
@@ -39,8 +43,10 @@ class Learner(ABC):
         parameters: Iterable[nn.Parameter],
         recipe: Recipe,
         device: torch.device,
+        workers: Workers | None = None,
     ) -> None:
         self.names, self.recipe, self.device = tuple(names), recipe, device
+        self.workers = workers or Workers(0, 1, device)
         self.optimizer = make_optimizer(
             self._groups(parameters),
             recipe.optimizer,
@@ -75,6 +81,10 @@ class Learner(ABC):
     def clip(self, max_norm: float) -> None:
         """Limit the gradient of each network to a 2-norm."""
 
+    def synchronised(self) -> AbstractContextManager[Any]:
+        """Make a context in which batch normalisation sees the images of all processes."""
+        return nullcontext()
+
     @abstractmethod
     def train(self, mode: bool = True) -> None:
         """Switch to training or evaluation mode."""
@@ -98,9 +108,32 @@ class Learner(ABC):
     def train_step(self, images: Tensor, labels: Tensor, factor: float) -> None:
         """Do one step of the optimiser on one batch, at `factor` times the base learning rate.
 
+        Several processes each compute on a share of the batch and take the same step.
+
         Shapes: images (B, C, H, W), labels (B,).
         """
         set_learning_rate(self.optimizer, factor)
+        total = len(labels)
+        images, labels = self.workers.share(images), self.workers.share(labels)
+        part = len(labels) / total
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.synchronised():
+            logits, losses, objective = self._forward(images, labels)
+            # Networks share no parameter, so each gets the gradient of its own loss from the sum.
+            self.scaler.scale(objective.sum() * part).backward()
+        groups = self.optimizer.param_groups
+        self.workers.sum_gradients(p for g in groups for p in g["params"] if p.grad is not None)
+        if self.recipe.grad_clip:
+            self.scaler.unscale_(self.optimizer)
+            self.clip(self.recipe.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        right = (logits.detach().argmax(-1) == labels).sum(-1)
+        seen = self.workers.sum_tensor(torch.stack([losses.detach() * part, right.to(losses)]))
+        self.errors.add(seen[0], seen[1], None, total)
+
+    def _forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, mean losses, and what is to become small: the losses with auxiliary ones."""
         logits, *auxiliary = self._amp_outputs(images)
         smoothing = self.recipe.label_smoothing
         losses = objective = mean_losses(logits, labels, smoothing)
@@ -108,16 +141,7 @@ class Learner(ABC):
             objective = objective + self.recipe.auxiliary_weight * mean_losses(
                 more, labels, smoothing
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        # Networks share no parameter, so each gets the gradient of its own loss from the sum.
-        self.scaler.scale(objective.sum()).backward()
-        if self.recipe.grad_clip:
-            self.scaler.unscale_(self.optimizer)
-            self.clip(self.recipe.grad_clip)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        right = (logits.detach().argmax(-1) == labels).sum(-1)
-        self.errors.add(losses.detach(), right, None, len(labels))
+        return logits, losses, objective
 
     @torch.no_grad()
     def test_step(self, images: Tensor, labels: Tensor, errors: RunningErrors) -> None:
@@ -165,12 +189,20 @@ class Single(Learner):
         name: Name of the network.
         network: Network, images (B, C, H, W) → logits (B, classes), or a tuple with auxiliary
             logits behind them, which may be None; moved to `device`.
-        recipe, device: Arguments of `Learner`.
+        recipe, device, workers: Arguments of `Learner`.
     """
 
-    def __init__(self, name: str, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        workers: Workers | None = None,
+    ) -> None:
         self.network = network.to(device)
-        super().__init__([name], list(network.parameters()), recipe, device)
+        super().__init__([name], list(network.parameters()), recipe, device, workers)
+        self.workers.broadcast(network)
 
     def outputs(self, images: Tensor) -> Sequence[Tensor]:
         found = self.network(images)
@@ -179,6 +211,9 @@ class Single(Learner):
 
     def clip(self, max_norm: float) -> None:
         clip_gradients(self.network.parameters(), max_norm)
+
+    def synchronised(self) -> AbstractContextManager[Any]:
+        return synchronised(self.network, self.workers)
 
     def train(self, mode: bool = True) -> None:
         self.network.train(mode)

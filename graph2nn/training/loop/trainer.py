@@ -20,11 +20,13 @@ from tqdm import tqdm
 from graph2nn.runs.checkpoint import load_checkpoint
 from graph2nn.runs.folder import RunFolder
 from graph2nn.runs.seeds import reseed, seeded
+from graph2nn.runs.workers import Workers
 from graph2nn.training.evaluation import RunningErrors
-from graph2nn.training.learner import HALVES, Learner
-from graph2nn.training.observer import Observer
+from graph2nn.training.loop.images import Streams
+from graph2nn.training.loop.learner import Learner
+from graph2nn.training.loop.observer import Observer
+from graph2nn.training.loop.stacked import Template, make_learners
 from graph2nn.training.recipe import Recipe
-from graph2nn.training.stacked import Template, make_learners
 from graph2nn.vision.augment import Augment
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.image_data import ImageData
@@ -37,7 +39,6 @@ Record = dict[str, Any]
 
 _KIND = "networks"
 
-_STATISTICS_SEED = 1 << 40  # added to the seed: images of their own for normalisation statistics
 _TURN, _TURN_BYTES = 8, 1 << 25  # batches, and bytes of images, of a network's turn (`_turns`)
 _REFRESH = 0.5  # seconds between readings of the loss, each of which waits for the device
 
@@ -64,6 +65,7 @@ def train_networks(
     save_seconds: float = 60.0,
     save_epochs: bool = False,
     decoders: int = 0,
+    workers: Workers | None = None,
     progress: bool = True,
 ) -> list[Record]:
     """Train classifiers in place and test them before the first and after every epoch.
@@ -100,6 +102,9 @@ def train_networks(
         save_epochs: Whether to save after every epoch, too, so that a killed run loses the present
             one at most.
         decoders: Number of threads that decode image files, where images are not held in memory.
+        workers: Processes that share every training batch, each of which makes this call on its
+            own copy; their results are those of one, within rounding and but for dropout. `device`
+            is then theirs. None for this process alone.
         progress: Whether to show a bar with the mean loss of the epoch so far.
 
     Returns:
@@ -128,75 +133,28 @@ def train_networks(
         raise ValueError("train_networks: expected at least one network, got none")
     if seed < 0:
         raise ValueError(f"train_networks: seed must not be negative, got {seed}")
-    place = torch.device(device)
+    workers = workers or Workers(0, 1, torch.device(device))
+    place = workers.device
+    if workers.world > 1 and stacked is not None:
+        raise ValueError("train_networks: several processes train networks one by one, not stacked")
     if recipe.amp == "fp16" and place.type == "cpu":
         raise ValueError("train_networks: amp fp16 needs a GPU; use bf16 or none on a CPU")
     with seeded(seed, place):
-        learners = make_learners(networks, recipe, place, stacked)
-        data = _Data(train, test, recipe, seed, place, augment or Augment(), decoders)
+        learners = make_learners(networks, recipe, workers, stacked)
+        data = Streams(train, test, recipe, seed, place, augment or Augment(), decoders)
         data.add_tests(more_tests or {}, final_tests or {})
         watching = _checked_observers(observers or {}, learners)
         run = None
-        if folder is not None:
+        if folder is not None and workers.first:
             config = _describe(networks, data, watching, stacked is not None)
             run = RunFolder(folder, config, resume=resume)
-        saving = (save_seconds, save_epochs)
-        return _Training(learners, data, run, watching, saving, progress).fit()
-
-
-class _Data:
-    """The streams of images of a run."""
-
-    def __init__(
-        self,
-        train: ImageData,
-        test: ImageData,
-        recipe: Recipe,
-        seed: int,
-        device: torch.device,
-        augment: Augment,
-        decoders: int,
-    ) -> None:
-        self.recipe, self.seed, self.device, self.augment = recipe, seed, device, augment
-        train, size = train.to(device), recipe.batch_size
-        how: dict[str, Any] = {"train": True, "augment": augment, "drop_last": recipe.drop_last}
-        how["workers"] = decoders
-        self._testing: dict[str, Any] = {"train": False, "device": device, "workers": decoders}
-        self.train = Batches(train, size, seed=seed, device=device, **how)
-        self.again = Batches(train, size, seed=seed + _STATISTICS_SEED, device=device, **how)
-        self.test = Batches(test.to(device), recipe.test_batch_size, **self._testing)
-        self.schedule = recipe.lr_schedule(len(self.train))
-        self.more_tests: dict[str, Batches] = {}
-        self.final_only: set[str] = set()
-
-    def add_tests(self, every: Mapping[str, ImageData], final: Mapping[str, ImageData]) -> None:
-        """Further images to test on; those of `final` after the last epoch."""
-        twice = sorted(set(every) & set(final))
-        if twice:
-            raise ValueError(f"train_networks: {twice[0]} is in more_tests and in final_tests")
-        taken = sorted({"test", "train", "top1", "top5"} & {*every, *final})
-        if taken:
-            raise ValueError(
-                f"train_networks: {taken[0]} cannot name a further test, as records have an entry "
-                f"{taken[0]}_error or {taken[0]}_loss of their own"
-            )
-        size = self.recipe.test_batch_size
-        for name, images in {**every, **final}.items():
-            there = images.to(self.device)
-            self.more_tests[name] = Batches(there, size, **self._testing)
-        self.final_only = set(final)
-
-    def as_input(self, images: Tensor) -> Tensor:
-        """In the half precision of the recipe, once for all networks instead of once for each."""
-        return images.to(HALVES[self.recipe.amp])
-
-    def for_statistics(self, epoch: int) -> Any:
-        """Training batches that precise normalisation statistics come from."""
-        if not self.recipe.precise_bn:
-            return iter(())
-        wanted = max(1, self.recipe.precise_bn // self.recipe.batch_size)
-        self.again.epoch, self.again.position = epoch, 0
-        return islice(iter(self.again), wanted)
+        training = _Training(learners, data, run, watching, workers, progress and workers.first)
+        training.save_seconds, training.save_epochs = save_seconds, save_epochs
+        if folder is not None:
+            workers.barrier()  # until the first process has looked at the folder
+            training.restore(Path(folder) / "last.pt")
+            workers.barrier()  # before the first process writes
+        return training.fit()
 
 
 class _Training:
@@ -205,21 +163,19 @@ class _Training:
     def __init__(
         self,
         learners: list[Learner],
-        data: _Data,
+        data: Streams,
         run: RunFolder | None,
         observers: Mapping[str, Observer],
-        saving: tuple[float, bool],
+        workers: Workers,
         progress: bool,
     ) -> None:
         self.learners, self.data, self.run, self.recipe = learners, data, run, data.recipe
-        self.observers, self.progress = observers, progress
-        self.save_seconds, self.save_epochs = saving
+        self.observers, self.workers, self.progress = observers, workers, progress
+        self.save_seconds, self.save_epochs = math.inf, False
         self.names = [name for learner in learners for name in learner.names]
         self.done = -1  # epochs evaluated; -1 before the first evaluation
         self.records: list[Record] = []
         self.seconds = 0.0
-        if run is not None:
-            self._restore(run)
         self._saved = self._clock = time.monotonic()
 
     def fit(self) -> list[Record]:
@@ -264,7 +220,7 @@ class _Training:
         observer = self.observers.get(learner.names[0])
         if observer is not None:
             observer.before_step(step)
-        self._seed_draws(self._dropout_seed(step))
+        self._seed_draws(self._dropout_seed(step) + self.workers.rank)
         learner.train_step(images, labels, self.data.schedule(step))
         if observer is not None:
             observer.after_step(step, learner.optimizer)
@@ -399,15 +355,20 @@ class _Training:
         run.save_last(payload)
         self._saved = time.monotonic()
 
-    def _restore(self, run: RunFolder) -> None:
-        if not run.can_resume:
-            run.rewind(-1)  # what a run logged that ended before its first checkpoint
-            return
-        content = load_checkpoint(run.last, kind=_KIND)  # a device gets copies, not the file
+    def restore(self, last: Path) -> None:
+        """Go on from a checkpoint, if it is there; drop what was logged after it."""
+        if last.is_file():
+            self._load(last)
+        if self.run is not None:
+            self.run.rewind(self.done)
+        self._saved = self._clock = time.monotonic()
+
+    def _load(self, last: Path) -> None:
+        content = load_checkpoint(last, kind=_KIND)  # a device gets copies, not the file
         stored = [learner["names"] for learner in content["units"]]
         if stored != [list(learner.names) for learner in self.learners]:
             raise ValueError(
-                f"{run.last} groups the networks otherwise than this run; use its settings or "
+                f"{last} groups the networks otherwise than this run; use its settings or "
                 "another folder"
             )
         for learner, state in zip(self.learners, content["units"]):
@@ -417,7 +378,6 @@ class _Training:
         self.data.train.load_state_dict(content["images"])
         self.done, self.records = content["done"], content["records"]
         self.seconds = content["seconds"]
-        run.rewind(self.done)
 
 
 def _further(more: Mapping[str, list | None], k: int, alive: bool) -> dict[str, float | None]:
@@ -453,7 +413,7 @@ def _checked_observers(
 
 def _describe(
     networks: Mapping[str, nn.Module],
-    data: _Data,
+    data: Streams,
     observers: Mapping[str, Observer],
     stacked: bool,
 ) -> dict[str, Any]:
