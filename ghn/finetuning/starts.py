@@ -72,8 +72,8 @@ def start_network(
     Predicted weights come without statistics of batch normalisation, since a hypernetwork learns
     on batches and their own statistics. They are measured here, so that the network can be
     evaluated as it is and its running averages do not begin with those of initial weights.
-    Where a hypernetwork or a file is for another number of classes, the classification layer keeps
-    its initial weights.
+    Where a hypernetwork was trained on another data set, or a file is for another number of
+    classes, the classification layer keeps its initial weights.
 
     Args:
         model: Network for the classes of `images`; changed in place.
@@ -132,8 +132,9 @@ def _weights(
 
 
 def _predict(model: nn.Module, ghn: GHN, images: ImageData, graph: ArchGraph | None) -> str:
-    """Predict parameters; those of the classification layer only for as many classes."""
+    """Predict parameters; those of the classification layer only for the same classes."""
     same = ghn.config.num_classes == images.num_classes
+    same &= ghn.config.dataset in (None, images.name)
     device = next(model.parameters()).device
     size = (2, images.channels, images.image_size, images.image_size)
     example = None if graph is not None else torch.zeros(size, device=device)
