@@ -121,7 +121,7 @@ class _One:
 def run_study(
     settings: StudySettings, folder: str | Path, *, jobs: int = 1, progress: bool = True
 ) -> list[Row]:
-    """Tune, train, and return every epoch of every run that is reported.
+    """Train all runs of the study and return every epoch of those that are reported.
 
     The same call goes on with a study that was stopped; more networks, starts, images, rates or
     seeds extend it.
