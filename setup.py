@@ -65,6 +65,7 @@ EXTRAS = {
     "hub": ["huggingface_hub", "safetensors"],
     "log": ["tensorboard"],
     "ode": ["torchdiffeq"],
+    "detect": ["torchvision", "pycocotools"],
     "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
 # Of mkdocs: version 2 takes neither plug-ins nor this theme.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def start_network(
     *,
     seed: int = 0,
     graph: ArchGraph | None = None,
+    measure: Callable[[int], int] | None = None,
 ) -> str:
     """Put the weights in place that a network begins its training with, and say what was done.
 
@@ -81,6 +83,8 @@ def start_network(
         images: Training images.
         seed: Seed of random weights, noise and the images of statistics.
         graph: The network's graph, if at hand; saves the tracing.
+        measure: Function that measures the statistics on other images than `images`, where the
+            network will see others: of as many as it is given, and says of how many it did.
 
     Raises:
         ValueError: An unknown name, a hypernetwork for other images, a file of another network, or
@@ -103,8 +107,8 @@ def start_network(
         raise
     said += changed
     if start.statistics and (changed or not measured):
-        _measure_statistics(model, images, start.statistics, seed)
-        said.append(f"statistics of {min(start.statistics, len(images))} images")
+        own = partial(_measure_statistics, model, images, seed)
+        said.append(f"statistics of {(measure or own)(start.statistics)} images")
     return "; ".join(said)
 
 
@@ -183,7 +187,7 @@ def _post_processed(model: nn.Module, start: Start, seed: int) -> list[str]:
     return [f"{layers} layers {' and '.join(how)}"]
 
 
-def _measure_statistics(model: nn.Module, images: ImageData, count: int, seed: int) -> None:
+def _measure_statistics(model: nn.Module, images: ImageData, seed: int, count: int) -> int:
     """Replace the statistics of batch normalisation by those of training images as they are."""
     device = next(model.parameters()).device
     size = min(_STATISTICS_BATCH, len(images))
@@ -194,3 +198,4 @@ def _measure_statistics(model: nn.Module, images: ImageData, count: int, seed: i
     wanted = max(1, count // size)
     with seeded(seed, device):
         precise_bn(model, (batch for batch, _ in islice(iter(batches), wanted)))
+    return min(count, len(images))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator
@@ -11,7 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["AnyGenerator", "generator_state", "reseed", "restore_generator", "seeded"]
+__all__ = [
+    "AnyGenerator",
+    "derived_seed",
+    "generator_state",
+    "reseed",
+    "restore_generator",
+    "seeded",
+]
 
 AnyGenerator = torch.Generator | np.random.Generator | random.Random
 
@@ -54,6 +62,17 @@ def restore_generator(generator: AnyGenerator, state: dict[str, Any]) -> None:
     else:
         version, internal, gauss = json.loads(state["state"])
         generator.setstate((version, tuple(internal), gauss))
+
+
+def derived_seed(seed: int, *purpose: str | int) -> int:
+    """Return the seed of one of many independent draws: the same for a purpose on any machine.
+
+    Args:
+        seed: Seed of the whole.
+        purpose: Words and numbers that say which draw it is, such as "step", 17.
+    """
+    text = " ".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "little")
 
 
 @contextmanager

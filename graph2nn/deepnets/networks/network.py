@@ -148,15 +148,31 @@ class Network(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]:
         self._check(x)
+        found, aux = self._cells(x, self._aux_cell if self.training else -1)
+        logits = self.classifier(self.global_pooling(found).flatten(1))
+        return (logits, aux) if self.config.auxiliary and self.training else logits
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the map of the last cell, which pooling and classifier read.
+
+        Images may have any size, but for networks with positional encoding.
+
+        Shapes:
+            x (B, in_channels, H, W) → (B, channels, h, w).
+        """
+        return self._cells(x, aux_cell=-1)[0]
+
+    def _cells(self, x: torch.Tensor, aux_cell: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The map of the last cell, and auxiliary logits after a cell, if it has a number."""
         s0: torch.Tensor | None
         s0, s1 = self._stem(x)
         aux = None
         for k, cell in enumerate(self.cells):
             s0, s1 = s1, cell(s0, s1, self.drop_path_prob, self.generator)
-            if k == self._aux_cell and self.training and s1 is not None:
+            if k == aux_cell and s1 is not None:
                 aux = self.auxiliary_head(s1)
-        logits = self.classifier(self.global_pooling(s1).flatten(1))
-        return (logits, aux) if self.config.auxiliary and self.training else logits
+        assert s1 is not None  # the layout has checked it
+        return s1, aux
 
     def _stem(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         if self.config.vit:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from graph2nn.runs.checkpoint import load_checkpoint
 from graph2nn.runs.folder import RunFolder
-from graph2nn.runs.seeds import reseed, seeded
+from graph2nn.runs.seeds import derived_seed, reseed, seeded
 from graph2nn.runs.workers import Workers
 from graph2nn.training.evaluation import RunningErrors
 from graph2nn.training.loop.images import Streams
@@ -338,8 +338,7 @@ class _Training:
         reseed(seed, self.data.device)
 
     def _dropout_seed(self, step: int, purpose: str = "step") -> int:
-        text = f"{self.data.seed} {purpose} {step}".encode()
-        return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "little")
+        return derived_seed(self.data.seed, purpose, step)
 
     def _save(self, run: RunFolder) -> None:
         now = time.monotonic()
