@@ -1,6 +1,7 @@
 """Detection of objects with backbones whose parameters are predicted."""
 
 from ghn.detection.backbone import MapBackbone, backbone_network
+from ghn.detection.coco_file import read_coco
 from ghn.detection.data import DetectionData, boxes_of_masks
 from ghn.detection.detector import Detections, build_detector, detect
 from ghn.detection.figures import plot_boxes, plot_detection
@@ -25,6 +26,7 @@ __all__ = [
     "make_shapes",
     "plot_boxes",
     "plot_detection",
+    "read_coco",
     "read_penn_fudan",
     "shape_scene",
     "train_detector",

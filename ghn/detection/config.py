@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from ghn.detection.backbone import backbone_network
+from ghn.detection.coco_file import read_coco
 from ghn.detection.data import DetectionData
 from ghn.detection.penn_fudan import read_penn_fudan
 from ghn.detection.recipe import DetectionRecipe
 from ghn.detection.shapes import make_shapes
 from ghn.finetuning import STARTS, NamedNetwork, Start
 from graph2nn.deepnets import Network, ViT
+from graph2nn.names import choose
 from graph2nn.runs import option
 from graph2nn.training import OPTIMIZERS
 from graph2nn.vision.datasets import default_data_dir
@@ -40,12 +42,17 @@ class DetectConfig:
     takes two minutes. See `resolved`. Flags of classification are there, but refused.
     """
 
-    dataset: str = option("shapes", "-d", help="images with boxes", choices=DATASETS)
+    dataset: str = option(
+        "shapes",
+        "-d",
+        help="images with boxes: shapes, PennFudanPed, or FILE.json of annotations as COCO has "
+        "them, with images in --data_dir or beside the file",
+    )
     data_dir: str | None = option(
         None, "-D", help="folder of the data or above it, none for $NETWRIGHT_DATA or ./data"
     )
     image_size: int | None = option(
-        None, "-i", help="wanted shorter side of images in pixels; none: 192, 800, ViT 320",
+        None, "-i", help="wanted shorter side of images in pixels; none: 256, 800, ViT 320",
         name="imsize",
     )  # fmt: skip
     shapes: int = option(170, help="number of images with shapes")
@@ -82,7 +89,7 @@ class DetectConfig:
         None, help="regions an image that the box head learns on; none: 32, 512"
     )
     opt: str = option("sgd", help="optimiser", choices=OPTIMIZERS)
-    lr: float | None = option(None, help="learning rate; none: 0.02, 0.005")
+    lr: float | None = option(None, help="learning rate; none: 0.01, 0.005")
     wd: float = option(5e-4, help="weight decay")
     momentum: float = option(0.9, help="momentum of SGD")
     grad_clip: float = option(0.0, help="largest norm of the gradient; 0 for none")
@@ -112,6 +119,9 @@ class DetectConfig:
     val: bool = option(False, help=_NOT_HERE)
 
     def __post_init__(self) -> None:
+        if not self.dataset.endswith(".json"):
+            more = "FILE.json of annotations as COCO has them"
+            choose("data set", self.dataset, DATASETS, where="dataset", more=more)
         defaults = {f.name: f.default for f in fields(self)}
         for name in _REFUSED:
             if getattr(self, name) != defaults[name]:
@@ -139,7 +149,7 @@ class DetectConfig:
             "init_channels": 8 if shapes else 36,
             "layers": 6 if shapes else 20,
             "regions": 32 if shapes else 512,
-            "lr": 0.02 if shapes else 0.005,
+            "lr": 0.01 if shapes else 0.005,
             "device": "cuda" if torch.cuda.is_available() else "cpu",
         }
         changed = {k: v for k, v in defaults.items() if getattr(self, k) is None}
@@ -176,7 +186,7 @@ class DetectConfig:
         c = self.resolved()
         assert c.regions is not None and c.lr is not None
         vit = isinstance(network.model, Network) and network.model.config.genotype == ViT
-        own = 192 if c.dataset == "shapes" else 320 if vit else 800
+        own = 256 if c.dataset == "shapes" else 320 if vit else 800
         return DetectionRecipe(
             epochs=c.epochs,
             batch_size=c.batch_size,
@@ -202,6 +212,8 @@ class DetectConfig:
         """
         if self.dataset == "shapes":
             data = make_shapes(self.shapes, image_size=self.shapes_size, seed=self.seed)
+        elif self.dataset.endswith(".json"):
+            data = read_coco(self.dataset, self.data_dir, decoders=self.num_workers)
         else:
             above = default_data_dir() if self.data_dir is None else Path(self.data_dir)
             found = find_folder(above, (self.dataset, "."), ("PNGImages", "PedMasks"))
@@ -218,5 +230,12 @@ def _run_name(c: DetectConfig) -> str:
     arch = f"{c.split}-{c.arch}" if c.arch.isdecimal() else c.arch
     start = re.sub(r".*/|\.pt$", "", c.ckpt) if c.ckpt else "pretrained" if c.pretrained else ""
     shots = f"{c.n_shots}shot" if c.n_shots else ""
-    parts = [arch, c.dataset, shots, start, c.init if c.init != "rand" else "", f"s{c.seed}"]
+    parts = [
+        arch,
+        Path(c.dataset).stem,
+        shots,
+        start,
+        c.init if c.init != "rand" else "",
+        f"s{c.seed}",
+    ]
     return re.sub(r"[^\w.=-]+", "-", "_".join(filter(None, parts)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-__all__ = ["DetectionData", "boxes_of_masks"]
+__all__ = ["DetectionData", "boxes_of_masks", "read_image"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -149,3 +152,17 @@ def boxes_of_masks(mask: Tensor) -> Tensor:
         rows, columns = torch.where(mask == number)
         found.append([columns.min(), rows.min(), columns.max(), rows.max()])
     return torch.tensor(found, dtype=torch.float32).reshape(-1, 4)
+
+
+def read_image(path: Path, mode: str | None = "RGB") -> Tensor:
+    """Read an image file: colours (3, H, W), or with mode None what it stores, such as (H, W).
+
+    Raises:
+        ValueError: A file that is no image, or is damaged.
+    """
+    try:
+        with Image.open(path) as file:
+            pixels = torch.from_numpy(np.array(file.convert(mode) if mode else file))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    return pixels.permute(2, 0, 1).contiguous() if mode else pixels

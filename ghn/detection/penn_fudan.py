@@ -5,12 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ghn.detection.data import DetectionData, boxes_of_masks
+from ghn.detection.data import DetectionData, boxes_of_masks, read_image
 
 __all__ = ["PENN_FUDAN", "read_penn_fudan"]
 
@@ -68,13 +66,7 @@ def read_penn_fudan(
 
 
 def _read(image: Path, mask: Path) -> tuple[Tensor, Tensor]:
-    try:
-        with Image.open(image) as file:
-            pixels = torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1).contiguous()
-        with Image.open(mask) as file:
-            instances = torch.from_numpy(np.array(file).astype(np.int64))
-    except OSError as error:
-        raise ValueError(f"{image} or {mask.name} cannot be read: {error}") from None
+    pixels, instances = read_image(image), read_image(mask, mode=None).long()
     if instances.shape != pixels.shape[1:]:
         raise ValueError(
             f"{mask}: expected a mask of {pixels.shape[2]}x{pixels.shape[1]} pixels, as "

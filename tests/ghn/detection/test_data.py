@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from ghn.detection import (
     DetectionData,
     boxes_of_masks,
     make_shapes,
+    read_coco,
     read_penn_fudan,
     shape_scene,
 )
@@ -180,7 +183,7 @@ def _mask(folder: Path) -> Path:
         (_no_instance, "FudanPed00001_mask.png shows no instance"),
         (_point, "FudanPed00001.png: box 0 .* is empty"),
         (_other_size, "FudanPed00001_mask.png: expected a mask of"),
-        (_cut_short, "FudanPed00001.png or .* cannot be read"),
+        (_cut_short, "FudanPed00001.png cannot be read"),
     ],
 )
 def test_wrong_folders(tmp_path, spoil, message):
@@ -197,3 +200,62 @@ def test_missing_folder(tmp_path):
         (tmp_path / part).mkdir()
     with pytest.raises(ValueError, match="has no .png files"):
         read_penn_fudan(tmp_path)
+
+
+def coco(folder: Path, **changes: Any) -> Path:
+    """A file of annotations of two drawn images, the second without any."""
+    content = {
+        "images": [{"id": 7, "file_name": "one.png"}, {"id": 3, "file_name": "two.png"}],
+        "categories": [{"id": 5, "name": "cat"}, {"id": 2, "name": "dog"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 2, "bbox": [1, 2.5, 8, 6]},
+            {"id": 2, "image_id": 7, "category_id": 5, "bbox": [0, 0, 20, 10], "iscrowd": 0},
+            {"id": 3, "image_id": 3, "category_id": 5, "bbox": [0, 0, 5, 5], "iscrowd": 1},
+        ],
+    }
+    for name in ("one.png", "two.png"):
+        Image.fromarray(np.zeros((10, 20, 3), dtype=np.uint8)).save(folder / name)
+    path = folder / "instances.json"
+    path.write_text(json.dumps(content | changes), encoding="utf-8")
+    return path
+
+
+def test_file_of_annotations(tmp_path):
+    found = read_coco(coco(tmp_path))
+    assert found.name == "instances" and found.files == ("one.png", "two.png")
+    assert found.class_names == ("cat", "dog")
+    assert found.boxes[0].tolist() == [[1, 2.5, 9, 8.5], [0, 0, 20, 10]]
+    assert found.labels[0].tolist() == [2, 1] and found.boxes[1].shape == (0, 4)
+
+
+def box(*sides: float, image: int = 7, category: int = 5) -> dict:
+    entry = {"id": 9, "image_id": image, "category_id": category, "bbox": list(sides)}
+    return {"annotations": [entry]}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (box(15, 2, 8, 6), "instances, one.png: box 0 .* reaches out of the image of 20x10 pixels"),
+        (box(5, 2, 0, 6), "one.png: box 0 .* is empty"),
+        (box(1, 2, 8, 6, image=8), "annotation 9 is of image 8, which the file does not have"),
+        (box(1, 2, 8, 6, category=1), "annotation 9 is of category 1"),
+        ({"annotations": [{"image_id": 7}]}, "no file of annotations .* KeyError: 'category_id'"),
+        ({"images": 3}, "no file of annotations as COCO has them"),
+        (box(1, 2, 8), "no file of annotations .* got ValueError: not enough values"),
+    ],
+)
+def test_wrong_annotations(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        read_coco(coco(tmp_path, **changes))
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.json does not exist"):
+        read_coco(tmp_path / "nowhere.json")
+    path = coco(tmp_path)
+    (tmp_path / "two.png").unlink()
+    with pytest.raises(FileNotFoundError, match="two.png does not exist; say where the images are"):
+        read_coco(path)
+    with pytest.raises(FileNotFoundError, match="one.png does not exist"):
+        read_coco(path, tmp_path / "elsewhere")

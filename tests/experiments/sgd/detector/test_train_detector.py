@@ -106,6 +106,35 @@ def test_backbones_of_all_families(script, arch: str) -> None:
     assert re.search("predicted weights.* made orthogonal; statistics of 4", record["start"])
 
 
+def test_file_of_annotations(script, folder: Path, tmp_path: Path, capsys) -> None:
+    """Of images that are elsewhere, with two classes."""
+    path = tmp_path / "boxes.json"
+    names = sorted(file.name for file in (folder / "PennFudanPed/PNGImages").iterdir())
+    path.write_text(
+        json.dumps(
+            {
+                "images": [{"id": k, "file_name": name} for k, name in enumerate(names)],
+                "categories": [{"id": 1, "name": "left"}, {"id": 2, "name": "right"}],
+                "annotations": [
+                    {
+                        "image_id": k % 4,
+                        "category_id": 1 + k // 4,
+                        "bbox": [20 * (k // 4), 4, 20, 9],
+                    }
+                    for k in range(8)
+                ],
+            }
+        )
+    )
+    home = str(folder / "PennFudanPed/PNGImages")
+    flags = ["-d", str(path), "-D", home, "--test_images", "2", "-i", "64", "-e", "1"]
+    network = ["--init_channels", "8", "--layers", "3", "--regions", "8", "--debug", "0"]
+    script.main([*flags, *network, "-S", str(tmp_path)])
+    assert "boxes.json: 2 training images, 2 of the test" in capsys.readouterr().out
+    weights = load_checkpoint(tmp_path / "DARTS_boxes_s1111/detector.pt")["state_dict"]
+    assert weights["roi_heads.box_predictor.cls_score.bias"].shape == (3,)
+
+
 def test_killed_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
     flags = [*QUICK, "-e", "2", "--name", "run", "--ckpt", "ghn2-cifar10"]
 
@@ -156,7 +185,7 @@ def test_killed_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
         (["--cutout"], "--cutout: no part of detection"),
         (["--drop_path_prob", "0.2"], "--drop_path_prob: no part of detection"),
         (["--opt", "sdg"], "invalid choice"),
-        (["-d", "voc"], "invalid choice"),
+        (["-d", "voc"], "unknown data set 'voc'"),
         (["--n_shots", "0"], "--n_shots: expected 1 image or more, got 0"),
         (["--n_shots", "6"], "--n_shots: shapes has 5 training images"),
         (["--test_images", "8"], "expected 1 to 7 test images"),
