@@ -14,6 +14,8 @@ import pytest
 from repository import ROOT
 
 from ghn import GHN
+from ghn.detection import MapBackbone, backbone_network, build_detector, read_penn_fudan
+from ghn.detection.metrics import pycocotools
 from ghn.torchzoo import classifier_names
 from graph2nn.deepnets import PublishedNets, load_nets
 from graph2nn.deepnets.campaign import read_ground_truth
@@ -29,6 +31,11 @@ from graph2nn.wirings.campaign.results import read_collected
 from graph2nn.wirings.networks.ode import require_torchdiffeq
 from predictors.models.regressors import make_regressor
 from predictors.tables import load_table
+
+
+def own_backbone() -> MapBackbone:
+    return MapBackbone(backbone_network("DARTS", channels=8, n_cells=3).model)
+
 
 NUMBERS = np.arange(8.0).reshape(4, 2), np.arange(4.0)[:, None]
 ABSENT: list[tuple[Callable[[], Any], str]] = [
@@ -50,6 +57,7 @@ ABSENT: list[tuple[Callable[[], Any], str]] = [
     (lambda: PublishedNets("nothing.h5", "val"), "graph2nn.deepnets.write_published"),
     (lambda: load_wiring("nothing"), "nothing does not exist; expected the folder of a run"),
     (lambda: load_table("deepnets_published"), "download deepnets1m_eval.hdf5 .*as data_dir"),
+    (lambda: read_penn_fudan("nothing"), "unpack https://.*PennFudanPed.zip there"),
     (lambda: load_table("nothing"), "unknown table 'nothing'; choose one of nb201"),
     (lambda: shipped_file("data/nothing.h5"), "no file data/nothing.h5 comes with netwright"),
 ]
@@ -57,6 +65,8 @@ EXTRAS: list[tuple[str, str, Callable[[], Any]]] = [
     ("torchvision", "vision", classifier_names),
     ("huggingface_hub", "hub", lambda: GHN.from_pretrained("ghn3tm8")),
     ("torchdiffeq", "ode", require_torchdiffeq),
+    ("pycocotools", "detect", pycocotools),
+    ("torchvision.models.detection", "detect", lambda: build_detector(own_backbone(), 1)),
     ("xgboost", "boost", lambda: make_regressor("xgb").fit(*NUMBERS)),
     ("lightgbm", "boost", lambda: make_regressor("lgbm").fit(*NUMBERS)),
     ("distributed", "cluster", lambda: list(parallel_map(abs, [1, 2], jobs=2, backend="dask"))),

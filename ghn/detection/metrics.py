@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ghn.detection.data import DetectionData
 
-__all__ = ["COCO_METRICS", "coco_metrics"]
+__all__ = ["COCO_METRICS", "coco_metrics", "pycocotools"]
 
 COCO_METRICS = (
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
@@ -48,13 +48,7 @@ def coco_metrics(
         raise ValueError(
             f"expected detections of {len(data)} images of {data.name}, got {len(detections)}"
         )
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError:
-        raise ValueError(
-            'pycocotools is not installed; run: pip install "netwright[detect]"'
-        ) from None
+    COCO, COCOeval = pycocotools()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints whatever it does
         truth, found = COCO(), COCO()
         truth.dataset = _described(data, zip(data.boxes, data.labels))
@@ -72,6 +66,22 @@ def coco_metrics(
         name: None if value < 0 else float(value)
         for name, value in zip(COCO_METRICS, evaluation.stats, strict=True)
     }
+
+
+def pycocotools() -> tuple[Any, Any]:
+    """Return the classes COCO and COCOeval.
+
+    Raises:
+        ValueError: Pycocotools is not installed.
+    """
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError:
+        raise ValueError(
+            'pycocotools is not installed; run: pip install "netwright[detect]"'
+        ) from None
+    return COCO, COCOeval
 
 
 def _described(data: DetectionData, objects: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ghn.detection.backbone import MapBackbone, backbone_images
 from ghn.detection.data import DetectionData
 from ghn.detection.detector import batches, build_detector, detect
-from ghn.detection.metrics import coco_metrics
+from ghn.detection.metrics import coco_metrics, pycocotools
 from ghn.detection.recipe import DetectionRecipe
 from ghn.finetuning import NamedNetwork, Start, start_network
 from ghn.model import GHN
@@ -86,8 +86,8 @@ def train_detector(
         test as of `coco_metrics`, learning rate and seconds. With 0 epochs there is one, of 0.
 
     Raises:
-        ValueError: A network without a map, a start or a folder that do not fit, or a loss that is
-            not finite.
+        ValueError: A network without a map, a start or a folder that do not fit, a loss that is not
+            finite, or torchvision or pycocotools are not installed.
 
     Examples:
         >>> from ghn.detection import backbone_network, make_shapes
@@ -98,6 +98,7 @@ def train_detector(
         >>> trained.records[0]["epoch"], trained.records[0]["train_loss"] > 0
         (1, True)
     """
+    pycocotools()  # missing, it would be missed after an epoch
     start = start if isinstance(start, Start) else Start(source=start, statistics=64)
     with seeded(seed):
         backbone = MapBackbone(network.model)
