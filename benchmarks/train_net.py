@@ -35,7 +35,7 @@ from common import (
 from graph2nn.deepnets import NetConfig, Network, eval_net
 from graph2nn.training import Recipe, train_networks
 
-PLACES = {"test": 0, "deep": 1, "wide": 1}  # networks that are trained
+PLACES = {"test": 0, "deep": 1}  # networks that are trained
 
 
 def config(split: str, quick: bool) -> NetConfig:
@@ -101,7 +101,7 @@ def measured(args: argparse.Namespace) -> None:
 def main() -> None:
     args_of = parser(__doc__)
     args_of.add_argument("--batch", type=int, default=32, help="images; default: %(default)s")
-    args_of.add_argument("--steps", type=int, default=16, help="a call; default: %(default)s")
+    args_of.add_argument("--steps", type=int, default=48, help="a call; default: %(default)s")
     args = args_of.parse_args()
     start(args)
     if args.quick:

@@ -447,3 +447,19 @@ def test_no_epoch_only_tests(digits) -> None:
     (record,) = train_networks({"net": net}, *digits, Recipe(epochs=0), seed=1, progress=False)
     assert record["epoch"] == 0 and record["train_loss"] is None and record["top1_error"] > 0
     assert_equal_weights(net, before)
+
+
+def test_classes_of_training_and_tests_must_be_the_same(digits) -> None:
+    train, test = digits
+    less = dataclasses.replace(test, class_names=(*test.class_names[:9], "x"))
+    other = dataclasses.replace(test, num_classes=11, class_names=())
+    how = {"seed": 1, "progress": False}
+    for wrong, message in (
+        (less, "of other classes .train.* has no x; test has no 9.; is a folder of a class miss"),
+        (other, "digits has 10 classes, the test images digits have 11"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train_networks({"net": perceptron(8)}, train, wrong, Recipe(epochs=1), **how)
+        with pytest.raises(ValueError, match=message):
+            more = {"more_tests": {"more": wrong}, **how}
+            train_networks({"net": perceptron(8)}, train, test, Recipe(epochs=1), **more)

@@ -38,6 +38,7 @@ class Streams:
         augment: Augment,
         decoders: int,
     ) -> None:
+        _check_classes(train, test)
         self.recipe, self.seed, self.device, self.augment = recipe, seed, device, augment
         train, size = train.to(device), recipe.batch_size
         how: dict[str, Any] = {"train": True, "augment": augment, "drop_last": recipe.drop_last}
@@ -67,6 +68,7 @@ class Streams:
             )
         size = self.recipe.test_batch_size
         for name, images in {**every, **final}.items():
+            _check_classes(self.train.data, images)
             there = images.to(self.device)
             self.more_tests[name] = Batches(there, size, **self._testing)
         self.final_only = set(final)
@@ -82,3 +84,23 @@ class Streams:
         wanted = max(1, self.recipe.precise_bn // self.recipe.batch_size)
         self.again.epoch, self.again.position = epoch, 0
         return islice(iter(self.again), wanted)
+
+
+def _check_classes(train: ImageData, test: ImageData) -> None:
+    """Are labels of both numbers of the same classes?"""
+    names = [set(data.class_names) for data in (train, test)]
+    if all(names) and train.class_names != test.class_names:
+        lacking = [
+            f"{data.split} has no {', '.join(sorted(other - own)[:4])}"
+            for data, own, other in zip((train, test), names, reversed(names))
+            if other - own
+        ]
+        raise ValueError(
+            f"{train.name}: training and test images are of other classes "
+            f"({'; '.join(lacking) or 'in another order'}); is a folder of a class missing?"
+        )
+    if train.num_classes != test.num_classes:
+        raise ValueError(
+            f"{train.name} has {train.num_classes} classes, the test images {test.name} have "
+            f"{test.num_classes}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,3 +239,10 @@ def test_wrong_flags(script, flags: list[str], message: str, capsys) -> None:
 def test_what_cannot_be_trained(script, flags: list[str], message: str) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         script.main([*DIGITS, "-S", "none", *flags])
+
+
+def test_a_data_folder_with_missing_classes(script, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "imagenet", tmp_path / "imagenet")
+    shutil.rmtree(tmp_path / "imagenet" / "val" / "n01")
+    with pytest.raises(ValueError, match="test has no n01.*is a folder of a class missing"):
+        script.main(["-d", "imagenet", "-D", str(tmp_path), "--arch", "resnet18", "-S", "none"])
