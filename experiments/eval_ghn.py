@@ -13,14 +13,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ghn import GHN, from_pretrained
 from ghn.checks import check_trained_on
-from ghn.evaluation import NetResult, evaluate_nets, evaluation_batches, summarise
+from ghn.evaluation import (
+    NetResult,
+    Results,
+    evaluate_nets,
+    evaluation_batches,
+    result_rows,
+    summarise,
+    top1_by_method,
+)
 from ghn.families import FAMILIES
 from ghn.figures import plot_distributions, plot_size_accuracy
 from ghn.finetuning import PREDEFINED
@@ -34,7 +42,6 @@ from graph2nn.vision import DATASETS, Batches, load_images
 ALL = (*EVAL_SPLITS, "predefined")
 SETS = (*SPLITS, *FAMILIES, "predefined", "torch", "all")
 INITIAL = "initial weights"
-Results = dict[str, dict[str, dict[str, NetResult]]]  # split, method, network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,17 +182,10 @@ def table(results: Results, num_classes: int) -> str:
 def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> None:
     """Write results.json and the figures."""
     out = Path(config.out)
-    rows: dict[str, dict] = {}
-    tops: dict[str, dict[str, list[float]]] = {}
-    for split, by_method in results.items():
-        for method, nets in by_method.items():
-            values = [r.top1 for r in nets.values()]
-            summary = summarise(values).to_json() if values else None
-            networks = {name: asdict(r) for name, r in nets.items()}
-            rows.setdefault(split, {})[method] = {"top1": summary, "networks": networks}
-            tops.setdefault(method, {})[split] = values
-    content = {"config": to_dict(config), "environment": describe_environment(), "results": rows}
-    text = json.dumps(content | {"skipped": skipped}, indent=1)
+    tops = top1_by_method(results)
+    content = {"config": to_dict(config), "environment": describe_environment()}
+    content |= {"results": result_rows(results), "skipped": skipped}
+    text = json.dumps(content, indent=1)
     write_text(out / "results.json", text)
     made, last = [out / "results.json", plot_distributions(tops, out / "accuracy.png")], [*tops][-1]
     if sizes := [r for by_method in results.values() for r in by_method[last].values()]:

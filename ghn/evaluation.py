@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,11 +27,18 @@ __all__ = [
     "accuracy",
     "evaluate_nets",
     "evaluation_batches",
+    "merge_results",
     "network_function",
+    "read_results",
+    "result_rows",
     "summarise",
+    "top1_by_method",
 ]
 
 EVAL_SEED = 1111
+
+Results = dict[str, dict[str, dict[str, "NetResult"]]]
+"""Results of `eval_ghn.py` by split, method and network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,3 +170,95 @@ def network_function(net: Net, parameters: dict[str, Tensor]) -> Forward:
     model = build_blueprint(net, device).eval()
     use_batch_statistics(model)
     return lambda images: functional_call(model, parameters, (images,))
+
+
+def result_rows(results: Results) -> dict[str, Any]:
+    """Return results as `results.json` has them: by split and method a summary and all networks.
+
+    Args:
+        results: Results by split, method and network.
+    """
+    rows: dict[str, Any] = {}
+    for split, by_method in results.items():
+        for method, nets in by_method.items():
+            values = [r.top1 for r in nets.values()]
+            summary = summarise(values).to_json() if values else None
+            networks = {name: asdict(r) for name, r in nets.items()}
+            rows.setdefault(split, {})[method] = {"top1": summary, "networks": networks}
+    return rows
+
+
+def read_results(path: str | Path) -> Results:
+    """Read the `results.json` of a run of `eval_ghn.py`.
+
+    Args:
+        path: Path of the file, or of its folder.
+
+    Raises:
+        ValueError: The file holds something else.
+        FileNotFoundError: There is no such file.
+    """
+    path = Path(path) / "results.json" if Path(path).is_dir() else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: expected a results.json of eval_ghn.py")
+    try:
+        return {
+            split: {
+                method: {name: NetResult(**row) for name, row in found["networks"].items()}
+                for method, found in by_method.items()
+            }
+            for split, by_method in json.loads(path.read_text(encoding="utf-8"))["results"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} does not hold results of eval_ghn.py ({type(error).__name__}: {error})"
+        ) from None
+
+
+def merge_results(results: Mapping[str, Results]) -> Results:
+    """Merge results of several runs; methods of one name get the run's name unless they agree.
+
+    Two runs agree on a method if they share a split, and give the same results on all they share.
+
+    Args:
+        results: Results by a name of the run.
+
+    Examples:
+        >>> def run(top1):
+        ...     net = NetResult(index=0, top1=top1, top5=99.0, num_params=10, num_nodes=3)
+        ...     return {"test": {"initial weights": {"0": net}}}
+        >>> list(merge_results({"one": run(10.0), "two": run(10.0)})["test"])
+        ['initial weights']
+        >>> list(merge_results({"one": run(10.0), "two": run(12.0)})["test"])
+        ['initial weights (one)', 'initial weights (two)']
+    """
+    by_method: dict[str, dict[str, dict[str, dict[str, NetResult]]]] = {}
+    for run, found in results.items():
+        for split, methods in found.items():
+            for method, nets in methods.items():
+                by_method.setdefault(method, {}).setdefault(run, {})[split] = nets
+    merged: Results = {}
+    for method, runs in by_method.items():
+        same = all(_agree(a, b) for a, b in combinations(runs.values(), 2))
+        for run, splits in runs.items():
+            for split, nets in splits.items():
+                merged.setdefault(split, {})[method if same else f"{method} ({run})"] = nets
+    return merged
+
+
+def _agree(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    shared = a.keys() & b.keys()
+    return bool(shared) and all(a[split] == b[split] for split in shared)
+
+
+def top1_by_method(results: Results) -> dict[str, dict[str, list[float]]]:
+    """Collect the accuracies in percent by method, then split, as `plot_distributions` takes them.
+
+    Args:
+        results: Results by split, method and network.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for split, by_method in results.items():
+        for method, nets in by_method.items():
+            found.setdefault(method, {})[split] = [r.top1 for r in nets.values()]
+    return found

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ghn.evaluation import NetResult, summarise
+from ghn.evaluation import NetResult, Results, summarise, top1_by_method
 from graph2nn.runs.figures import canvas, figure_path, save_figure
 
-__all__ = ["plot_distributions", "plot_size_accuracy", "plot_training"]
+__all__ = ["plot_distributions", "plot_results", "plot_size_accuracy", "plot_training"]
 
 
 def plot_training(
@@ -71,6 +72,30 @@ def plot_distributions(
     axis.set(ylabel="top-1 accuracy (%)", ylim=(0, 100))
     axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(results))
     return _finish(figure, path, title)
+
+
+def plot_results(results: Results, path: str | Path, *, title: str = "") -> list[Path]:
+    """Plot accuracies by split, and for each method against the number of parameters.
+
+    Args:
+        results: Results of `eval_ghn.py`, as `read_results` gives them.
+        path: Figure of the splits; `accuracy.png` makes `accuracy_METHOD.png` for the methods.
+        title: Title of the first figure; the others have the method's name.
+
+    Raises:
+        ValueError: No network, or a suffix of no format.
+    """
+    path, tops = figure_path(path), top1_by_method(results)
+    if not any(values for by_split in tops.values() for values in by_split.values()):
+        raise ValueError("the results have no network, so there is nothing to draw")
+    made = [plot_distributions(tops, path, title=title)]
+    for method in tops:
+        nets = [net for found in results.values() for net in found.get(method, {}).values()]
+        place = path.with_name(f"{path.stem}_{re.sub(r'[^-.0-9A-Za-z]+', '_', method)}")
+        if nets:
+            place = place.with_name(place.name.rstrip("_") + path.suffix)
+            made.append(plot_size_accuracy(nets, place, title=method))
+    return made
 
 
 def plot_size_accuracy(results: Sequence[NetResult], path: str | Path, *, title: str = "") -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -13,9 +13,9 @@ from ghn.finetuning.starts import Start
 from graph2nn.runs import option
 from graph2nn.training import Recipe
 from graph2nn.training.optim import OPTIMIZERS, make_schedule
-from graph2nn.vision import DATASETS, Augment, ImageData, corrupted, load_images
+from graph2nn.vision import DATASETS, Augment, ImageData, corrupted, empty_images, load_images
 
-__all__ = ["NORMALISATIONS", "TrainNetConfig"]
+__all__ = ["NORMALISATIONS", "NetworkConfig", "TrainNetConfig"]
 
 INITS = ("rand", "kaiming", "orth")
 NORMALISATIONS = ("running", "precise", "batch")
@@ -222,6 +222,37 @@ class TrainNetConfig:
         if c.noise:
             test = corrupted(test, "noise", noise=test.noise_std, seed=c.seed)
         return train, test, {"final": load("test")} if c.val else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Flags that say which network is meant, for commands that train little or nothing."""
+
+    arch: str = option(
+        positional=True,
+        help="as train_net.py --arch takes it: test-0, DARTS, resnet18, timm:NAME, "
+        "ws:n=16,k=4,p=0.1, small/static_dnw, FILE.json, FILE.py:FUNCTION",
+    )
+    dataset: str = option("digits", "-d", help="images it is for", choices=tuple(DATASETS))
+    split: str = option("predefined", help="set of networks that a mere number counts in")
+    nets: str | None = option(None, help="file or folder of DeepNets-1M networks")
+    image_size: int | None = option(None, "-i", help="side of the images in pixels", name="imsize")
+    seed: int = option(1111, "-s", help="seed of initial weights, and of training")
+
+    def training(self, **more: Any) -> TrainNetConfig:
+        """Return the resolved settings that `train_net.py` would have for the network.
+
+        Args:
+            more: Further settings.
+        """
+        own = {field.name: getattr(self, field.name) for field in fields(NetworkConfig)}
+        return TrainNetConfig(**own, **more).resolved()
+
+    def network(self) -> tuple[NamedNetwork, ImageData]:
+        """Build the network, with the kind of images that it is for; nothing is read."""
+        c = self.training()
+        images = empty_images(c.dataset, image_size=c.image_size)
+        return c.network(images), images
 
 
 def _run_name(c: TrainNetConfig) -> str:

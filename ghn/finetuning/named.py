@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from ghn.families.blueprint import Blueprint
 from ghn.finetuning.layers import replace_classes
 from ghn.torchzoo import build_classifier, classifier_names
 from ghn.training.networks import nets_from_file
-from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.archgraph.tracer import View
 from graph2nn.deepnets import (
     GENOTYPES,
     SPLITS,
@@ -44,6 +46,9 @@ __all__ = ["PREDEFINED", "NamedNetwork", "named_network"]
 PREDEFINED = ("resnet50", "vit")
 """Networks of the published split `predefined`, in its order."""
 
+_SETS = (*SPLITS, "predefined", *FAMILIES)
+_PLACE = re.compile(r"(?P<split>\w+)-(?P<number>\d+)")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamedNetwork:
@@ -58,6 +63,18 @@ class NamedNetwork:
     name: str
     model: nn.Module
     graph: ArchGraph | None = None
+
+    def archgraph(self, images: ImageData, view: View = "ghn2") -> ArchGraph:
+        """Return the graph under the network's name, traced where it is not at hand.
+
+        Args:
+            images: Images that the network is for.
+            view: View of the trace, see `trace`; `ghn2` is what hypernetworks read.
+        """
+        if self.graph is not None and view == "ghn2":
+            return self.graph.replace(name=self.name)
+        zeros = torch.zeros(2, images.channels, images.image_size, images.image_size)
+        return trace(self.model, zeros, view=view).replace(name=self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +120,14 @@ def named_network(
     of the batch alone, as in the published training.
 
     Args:
-        arch: A number, of a network of `split`; a genotype (DARTS, PDARTS, ViT); a network of
-            torchvision, or of timm behind `timm:`; a relational graph, as `read_graph` takes it,
-            also with `model`, `dims` and `depths` of `build_model` (`ws:n=64,k=8,p=0.1` is the
-            published perceptron, `ws:n=16,k=4,model=cnn6,dims=32-64,depths=1-1` a convolutional
-            network); a configuration of wirings (`small/static_dnw`); a `.json` file with the
-            configuration of a DeepNets-1M network; or `FILE.py:FUNCTION`, called with the keywords
-            `num_classes`, `image_size` and `in_channels`.
+        arch: A number, of a network of `split`, or both as in `test-0`; a genotype (DARTS, PDARTS,
+            ViT); a network of torchvision, or of timm behind `timm:`; a relational graph, as
+            `read_graph` takes it, also with `model`, `dims` and `depths` of `build_model`
+            (`ws:n=64,k=8,p=0.1` is the published perceptron,
+            `ws:n=16,k=4,model=cnn6,dims=32-64,depths=1-1` a convolutional network); a
+            configuration of wirings (`small/static_dnw`); a `.json` file with the configuration of
+            a DeepNets-1M network; or `FILE.py:FUNCTION`, called with the keywords `num_classes`,
+            `image_size` and `in_channels`.
         images: Images that it is for.
         split: Split of a number: of DeepNets-1M (`graph2nn.deepnets.SPLITS`), `predefined`, or a
             family of `ghn.families`.
@@ -131,6 +149,9 @@ def named_network(
         >>> found.name, found.graph.num_classes
         ('test-0', 10)
     """
+    place = _PLACE.fullmatch(str(arch))
+    if place and place["split"] in _SETS:
+        split, arch = place["split"], place["number"]
     wanted = _Wanted(
         images=images,
         split=split,
@@ -175,7 +196,7 @@ def _no_pretrained(what: str, wanted: _Wanted) -> None:
 
 def _numbered(arch: str, wanted: _Wanted) -> NamedNetwork:
     index, split = int(arch), wanted.split
-    choose("split", split, (*SPLITS, "predefined", *FAMILIES), where="split")
+    choose("split", split, _SETS, where="split")
     if index < 0:
         raise ValueError(f"arch: expected a number from 0 up, got {index}")
     if split == "predefined" and wanted.nets is None:

@@ -22,6 +22,7 @@ __all__ = [
     "canvas",
     "check_formats",
     "figure_path",
+    "plain_log",
     "save_figure",
     "save_formats",
     "shades",
@@ -103,6 +104,16 @@ def tidy(ax: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
     ax.set_ylabel(y, fontsize=9)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def plain_log(ax: Axes) -> None:
+    """Make the upright axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def shades(name: str, places: Any) -> Any:

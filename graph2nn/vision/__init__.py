@@ -11,7 +11,13 @@ from graph2nn.vision.augment import (
 )
 from graph2nn.vision.batches import Batches
 from graph2nn.vision.corruptions import CORRUPTIONS, corrupted
-from graph2nn.vision.datasets import DATASETS, DatasetInfo, default_data_dir, load_images
+from graph2nn.vision.datasets import (
+    DATASETS,
+    DatasetInfo,
+    default_data_dir,
+    empty_images,
+    load_images,
+)
 from graph2nn.vision.folder import FolderImages
 from graph2nn.vision.image_data import ImageData
 from graph2nn.vision.settings import (
@@ -39,6 +45,7 @@ __all__ = [
     "dataset_label",
     "dataset_name",
     "default_data_dir",
+    "empty_images",
     "load_images",
     "load_sets",
     "normalize",

@@ -23,7 +23,7 @@ from graph2nn.vision.readers import (
     read_npz,
 )
 
-__all__ = ["DATASETS", "SPLITS", "DatasetInfo", "default_data_dir", "load_images"]
+__all__ = ["DATASETS", "SPLITS", "DatasetInfo", "default_data_dir", "empty_images", "load_images"]
 
 SPLITS = ("train", "val", "test", "trainval")
 DIGITS_SEED = 1111
@@ -146,6 +146,31 @@ def load_images(
         if info.resized_as_imagenet:
             data = replace(data, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return data.repeated(channels)
+
+
+def empty_images(name: str, *, image_size: int | None = None) -> ImageData:
+    """Make a data set of no images, for networks that are built and not run on data.
+
+    Classes, size, three channels and normalisation are those of `load_images`; nothing is read.
+
+    Args:
+        name: One of `DATASETS`.
+        image_size: Side in pixels; None for the native size.
+
+    Raises:
+        ValueError: Unknown name, or a size that is not positive.
+
+    Examples:
+        >>> empty_images("cifar100").images.shape
+        torch.Size([0, 3, 32, 32])
+    """
+    info = _checked(name, "test", image_size, 3)
+    side = image_size or info.image_size
+    images = torch.empty(0, len(info.mean), side, side, dtype=torch.uint8)
+    data = _data(name, "test", images, torch.empty(0, dtype=torch.int64))
+    if info.resized_as_imagenet and side != info.image_size:
+        data = replace(data, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return data.repeated(3)
 
 
 def _checked(name: str, split: str, image_size: int | None, channels: int) -> DatasetInfo:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +15,12 @@ from ghn.evaluation import (
     accuracy,
     evaluate_nets,
     evaluation_batches,
+    merge_results,
     network_function,
+    read_results,
+    result_rows,
     summarise,
+    top1_by_method,
 )
 from graph2nn.deepnets import Network, build_graph, eval_nets
 from graph2nn.vision import ImageData, load_images
@@ -142,3 +148,37 @@ def test_evaluate_nets(tiny, digits: ImageData) -> None:
         assert 0 <= result.top1 <= result.top5 <= 100
     assert evaluate_nets(ghn, iter(nets), batches(digits), progress=False) == results
     assert isinstance(results[0], NetResult)
+
+
+def result(top1: float) -> NetResult:
+    return NetResult(index=0, top1=top1, top5=99.0, num_params=10, num_nodes=3)
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    results = {"test": {"a": {"0": result(50.0), "1": result(70.0)}, "b": {}}}
+    (tmp_path / "results.json").write_text(json.dumps({"results": result_rows(results)}))
+    assert read_results(tmp_path) == read_results(tmp_path / "results.json") == results
+    assert result_rows(results)["test"]["a"]["top1"]["mean"] == 60
+    assert top1_by_method(results) == {"a": {"test": [50.0, 70.0]}, "b": {"test": []}}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": {"test": {"a": {"networks": 3}}}}'])
+def test_other_files_are_no_results(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="does not hold results of eval_ghn.py"):
+        read_results(path)
+
+
+def test_merged_methods_have_one_name_only_where_they_agree() -> None:
+    start, one, two = {"0": result(10.0)}, {"0": result(80.0)}, {"0": result(90.0)}
+    first = {"test": {"start": start, "ghn": one}}
+    second = {"test": {"start": start, "ghn": two}, "wide": {"start": start}}
+    found = merge_results({"x": first, "y": second})
+    assert found == {
+        "test": {"start": start, "ghn (x)": one, "ghn (y)": two},
+        "wide": {"start": start},
+    }
+    # nothing shows that what was measured on other networks is the same method
+    apart = merge_results({"x": {"test": {"ghn": one}}, "y": {"deep": {"ghn": one}}})
+    assert apart == {"test": {"ghn (x)": one}, "deep": {"ghn (y)": one}}

@@ -91,6 +91,35 @@ def test_positional_and_required() -> None:
     assert parse_config(Generator, ["train", "5", "--out", "a"]).count == 5
 
 
+def test_several_by_position() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Files:
+        names: tuple[str, ...] = option(positional=True)
+        sizes: tuple[int, ...] = option((), "-s")
+
+    got = parse_config(Files, ["a,b.json", "c", "-s", "1,2"])
+    assert got == Files(names=("a,b.json", "c"), sizes=(1, 2))  # a name may have a comma
+
+    @dataclass(frozen=True, kw_only=True)
+    class Numbers:
+        numbers: tuple[int, ...] = option((3,), positional=True)
+
+    assert parse_config(Numbers, []) == Numbers(numbers=(3,))
+    assert parse_config(Numbers, ["4", "5"]).numbers == (4, 5)
+
+
+@pytest.mark.parametrize("argv", [[], ["x"]])
+def test_wrong_values_by_position(argv: list[str], capsys: pytest.CaptureFixture) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Numbers:
+        numbers: tuple[int, ...] = option(positional=True)
+
+    with pytest.raises(SystemExit):
+        parse_config(Numbers, argv)
+    message = "are required: numbers" if not argv else "argument numbers: invalid int value: 'x'"
+    assert message in capsys.readouterr().err
+
+
 def test_help_shows_defaults(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stop:
         parse_config(Settings, ["--help"])

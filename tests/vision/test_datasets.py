@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from graph2nn.vision import DATASETS, FolderImages, ImageData, load_images
+from graph2nn.vision import DATASETS, FolderImages, ImageData, empty_images, load_images
 
 
 def cifar_batch(n: int, first: int, key: str) -> dict:
@@ -268,3 +268,21 @@ def test_real_cifar10() -> None:
         pytest.skip(str(error))
     assert torch.bincount(data.labels).tolist() == [1000] * 10
     assert data.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
+
+
+@pytest.mark.parametrize("side", [None, 8, 16])
+def test_empty_images_are_of_the_same_kind(side: int | None) -> None:
+    found, full = empty_images("digits", image_size=side), load_images("digits", image_size=side)
+    assert len(found) == 0
+    for name in ("num_classes", "channels", "image_size", "mean", "std", "class_names", "flip"):
+        assert getattr(found, name) == getattr(full, name), name
+
+
+def test_empty_images_of_a_resized_data_set(tmp_path: Path) -> None:
+    make_cifar10(tmp_path)
+    full = load_images("cifar10", data_dir=tmp_path, image_size=64)
+    assert empty_images("cifar10", image_size=64).mean == full.mean
+    with pytest.raises(ValueError, match="unknown data set 'letters'"):
+        empty_images("letters")
+    with pytest.raises(ValueError, match="positive number of pixels"):
+        empty_images("digits", image_size=0)

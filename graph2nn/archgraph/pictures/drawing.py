@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-_LABELLED = 80  # most nodes that "auto" labels
+_LABELLED, _WIDEST = 80, 15.0  # most nodes that "auto" labels, and the widest picture in inches
 _DOT, _BOX = (0.13, 0.13), (1.12, 0.2)  # nodes without and with a label, in inches
 _EDGE = "#5b6470"
 _SHAPES = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
@@ -48,7 +48,7 @@ def draw(
         virtual_edges: Whether shortest paths of 2 to 50 edges (or up to that number) are drawn,
             fainter with their length.
         labels: Whether operation, kernel and output size are written into the nodes; "auto" up to
-            80 nodes.
+            80 nodes, where the figure is at most 15 inches wide with them.
         title: Title of the figure; None takes the graph's name and size; "" none.
 
     Returns:
@@ -66,9 +66,10 @@ def draw(
     if not graph.num_nodes:
         raise ValueError("the graph has no nodes, so there is nothing to draw")
     boxed = graph.num_nodes <= _LABELLED if labels == "auto" else bool(labels)
+    layout = _layout(graph, boxed)
+    if boxed and labels == "auto" and layout.size[0] > _WIDEST:
+        boxed, layout = False, _layout(graph, False)
     node = _BOX if boxed else _DOT
-    gap = (0.12, 0.17) if boxed else (0.07, 0.1)
-    layout = layered_layout(graph.edges, graph.num_nodes, node=node, gap=gap)
     axes = _axes(layout) if ax is None else ax
     figure: Any = axes.figure
     scale = _prepare(axes, layout)
@@ -85,6 +86,12 @@ def draw(
         dpi = min(200, 12000 / max(figure.get_size_inches()))
         save_figure(figure, path, dpi=dpi, tight=True)
     return figure
+
+
+def _layout(graph: ArchGraph, boxed: bool) -> Layout:
+    gap = (0.12, 0.17) if boxed else (0.07, 0.1)
+    node = _BOX if boxed else _DOT
+    return layered_layout(graph.edges, graph.num_nodes, node=node, gap=gap)
 
 
 def _axes(layout: Layout) -> Axes:

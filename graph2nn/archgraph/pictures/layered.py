@@ -258,7 +258,12 @@ def _fold(
     n = points.num_nodes
     entered = np.array([v for v in range(n) if points.up[v]], dtype=np.int64)
     heads = position[entered] + [0, node[1] / 2]
-    everything = [position + [node[0] / 2, 0], position - [node[0] / 2, node[1]], heads, *lanes]
+    everything = [
+        position + [node[0] / 2, node[1] / 2],
+        position - [node[0] / 2, node[1]],
+        heads,
+        *lanes,
+    ]
     low = np.concatenate(everything).min(0) - 0.3 * gap
     size = np.concatenate(everything).max(0) + 0.3 * gap - low
     return Layout(

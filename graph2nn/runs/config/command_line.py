@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type, prefix: str = "") 
     """Add one argument for each setting of the dataclass `cls`.
 
     Types: str, int, float, bool (a flag; `--no-name` where the default is true), `Literal`, tuples
-    (`200,250` or `200 250`), each also `| None` (written `none`). A field that is a dataclass
-    itself gives arguments whose names begin with the field's name, or without that where it is
-    `flat`. Underscores may be written as dashes.
+    (`200,250` or `200 250`; by position the latter), each also `| None` (written `none`). A field
+    that is a dataclass itself gives arguments whose names begin with the field's name, or without
+    that where it is `flat`. Underscores may be written as dashes.
 
     Raises:
         TypeError: A field of another type.
@@ -119,6 +119,11 @@ def _add_one(group: Any, setting: Setting, prefix: str) -> None:
     if typing.get_origin(kind) is typing.Literal:
         meta = {**meta, "choices": typing.get_args(kind)}
         kind = type(typing.get_args(kind)[0])
+    if meta.get("positional") and typing.get_origin(kind) is tuple:
+        item = typing.get_args(kind)[0]
+        how |= {"action": _AsTuple, "nargs": "+" if required else "*"}
+        group.add_argument(name, type=_reader(setting.key, item, item), **how)
+        return
     if meta.get("positional"):
         how["nargs"] = None if required else "?"
         group.add_argument(name, type=_reader(setting.key, kind, hint), **how)
@@ -155,6 +160,13 @@ def _reader(name: str, kind: Any, hint: Any) -> Any:
 
     read.__name__ = kind.__name__  # argparse names the type in its message
     return read
+
+
+class _AsTuple(argparse.Action):
+    """Arguments by position, each of them one value: names of files may have commas."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, tuple(values))
 
 
 class _TupleAction(argparse.Action):

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from ghn.finetuning import named_network, replace_classes
+from graph2nn.archgraph import structural_hash
 from graph2nn.deepnets import Network, eval_net, split_rules
-from graph2nn.vision import ImageData, load_images
+from graph2nn.vision import ImageData, empty_images, load_images
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def digits32() -> ImageData:
 NAMES = [
     ("0", {"split": "test"}, "test-0"),
     ("35133", {"split": "search"}, "search-35133"),
+    ("wide-3", {"split": "test"}, "wide-3"),
     ("1", {}, "predefined-1"),
     ("2", {"split": "convnets"}, "convnets-2"),
     ("DARTS", {"n_cells": 4, "channels": 8, "auxiliary": True}, "DARTS"),
@@ -150,3 +152,15 @@ def test_published_weights(digits32: ImageData, monkeypatch: pytest.MonkeyPatch)
     assert torch.equal(own["layer4.0.conv1.weight"], state["layer4.0.conv1.weight"])
     assert torch.equal(own["conv1.weight"], state["conv1.weight"][:, :, 2:5, 2:5])
     assert own["fc.weight"].shape == (10, 512)
+
+
+def test_graph_of_a_named_network(digits: ImageData) -> None:
+    """Under its name, as hypernetworks read it, traced where it is not at hand."""
+    images = empty_images("digits")
+    known, traced = (named_network(name, images) for name in ("test-1", "resnet18"))
+    assert (known.archgraph(images).name, traced.archgraph(images).name) == ("test-1", "resnet18")
+    assert structural_hash(known.archgraph(images)) == structural_hash(
+        named_network("test-1", digits).graph
+    )
+    assert traced.archgraph(images).num_nodes == 52
+    assert known.archgraph(images, "full").num_nodes > known.archgraph(images).num_nodes
