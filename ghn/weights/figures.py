@@ -83,7 +83,9 @@ def plot_weights(
         "spectra": _spectrum_rows(sets, found),
         "histograms": _histogram_rows(sets, bins),
     }
-    return made + [write_rows(_beside(path, what, ".csv"), r) for what, r in tables.items()]
+    return made + [
+        write_rows(_beside(path, what, ".csv"), r, digits=6) for what, r in tables.items()
+    ]
 
 
 def _beside(path: Path, what: str, suffix: str) -> Path:
