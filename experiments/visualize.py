@@ -68,7 +68,7 @@ class WeightsPicture(NetworkConfig):
         None, help="file of trained weights or run of train_net.py; none trains here"
     )
     fine_tuned: bool = option(False, help="also train from the predicted weights")
-    epochs: int | None = option(None, "-e", help="epochs of training; none as train_net.py, 20")
+    epochs: int | None = option(None, "-e", help="epochs of training; 20 on digits")
     layers: int = option(8, help="layers in pictures of single layers")
     data_dir: str | None = option(None, "-D", help="folder of the images")
     out: str | None = option(None, "-o", help="pictures; none for runs/visualize/NAME_weights.png")

@@ -230,7 +230,7 @@ class NetworkConfig:
 
     arch: str = option(
         positional=True,
-        help="as train_net.py --arch takes it: test-0, DARTS, resnet18, timm:NAME, "
+        help="name as of train_net.py --arch: test-0, DARTS, resnet18, timm:NAME, "
         "ws:n=16,k=4,p=0.1, small/static_dnw, FILE.json, FILE.py:FUNCTION",
     )
     dataset: str = option("digits", "-d", help="images it is for", choices=tuple(DATASETS))

@@ -106,7 +106,8 @@ def row_correlations(matrix: Tensor, *, most: int = _MOST_ROWS) -> Tensor:
         matrix (out, in) → (rows, rows).
 
     Examples:
-        >>> row_correlations(torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))[0, 1].item()
+        >>> rows = torch.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+        >>> round(row_correlations(rows)[0, 1].item(), 3)
         -1.0
     """
     rows = matrix[:most].double()

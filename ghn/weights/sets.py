@@ -23,7 +23,7 @@ class WeightSet:
     """Weights of one network from one source.
 
     Args:
-        name: Where they are from, for legends.
+        name: Name of the source, for legends.
         accuracy: Top-1 accuracy on the test images with these weights, in percent.
         matrices: Weights by the name of the parameter, as of `weight_matrices`.
 

@@ -45,7 +45,7 @@ def token_rows(tokenizer: GraphTokenizer, graph: ArchGraph) -> list[dict[str, An
         >>> from graph2nn.cells import nb201_cell
         >>> rows = token_rows(GraphTokenizer(), nb201_cell([2, 1, 0, 2, 4, 3]))
         >>> [row["token"] for row in rows][:4], rows[-1]["kind"]
-        (['[graph]', 'input', 'skip_connect', 'nor_conv_1x1'], 'edge')
+        (['[graph]', 'input', 'conv_3x3', 'none'], 'edge')
     """
     return _rows(tokenizer, tokenizer([graph]))
 

@@ -27,7 +27,7 @@ def module_string(model: nn.Module) -> list[str]:
     Examples:
         >>> from graph2nn.deepnets import eval_nets
         >>> module_string(Network(eval_nets("test", 1)[0], device="meta"))[:2]
-        ['[CELLS:17]', '[STEPS:7]']
+        ['[CELLS:18]', '[STEPS:1]']
     """
     if isinstance(model, Network):
         c = model.config
