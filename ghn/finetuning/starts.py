@@ -188,14 +188,17 @@ def _post_processed(model: nn.Module, start: Start, seed: int) -> list[str]:
 
 
 def _measure_statistics(model: nn.Module, images: ImageData, seed: int, count: int) -> int:
-    """Replace the statistics of batch normalisation by those of training images as they are."""
+    """Replace the statistics of batch normalisation by those of training images as they are.
+
+    Whole batches only, whose number of images is returned.
+    """
     device = next(model.parameters()).device
     size = min(_STATISTICS_BATCH, len(images))
     plain = Augment(crop=False, flip=False, jitter=0.0)
     batches = Batches(
         images.to(device), size, seed=seed, device=device, train=True, augment=plain, drop_last=True
     )
-    wanted = max(1, count // size)
+    wanted = min(max(1, count // size), len(batches))
     with seeded(seed, device):
         precise_bn(model, (batch for batch, _ in islice(iter(batches), wanted)))
-    return min(count, len(images))
+    return wanted * size

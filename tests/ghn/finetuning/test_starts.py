@@ -52,7 +52,7 @@ def test_predicted_weights_classify_in_evaluation_mode(images, test_images) -> N
     """Statistics of normalisation are measured, so running averages are of use at once."""
     net = network()
     said = start_network(net, "ghn2-digits-mixed", images, seed=1)
-    assert said == "ghn2-digits-mixed: predicted weights; statistics of 300 images"
+    assert said == "ghn2-digits-mixed: predicted weights; statistics of 256 images"
     assert top1(net, test_images) > 60
     bare = network()
     start_network(bare, Start(source="ghn2-digits-mixed", statistics=0), images)
