@@ -119,6 +119,33 @@ def test_labels(cells, full):
     assert len(draw(cells, labels=True).axes[0].texts) == cells.num_nodes
 
 
+class Wide(nn.Module):
+    """Twenty layers side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(20))
+
+    def forward(self, x):
+        return sum(layer(x) for layer in self.layers)
+
+
+def test_wide_graphs_have_no_labels_of_themselves():
+    graph = trace(Wide(), torch.zeros(2, 4))
+    assert graph.num_nodes < 80
+    plain, labelled = draw(graph), draw(graph, labels=True)
+    assert not plain.axes[0].texts and plain.get_size_inches()[0] < 15
+    assert len(labelled.axes[0].texts) == graph.num_nodes
+    assert labelled.get_size_inches()[0] > 15
+
+
+def test_the_first_node_is_inside_the_picture():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    graph = trace(net, torch.zeros(2, 4))
+    layout = layered_layout(graph.edges, graph.num_nodes, node=(1.0, 0.2), gap=(0.1, 0.1))
+    assert layout.position[:, 1].max() + 0.1 <= layout.size[1]
+
+
 def test_into_given_axes_with_virtual_edges(cells, tmp_path):
     from matplotlib.figure import Figure
 
