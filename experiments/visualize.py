@@ -147,26 +147,26 @@ def weights(config: WeightsPicture) -> Made:
 
 
 def accuracy(config: AccuracyPicture) -> Made:
-    named = {run_name(place): read_results(place) for place in config.results}
-    if len(named) < len(config.results):
-        raise ValueError("expected results in different folders, which give the runs their names")
-    return plot_results(merge_results(named), config.out, title=config.title)
+    found = {run: read_results(place) for run, place in by_folder(config.results).items()}
+    return plot_results(merge_results(found), config.out, title=config.title)
 
 
 def learning(config: LearningPicture) -> Made:
-    found = {place: read_learning(place) for place in config.runs}
+    found = {run: read_learning(place) for run, place in by_folder(config.runs).items()}
     curves = {
-        run_name(place) + (f": {name}" if len(records) > 1 else ""): rows
-        for place, records in found.items()
+        run + (f": {name}" if len(records) > 1 else ""): rows
+        for run, records in found.items()
         for name, rows in records.items()
     }
     return [plot_learning(curves, config.out, title=config.title)]
 
 
-def run_name(place: str) -> str:
-    """Name of a run: that of its folder."""
-    path = Path(place).absolute()
-    return path.parent.name if path.suffix == ".json" else path.name
+def by_folder(places: Sequence[str]) -> dict[str, str]:
+    """Runs by the names of their folders."""
+    found = {Path(place.removesuffix("results.json")).absolute().name: place for place in places}
+    if len(found) < len(places):
+        raise ValueError("expected runs in folders of different names, which pictures name them by")
+    return found
 
 
 def out_path(out: str | None, name: str) -> Path:

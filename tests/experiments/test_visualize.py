@@ -208,7 +208,9 @@ def test_wrong_files(script, capsys, tmp_path, results):
     (tmp_path / "a.json").write_text("[1]")
     assert "does not hold results" in refusal(script, capsys, "accuracy", str(tmp_path / "a.json"))
     same = refusal(script, capsys, "accuracy", results[0], results[0])
-    assert "different folders" in same
+    assert "folders of different names" in same
+    twice = refusal(script, capsys, "learning", str(tmp_path / "a" / "run"), "run")
+    assert "folders of different names" in twice
     other = tmp_path / "ghn"
     other.mkdir()
     (other / "metrics.jsonl").write_text('{"step": 0, "loss": 2.0}\n')
