@@ -12,6 +12,7 @@ import pytest
 from pages import blocks
 from repository import EXPERIMENTS, ROOT, imported_script
 
+from ghn.finetuning.config import TrainNetConfig
 from ghn.training import TrainConfig
 from graph2nn.runs import parse_command, parse_config
 from graph2nn.vision.sources import SOURCES
@@ -50,6 +51,9 @@ def test_scripts_know_their_flags(page, script, flags):
         return
     if script.endswith("train_ghn.py"):
         parse_config(TrainConfig, flags).resolved()
+        return
+    if script.endswith("train_net.py"):
+        parse_config(TrainNetConfig, flags).resolved()
         return
     with imported_script(ROOT / script) as module:
         if script.endswith("eval_ghn.py"):
