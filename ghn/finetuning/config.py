@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
+from ghn.finetuning.flags import StartFlags, run_name
 from ghn.finetuning.named import NamedNetwork, named_network
 from ghn.finetuning.starts import Start
-from graph2nn.runs import option
+from graph2nn.runs import flat, flattened, option
 from graph2nn.training import Recipe
 from graph2nn.training.optim import OPTIMIZERS, make_schedule
 from graph2nn.vision import DATASETS, Augment, ImageData, corrupted, empty_images, load_images
 
 __all__ = ["NORMALISATIONS", "NetworkConfig", "TrainNetConfig"]
 
-INITS = ("rand", "kaiming", "orth")
 NORMALISATIONS = ("running", "precise", "batch")
 """Statistics that batch normalisation is tested with: running averages of training, those of 1024
 training images after each epoch, or those of the test batch."""
 
 
+@flattened
 @dataclass(frozen=True, kw_only=True)
 class TrainNetConfig:
     """Flags of `train_net.py`, with the published names (arXiv:2110.13100, official code).
@@ -55,13 +55,7 @@ class TrainNetConfig:
     auxiliary_weight: float = option(0.4, help="weight of its loss")
     drop_path_prob: float = option(0.0, help="probability of drop path at the end; rises from 0")
 
-    ckpt: str | None = option(
-        None, "-C", help="hypernetwork (name or file) that predicts, or file of trained weights"
-    )
-    pretrained: bool = option(False, help="begin with the weights that torchvision or timm publish")
-    init: str = option("rand", help="initial weights, or what is made of --ckpt's", choices=INITS)
-    beta: float = option(0.0, help="noise on the weights, a share of their correlations' deviation")
-    layer: int = option(0, help="first layer, from 1, that --init orth and --beta change")
+    begin: StartFlags = flat(StartFlags)
     bn: str = option(
         "running", help="statistics that normalisation is tested with", choices=NORMALISATIONS
     )
@@ -101,18 +95,6 @@ class TrainNetConfig:
     log_interval: int = option(100, "-l", help="has no effect: a bar shows the loss at any time")
     debug: int = option(1, help="0: no progress bar")
 
-    def __post_init__(self) -> None:
-        if self.ckpt and self.pretrained:
-            raise ValueError(
-                "--ckpt and --pretrained: both say what to begin with; give one of them"
-            )
-        if self.layer and not (self.init == "orth" or self.beta):
-            raise ValueError(
-                "--layer says from where on --init orth or --beta change weights: give one of them"
-            )
-        if self.ckpt and self.init == "kaiming":
-            raise ValueError("--init kaiming: weights are those of --ckpt; give one of them")
-
     def resolved(self) -> TrainNetConfig:
         """Return the settings with the data set's defaults in place of every None."""
         large, digits = self.dataset == "imagenet", self.dataset == "digits"
@@ -131,7 +113,15 @@ class TrainNetConfig:
         }
         changed = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         named = replace(self, **changed)
-        return replace(named, name=named.name or _run_name(named))
+        own = run_name(
+            arch=named.arch,
+            split=named.split,
+            dataset=named.dataset,
+            shots=named.n_shots,
+            start=named.begin.label,
+            seed=named.seed,
+        )
+        return replace(named, name=named.name or own)
 
     def network(self, images: ImageData) -> NamedNetwork:
         """Build the network that is meant, for these images."""
@@ -146,19 +136,13 @@ class TrainNetConfig:
             channels=c.init_channels,
             n_cells=c.layers,
             auxiliary=c.auxiliary,
-            pretrained=c.pretrained,
+            pretrained=c.begin.pretrained,
             seed=c.seed,
         )
 
     def start(self) -> Start:
         """Return the weights that training begins with."""
-        return Start(
-            source=self.ckpt or ("kaiming" if self.init == "kaiming" else "random"),
-            orthogonal=self.init == "orth",
-            noise=self.beta,
-            first_layer=self.layer,
-            statistics=0 if self.bn == "batch" else self.bn_images,
-        )
+        return self.begin.start(0 if self.bn == "batch" else self.bn_images)
 
     def recipe(self, images: int, processes: int = 1) -> Recipe:
         """Return the recipe for so many training images, shared by some processes.
@@ -253,12 +237,3 @@ class NetworkConfig:
         c = self.training()
         images = empty_images(c.dataset, image_size=c.image_size)
         return c.network(images), images
-
-
-def _run_name(c: TrainNetConfig) -> str:
-    """Name of a run folder, without characters that folders cannot have."""
-    arch = f"{c.split}-{c.arch}" if c.arch.lstrip("-").isdecimal() else c.arch
-    start = re.sub(r".*/|\.pt$", "", c.ckpt) if c.ckpt else "pretrained" if c.pretrained else ""
-    shots = f"{c.n_shots}shot" if c.n_shots else ""
-    parts = [arch, c.dataset, shots, start, c.init if c.init != "rand" else "", f"s{c.seed}"]
-    return re.sub(r"[^\w.=-]+", "-", "_".join(filter(None, parts)))
