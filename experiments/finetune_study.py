@@ -38,7 +38,7 @@ class StudyConfig:
         dataset=option(None, "-d", help="image data"),
         image_size=option(help="side of the images in pixels", name="imsize"),
         data_dir=option(None, "-D", help="folder of the data"),
-        networks=option(help="SPLIT-NUMBER or other names of networks"),
+        networks=option(help="networks by name, as train_net.py --arch takes them"),
         starts=option(help="what training begins with"),
         ghn=option(help="hypernetwork that predicts: name or file"),
         mlp=option(help="its baseline without message passing"),

@@ -52,7 +52,7 @@ class StudySettings:
         dataset: Name of the data set.
         image_size: Side of the images in pixels; None keeps the native one.
         data_dir: Folder of the data.
-        networks: Networks as SPLIT-NUMBER, or any name of `named_network`.
+        networks: Names of `named_network`, such as test-3.
         starts: Names in `STUDY_STARTS`.
         ghn, mlp: Names or files of the hypernetworks that predict.
         shots: Number of training images of each class.
@@ -193,10 +193,7 @@ def _train(run: _One) -> list[list[Row]]:
     few = images.draw(len(images), run.seed).few_shot(run.shots)
     part = "val" if run.seed in c.tuning else "test"
     test = _images(c.dataset, c.data_dir, part, c.image_size)
-    split, _, number = run.network.rpartition("-")
-    numbered = number.isdecimal() and ":" not in run.network
-    arch, split = (number, split) if numbered else (run.network, "predefined")
-    network = named_network(arch, few, split=split, seed=run.seed)
+    network = named_network(run.network, few, seed=run.seed)
     recipe = Recipe(
         epochs=c.epochs,
         batch_size=c.batch_size,
