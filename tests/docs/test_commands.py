@@ -12,12 +12,19 @@ import pytest
 from pages import blocks
 from repository import EXPERIMENTS, ROOT, imported_script
 
+from ghn.detection.config import DetectConfig
 from ghn.finetuning.config import TrainNetConfig
 from ghn.training import TrainConfig
 from graph2nn.runs import parse_command, parse_config
 from graph2nn.vision.sources import SOURCES
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/**/README.md")])
+
+SETTINGS: dict[str, type] = {
+    "train_detector.py": DetectConfig,
+    "train_ghn.py": TrainConfig,
+    "train_net.py": TrainNetConfig,
+}
 
 
 @cache
@@ -49,11 +56,8 @@ def test_scripts_know_their_flags(page, script, flags):
     assert (ROOT / script).is_file()
     if {"-h", "--help", "RUN"} & set(flags):  # RUN: a folder that the reader has made
         return
-    if script.endswith("train_ghn.py"):
-        parse_config(TrainConfig, flags).resolved()
-        return
-    if script.endswith("train_net.py"):
-        parse_config(TrainNetConfig, flags).resolved()
+    if Path(script).name in SETTINGS:
+        parse_config(SETTINGS[Path(script).name], flags).resolved()
         return
     with imported_script(ROOT / script) as module:
         if script.endswith("eval_ghn.py"):
@@ -67,7 +71,7 @@ def test_scripts_know_their_flags(page, script, flags):
 
 def test_every_experiment_is_shown():
     shown = {script for _, script, _ in script_calls()}
-    rooms = (EXPERIMENTS, EXPERIMENTS / "studies")
+    rooms = (EXPERIMENTS, EXPERIMENTS / "studies", EXPERIMENTS / "sgd" / "detector")
     there = {path.relative_to(ROOT).as_posix() for room in rooms for path in room.glob("*.py")}
     assert there <= shown, there - shown
 
