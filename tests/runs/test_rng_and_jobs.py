@@ -27,6 +27,7 @@ from graph2nn.runs import (
     seeded,
 )
 from graph2nn.runs.jobs import unordered_map
+from graph2nn.runs.seeds import derived_seed
 
 DRAWS = {
     "torch": (lambda: torch.Generator().manual_seed(3), lambda g: torch.rand(4, generator=g)),
@@ -159,3 +160,11 @@ def test_seeds_of_a_gpu_are_put_back() -> None:
     assert torch.equal(torch.rand(4, device=device), expected)
     with seeded(1, device):
         assert torch.equal(torch.rand(2, device=device), inside)
+
+
+def test_derived_seeds_differ_by_purpose_and_stay() -> None:
+    assert derived_seed(3, "step", 17) == 43398519198678472
+    others = {
+        derived_seed(s, what, k) for s in (3, 4) for what in ("step", "order") for k in (1, 2)
+    }
+    assert len(others) == 8

@@ -156,7 +156,8 @@ def test_stopped_and_resumed_is_equal_bit_for_bit(data, tmp_path, monkeypatch, o
 
 
 def test_folder_of_another_run(data, tmp_path):
-    run(data, folder=tmp_path)
+    first = run(data, folder=tmp_path)
+    assert run(data, folder=tmp_path).records == first.records, "nothing is left to do"
     with pytest.raises(ValueError, match=r"recipe.lr was 0.01, is 0.02"):
         run(data, replace(TINY, lr=0.02), folder=tmp_path)
     with pytest.raises(ValueError, match="holds a run already"):
