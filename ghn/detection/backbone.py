@@ -13,15 +13,13 @@ from ghn.finetuning import NamedNetwork, named_network
 from graph2nn.deepnets import Network, ViT, build_graph
 from graph2nn.relational.networks.base import RelationalNetwork
 from graph2nn.runs import seeded
-from graph2nn.vision import ImageData
+from graph2nn.vision import empty_images
 
-__all__ = ["MapBackbone", "backbone_images", "backbone_network"]
+__all__ = ["DATASET", "MapBackbone", "backbone_network"]
 
-CLASSES = 1000
-"""Classes of a backbone's own classification layer, which is taken away again."""
-
-SIDE = 224
-"""Side of the images that backbones are built for, so that they have stems for large images."""
+DATASET = "imagenet"
+"""Data set whose images and classes backbones are built for, so that they have large stems; their
+own classification layer is taken away again."""
 
 _LAST = {  # of torchvision's families: the child that gives the map, those before it run in order
     "MNASNet": "layers",
@@ -117,19 +115,6 @@ def _no_map(network: nn.Module) -> str:
     )
 
 
-def backbone_images() -> ImageData:
-    """Return the images that backbones are built for and predicted with: two black ones."""
-    return ImageData(
-        images=torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
-        labels=torch.zeros(2, dtype=torch.int64),
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        num_classes=CLASSES,
-        name="images of backbones",
-        split="train",
-    )
-
-
 def backbone_network(arch: str | int, *, seed: int = 0, **how: Any) -> NamedNetwork:
     """Build the classification network that a detector's backbone is made of.
 
@@ -144,7 +129,7 @@ def backbone_network(arch: str | int, *, seed: int = 0, **how: Any) -> NamedNetw
     Raises:
         ValueError: A name that stands for nothing, or no network for images of 224 pixels.
     """
-    found = named_network(arch, backbone_images(), seed=seed, **how)
+    found = named_network(arch, empty_images(DATASET), seed=seed, **how)
     if not isinstance(found.model, Network) or not found.model.config.vit:
         return found
     config = found.model.config.with_(is_vit=False)

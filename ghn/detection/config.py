@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ from ghn.detection.data import DetectionData
 from ghn.detection.penn_fudan import read_penn_fudan
 from ghn.detection.recipe import DetectionRecipe
 from ghn.detection.shapes import make_shapes
-from ghn.finetuning import STARTS, NamedNetwork, Start
+from ghn.finetuning import NamedNetwork, Start
+from ghn.finetuning.flags import StartFlags, run_name
 from graph2nn.deepnets import Network, ViT
 from graph2nn.names import choose
-from graph2nn.runs import option
+from graph2nn.runs import flat, flattened, option
 from graph2nn.training import OPTIMIZERS
 from graph2nn.vision.datasets import default_data_dir
 from graph2nn.vision.readers import find_folder
@@ -28,12 +28,12 @@ __all__ = ["DATASETS", "DetectConfig"]
 DATASETS = ("shapes", "PennFudanPed")
 """Data sets: one that is drawn, and pedestrians."""
 
-_INITS = ("rand", *STARTS[1:])
 _OTHERS = "auxiliary auxiliary_weight cutout cutout_length drop_path_prob multigpu noise scheduler"
 _REFUSED = (*_OTHERS.split(), "val")
 _NOT_HERE = "no part of detection; any other value is refused"
 
 
+@flattened
 @dataclass(frozen=True, kw_only=True)
 class DetectConfig:
     """Flags of `train_detector.py`, with the published names (arXiv:2110.13100, official code).
@@ -72,13 +72,7 @@ class DetectConfig:
     init_channels: int | None = option(None, help="initial width of a genotype; none: 8, 36")
     layers: int | None = option(None, help="number of cells of a genotype; none: 6, 20")
 
-    ckpt: str | None = option(
-        None, "-C", help="hypernetwork (name or file) that predicts, or file of trained weights"
-    )
-    pretrained: bool = option(False, help="begin with the weights that torchvision or timm publish")
-    init: str = option("rand", help="initial weights, or what is made of --ckpt's", choices=_INITS)
-    beta: float = option(0.0, help="noise on the weights, a share of their correlations' deviation")
-    layer: int = option(0, help="first layer, from 1, that --init orth and --beta change")
+    begin: StartFlags = flat(StartFlags)
     bn_images: int = option(64, help="training images that a start's statistics come from")
     n_shots: int | None = option(None, help="only the first so many training images")
 
@@ -126,16 +120,6 @@ class DetectConfig:
         for name in _REFUSED:
             if getattr(self, name) != defaults[name]:
                 raise ValueError(f"--{name}: {_NOT_HERE.replace('any other', 'a changed')}")
-        if self.ckpt and self.pretrained:
-            raise ValueError(
-                "--ckpt and --pretrained: both say what to begin with; give one of them"
-            )
-        if self.layer and not (self.init == "orth" or self.beta):
-            raise ValueError(
-                "--layer says from where on --init orth or --beta change weights: give one of them"
-            )
-        if self.ckpt and self.init == "kaiming":
-            raise ValueError("--init kaiming: weights are those of --ckpt; give one of them")
         if self.n_shots is not None and self.n_shots < 1:
             raise ValueError(f"--n_shots: expected 1 image or more, got {self.n_shots}")
 
@@ -154,7 +138,15 @@ class DetectConfig:
         }
         changed = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         named = replace(self, **changed)
-        return replace(named, name=named.name or _run_name(named))
+        own = run_name(
+            arch=named.arch,
+            split=named.split,
+            dataset=Path(named.dataset).stem,
+            shots=named.n_shots,
+            start=named.begin.label,
+            seed=named.seed,
+        )
+        return replace(named, name=named.name or own)
 
     def network(self) -> NamedNetwork:
         """Build the network of the backbone."""
@@ -167,19 +159,13 @@ class DetectConfig:
             small=c.small,
             channels=c.init_channels,
             n_cells=c.layers,
-            pretrained=c.pretrained,
+            pretrained=c.begin.pretrained,
             seed=c.seed,
         )
 
     def start(self) -> Start:
         """Return the weights that the backbone begins with."""
-        return Start(
-            source=self.ckpt or ("kaiming" if self.init == "kaiming" else "random"),
-            orthogonal=self.init == "orth",
-            noise=self.beta,
-            first_layer=self.layer,
-            statistics=self.bn_images,
-        )
+        return self.begin.start(self.bn_images)
 
     def recipe(self, network: NamedNetwork) -> DetectionRecipe:
         """Return the recipe for a network."""
@@ -223,19 +209,3 @@ class DetectConfig:
         if shots > len(train):
             raise ValueError(f"--n_shots: {train.name} has {len(train)} training images")
         return train.subset(range(shots)), test
-
-
-def _run_name(c: DetectConfig) -> str:
-    """Name of a run folder, without characters that folders cannot have."""
-    arch = f"{c.split}-{c.arch}" if c.arch.isdecimal() else c.arch
-    start = re.sub(r".*/|\.pt$", "", c.ckpt) if c.ckpt else "pretrained" if c.pretrained else ""
-    shots = f"{c.n_shots}shot" if c.n_shots else ""
-    parts = [
-        arch,
-        Path(c.dataset).stem,
-        shots,
-        start,
-        c.init if c.init != "rand" else "",
-        f"s{c.seed}",
-    ]
-    return re.sub(r"[^\w.=-]+", "-", "_".join(filter(None, parts)))

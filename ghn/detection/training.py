@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ghn.detection.backbone import MapBackbone, backbone_images
+from ghn.detection.backbone import DATASET, MapBackbone
 from ghn.detection.data import DetectionData
 from ghn.detection.detector import batches, build_detector, detect
 from ghn.detection.metrics import coco_metrics, pycocotools
@@ -30,6 +30,7 @@ from graph2nn.training import (
     precise_bn,
     set_learning_rate,
 )
+from graph2nn.vision import empty_images
 
 __all__ = ["KIND", "TrainedDetector", "train_detector"]
 
@@ -132,7 +133,7 @@ def _begin(training: _Training, network: NamedNetwork, start: Start) -> str:
     return start_network(
         network.model,
         start,
-        backbone_images(),
+        empty_images(DATASET),
         seed=training.seed,
         graph=network.graph,
         measure=training.measure_statistics,
