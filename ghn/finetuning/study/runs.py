@@ -75,7 +75,7 @@ class StudySettings:
     ghn: str = "ghn2-digits-mixed"
     mlp: str = "mlp-digits"
     shots: tuple[int, ...] = (10,)
-    rates: tuple[float, ...] = (0.005, 0.025, 0.1)
+    rates: tuple[float, ...] = (0.005, 0.025, 0.1, 0.3)
     seeds: int = 5
     tuning_seeds: int = 1
     epochs: int = 20
