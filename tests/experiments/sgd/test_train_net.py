@@ -246,3 +246,19 @@ def test_a_data_folder_with_missing_classes(script, folder: Path, tmp_path: Path
     shutil.rmtree(tmp_path / "imagenet" / "val" / "n01")
     with pytest.raises(ValueError, match="test has no n01.*is a folder of a class missing"):
         script.main(["-d", "imagenet", "-D", str(tmp_path), "--arch", "resnet18", "-S", "none"])
+
+
+def test_two_processes_are_one(script, tmp_path: Path) -> None:
+    flags = [*DIGITS, "--n_shots", "6", "-e", "2", "--ckpt", "ghn2-digits", "--init", "orth"]
+    flags += ["--device", "cpu", "--name", "run"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    program = str(ROOT / "experiments/sgd/train_net.py")
+    command = [*launcher, "--nproc_per_node=2", program, *flags, "-S", str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("test accuracy") == 2, "only the first process reports"
+    script.main([*flags, "-S", str(tmp_path / "one")])
+    one, two = (load_checkpoint(tmp_path / p / "run/network.pt") for p in ("one", "two"))
+    for name, value in one["state_dict"].items():
+        other = two["state_dict"][name]
+        torch.testing.assert_close(other, value, rtol=1e-3, atol=1e-4, msg=name)
