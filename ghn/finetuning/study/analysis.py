@@ -128,6 +128,28 @@ def epochs_to_reach(
     return reached
 
 
+def network_table(rows: Sequence[Row], shots: int) -> str:
+    """Write accuracies after the last epoch network by network as Markdown, means over seeds.
+
+    Args:
+        rows: Rows of runs that are reported.
+        shots: Number of training images of each class.
+    """
+    found = {start: by for (start, count), by in _by_network(rows).items() if count == shots}
+    names = list(dict.fromkeys(name for by in found.values() for name in by))
+    lines = []
+    for name in names:
+        means = {start: np.mean(by[name], axis=0) for start, by in found.items() if name in by}
+        best = max(mean[-1] for mean in means.values())
+        own = [name]
+        own += [f"{means['predicted'][0]:.1f}" if "predicted" in means else ""]
+        for start in found:
+            value = means[start][-1] if start in means else np.nan
+            own.append(f"**{value:.1f}**" if value == best else f"{value:.1f}")
+        lines.append(own)
+    return markdown_table(["network", "predicted, epoch 0", *found], lines)
+
+
 def study_page(rows: Sequence[Row]) -> str:
     """Write the tables of the study as Markdown: accuracy by epoch, differences, epochs saved.
 
@@ -157,6 +179,7 @@ def study_page(rows: Sequence[Row]) -> str:
                 own.append(_median_epoch(reached[start, shots]))
             lines.append(own)
         parts.append(f"{shots} images a class:\n\n{markdown_table([*header, 'reached'], lines)}")
+        parts.append(f"After {last} epochs, by network:\n\n{network_table(rows, shots)}")
     return "\n\n".join(parts)
 
 

@@ -18,7 +18,7 @@ def plot_study(rows: Sequence[Row], path: str | Path, *, title: str = "") -> Pat
     """Plot the mean accuracy by epoch with its standard error, and the epochs to reach `torch`.
 
     There is a row of panels for each number of images; dashed lines are starts without a
-    hypernetwork.
+    hypernetwork. The labels of the right panel are the legend of both.
 
     Args:
         rows: Rows of `run_study`.
@@ -46,12 +46,14 @@ def plot_study(rows: Sequence[Row], path: str | Path, *, title: str = "") -> Pat
             left.plot(epochs, mean, style, color=colour[start], label=start)
             left.fill_between(epochs, mean - error, mean + error, color=colour[start], alpha=0.12)
         tidy(left, title=f"{shots} images a class", x="epoch", y="test accuracy (%)")
-        left.legend(frameon=False, fontsize=8, loc="lower right")
+        left.set_xticks(range(0, last + 1, max(1, last // 4)))
         for place, start in enumerate(reversed(starts)):
             known = [last + 1 if epoch is None else epoch for epoch in reached[start, shots]]
             jitter = place + np.linspace(-0.25, 0.25, len(known))
             right.scatter(known, jitter, s=14, color=colour[start], alpha=0.8)
         right.set_yticks(range(len(starts)), list(reversed(starts)))
+        for label, start in zip(right.get_yticklabels(), reversed(starts)):
+            label.set_color(colour[start])
         right.set_xlim(-0.8, last + 2)
         right.set_xticks([*range(0, last, 5), last + 1], [*map(str, range(0, last, 5)), "never"])
         tidy(right, title="until it has what torch has at the end", x="epoch (a point a network)")
