@@ -54,9 +54,14 @@ class StudyConfig:
     out: str | None = option(None, "-o", help="folder; none for runs/finetune_DATASET")
 
 
+def parse(argv: Sequence[str] | None = None) -> StudyConfig:
+    """The settings that the command line gives."""
+    return parse_config(StudyConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the study, write tables and figure."""
-    config = parse_config(StudyConfig, argv, description=__doc__)
+    config = parse(argv)
     settings = config.settings
     out = Path(config.out or f"runs/finetune_{settings.dataset}")
     rows = run_study(settings, out, jobs=config.jobs)

@@ -46,9 +46,14 @@ class NasConfig:
     out: str | None = option(None, "-o", help="folder; none for runs/nas_SPACE")
 
 
+def parse(argv: Sequence[str] | None = None) -> NasConfig:
+    """The settings that the command line gives."""
+    return parse_config(NasConfig, argv, description=__doc__)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Rank, train, report."""
-    config = parse_config(NasConfig, argv, description=__doc__)
+    config = parse(argv)
     out = Path(config.out or f"runs/nas_{config.settings.space}")
     rows = run_nas(config.settings, out, jobs=config.jobs)
     write_rows(out / "results.csv", rows)
