@@ -46,6 +46,7 @@ class StudyConfig:
         rates=option(help="learning rates to choose from"),
         seeds=option(help="seeds that are reported"),
         tuning_seeds=option(help="seeds that choose the learning rate"),
+        test_images=option(help="validation images, and test images, at most"),
         epochs=option(None, "-e", help="passes over the training images"),
         batch_size=option(None, "-b", help="images a step"),
         weight_decay=option(help="weight decay"),

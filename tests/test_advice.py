@@ -94,7 +94,9 @@ def test_files(get: Callable[[], Any], advice: str) -> None:
 def test_packages(
     package: str, extra: str, use: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
+    loaded = [name for name in sys.modules if name.startswith(f"{package}.")]
+    for name in (package, *loaded):  # what is loaded is found without its package
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
         (ValueError, ImportError, FileNotFoundError), match=rf'pip install "netwright\[{extra}\]"'
     ):

@@ -124,6 +124,15 @@ class Recipe:
                 f"{self.epochs} epochs of training, got {self.warmup_epochs}"
             )
 
+    def must_train(self) -> Recipe:
+        """Return the recipe, for what makes no sense without training.
+
+        Raises:
+            ValueError: It has no epoch.
+        """
+        _at_least("epochs", self.epochs, 1)
+        return self
+
     def steps_per_epoch(self, images: int) -> int:
         """Return the number of steps of an epoch over so many images."""
         whole, rest = divmod(images, self.batch_size)

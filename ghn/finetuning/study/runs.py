@@ -60,6 +60,7 @@ class StudySettings:
         seeds: Number of seeds that are reported: 0, 1, ... Each draws images and initial weights.
         tuning_seeds: Number of further seeds, from 1000 on, whose validation accuracy chooses the
             rate; they are not reported.
+        test_images: Number of validation and of test images at most.
         epochs, batch_size, weight_decay: Settings of the recipe, which is SGD with momentum and a
             cosine as in `experiments/sgd/train_net.py`.
 
@@ -78,6 +79,7 @@ class StudySettings:
     rates: tuple[float, ...] = (0.005, 0.025, 0.1, 0.3)
     seeds: int = 5
     tuning_seeds: int = 1
+    test_images: int = 500
     epochs: int = 20
     batch_size: int = 32
     weight_decay: float = 3e-4
@@ -89,8 +91,11 @@ class StudySettings:
         for name in ("networks", "starts", "shots", "rates"):
             if not getattr(self, name):
                 raise ValueError(f"StudySettings.{name}: expected at least one, got none")
-        if min(self.seeds, self.tuning_seeds, self.epochs) < 1:
-            raise ValueError("StudySettings: expected at least one epoch and one seed of each kind")
+        if min(self.seeds, self.tuning_seeds, self.epochs, self.test_images) < 1:
+            raise ValueError(
+                "StudySettings: expected at least one epoch, one test image and one seed of each "
+                "kind"
+            )
 
     @property
     def tuning(self) -> range:
@@ -193,6 +198,7 @@ def _train(run: _One) -> list[list[Row]]:
     few = images.draw(len(images), run.seed).few_shot(run.shots)
     part = "val" if run.seed in c.tuning else "test"
     test = _images(c.dataset, c.data_dir, part, c.image_size)
+    test = test.draw(min(len(test), c.test_images), 0)
     network = named_network(run.network, few, seed=run.seed)
     recipe = Recipe(
         epochs=c.epochs,

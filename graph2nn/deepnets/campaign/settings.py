@@ -68,6 +68,7 @@ class GroundTruthSettings:
                     f"GroundTruthSettings.{name}: expected at least {low}, "
                     f"got {getattr(self, name)}"
                 )
+        self.recipe.must_train()
         if self.images.val is None:
             raise ValueError("GroundTruthSettings.images: val says how many images validate")
         if self.train_networks + self.test_networks < 1:

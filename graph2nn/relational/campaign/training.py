@@ -132,6 +132,7 @@ def run_jobs(
         RuntimeError: Jobs that failed, after all others are done.
     """
     _check(specs, seeds, group_size)
+    recipe.must_train()
     if stacked is None:
         stacked = device.startswith("cuda") and all(spec.model == "mlp" for spec in specs)
     settings = _Settings(

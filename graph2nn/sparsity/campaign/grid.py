@@ -121,6 +121,8 @@ class SparseGrid:
             raise ValueError(
                 f"SparseGrid.sparsities: the fraction removed is in [0, 1), got {outside[0]}"
             )
+        if self.recipe is not None:
+            self.recipe.must_train()
         if min(self.seeds) < 0:
             raise ValueError(f"SparseGrid.seeds: must not be negative, got {min(self.seeds)}")
 

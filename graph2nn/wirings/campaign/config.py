@@ -160,6 +160,7 @@ class WiringConfig:
                 f"below 1, got {self.rewire_every} and {self.rewire_fraction}"
             )
         self.solver_settings()
+        self.training.must_train()
 
     def recipe(self) -> Recipe:
         """Return how `train_networks` trains: a cosine falls every step, others each epoch."""

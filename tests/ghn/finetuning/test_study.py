@@ -130,7 +130,7 @@ def test_goes_on_and_grows(study, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"starts": ("torhc",)}, "unknown start 'torhc'.*did you mean 'torch'"),
         ({"networks": ()}, "StudySettings.networks: expected at least one, got none"),
-        ({"seeds": 0}, "at least one epoch and one seed"),
+        ({"seeds": 0}, "at least one epoch, one test image"),
         ({"dataset": "digit"}, "unknown data set 'digit'"),
     ],
 )
