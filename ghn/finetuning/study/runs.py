@@ -145,7 +145,8 @@ def run_study(
         RuntimeError: Runs that failed.
         ValueError: The folder holds a study with other settings.
     """
-    run = RunFolder(folder, to_dict(settings), resume=True, may_differ=_EXTENDED)
+    how: dict[str, Any] = {"may_differ": _EXTENDED, "defaults": to_dict(StudySettings())}
+    run = RunFolder(folder, to_dict(settings), resume=True, **how)
     try:
         return _run(settings, run, jobs, progress)
     finally:
