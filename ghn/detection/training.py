@@ -329,22 +329,19 @@ def _run_folder(
     resume: bool,
 ) -> RunFolder:
     """The folder, with the settings that a resumed run must share."""
-    source = start.source
-    named = f"hypernetwork {_digest(source)}" if isinstance(source, GHN) else str(source)
     settings = {
         "network": name,
         "data": [[part.name, part.split, len(part), _digest(part)] for part in data],
         "recipe": to_dict(recipe),
-        "start": {**vars(start), "source": named},
+        "start": start.settings(),
         "seed": seed,
     }
     return RunFolder(folder, settings, resume=resume)
 
 
-def _digest(of: GHN | DetectionData) -> str:
-    """A checksum of weights, or of images and boxes."""
+def _digest(data: DetectionData) -> str:
+    """A checksum of images and boxes."""
     found = hashlib.sha256()
-    parts = of.state_dict().values() if isinstance(of, GHN) else (*of.images, *of.boxes)
-    for value in parts:
+    for value in (*data.images, *data.boxes):
         found.update(value.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()[:16]

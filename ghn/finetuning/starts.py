@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -58,6 +59,12 @@ class Start:
         for name in ("noise", "first_layer", "larger_than", "statistics"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+    def settings(self) -> dict[str, Any]:
+        """Return JSON-able settings of a run that starts so, a hypernetwork by its weights."""
+        source = self.source
+        named = _described(source) if isinstance(source, GHN) else str(source)
+        return {**vars(self), "source": named}
 
 
 def start_network(
@@ -202,3 +209,10 @@ def _measure_statistics(model: nn.Module, images: ImageData, seed: int, count: i
     with seeded(seed, device):
         precise_bn(model, (batch for batch, _ in islice(iter(batches), wanted)))
     return wanted * size
+
+
+def _described(ghn: GHN) -> str:
+    found = hashlib.sha256()
+    for name, value in sorted(ghn.state_dict().items()):
+        found.update(name.encode() + value.detach().cpu().numpy().tobytes())
+    return f"hypernetwork {found.hexdigest()[:16]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,9 +138,7 @@ class StartObserver(Observer):
 
     def settings(self) -> dict[str, Any]:
         """Return the start, a hypernetwork by its weights, and the drop path."""
-        source = self.start.source
-        name = _digest(source) if isinstance(source, GHN) else str(source)
-        found: dict[str, Any] = {"start": {**vars(self.start), "source": name}}
+        found: dict[str, Any] = {"start": self.start.settings()}
         return found | ({"drop_path": self.drop_path} if self.drop_path else {})
 
     def before_step(self, step: int) -> None:
@@ -174,10 +171,3 @@ def _images(data: Data) -> tuple[ImageData, ImageData]:
     if isinstance(data, str):
         return load_images(data, split="trainval"), load_images(data, split="test")
     return (data.train, data.test) if isinstance(data, ImageSets) else data
-
-
-def _digest(ghn: GHN) -> str:
-    found = hashlib.sha256()
-    for name, value in sorted(ghn.state_dict().items()):
-        found.update(name.encode() + value.detach().cpu().numpy().tobytes())
-    return f"hypernetwork {found.hexdigest()[:16]}"
