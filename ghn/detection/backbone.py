@@ -13,6 +13,7 @@ from ghn.finetuning import NamedNetwork, named_network
 from graph2nn.deepnets import Network, ViT, build_graph
 from graph2nn.relational.networks.base import RelationalNetwork
 from graph2nn.runs import seeded
+from graph2nn.training.probe import module_modes
 from graph2nn.vision import empty_images
 
 __all__ = ["DATASET", "MapBackbone", "backbone_network"]
@@ -78,16 +79,14 @@ class MapBackbone(nn.Module):
     @torch.no_grad()
     def _measure(self) -> tuple[int, float]:
         """Width and stride of the map, after a look at two sizes of images."""
-        modes = [module.training for module in self.network.modules()]
-        self.network.eval()
         try:
-            wide, tall = (self(torch.zeros(1, 3, *size)).shape for size in ((128, 256), (256, 128)))
+            with module_modes(self.network):
+                self.network.eval()
+                looks = [self(torch.zeros(1, 3, *size)).shape for size in ((128, 256), (256, 128))]
         except (RuntimeError, ValueError, AttributeError, AssertionError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(f"{_no_map(self.network)}: {reason}") from None
-        finally:
-            for module, mode in zip(self.network.modules(), modes):
-                module.training = mode
+        wide, tall = looks
         if len(wide) != 4 or tuple(tall) != (1, wide[1], wide[3], wide[2]):
             raise ValueError(f"{_no_map(self.network)}, but {tuple(wide)} of one of 128x256 pixels")
         return int(wide[1]), 256 / wide[3]

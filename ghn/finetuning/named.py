@@ -36,6 +36,7 @@ from graph2nn.names import choose
 from graph2nn.relational import GENERATORS, MODELS, build_model, read_graph
 from graph2nn.relational.message_rounds import trace_relational
 from graph2nn.runs import seeded
+from graph2nn.training.probe import module_modes
 from graph2nn.vision import ImageData
 from graph2nn.wirings.as_archgraph import trace_wiring
 from graph2nn.wirings.campaign.published import CONFIGS, find_config
@@ -345,10 +346,10 @@ def _function(arch: str, wanted: _Wanted) -> NamedNetwork:
 @torch.no_grad()
 def _check_images(found: NamedNetwork, images: ImageData) -> None:
     """Run the network on two images of zeros, with nothing of it changed."""
-    side, modes = images.image_size, [module.training for module in found.model.modules()]
+    side = images.image_size
     zeros = torch.zeros(2, images.channels, side, side)
     try:
-        with warnings.catch_warnings():
+        with module_modes(found.model), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logits = found.model.eval()(zeros)
     except (RuntimeError, ValueError) as error:
@@ -357,9 +358,6 @@ def _check_images(found: NamedNetwork, images: ImageData) -> None:
             f"{found.name} cannot take images of {images.channels} channels and {side}x{side} "
             f"pixels: {reason}"
         ) from None
-    finally:
-        for module, mode in zip(found.model.modules(), modes):
-            module.training = mode
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, images.num_classes):
         got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise ValueError(
