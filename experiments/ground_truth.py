@@ -41,6 +41,7 @@ class GenerateConfig:
     table: str = option("deepnets_digits", positional=True, help=f"one of {', '.join(TABLES)}")
     out: str | None = option(None, "-o", help=f"HDF5 file; none for {FOLDER}/TABLE.h5")
     folder: str | None = option(None, help="run folder; none for runs/ground_truth_TABLE")
+    extend: str | None = option(None, help="table whose trainings are taken over, file or name")
     train_networks: int | None = option(
         None, help="networks for predictors to learn from; none: as shipped"
     )
@@ -120,6 +121,7 @@ def generation(config: GenerateConfig) -> None:
         settings(config),
         out,
         folder=config.folder,
+        extend=config.extend,
         data_dir=config.data_dir,
         group_size=config.group,
         jobs=config.jobs,

@@ -244,7 +244,9 @@ def state():
 """
 IMPORT_ALL = """
 torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-import importlib
+import contextlib, importlib
+with contextlib.suppress(ImportError):  # scikit-learn imports it where it is, and it draws numbers
+    importlib.import_module("rich.progress")
 before = state()
 for name in sys.stdin.read().split():
     importlib.import_module(name)

@@ -14,6 +14,7 @@ from graph2nn.deepnets.campaign.measure import count_flops, inference_times
 from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
 from graph2nn.deepnets.campaign.table import (
+    STATUS,
     GroundTruth,
     read_ground_truth,
     write_ground_truth,
@@ -30,14 +31,13 @@ from graph2nn.runs.campaign import read_or_set_aside, write_job
 
 __all__ = ["Regenerated", "generate", "regenerate"]
 
-_CODES = {"ok": 1, "diverged": 2}
-
 
 def generate(
     settings: GroundTruthSettings,
     path: str | Path,
     *,
     folder: str | Path | None = None,
+    extend: str | Path | None = None,
     progress: bool = True,
     **how: Any,
 ) -> GroundTruth:
@@ -51,6 +51,8 @@ def generate(
         settings: Settings of the table.
         path: Path of the HDF5 file.
         folder: Folder of the run; None for `runs/ground_truth_NAME`.
+        extend: Table whose trainings are taken over instead of done again: a file, or one of
+            `TABLES`. What it was made with is kept in `made["extends"]`.
         progress: Whether to show bars.
         how: Arguments `data_dir`, `group_size`, `jobs`, `backend`, `device`, `save_seconds`,
             `resume` of `train_all`.
@@ -59,10 +61,13 @@ def generate(
         ValueError, RuntimeError, OSError: See `train_all`.
     """
     place = Path(folder or f"runs/ground_truth_{settings.name}")
-    train_all(settings, place, progress=progress, **how)
+    base = None if extend is None else read_ground_truth(extend)
+    train_all(settings, place, extend=base, progress=progress, **how)
     entries = draw_networks(settings)
     timing = _timed(place, entries, settings, progress)
     truth = _with_attributes_of(path, _collect(settings, entries, place, timing))
+    if base is not None:
+        truth = replace(truth, made={**truth.made, "extends": dict(base.made)})
     write_ground_truth(truth, path)
     return truth
 
@@ -217,7 +222,7 @@ def _with_attributes_of(path: str | Path, truth: GroundTruth) -> GroundTruth:
 
 
 def _code(run: Result | None) -> int:
-    return 0 if run is None else _CODES[run["status"]]
+    return 0 if run is None else STATUS.index(run["status"])
 
 
 def _stack(runs: list, group: str, name: str, sample: Result) -> np.ndarray:

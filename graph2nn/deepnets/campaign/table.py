@@ -21,6 +21,7 @@ from graph2nn.runs import from_dict, to_dict, write_atomic
 from graph2nn.runs.shipped import named_data
 
 __all__ = [
+    "STATUS",
     "GroundTruth",
     "add_attributes",
     "holds_ground_truth",
@@ -29,9 +30,11 @@ __all__ = [
     "write_ground_truth",
 ]
 
+STATUS = ("missing", "ok", "diverged")
+"""What became of a training, by code."""
+
 _FORMAT, _VERSION = "netwright-ground-truth", 2
 _COUNTS_ONCE = 2  # from this version on a multiply-add counts as one in `flops`, before as two
-_STATUS = ("missing", "ok", "diverged")
 _NEVER = 2.0  # convergence time of a network that does not get there, as published
 _STORED = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "fletcher32": True}
 
@@ -131,7 +134,7 @@ class GroundTruth:
         curves = self.curves["train_acc"][repeat].astype(np.float64)
         curves[:, 0] = 100 / self.settings.images.num_classes
         times = np.array([_first_time(curve, threshold) for curve in curves])
-        return np.where(self.status[repeat] == _STATUS.index("ok"), times, np.nan)
+        return np.where(self.status[repeat] == STATUS.index("ok"), times, np.nan)
 
     def noise(self, target: str) -> float:
         """Compute Kendall tau between two labellings: how well the table agrees with itself.

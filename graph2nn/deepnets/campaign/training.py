@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graph2nn.deepnets.campaign.extending import MAY_GROW, known_results, training_settings
 from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
 from graph2nn.deepnets.campaign.settings import GroundTruthSettings
+from graph2nn.deepnets.campaign.table import GroundTruth
 from graph2nn.deepnets.networks.network import Network
 from graph2nn.deprecated import renamed_keywords
-from graph2nn.runs import RunFolder, one_thread, seeded, to_dict
+from graph2nn.runs import RunFolder, one_thread, seeded
 from graph2nn.runs.campaign import (
     Files,
     Job,
@@ -23,6 +25,7 @@ from graph2nn.runs.campaign import (
     read_job,
     read_or_set_aside,
     run_campaign,
+    write_job,
 )
 from graph2nn.training import DivergedWarning, Record, train_networks
 from graph2nn.vision import load_sets
@@ -34,9 +37,6 @@ Result = dict[str, Any]
 
 Run = tuple[NetEntry, int]
 """A network and the seed that it is trained with."""
-
-_MAY_GROW = ("train_networks", "test_networks", "seeds", "repeated")
-_NOT_TRAINING = ("name", "converged", "timing_batch", "timing_rounds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,7 @@ def train_all(
     device: str = "cpu",
     save_seconds: float | None = 60.0,
     resume: bool = True,
+    extend: GroundTruth | None = None,
     progress: bool = True,
 ) -> Path:
     """Train every network of a table that has no result in `folder` yet.
@@ -103,19 +104,26 @@ def train_all(
         save_seconds: Time between a job's checkpoints; None for no checkpoints, which pays where a
             network takes seconds (a killed run then trains unfinished networks from the start).
         resume: Whether to go on with what the folder holds; otherwise a used folder is an error.
+        extend: Table whose trainings are taken over instead of done again.
         progress: Whether to show a bar over networks.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: A folder of another table, or settings that cannot be used.
+        ValueError: A folder of another table, a table to extend that was trained with other
+            settings, or settings that cannot be used.
         RuntimeError: Networks that could not be trained, after all others are done.
     """
     if group_size < 1:
         raise ValueError(f"group_size: expected at least 1 network a job, got {group_size}")
-    run = RunFolder(folder, _identity(settings), resume=resume, may_differ=_MAY_GROW)
+    known = [] if extend is None else list(known_results(extend, settings))
+    run = RunFolder(folder, training_settings(settings), resume=resume, may_differ=MAY_GROW)
     load_sets(settings.images, data_dir)  # what is missing is said before anything is started
+    for name, seed, result in known:
+        path = _result_path(run.path, name, seed)
+        if not path.exists():
+            write_job(path, f"{name}_s{seed}", [result])
     runs = planned_runs(draw_networks(settings), settings)
     todo = [one for one in runs if not _finished(run.path, *one)]
     common: dict[str, Any] = {"settings": settings, "folder": run.path, "data_dir": data_dir}
@@ -148,7 +156,11 @@ def planned_runs(entries: Sequence[NetEntry], settings: GroundTruthSettings) -> 
 
 def result_path(folder: Path, entry: NetEntry, seed: int) -> Path:
     """Return the path of the result of a run, which may not be there yet."""
-    return folder / "results" / f"{entry.name}_s{seed}.jsonl"
+    return _result_path(folder, entry.name, seed)
+
+
+def _result_path(folder: Path, network: str, seed: int) -> Path:
+    return folder / "results" / f"{network}_s{seed}.jsonl"
 
 
 def read_results(folder: Path, runs: Sequence[Run]) -> dict[tuple[str, int], Result]:
@@ -232,11 +244,6 @@ def _result(records: Sequence[Record], final_tests: Mapping[str, Any]) -> Result
 
 def _accuracy(error: float | None) -> float | None:
     return None if error is None else 100 - error
-
-
-def _identity(settings: GroundTruthSettings) -> dict[str, Any]:
-    """Settings that results depend on."""
-    return {k: v for k, v in to_dict(settings).items() if k not in _NOT_TRAINING}
 
 
 def _finished(folder: Path, entry: NetEntry, seed: int) -> bool:

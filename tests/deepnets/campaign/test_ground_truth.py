@@ -69,6 +69,31 @@ def test_networks_are_drawn_once_each() -> None:
     assert fewer == entries[:8]  # a longer table begins with the same networks
 
 
+def test_a_table_is_extended_without_its_run(made, tmp_path, monkeypatch) -> None:
+    truth, path, _ = made
+    more = replace(SETTINGS, train_networks=3)
+    trained = []
+    train = training.train_group
+
+    def watched(entries, *args, **kwargs):
+        trained.extend(entry.name for entry in entries)
+        return train(entries, *args, **kwargs)
+
+    monkeypatch.setattr(training, "train_group", watched)
+    again = generate(more, tmp_path / "more.h5", folder=tmp_path / "run", extend=path, **QUIET)
+    assert trained == ["val2"] and again.names == ("val0", "val1", "val2", "test0", "test1")
+    old = [0, 1, 3, 4]
+    for name, values in {**truth.curves, **truth.final}.items():
+        found = {**again.curves, **again.final}[name][:, old]
+        np.testing.assert_array_equal(found, values)
+    np.testing.assert_array_equal(again.seconds[:, old], truth.seconds)
+    assert again.made["extends"] == truth.made
+    other = replace(more, recipe=replace(more.recipe, lr=0.1))
+    with pytest.raises(ValueError, match=r"tiny cannot be extended: .*other settings \(recipe\)"):
+        generate(other, tmp_path / "o.h5", folder=tmp_path / "other", extend=path, **QUIET)
+    assert not (tmp_path / "other").exists()
+
+
 def test_repeated_architectures_are_passed_over(monkeypatch) -> None:
     nets = eval_nets("val", 3, 0, image_size=8)
     stream = [nets[0], nets[1], nets[0], nets[2]]
