@@ -1,6 +1,6 @@
 """Graphs of networks: tracing any module, virtual edges, stacks, conversion, drawing."""
 
-from graph2nn.archgraph.calls import Call, Constant, Operand, Weight
+from graph2nn.archgraph.calls import Call, Constant, Operand, Scope, Weight
 from graph2nn.archgraph.canonical import canonical, canonical_key, isomorphic_variants
 from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
@@ -25,6 +25,7 @@ __all__ = [
     "Coverage",
     "GraphStack",
     "Operand",
+    "Scope",
     "TraceError",
     "Weight",
     "canonical",

@@ -11,11 +11,27 @@ __all__ = [
     "Call",
     "Constant",
     "Operand",
+    "Scope",
     "Weight",
     "call_from_json",
     "call_to_json",
     "operands",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One call of a module: a module called twice has two.
+
+    Args:
+        parent: Number of the scope of the caller, in `ArchGraph.scopes`; -1 at the network itself.
+        path: Qualified name of the module; "" of the network itself.
+        kind: Name of the module's class.
+    """
+
+    parent: int
+    path: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from graph2nn.archgraph.calls import Call
+from graph2nn.archgraph.calls import Call, Scope
 from graph2nn.archgraph.paths import path_lengths
 from graph2nn.archgraph.remembering import Remembering
 
@@ -86,9 +86,14 @@ class ArchGraph(Remembering):
             where it was not recorded (`trace(..., calls=True)` does).
         attributes: Numbers known of the network without training it (FLOPs, zero-cost proxies);
             predictors may use them beside the graph.
+        scopes: Calls of modules, callers before those they call; empty where unknown.
+        scope: Number of the innermost scope of each node, -1 where unknown; empty where there are
+            no scopes.
+        columns: Further facts of the nodes by name, N values each: an array of numbers, or a tuple
+            of texts, shapes or None.
 
     Shapes:
-        op (N,), shape (N, 4), edges (2, E), cell (N,).
+        op (N,), shape (N, 4), edges (2, E), cell (N,), scope (N,) or (0,).
     """
 
     op: np.ndarray
@@ -104,6 +109,9 @@ class ArchGraph(Remembering):
     note: str = ""
     calls: tuple[Call | None, ...] = ()
     attributes: Mapping[str, float] = field(default_factory=dict)
+    scopes: tuple[Scope, ...] = ()
+    scope: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    columns: Mapping[str, np.ndarray | tuple] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.op)
@@ -111,6 +119,8 @@ class ArchGraph(Remembering):
         assert self.edges.ndim == 2 and self.edges.shape[0] == 2, self.edges.shape
         assert len(self.params) == n and self.cell.shape == (n,)
         assert len(self.calls) in (0, n), len(self.calls)
+        assert len(self.scope) == (n if self.scopes else 0), len(self.scope)
+        assert all(len(column) == n for column in self.columns.values()), list(self.columns)
         if self.edges.size:
             assert (self.edges[0] < self.edges[1]).all(), "edges must follow the node order"
             assert self.edges.max() < n
