@@ -212,6 +212,10 @@ def test_every_folder_is_a_package(sources):
 STATE = """
 import os, random, sys, warnings
 import numpy as np, sklearn, torch  # scikit-learn sets two variables of the environment
+try:
+    import rich.style  # draws a random number when first imported, by whichever library uses it
+except ImportError:
+    pass
 from torch.nn.modules import module as hooks
 from torch.optim import optimizer as optim
 
