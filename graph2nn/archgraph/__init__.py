@@ -1,9 +1,11 @@
-"""Graphs of networks: tracing any module, virtual edges, stacks, conversion, drawing."""
+"""Graphs of networks: tracing any module, virtual edges, stacks, conversion, drawing, files."""
 
 from graph2nn.archgraph.calls import Call, Constant, Operand, Scope, Weight
 from graph2nn.archgraph.canonical import canonical, canonical_key, isomorphic_variants
 from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
+from graph2nn.archgraph.exchange.difference import Difference, diff
+from graph2nn.archgraph.exchange.dot import to_dot
 from graph2nn.archgraph.graph import (
     PRIMITIVE_ID,
     PRIMITIVES,
@@ -23,6 +25,7 @@ __all__ = [
     "Call",
     "Constant",
     "Coverage",
+    "Difference",
     "GraphStack",
     "Operand",
     "Scope",
@@ -31,11 +34,13 @@ __all__ = [
     "canonical",
     "canonical_key",
     "coverage",
+    "diff",
     "draw",
     "from_networkx",
     "isomorphic_variants",
     "shape4d",
     "structural_hash",
+    "to_dot",
     "to_networkx",
     "to_pyg",
     "trace",

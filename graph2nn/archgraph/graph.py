@@ -6,12 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from graph2nn.archgraph.calls import Call, Scope
+from graph2nn.archgraph.files.graph_json import read_graph_fields, write_graph_fields
 from graph2nn.archgraph.paths import path_lengths
 from graph2nn.archgraph.remembering import Remembering
 
@@ -62,7 +65,9 @@ def shape4d(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 class ArchGraph(Remembering):
     """The computational graph of a network: a DAG whose nodes are operations and parameters.
 
-    Nodes are numbered in a topological order: every edge goes from a smaller to a larger index.
+    Nodes are numbered in a topological order: every edge goes from a smaller to a larger index. Two
+    graphs are equal if every field is; `canonical_key` compares them up to the numbering of nodes,
+    `diff` says where they differ.
 
     Args:
         op: Id of each node's operation, an index into `ops`.
@@ -159,10 +164,65 @@ class ArchGraph(Remembering):
         make = partial(path_lengths, self.edges, self.num_nodes, cutoff)
         return self.remember(("distances", cutoff), make)
 
+    def save(self, path: str | Path) -> Path:
+        """Write the graph to a file that people can read: JSON, a line a node.
+
+        Args:
+            path: Path of the file, which appears whole or not at all; one that ends in `.gz` is
+                compressed.
+
+        Raises:
+            ValueError: A call or an attribute that cannot be kept in a file.
+            OSError: Full disk, no permission, ...; says what to do.
+        """
+        return write_graph_fields(path, self.fields())
+
+    @classmethod
+    def load(cls, path: str | Path) -> ArchGraph:
+        """Read a graph that `save` wrote; it is equal to the one that was saved.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no graph, damaged, or of a newer format; says what is wrong where.
+
+        Examples:
+            >>> from graph2nn.cells import nb201_cell
+            >>> graph = nb201_cell([1, 2, 3, 4, 0, 1])
+            >>> ArchGraph.load(graph.save("cell.json")) == graph
+            True
+        """
+        return cls(**read_graph_fields(path))
+
+    def fields(self) -> dict[str, Any]:
+        """Return every field by name: what the graph is, without what it remembers.
+
+        Arrays of nodes are (N,) or (N, 4), edges (2, E).
+        """
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ArchGraph):
+            return NotImplemented
+        theirs = other.fields()
+        return self is other or all(_same(v, theirs[name]) for name, v in self.fields().items())
+
+    def __hash__(self) -> int:
+        return hash((self.num_nodes, self.num_edges, self.name, self.ops, self.outputs))
+
     def __repr__(self) -> str:
         label = f"{self.name!r}, " if self.name else ""
         sizes = f"nodes={self.num_nodes}, edges={self.num_edges}"
         return f"ArchGraph({label}{sizes}, parameters={len(self.param_shapes)})"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of a field are; undefined numbers equal each other."""
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        a, b = np.asarray(one), np.asarray(other)
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(v, other[k]) for k, v in one.items())
+    return one == other or (one != one and other != other)
 
 
 def structural_hash(graph: ArchGraph) -> str:

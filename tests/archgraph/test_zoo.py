@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from same_graph import assert_same_graph
+from same_graph import assert_same_graph, written_and_read
 from torch import nn
 from zoo import LARGE, TIMM, build_timm, build_torchvision
 
@@ -27,6 +27,7 @@ def check(model: nn.Module, input=None):
     report = coverage(graph, model)
     assert report.complete and report.reaching_output == report.total, str(report)
     assert_same_graph(unpack_graphs(pack_graphs([graph]))[0], graph)
+    assert written_and_read(graph) == graph
     return graph
 
 

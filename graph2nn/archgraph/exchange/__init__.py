@@ -1,0 +1,1 @@
+"""Graphs beside other graphs and other programs: differences, DOT, exported programs, ONNX."""

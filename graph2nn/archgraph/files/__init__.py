@@ -1,0 +1,1 @@
+"""Files that hold one graph, to be read by people and other programs."""
