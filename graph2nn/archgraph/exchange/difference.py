@@ -212,6 +212,13 @@ def _parts(a: ArchGraph, b: ArchGraph, found: dict[int, int]) -> Iterator[str]:
             yield name
     if tuple(found.get(k) for k in a.outputs) != b.outputs:
         yield "outputs"
+    if a.num_nodes == b.num_nodes:
+        if a.ops != b.ops:
+            yield "ops"
+        if a.scopes != b.scopes or not np.array_equal(a.scope, b.scope):
+            yield "scopes"
+        if a.replace(columns=b.columns) != a:
+            yield "columns"
 
 
 def _edges(pairs: list[tuple[int, int]]) -> np.ndarray:

@@ -79,6 +79,13 @@ def test_parts_of_the_whole_graph() -> None:
     assert not found.changed.any() and "other: name, num_classes" in str(found)
 
 
+def test_columns_and_scopes_are_parts() -> None:
+    one, two, three = SETS["columns"]()
+    assert diff(one, two).parts == ("scopes", "columns")
+    assert diff(two, three).parts == ("columns",)
+    assert diff(one, one.replace(ops=(*one.ops, "more"))).parts == ("ops",)
+
+
 def test_every_node_is_accounted_for() -> None:
     cells = [nb201_cell([a, 1, 2, 3, b, 1]) for a in range(5) for b in range(5)]
     cells += isomorphic_variants(cells[7], 5, 0)
