@@ -43,6 +43,14 @@ class ParameterTarget:
     turned: bool = False
 
     @property
+    def channels_last(self) -> bool:
+        """Whether it is a map (o, h, w, i) of positions, of the view (o, i, h, w)."""
+        if self.view is None or not self.table or len(self.shape) != 4:
+            return False
+        o, h, w, i = self.shape
+        return self.view == (o, i, h, w) != self.shape
+
+    @property
     def matrix(self) -> tuple[int, ...]:
         """Shape that decides the scale: the true one, but that of one matrix of a stack."""
         return self.view[:2] if self.stack and self.view else self.shape

@@ -60,7 +60,7 @@ def tile_to(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
     block = _repeat(block, o, i)
     if target.table and len(target.shape) == 3 and target.shape[0] == 1:
         return _table(block, target.shape)
-    if len(target.shape) == 4 and target.view != target.shape:  # a table with channels last
+    if target.channels_last:
         return block.permute(0, 2, 3, 1)
     if len(target.shape) > 4 and target.view[:2] == target.shape[:2]:
         depth = target.shape[2:-2]

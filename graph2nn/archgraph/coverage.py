@@ -70,7 +70,7 @@ def coverage(graph: ArchGraph, model: nn.Module) -> Coverage:
 
 def _reaches_output(graph: ArchGraph) -> np.ndarray:
     reached = np.zeros(graph.num_nodes, dtype=bool)
-    reached[list(graph.outputs) or [-1]] = True
+    reached[list(graph.outputs) or slice(-1, None)] = True
     for source, target in reversed(graph.edges.T.tolist()):
         reached[source] |= reached[target]
     return reached

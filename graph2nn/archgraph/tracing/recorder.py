@@ -7,7 +7,8 @@ none of which an autograd graph shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -68,7 +69,8 @@ class Trace(NamedTuple):
     """The record of one forward pass: ops in order of execution, parameters, output ops in order.
 
     `note` says how it was made when not on meta tensors in the mode asked for; `calls` holds how
-    each op was called, where that was asked for.
+    each op was called, where that was asked for. `output_shapes` are those of the tensors that the
+    network returns, by op: of several that one op made (`split`), `Op.shape` is that of the first.
     """
 
     ops: list[Op]
@@ -76,6 +78,7 @@ class Trace(NamedTuple):
     outputs: list[int]
     note: str = ""
     calls: list[Call] | None = None
+    output_shapes: Mapping[int, tuple[int, ...]] = MappingProxyType({})
 
 
 class _Entry(NamedTuple):
@@ -213,10 +216,17 @@ class Recorder(TorchFunctionMode):
             self.log.add("input", (), {}, tensor.shape, self._producer)
         self._alive.append(tensor)
 
-    def producers(self, value: Any) -> list[int]:
-        """List the ops that made the tensors in `value`; constants are left out."""
-        found = [self._producer.get(id(t)) for t in tensors_in(value)]
-        return list(dict.fromkeys(r for r in found if r is not None and r >= 0))
+    def producers(self, value: Any) -> dict[int, tuple[int, ...]]:
+        """List the ops that made the tensors in `value`, with the shape of the first of each.
+
+        Constants are left out.
+        """
+        found: dict[int, tuple[int, ...]] = {}
+        for tensor in tensors_in(value):
+            made = self._producer.get(id(tensor))
+            if made is not None and made >= 0:
+                found.setdefault(made, tuple(tensor.shape))
+        return found
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}

@@ -15,6 +15,7 @@ from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tens
 
 __all__ = ["TraceError", "call_arguments", "default_input_size", "record", "to_meta"]
 
+_ADVICE = "pass `input=` with tensors the model accepts, or set `model.expected_input_sz`"
 _OWN_TABLES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"}
 
 
@@ -22,13 +23,14 @@ class TraceError(ValueError):
     """The model cannot run on its input.
 
     Args:
-        message: What failed, and what to do.
+        failure: What failed, without what to do about it.
         module: Qualified name of the innermost module at work; "" for the network itself.
+        advice: What to do.
     """
 
-    def __init__(self, message: str, *, module: str) -> None:
-        super().__init__(message)
-        self.module = module
+    def __init__(self, failure: str, *, module: str, advice: str = "") -> None:
+        super().__init__(f"{failure}; {advice}" if advice else failure)
+        self.failure, self.module = failure, module
 
 
 def default_input_size(model: nn.Module) -> tuple[int, ...]:
@@ -92,7 +94,7 @@ def record(
             return _record_real(model.eval(), names, input, Recorder(fast=False, log=log()), reason)
         except Exception as error:
             where = _failing_module(model, error)
-            raise TraceError(_message(model, input, error), module=where) from error
+            raise TraceError(_failure(model, input, error), module=where, advice=_ADVICE) from error
 
 
 def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) -> Trace:
@@ -118,7 +120,7 @@ def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) 
         input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
     args, kwargs = call_arguments(to_meta(input))
     outputs = _run(model, recorder, args, kwargs)
-    return Trace(recorder.ops, params, outputs, calls=recorder.calls())
+    return Trace(recorder.ops, params, [*outputs], "", recorder.calls(), outputs)
 
 
 def _record_real(
@@ -143,10 +145,12 @@ def _record_real(
     outputs = _run(model, recorder, args, kwargs)
     note = f"run on real values in eval mode, because on meta tensors: {reason}"
     infos = [info for info, _ in params.values()]
-    return Trace(recorder.ops, infos, outputs, note, recorder.calls())
+    return Trace(recorder.ops, infos, [*outputs], note, recorder.calls(), outputs)
 
 
-def _run(model: nn.Module, recorder: Recorder, args: tuple, kwargs: dict) -> list[int]:
+def _run(
+    model: nn.Module, recorder: Recorder, args: tuple, kwargs: dict
+) -> dict[int, tuple[int, ...]]:
     for t in tensors_in((args, kwargs)):
         recorder.watch_input(t)
     with torch.no_grad(), recorder:
@@ -252,7 +256,7 @@ def _describe_failure(model: nn.Module, error: BaseException) -> str:
     return f"{module} failed: {type(error).__name__}: {what}"
 
 
-def _message(model: nn.Module, input: Any, error: BaseException) -> str:
+def _failure(model: nn.Module, input: Any, error: BaseException) -> str:
     call = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code is Recorder.call.__code__:
@@ -261,7 +265,5 @@ def _message(model: nn.Module, input: Any, error: BaseException) -> str:
     if input is None:
         given = f"an input of shape (1, {', '.join(map(str, default_input_size(model)))})"
     return (
-        f"cannot trace {type(model).__name__} on {given}{call}: "
-        f"{_describe_failure(model, error)}; pass `input=` with tensors the model accepts, "
-        "or set `model.expected_input_sz`"
+        f"cannot trace {type(model).__name__} on {given}{call}: {_describe_failure(model, error)}"
     )

@@ -62,9 +62,19 @@ def of_primitives(draft: Draft, model: nn.Module, trace: Trace) -> ArchGraph:
 
 
 def output_classes(trace: Trace) -> int | None:
-    """Find the width of the first output if it is a (batch, classes) matrix."""
-    shape = trace.ops[trace.outputs[0]].shape if trace.outputs else ()
-    return shape[-1] if len(shape) == 2 else None
+    """Find the width of the output that classifies, a (batch, classes) matrix.
+
+    It is the first output; where a later one of that form depends on it (features that are returned
+    beside logits), that one.
+    """
+    shapes = {i: trace.output_shapes.get(i, trace.ops[i].shape) for i in trace.outputs}
+    if not shapes:
+        return None
+    found, *later = shapes
+    for i in later:
+        if len(shapes[i]) == 2 and found in _ancestors(trace.ops, trace.ops[i].inputs):
+            found = i
+    return shapes[found][-1] if len(shapes[found]) == 2 else None
 
 
 class _Builder:

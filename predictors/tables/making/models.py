@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.archgraph import ArchGraph, TraceError, trace
 from graph2nn.archgraph.tracer import View
 from graph2nn.cells.as_archgraph import nb201_from_string
 from graph2nn.deepnets import NetConfig, build_graph
@@ -124,6 +124,11 @@ def graph_of(
     if isinstance(made, nn.Module):
         try:
             graph = trace(made, example, view=view)
+        except TraceError as error:
+            raise ValueError(
+                f"{where}: {error.failure}; pass `inputs=` with tensors the model accepts, or set "
+                "`model.expected_input_sz`"
+            ) from error
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
     else:

@@ -214,7 +214,7 @@ LABELS = [1, 2, 3, 4]
         ({**models(), "bad": broken}, [1] * 5, {}, r"row 4 \(bad\): .*RuntimeError: out of luck"),
         ({**models(), "bad": 7}, [1] * 5, {}, r"row 4 \(bad\): expected a model .* got int"),
         ({**models(), "bad": "conv"}, [1] * 5, {}, r"row 4 \(bad\): NAS-Bench-201: .* got 'conv'"),
-        (models(), LABELS, {"inputs": (2, 9)}, r"row 0 \(a\): cannot .*"),
+        (models(), LABELS, {"inputs": (2, 9)}, r"row 0 \(a\): cannot .*; pass `inputs=` with"),
         (models(), LABELS, {"attributes": ("latency",)}, "attributes: expected one of params, f"),
         ({"c": CELL, "d": CELL}, [1, 2], {"attributes": ("flops",)}, r"row 0 \(c\): flops are c"),
         (models(), LABELS, {"attributes": {"n": [1, 2]}}, "attribute 'n': expected 4 values"),
