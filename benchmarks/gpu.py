@@ -33,9 +33,9 @@ from torch.func import functional_call
 
 from ghn import GHN
 from ghn.evaluation import evaluate_nets, evaluation_batches
-from ghn.families import Net, build_blueprint, run_blueprint
 from ghn.training import meta_step
 from ghn.training.networks import evaluation_nets
+from graph2nn.families import Net, build_blueprint, run_blueprint
 from graph2nn.relational.graphs.generators import ws_flex
 from graph2nn.relational.networks.padding import padded_template
 from graph2nn.relational.networks.registry import build_model

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ghn import GHN
-from ghn.families import Net, build_blueprint
 from ghn.training import step
 from graph2nn.deepnets import EndlessNets, MetaBatches, split_rules
+from graph2nn.families import Net, build_blueprint
 from graph2nn.training import clip_gradients
 
 SETTINGS = ((8, 48), (16, 32), (32, 48))

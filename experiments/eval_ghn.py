@@ -29,12 +29,12 @@ from ghn.evaluation import (
     summarise,
     top1_by_method,
 )
-from ghn.families import FAMILIES
 from ghn.figures import plot_distributions, plot_size_accuracy
 from ghn.finetuning import PREDEFINED
 from ghn.torchzoo import classifier_names, evaluate_classifiers, evaluate_initial
 from ghn.training.networks import evaluation_nets, nets_from_file
 from graph2nn.deepnets import EVAL_SPLITS, SPLITS
+from graph2nn.families import FAMILIES
 from graph2nn.names import check_choice
 from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_text
 from graph2nn.vision import DATASETS, Batches, load_images

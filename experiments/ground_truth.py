@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graph2nn.deepnets.campaign import (
+from graph2nn.ground_truth import (
     TABLES,
     GroundTruthSettings,
     find_table,

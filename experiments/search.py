@@ -27,7 +27,7 @@ from pathlib import Path
 
 from archtokens import ArchGrammar
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets.campaign import find_table
+from graph2nn.ground_truth import find_table
 from graph2nn.names import choose
 from graph2nn.runs import option, parse_config
 from predictors import MODELS, load_table

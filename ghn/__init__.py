@@ -2,8 +2,10 @@
 
 from ghn.adjust import adjust_net
 from ghn.config import GHNConfig
-from ghn.model import GHN, use_batch_statistics
+from ghn.model import GHN
 from ghn.pretrained import GHN1, GHN2, GHN3, from_pretrained, load_ghn, save_ghn
+from graph2nn.deprecated import moved
+from graph2nn.training.precise_bn import use_batch_statistics
 
 __all__ = [
     "GHN",
@@ -17,3 +19,5 @@ __all__ = [
     "save_ghn",
     "use_batch_statistics",
 ]
+
+__getattr__ = moved(__name__, {"families": "graph2nn:families"})

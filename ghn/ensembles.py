@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from ghn.decoding.noise import draw_noise, likeness
 from ghn.evaluation import Forward, network_function
-from ghn.families import Net
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import NetConfig, Network
+from graph2nn.families import Net
 from graph2nn.runs import seeded
 from graph2nn.training import Recipe, train_networks
 from graph2nn.vision import Augment, Batches, ImageData

@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
-from ghn.families import Net, build_blueprint
-from ghn.model import GHN, use_batch_statistics
+from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
+from graph2nn.families import Net, build_blueprint
 from graph2nn.runs.summaries import standard_error, with_error
 from graph2nn.training import evaluate
+from graph2nn.training.precise_bn import use_batch_statistics
 from graph2nn.vision import Batches, ImageData
 
 __all__ = [

@@ -27,8 +27,9 @@ from ghn.parts import make_decoder, make_trunk
 from ghn.pretrained_files import resolve
 from ghn.trunks.shape_encoder import ShapeEncoder
 from graph2nn.archgraph import PRIMITIVES, ArchGraph, TraceError, trace
+from graph2nn.training.precise_bn import use_batch_statistics
 
-__all__ = ["GHN", "use_batch_statistics"]
+__all__ = ["GHN"]
 
 
 class GHN(nn.Module):
@@ -474,14 +475,6 @@ class GHN(nn.Module):
             scale_last_layers(self.decoder.conv[2], self.decoder.class_layer_predictor[1])
         elif isinstance(self.decoder, LowRankDecoder):
             scale_last_layers(self.decoder.conv[2])
-
-
-def use_batch_statistics(model: nn.Module) -> None:
-    """Make every batch normalisation normalise by its batch, whatever mode the network is in."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.track_running_stats = False
-            module.training = True
 
 
 def _replace_parameter(model: nn.Module, name: str, value: Tensor) -> None:

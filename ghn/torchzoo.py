@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from ghn.adjust import adjust_net
 from ghn.evaluation import NetResult, accuracy
-from ghn.families import Net, build_network
-from ghn.model import GHN, use_batch_statistics
+from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph, trace
 from graph2nn.archgraph.tracer import View
 from graph2nn.deprecated import renamed_keywords
+from graph2nn.families import Net, build_network
 from graph2nn.runs import seeded
 from graph2nn.training.costs import count_parameters
+from graph2nn.training.precise_bn import use_batch_statistics
 from graph2nn.vision import Batches
 
 __all__ = [

@@ -18,7 +18,7 @@ from ghn.detection import MapBackbone, backbone_network, build_detector, read_pe
 from ghn.detection.metrics import pycocotools
 from ghn.torchzoo import classifier_names
 from graph2nn.deepnets import PublishedNets, load_nets
-from graph2nn.deepnets.campaign import read_ground_truth
+from graph2nn.ground_truth import read_ground_truth
 from graph2nn.relational import read_results, read_sweep
 from graph2nn.runs.engines import chosen_engine
 from graph2nn.runs.jobs import parallel_map
@@ -49,7 +49,7 @@ ABSENT: list[tuple[Callable[[], Any], str]] = [
     (lambda: read_sparse_table("nothing.csv"), "name of what comes with netwright: digits"),
     (
         lambda: read_ground_truth("nothing.h5"),
-        r"graph2nn.deepnets.campaign.generate\(.*can make it",
+        r"graph2nn.ground_truth.generate\(.*can make it",
     ),
     (lambda: read_collected("nothing"), "name of what comes with netwright: digits_tiny"),
     (lambda: read_sweep("nothing.h5"), "make it with graph2nn.relational.sweep_to_file"),

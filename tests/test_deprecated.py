@@ -11,7 +11,7 @@ from old_names import PUBLIC
 from sparse_table import made_up_table
 
 import ghn
-import graph2nn.deepnets.campaign
+import graph2nn.ground_truth
 import graph2nn.relational
 import graph2nn.runs
 import graph2nn.sparsity
@@ -22,8 +22,8 @@ import predictors.studies.relational
 import predictors.studies.sparsity
 from ghn.training import TrainConfig
 from graph2nn.deepnets import GENOTYPES, EndlessNets, NetConfig, NetStore, save_nets
-from graph2nn.deepnets.campaign import GroundTruthSettings, train_all
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
+from graph2nn.ground_truth import GroundTruthSettings, train_all
 from graph2nn.vision import ImageSettings, load_images, load_sets
 
 
@@ -69,7 +69,8 @@ def test_tables_of_trained_networks_were_our_own(name: str, new: str):
     ("package", "name", "now"),
     [
         ("graph2nn.relational", "analysis", "predictors.studies.relational"),
-        ("graph2nn.deepnets", "ground_truth", "graph2nn.deepnets.campaign"),
+        ("graph2nn.deepnets", "ground_truth", "graph2nn.ground_truth"),
+        ("ghn", "families", "graph2nn.families"),
         ("predictors", "sparsity", "predictors.studies.sparsity"),
         ("predictors", "properties", "predictors.studies.properties"),
     ],
@@ -97,6 +98,12 @@ def test_old_names_are_imported_from_their_old_packages(package: str):
 def test_a_module_where_a_package_was_has_no_other_names():
     with pytest.raises(ImportError, match="cannot import name 'nothing'"):
         from graph2nn.deepnets.ground_truth import nothing  # noqa: F401
+
+
+def test_tables_of_trained_networks_were_of_deepnets_alone():
+    with pytest.warns(DeprecationWarning, match="campaign.find_table is now graph2nn.ground_truth"):
+        from graph2nn.deepnets.campaign import find_table
+    assert find_table is graph2nn.ground_truth.find_table
 
 
 def test_the_table_of_scores_was_called_markdown_table():
@@ -153,7 +160,7 @@ def test_classes_and_their_attributes_go_by_their_old_names_too():
             ImageSettings(dataset="CIFAR-10", image_size=16),
         ),
         (
-            graph2nn.deepnets.campaign,
+            graph2nn.ground_truth,
             "ImageSettings",
             {"val": 40},
             ImageSettings(image_size=8, train=600, val=40, test=500),
@@ -169,7 +176,7 @@ def test_settings_of_images_are_made_as_before(package, name, given, expected):
 
 def test_sets_of_images_are_loaded_as_before():
     with pytest.warns(DeprecationWarning, match="load_sets is now graph2nn.vision.load_sets"):
-        assert graph2nn.deepnets.campaign.load_sets is load_sets
+        assert graph2nn.ground_truth.load_sets is load_sets
 
 
 def test_group_is_group_size():

@@ -20,6 +20,8 @@ FLOORS = (  # of graph2nn: each may import the floors before its own
     {"vision", "archgraph"},
     {"training"},
     {"deepnets", "cells", "relational", "sparsity", "wirings"},
+    {"families"},
+    {"ground_truth"},
 )
 SPACES = {  # the arrows between spaces, and what they carry
     "deepnets": set(),

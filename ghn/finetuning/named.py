@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ghn.families import FAMILIES, build_network
-from ghn.families.blueprint import Blueprint
 from ghn.finetuning.layers import replace_classes
 from ghn.torchzoo import build_classifier, classifier_names
 from ghn.training.networks import nets_from_file
@@ -32,6 +30,8 @@ from graph2nn.deepnets import (
     eval_nets,
     split_rules,
 )
+from graph2nn.families import FAMILIES, build_network
+from graph2nn.families.blueprint import Blueprint
 from graph2nn.names import choose
 from graph2nn.relational import GENERATORS, MODELS, build_model, read_graph
 from graph2nn.relational.message_rounds import trace_relational
@@ -131,7 +131,7 @@ def named_network(
             `image_size` and `in_channels`.
         images: Images that it is for.
         split: Split of a number: of DeepNets-1M (`graph2nn.deepnets.SPLITS`), `predefined`, or a
-            family of `ghn.families`.
+            family of `graph2nn.families`.
         nets: File or folder that the networks of a split are read from; None draws them by rules.
         small: Whether rules are those of small networks; None means below 32 pixels.
         channels, n_cells: Initial width and number of cells of a genotype.

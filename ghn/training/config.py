@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 
 from ghn.config import DECODERS, HYPERNETS, GHNConfig
-from ghn.families import parse_families
 from ghn.trunks.tokens import TOKENS
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
+from graph2nn.families import parse_families
 from graph2nn.runs import flat, flattened, option
 from graph2nn.vision import DATASETS
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ghn.families import FAMILIES, FamilyMix, Net, parse_families
-from ghn.families.mixture import DEEPNETS, choose_family
 from ghn.training.config import TrainConfig
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import (
@@ -21,6 +19,8 @@ from graph2nn.deepnets import (
     split_rules,
 )
 from graph2nn.deepnets.dataset import NetSource
+from graph2nn.families import FAMILIES, FamilyMix, Net, parse_families
+from graph2nn.families.mixture import DEEPNETS, choose_family
 from graph2nn.runs import Workers
 
 __all__ = ["evaluation_nets", "mixed_evaluation_nets", "nets_from_file", "training_nets"]

@@ -13,9 +13,9 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from ghn.decoding.noise import draw_noise, likeness
-from ghn.families import Net, build_blueprint, run_blueprint
 from ghn.model import GHN
 from graph2nn.archgraph import ArchGraph
+from graph2nn.families import Net, build_blueprint, run_blueprint
 from graph2nn.runs import seeded
 
 __all__ = ["StepResult", "autocast", "joint_step", "meta_step"]

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from ghn.checkpoints import check_entries
 from ghn.evaluation import evaluate_nets, summarise
-from ghn.families import Net
 from ghn.model import GHN
 from ghn.pretrained import ghn_payload, load_ghn
 from ghn.training.accuracy import LabelledNetworks, accuracy_task
@@ -29,6 +28,7 @@ from ghn.training.networks import mixed_evaluation_nets, training_nets
 from ghn.training.step import StepResult, meta_step
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import MetaBatch, MetaBatches
+from graph2nn.families import Net
 from graph2nn.runs import RunFolder, Workers, load_checkpoint, seeded
 from graph2nn.training import (
     Schedule,

@@ -64,4 +64,4 @@ __all__ = [
     "run_network",
 ]
 
-__getattr__ = moved(__name__, {"ground_truth": "graph2nn.deepnets:campaign"})
+__getattr__ = moved(__name__, {"ground_truth": "graph2nn:ground_truth"})

@@ -26,7 +26,7 @@ from graph2nn.training.optim import (
     set_learning_rate,
     step_factor,
 )
-from graph2nn.training.precise_bn import PreciseStatistics, precise_bn
+from graph2nn.training.precise_bn import PreciseStatistics, precise_bn, use_batch_statistics
 from graph2nn.training.recipe import AMP, Recipe
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "make_schedule",
     "multiply_adds",
     "precise_bn",
+    "use_batch_statistics",
     "set_learning_rate",
     "step_factor",
     "topk_correct",

@@ -1,4 +1,4 @@
-"""Precise batch normalisation: statistics of the present weights instead of running averages."""
+"""Which statistics does batch normalisation use? Those of the present weights, or of the batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["PreciseStatistics", "precise_bn"]
+__all__ = ["PreciseStatistics", "precise_bn", "use_batch_statistics"]
 
 
 class PreciseStatistics:
@@ -122,3 +122,11 @@ _STATISTICS = ("running_mean", "running_var")
 
 def _join(owner: str, name: str) -> str:
     return f"{owner}.{name}" if owner else name
+
+
+def use_batch_statistics(model: nn.Module) -> None:
+    """Make every batch normalisation normalise by its batch, whatever mode the network is in."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.track_running_stats = False
+            module.training = True

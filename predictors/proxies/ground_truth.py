@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ghn import GHN, from_pretrained
-from graph2nn.deepnets.campaign import add_attributes, read_ground_truth
+from graph2nn.ground_truth import add_attributes, read_ground_truth
 from graph2nn.vision import Batches, load_sets
 from predictors.proxies.compute import check_names
 from predictors.proxies.sets import PREFIX, proxy_attributes

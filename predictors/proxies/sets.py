@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ghn import GHN, from_pretrained
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import NetConfig, Network, build_graph
+from graph2nn.deepnets import NetConfig
+from graph2nn.families import Blueprint, build_archgraph, build_network
 from graph2nn.runs import parallel_map, seeded
 from predictors.proxies.compute import ProxyValues, check_names, compute_proxies
 
@@ -37,7 +38,8 @@ def proxy_attributes(
     """Compute `compute_proxies` of each network, as they come in.
 
     Args:
-        networks: Modules, or `NetConfig`s, or what `build` makes modules of.
+        networks: Modules, `NetConfig`s, blueprints of other families, or what `build` makes modules
+            of.
         images, labels, names, ghn, test: Arguments of `compute_proxies`; images (B, C, H, W),
             labels (B,).
         build: Function from an item to a network, run under the seed so that initial weights are
@@ -86,9 +88,10 @@ class _Job:
     def __call__(self, item: Any) -> ProxyValues:
         with seeded(self.seed):
             model = self.build(item).to(self.images.device)
-        # DeepNets networks have exact graphs without tracing
+        # Networks of the families have exact graphs without tracing.
         reads_ghn2 = self.ghn is not None and self.ghn.view == "ghn2"
-        graph = build_graph(item) if isinstance(item, NetConfig) and reads_ghn2 else None
+        known = isinstance(item, (NetConfig, Blueprint)) and reads_ghn2
+        graph = build_archgraph(item) if known else None
         how: dict[str, Any] = {"names": self.names, "seed": self.seed, "test": self.test}
         return compute_proxies(model, self.images, self.labels, ghn=self.ghn, graph=graph, **how)
 
@@ -96,9 +99,9 @@ class _Job:
 def _network(item: Any) -> nn.Module:
     if isinstance(item, nn.Module):
         return item
-    if isinstance(item, NetConfig):
-        return Network(item)
+    if isinstance(item, (NetConfig, Blueprint)):
+        return build_network(item)
     raise ValueError(
-        f"expected networks (torch modules) or NetConfigs, got {type(item).__name__}; pass build= "
-        "to make networks of them"
+        f"expected networks (torch modules), NetConfigs or blueprints, got {type(item).__name__}; "
+        "pass build= to make networks of them"
     )

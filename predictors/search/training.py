@@ -12,7 +12,7 @@ from typing import Any
 from archtokens.grammar import ArchGrammar, DeepNetsSpace
 from graph2nn.archgraph.graph import structural_hash
 from graph2nn.deepnets import build_graph
-from graph2nn.deepnets.campaign import GroundTruthSettings, NetEntry, train_group
+from graph2nn.ground_truth import GroundTruthSettings, NetEntry, train_group
 from graph2nn.runs.campaign import Job, Row, read_job, read_or_set_aside, run_campaign
 
 __all__ = ["TrainedNetworks"]
@@ -49,7 +49,7 @@ class TrainedNetworks:
 
     Examples:
         >>> from archtokens import ArchGrammar
-        >>> from graph2nn.deepnets.campaign import find_table
+        >>> from graph2nn.ground_truth import find_table
         >>> small = {"cells": (4, 4), "widths": (8,), "fc_dims": (32,)}
         >>> grammar = ArchGrammar("deepnets", image_size=8, **small)
         >>> from dataclasses import replace
@@ -105,7 +105,7 @@ class TrainedNetworks:
         stored = read_or_set_aside(path, f"{name} is trained again")
         if stored is not None and stored[0]["key"] != key:
             path.unlink()
-        entry = NetEntry(config=config, source="search", index=0, key=key)
+        entry = NetEntry(net=config, name="search", half="search", key=key)
         task = _Task(
             entry=entry,
             settings=self.settings,

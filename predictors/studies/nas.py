@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ghn.evaluation import evaluate_nets, evaluation_batches
-from ghn.families import FAMILIES, Net, build_network
 from ghn.finetuning import train
 from ghn.pretrained import from_pretrained
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import EndlessNets, NetConfig, split_rules
+from graph2nn.families import FAMILIES, Net, build_network
 from graph2nn.names import choose
 from graph2nn.runs import RunFolder, seeded
 from graph2nn.runs.campaign import Job, Row, run_campaign
@@ -39,7 +39,7 @@ class NasSettings:
     """What is searched, how it is ranked, and how the chosen networks are trained.
 
     Args:
-        space: `search`, the split of DeepNets-1M, or a family of `ghn.families`.
+        space: `search`, the split of DeepNets-1M, or a family of `graph2nn.families`.
         candidates: Number of networks to choose from.
         rankings: Names in `RANKINGS`.
         top: Number of networks of each ranking that are trained.

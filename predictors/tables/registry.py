@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets.campaign import holds_ground_truth, read_ground_truth
+from graph2nn.ground_truth import holds_ground_truth, read_ground_truth
 from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
 from predictors.tables import deepnets, nasbench, networks, nlp, relational, trained

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph2nn.deepnets.campaign import GroundTruth, read_ground_truth
+from graph2nn.ground_truth import GroundTruth, read_ground_truth
 from graph2nn.runs.shipped import find_data
 from predictors.tables.table import NoiseReference, Table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graph2nn.deepnets.campaign import find_table, read_ground_truth
+from graph2nn.ground_truth import find_table, read_ground_truth
 
 SMALL = ["--train-networks", "1", "--test-networks", "1", "--repeated", "1", "--epochs", "1"]
 FAST = ["--train-images", "64", "--val-images", "40", "--test-images", "40"]

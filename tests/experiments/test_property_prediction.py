@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from graph2nn.deepnets import build_graph, eval_nets
-from graph2nn.deepnets.campaign import (
+from graph2nn.ground_truth import (
     GroundTruth,
     GroundTruthSettings,
     read_ground_truth,

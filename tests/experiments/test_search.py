@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graph2nn.deepnets.campaign import GroundTruthSettings
+from graph2nn.ground_truth import GroundTruthSettings
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
 from predictors.search import GuidedSearch

@@ -17,9 +17,9 @@ from torch import distributed as dist
 from torch import nn
 
 from ghn import GHN
-from ghn.families import FAMILIES
 from ghn.training import TrainConfig, Trainer, meta_step
 from ghn.training.networks import evaluation_nets
+from graph2nn.families import FAMILIES
 from graph2nn.runs import RunFolder, Workers, load_checkpoint, seeded, to_dict
 
 pytestmark = pytest.mark.gpu

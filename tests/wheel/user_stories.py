@@ -255,7 +255,7 @@ def grammar() -> str:
 @story
 def results() -> str:
     """Published and own results are read by name and studied."""
-    from graph2nn.deepnets.campaign import read_ground_truth, summarise_ground_truth
+    from graph2nn.ground_truth import read_ground_truth, summarise_ground_truth
     from graph2nn.relational import read_results
     from graph2nn.relational.campaign.results import OWN_RESULTS, published_results
     from graph2nn.sparsity import accuracy_drop, published_table, read_sparse_table
@@ -323,7 +323,7 @@ def hypernetwork() -> str:
 def errors() -> str:
     """What is not there is said with a command that gets it, what is wrong with what is right."""
     from ghn import GHN
-    from graph2nn.deepnets.campaign import read_ground_truth
+    from graph2nn.ground_truth import read_ground_truth
     from graph2nn.relational import read_results
     from graph2nn.sparsity import read_sparse_table
     from graph2nn.vision import load_images

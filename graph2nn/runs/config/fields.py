@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "FLAT",
@@ -29,7 +29,7 @@ def option(
     positional: bool = False,
     factory: Any = dataclasses.MISSING,
     name: str | None = None,
-    stored: bool | Sequence[str] = True,
+    stored: bool | Literal["changed"] | Sequence[str] = True,
 ) -> Any:
     """Describe a dataclass field: how it appears on the command line and in stored settings.
 
@@ -44,8 +44,9 @@ def option(
         factory: Function that makes the default, where that is a dataclass or mutable.
         name: Published name of the flag and of the stored key, where the field has another.
         stored: Whether it is stored, False for what is neither stored nor compared (a place, not a
-            setting); of a field that is a dataclass, its stored keys: others are there only while
-            they differ from the dataclass's default.
+            setting), "changed" for what is stored only while it differs from the default (a setting
+            that older files do not have); of a field that is a dataclass, its stored keys: others
+            are there only while they differ from the dataclass's default.
 
     Examples:
         >>> from graph2nn.runs.config import parse_config

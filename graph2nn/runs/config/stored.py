@@ -22,10 +22,11 @@ def to_dict(config: Any) -> dict[str, Any]:
     found = {}
     for setting in all_settings(type(config)):
         value, stored = setting.read(config), setting.meta.get("stored", True)
-        if stored is False or not (setting.flag or value != setting.default):
+        changed = value != setting.default
+        if stored is False or not (setting.flag and stored != "changed" or changed):
             continue
         found[setting.key] = _jsonable(value)
-        if not isinstance(stored, bool) and setting.nested is not None and value is not None:
+        if not isinstance(stored, (bool, str)) and setting.nested is not None and value is not None:
             usual = {s.key: _jsonable(s.default) for s in all_settings(setting.nested)}
             found[setting.key] = {
                 k: v for k, v in found[setting.key].items() if k in stored or v != usual[k]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import NetConfig
-from graph2nn.deepnets.campaign import read_ground_truth
+from graph2nn.families import Net
+from graph2nn.ground_truth import read_ground_truth
 from graph2nn.vision import ImageSettings
 from predictors.tables import read_table
 
@@ -49,7 +49,7 @@ class PropertyTask:
     targets: Mapping[str, np.ndarray]
     scalars: Mapping[str, np.ndarray]
     noise: Mapping[str, float] = field(default_factory=dict)
-    configs: tuple[NetConfig, ...] = ()
+    configs: tuple[Net, ...] = ()
     images: ImageSettings | None = None
 
     def rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +62,7 @@ def own_task(path: str | Path) -> PropertyTask:
     """Read a table of trained networks.
 
     Args:
-        path: File or name, as of `graph2nn.deepnets.campaign.read_ground_truth`.
+        path: File or name, as of `graph2nn.ground_truth.read_ground_truth`.
 
     Raises:
         FileNotFoundError: No such file; says how to make it.

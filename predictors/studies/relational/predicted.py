@@ -11,8 +11,8 @@ import torch
 
 from ghn import GHN
 from ghn.evaluation import network_function
-from ghn.families import RelationalNet, relational_net
 from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.families import RelationalNet, relational_net
 from graph2nn.names import check_choice
 from graph2nn.relational.campaign.graph_means import GraphMeans
 from graph2nn.relational.networks.architecture import layers

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ghn import GHN
-from ghn.families import run_blueprint
 from ghn.training import joint_step, meta_step
 from ghn.training import step as step_module
 from ghn.training.init import unit_gain
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import Genotype, NetConfig, build_graph
+from graph2nn.families import run_blueprint
 from graph2nn.runs import seeded
 
 Nets = list[tuple[NetConfig, ArchGraph]]

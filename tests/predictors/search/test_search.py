@@ -13,7 +13,7 @@ from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
 from graph2nn.cells.sampling import enumerate_space
-from graph2nn.deepnets.campaign import GroundTruthSettings
+from graph2nn.ground_truth import GroundTruthSettings
 from graph2nn.runs import read_job, write_job
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings

@@ -12,7 +12,7 @@ import pytest
 from same_graph import assert_same_graph
 
 from graph2nn.cells.sampling import sample_cells
-from graph2nn.deepnets.campaign import read_ground_truth, write_ground_truth
+from graph2nn.ground_truth import read_ground_truth, write_ground_truth
 from graph2nn.runs.tables import Facts, write_packed
 from predictors import load_table, read_table
 from predictors.tables import NoiseReference, Table

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ghn.families.blueprint import without_values
-from ghn.families.source import FamilyNets
 from graph2nn.archgraph import ArchGraph
+from graph2nn.families.blueprint import without_values
+from graph2nn.families.source import FamilyNets
 from graph2nn.relational import RelationalGraph, ws_flex
 from graph2nn.relational.graphs.sweep import SweepGrid
 from graph2nn.relational.message_rounds import trace_relational

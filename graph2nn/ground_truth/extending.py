@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.deepnets.campaign.settings import GroundTruthSettings
-from graph2nn.deepnets.campaign.table import STATUS, GroundTruth
+from graph2nn.ground_truth.settings import GroundTruthSettings
+from graph2nn.ground_truth.table import STATUS, GroundTruth
 from graph2nn.runs import to_dict
 
 __all__ = ["MAY_GROW", "known_results", "training_settings"]

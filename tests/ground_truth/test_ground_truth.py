@@ -14,8 +14,10 @@ import torch
 from campaigns import send_through_pickle
 from torch import nn
 
+from graph2nn.archgraph import structural_hash
 from graph2nn.deepnets import Network, build_graph, eval_nets
-from graph2nn.deepnets.campaign import (
+from graph2nn.families.source import is_held_out
+from graph2nn.ground_truth import (
     TABLES,
     GroundTruth,
     GroundTruthSettings,
@@ -63,8 +65,8 @@ def test_networks_are_drawn_once_each() -> None:
     entries = draw_networks(replace(SETTINGS, train_networks=15, test_networks=12))
     assert [entry.half for entry in entries].count("train") == 15
     assert len({entry.key for entry in entries}) == len(entries) == 27
-    assert entries[0].config == eval_nets("val", 1, 0, image_size=8)[0]
-    assert entries[1].config == eval_nets("test", 1, 0, image_size=8)[0]
+    assert entries[0].net == eval_nets("val", 1, 0, image_size=8)[0]
+    assert entries[1].net == eval_nets("test", 1, 0, image_size=8)[0]
     fewer = draw_networks(replace(SETTINGS, train_networks=4, test_networks=4))
     assert fewer == entries[:8]  # a longer table begins with the same networks
 
@@ -94,12 +96,48 @@ def test_a_table_is_extended_without_its_run(made, tmp_path, monkeypatch) -> Non
     assert not (tmp_path / "other").exists()
 
 
+def test_a_table_of_several_families(tmp_path) -> None:
+    settings = replace(
+        SETTINGS,
+        name="mixed",
+        families="relational,wirings,deepnets",
+        train_networks=4,
+        test_networks=4,
+        seeds=(0,),
+    )
+    path = tmp_path / "mixed.h5"
+    truth = generate(settings, path, folder=tmp_path / "run", **QUIET)
+    assert set(truth.families) == {"relational", "wirings", "deepnets"}
+    assert truth.names[:2] == ("train0", "train1") and (truth.status == 1).all()
+    assert truth.settings == settings and "families" in to_dict(settings)
+    assert "families" not in to_dict(SETTINGS)  # as tables were stored before there were others
+    for graph, config, key in zip(truth.graphs(), truth.configs, truth.keys):
+        assert structural_hash(graph) == key
+        assert graph.attributes["flops"] == count_flops(config, settings.images) > 0
+    held_out = [n.cell for n, half in zip(truth.configs, truth.split) if hasattr(n, "cell")]
+    assert [is_held_out(cell) for cell in held_out] == [
+        half == "test" for n, half in zip(truth.configs, truth.split) if hasattr(n, "cell")
+    ]
+    assert regenerate(path, 1).identical and regenerate(path, 5).identical
+    with pytest.raises(ValueError, match="images: expected what .* takes, got None"):
+        count_flops(next(c for c in truth.configs if hasattr(c, "cell")))
+    with pytest.raises(ValueError, match="families: expected one of .*, got 'wires'"):
+        replace(settings, families="wires")
+
+
+class Stream(list):
+    """Networks as a source."""
+
+    def item(self, index: int, rng: object = None) -> tuple:
+        return self[index], build_graph(self[index])
+
+
 def test_repeated_architectures_are_passed_over(monkeypatch) -> None:
     nets = eval_nets("val", 3, 0, image_size=8)
-    stream = [nets[0], nets[1], nets[0], nets[2]]
-    monkeypatch.setattr(networks, "_nets", lambda settings, source, count: stream)
+    stream = [nets[0], nets[1], nets[0], nets[2], *[nets[0]] * 30]
+    monkeypatch.setattr(networks, "_deepnets", lambda settings, split, count: Stream(stream))
     found = draw_networks(replace(SETTINGS, train_networks=3, test_networks=0))
-    assert [entry.index for entry in found] == [0, 1, 3]
+    assert [entry.name for entry in found] == ["val0", "val1", "val3"]
     with pytest.raises(ValueError, match="too few different networks; missing: {'test': 1}"):
         draw_networks(replace(SETTINGS, train_networks=1, test_networks=3))
 
@@ -217,8 +255,8 @@ def test_nothing_is_trained_twice(made, monkeypatch) -> None:
 
     monkeypatch.setattr(training, "train_group", counted)
     monkeypatch.setattr(
-        "graph2nn.deepnets.campaign.making.inference_times",
-        lambda configs, rounds, **how: np.ones((rounds, len(configs))),
+        "graph2nn.ground_truth.making.inference_times",
+        lambda nets, images, rounds, **how: np.ones((rounds, len(nets))),
     )
     other = path.with_name("again.h5")
     assert_same(generate(SETTINGS, other, folder=folder, **QUIET), truth)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ghn.families.source import FamilyNets
 from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.families.source import FamilyNets
 
 __all__ = ["ConvNet", "ConvNets"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from ghn.families.blueprint import without_values
-from ghn.families.source import FamilyNets
 from graph2nn.archgraph import ArchGraph
+from graph2nn.families.blueprint import without_values
+from graph2nn.families.source import FamilyNets
 from graph2nn.wirings import DiscreteTimeWiring, StaticWiring, TinyWiring
 from graph2nn.wirings.as_archgraph import trace_wiring
 

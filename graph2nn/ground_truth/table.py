@@ -13,9 +13,8 @@ import h5py
 import numpy as np
 
 from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.deepnets.as_archgraph import build_graph
-from graph2nn.deepnets.campaign.settings import TABLES, GroundTruthSettings
-from graph2nn.deepnets.graphs.config import NetConfig
+from graph2nn.families import Net, build_archgraph, family_of, net_from_json, net_to_json
+from graph2nn.ground_truth.settings import TABLES, GroundTruthSettings
 from graph2nn.names import choose
 from graph2nn.runs import from_dict, to_dict, write_atomic
 from graph2nn.runs.shipped import named_data
@@ -46,8 +45,9 @@ class GroundTruth:
     Args:
         settings: Everything that determines the labels.
         made: Versions, hardware and time of generation.
-        configs: Configurations of the networks; `Network(config)` rebuilds one.
-        names: Names of the networks: DeepNets-1M split and index, such as val17.
+        configs: Configurations of the networks, or blueprints of other families; `build_network`
+            rebuilds one.
+        names: Names of the networks: DeepNets-1M split and index, such as val17, or half and index.
         split: Half of each network, "train" or "test".
         keys: Structural hash of the graph of each.
         facts: Numbers known without training: `params`, `flops` (multiply-adds of one image),
@@ -66,7 +66,7 @@ class GroundTruth:
 
     settings: GroundTruthSettings
     made: Mapping[str, Any]
-    configs: tuple[NetConfig, ...]
+    configs: tuple[Net, ...]
     names: tuple[str, ...]
     split: np.ndarray
     keys: np.ndarray
@@ -86,11 +86,17 @@ class GroundTruth:
         known = {**self.facts, **self.attributes}
         return [
             replace(
-                build_graph(config, name=self.names[row]),
+                build_archgraph(config),
+                name=self.names[row],
                 attributes={name: float(values[row]) for name, values in known.items()},
             )
             for row, config in enumerate(self.configs)
         ]
+
+    @property
+    def families(self) -> np.ndarray:
+        """Name of the family of each network, (N,)."""
+        return np.array([family_of(config) for config in self.configs])
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
@@ -190,7 +196,7 @@ def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
         file.attrs["settings"] = json.dumps(to_dict(truth.settings))
         file.attrs["made"] = json.dumps(dict(truth.made))
         texts = {
-            "config": [json.dumps(c.to_json(), separators=(",", ":")) for c in truth.configs],
+            "config": [json.dumps(net_to_json(c), separators=(",", ":")) for c in truth.configs],
             "name": truth.names,
             "split": truth.split,
             "key": truth.keys,
@@ -228,7 +234,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
         (320, (320,))
     """
     names = {name: f"ground_truth/{name}.h5" for name in TABLES}
-    what = "a table (graph2nn.deepnets.campaign.generate(settings, path) can make it)"
+    what = "a table (graph2nn.ground_truth.generate(settings, path) can make it)"
     path = named_data(path, names, what)
     try:
         with h5py.File(path, "r") as file:
@@ -254,7 +260,7 @@ def _read(file: h5py.File) -> GroundTruth:
     return GroundTruth(
         settings=from_dict(GroundTruthSettings, json.loads(file.attrs["settings"])),
         made=json.loads(file.attrs["made"]),
-        configs=tuple(NetConfig.from_json(json.loads(line)) for line in text["config"]),
+        configs=tuple(net_from_json(json.loads(line)) for line in text["config"]),
         names=tuple(text["name"].tolist()),
         split=text["split"],
         keys=text["key"],

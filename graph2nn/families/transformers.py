@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ghn.families.source import FamilyNets
 from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.families.source import FamilyNets
 
 __all__ = ["TransformerNet", "TransformerNets"]
 

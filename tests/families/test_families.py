@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections import Counter
 
@@ -9,12 +10,22 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from ghn.families import FAMILIES, FamilyMix, RelationalNet, build_blueprint, build_network
-from ghn.families.mixture import choose_family, parse_families
-from ghn.families.relational import degree_range, grid_cell
-from ghn.training import meta_step
 from graph2nn.archgraph import PRIMITIVES, structural_hash
 from graph2nn.deepnets import EndlessNets, MetaBatches
+from graph2nn.families import (
+    DEEPNETS,
+    FAMILIES,
+    FamilyMix,
+    RelationalNet,
+    build_archgraph,
+    build_blueprint,
+    build_network,
+    family_of,
+    net_from_json,
+    net_to_json,
+)
+from graph2nn.families.mixture import choose_family, parse_families
+from graph2nn.families.relational import degree_range, grid_cell
 from graph2nn.relational.message_rounds import trace_relational
 from graph2nn.runs import seeded
 
@@ -63,21 +74,25 @@ def test_evaluation_is_held_out(family) -> None:
     assert cells[1] and not cells[0] & cells[1]
 
 
-def test_a_step_takes_it(family, tiny, generator) -> None:
-    batch = MetaBatches(FAMILIES[family](1, **KIND), 3).batch(0)
-    ghn = tiny(max_shape=(8, 8, 7, 7)).train()
-    images = torch.randn(4, 3, 8, 8, generator=generator)
-    assert meta_step(ghn, list(zip(batch.configs, batch.graphs)), images, LABELS).finite
-    assert all(p.grad.isfinite().all() for p in ghn.parameters() if p.grad is not None)
+def test_networks_are_stored(family) -> None:
+    net = FAMILIES[family](3, **KIND)[1]
+    stored = json.loads(json.dumps(net_to_json(net)))
+    assert net_from_json(stored) == net and family_of(net) == stored["family"] == family
+    assert structural_hash(build_archgraph(net_from_json(stored))) == structural_hash(
+        build_archgraph(net)
+    )
 
 
-def test_predicting_a_relational_network_by_its_graph(tiny) -> None:
-    net, graph = FAMILIES["relational"](1, **KIND).item(0)
-    ghn, model = tiny(max_shape=(8, 8, 7, 7)), build_network(net)
-    parameters = ghn.predict(model, graph=trace_relational(model))
-    expected = ghn.predict_graphs([graph])[0]
-    assert parameters.keys() == expected.keys()
-    assert all(torch.equal(value, expected[name]) for name, value in parameters.items())
+def test_networks_of_deepnets_are_stored_as_ever() -> None:
+    config = EndlessNets()[0]
+    assert net_to_json(config) == config.to_json() and family_of(config) == DEEPNETS
+    assert net_from_json(config.to_json()) == config
+    with pytest.raises(ValueError, match="object is no blueprint of a family that can be stored"):
+        net_to_json(object())
+    with pytest.raises(ValueError, match="unknown family 'relation'.*did you mean 'relational'"):
+        net_from_json({"family": "relation"})
+    with pytest.raises(ValueError, match="nodez"):
+        net_from_json({"family": "wirings", "nodez": 4})
 
 
 def test_other_images() -> None:

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ghn.families.convnets import ConvNets
-from ghn.families.relational import RelationalNets
-from ghn.families.source import FamilyNets
-from ghn.families.transformers import TransformerNets
-from ghn.families.wirings import WiredNets
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets.dataset import NetSource
+from graph2nn.families.convnets import ConvNets
+from graph2nn.families.relational import RelationalNets
+from graph2nn.families.source import FamilyNets
+from graph2nn.families.transformers import TransformerNets
+from graph2nn.families.wirings import WiredNets
 from graph2nn.names import check_choice
 
 __all__ = ["DEEPNETS", "FAMILIES", "FamilyMix", "choose_family", "parse_families"]
 
 DEEPNETS = "deepnets"
+"""Name of the family of DeepNets-1M, whose networks are `NetConfig`s."""
 
 FAMILIES: dict[str, Callable[..., FamilyNets[Any]]] = {
     "relational": RelationalNets,

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.deepnets.as_archgraph import build_graph
-from graph2nn.deepnets.campaign.measure import count_flops, inference_times
-from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
-from graph2nn.deepnets.campaign.settings import GroundTruthSettings
-from graph2nn.deepnets.campaign.table import (
+from graph2nn.families import build_archgraph
+from graph2nn.ground_truth.measure import count_flops, inference_times
+from graph2nn.ground_truth.networks import NetEntry, draw_networks
+from graph2nn.ground_truth.settings import GroundTruthSettings
+from graph2nn.ground_truth.table import (
     STATUS,
     GroundTruth,
     read_ground_truth,
     write_ground_truth,
 )
-from graph2nn.deepnets.campaign.training import (
+from graph2nn.ground_truth.training import (
     Result,
     planned_runs,
     read_results,
@@ -131,7 +131,12 @@ def regenerate(
     if not 0 <= repeat < len(truth.status) or not truth.status[repeat, row]:
         raise ValueError(f"{path}: row {row} was not trained with seed number {repeat}")
     seed = truth.settings.seeds[repeat]
-    entry = NetEntry(config=truth.configs[row], source="row", index=row, key=truth.keys[row])
+    entry = NetEntry(
+        net=truth.configs[row],
+        name=truth.names[row],
+        half=str(truth.split[row]),
+        key=str(truth.keys[row]),
+    )
     result = train_group([entry], truth.settings, seed, data_dir=data_dir)[0]
     curves = {name: values[repeat, row].tolist() for name, values in truth.curves.items()}
     final = {name: float(values[repeat, row]) for name, values in truth.final.items()}
@@ -165,7 +170,8 @@ def _timed(
     if stored is not None and {name: stored[0][name] for name in what} == what:
         return np.array(stored[0]["times"])
     times = inference_times(
-        [entry.config for entry in entries],
+        [entry.net for entry in entries],
+        settings.images,
         batch=settings.timing_batch,
         rounds=settings.timing_rounds,
         progress=progress,
@@ -184,10 +190,10 @@ def _collect(
     seeds = settings.seeds
     runs = [[results.get((entry.name, seed)) for entry in entries] for seed in seeds]
     sample = next(iter(results.values()))
-    graphs = [build_graph(entry.config) for entry in entries]
+    graphs = [build_archgraph(entry.net) for entry in entries]
     facts = {
         "params": np.array([graph.num_params() for graph in graphs]),
-        "flops": np.array([count_flops(entry.config) for entry in entries]),
+        "flops": np.array([count_flops(entry.net, settings.images) for entry in entries]),
         "nodes": np.array([graph.num_nodes for graph in graphs]),
         "edges": np.array([graph.num_edges for graph in graphs]),
     }
@@ -196,7 +202,7 @@ def _collect(
     return GroundTruth(
         settings=settings,
         made={**environment, "minutes": round(float(np.nansum(seconds)) / 60, 1)},
-        configs=tuple(entry.config for entry in entries),
+        configs=tuple(entry.net for entry in entries),
         names=tuple(entry.name for entry in entries),
         split=np.array([entry.half for entry in entries]),
         keys=np.array([entry.key for entry in entries]),

@@ -7,7 +7,7 @@ import pytest
 from repository import DATA
 from scipy.stats import kendalltau
 
-from graph2nn.deepnets.campaign import (
+from graph2nn.ground_truth import (
     TABLES,
     GroundTruth,
     draw_networks,
@@ -39,7 +39,7 @@ def test_size(truth) -> None:
 
 
 def test_networks_are_those_of_the_settings(truth) -> None:
-    few = {entry.name: entry.config for entry in draw_networks(truth.settings)[:20]}
+    few = {entry.name: entry.net for entry in draw_networks(truth.settings)[:20]}
     stored = dict(zip(truth.names, truth.configs))
     assert all(stored[name] == config for name, config in few.items())
     graph = truth.graphs()[3]

@@ -1,23 +1,23 @@
 """Tables of trained DeepNets-1M networks: labels that anyone can make again, row by row."""
 
-from graph2nn.deepnets.campaign.figures import plot_ground_truth, summarise_ground_truth
-from graph2nn.deepnets.campaign.making import Regenerated, generate, regenerate
-from graph2nn.deepnets.campaign.measure import count_flops, inference_times
-from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
-from graph2nn.deepnets.campaign.settings import (
+from graph2nn.deprecated import called_as_before, moved
+from graph2nn.ground_truth.figures import plot_ground_truth, summarise_ground_truth
+from graph2nn.ground_truth.making import Regenerated, generate, regenerate
+from graph2nn.ground_truth.measure import count_flops, inference_times
+from graph2nn.ground_truth.networks import NetEntry, draw_networks
+from graph2nn.ground_truth.settings import (
     TABLES,
     GroundTruthSettings,
     find_table,
 )
-from graph2nn.deepnets.campaign.table import (
+from graph2nn.ground_truth.table import (
     GroundTruth,
     add_attributes,
     holds_ground_truth,
     read_ground_truth,
     write_ground_truth,
 )
-from graph2nn.deepnets.campaign.training import train_all, train_group
-from graph2nn.deprecated import called_as_before, moved
+from graph2nn.ground_truth.training import train_all, train_group
 
 __all__ = [
     "TABLES",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from graph2nn.families.mixture import parse_families
 from graph2nn.names import choose
 from graph2nn.runs import option
 from graph2nn.training.recipe import Recipe
@@ -38,7 +39,9 @@ class GroundTruthSettings:
         repeated: Number of networks (half of each half) trained with the other seeds too.
         small: Whether they are the narrower and shallower networks of `split_rules`; None means
             below 32 pixels.
-        network_seed: Number of the evaluation set that the networks are (`eval_nets`).
+        families: Families of networks with their weights, see `parse_families`.
+        network_seed: Number of the evaluation set that the networks are (`eval_nets`), and seed of
+            the draws of other families.
         converged: Training accuracy in percent that counts as converged (`convergence_time`).
         timing_batch: Number of images of a batch whose inference is timed.
         timing_rounds: Number of repeats of the timing.
@@ -55,6 +58,7 @@ class GroundTruthSettings:
     seeds: tuple[int, ...] = (0, 1)
     repeated: int = 40
     small: bool | None = None
+    families: str = option("deepnets", stored="changed")
     network_seed: int = 0
     converged: float = 90.0
     timing_batch: int = 64
@@ -68,6 +72,7 @@ class GroundTruthSettings:
                     f"GroundTruthSettings.{name}: expected at least {low}, "
                     f"got {getattr(self, name)}"
                 )
+        parse_families(self.families)
         self.recipe.must_train()
         if self.images.val is None:
             raise ValueError("GroundTruthSettings.images: val says how many images validate")
@@ -81,6 +86,11 @@ class GroundTruthSettings:
             raise ValueError(
                 f"GroundTruthSettings.converged: expected a percentage, got {self.converged}"
             )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Share of each family."""
+        return parse_families(self.families)
 
 
 _TRAINING: dict[str, Any] = {"precise_bn": 0, "lr_per_step": True, "weight_decay": 3e-4}

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from ghn.families import FAMILIES
 from ghn.training import TrainConfig, Trainer
 from ghn.training.networks import evaluation_nets, mixed_evaluation_nets, training_nets
 from graph2nn.deepnets import EndlessNets, NetConfig
+from graph2nn.families import FAMILIES
 from graph2nn.runs import RunFolder, Workers, to_dict
 
 KIND = {"image_size": 8, "num_classes": 10, "in_channels": 3}

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph2nn.deepnets.campaign.extending import MAY_GROW, known_results, training_settings
-from graph2nn.deepnets.campaign.networks import NetEntry, draw_networks
-from graph2nn.deepnets.campaign.settings import GroundTruthSettings
-from graph2nn.deepnets.campaign.table import GroundTruth
-from graph2nn.deepnets.networks.network import Network
 from graph2nn.deprecated import renamed_keywords
+from graph2nn.families import build_network
+from graph2nn.ground_truth.extending import MAY_GROW, known_results, training_settings
+from graph2nn.ground_truth.networks import NetEntry, draw_networks
+from graph2nn.ground_truth.settings import GroundTruthSettings
+from graph2nn.ground_truth.table import GroundTruth
 from graph2nn.runs import RunFolder, one_thread, seeded
 from graph2nn.runs.campaign import (
     Files,
@@ -198,7 +198,7 @@ def train_group(
         warnings.simplefilter("ignore", DivergedWarning)
         for entry in entries:
             with seeded(seed):
-                networks[entry.name] = Network(entry.config)
+                networks[entry.name] = build_network(entry.net)
         records = train_networks(
             networks,
             sets.train,

@@ -10,8 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ghn.families.blueprint import Blueprint
 from graph2nn.archgraph import ArchGraph
+from graph2nn.families.blueprint import Blueprint
 
 __all__ = ["FamilyNet", "FamilyNets", "is_held_out"]
 

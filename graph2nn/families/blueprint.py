@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ghn.model import use_batch_statistics
 from graph2nn.archgraph import ArchGraph
-from graph2nn.deepnets import NetConfig, Network, run_network
+from graph2nn.deepnets import NetConfig, Network, build_graph, run_network
+from graph2nn.training.precise_bn import use_batch_statistics
 
 __all__ = [
     "Blueprint",
     "Net",
+    "build_archgraph",
     "build_blueprint",
     "build_network",
     "run_blueprint",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+@runtime_checkable
 class Blueprint(Protocol):
     """What tells a network: small, hashable, and sent to other processes with its graph."""
 
@@ -72,6 +74,11 @@ def build_blueprint(net: Net, device: torch.device | str = "cpu") -> nn.Module:
 def build_network(net: Net) -> nn.Module:
     """Build a network with initial values, drawn from torch's global generator."""
     return Network(net) if isinstance(net, NetConfig) else net.network()
+
+
+def build_archgraph(net: Net) -> ArchGraph:
+    """Make the graph of a network, with every parameter."""
+    return build_graph(net) if isinstance(net, NetConfig) else net.archgraph()
 
 
 def without_values(model: nn.Module) -> nn.Module:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ghn.evaluation import network_function
-from ghn.families import build_blueprint, without_values
 from ghn.training import joint_step, meta_step
 from graph2nn.archgraph import ArchGraph, trace
-from graph2nn.deepnets import EndlessNets, Network
+from graph2nn.deepnets import EndlessNets, MetaBatches, Network
+from graph2nn.families import FAMILIES, build_blueprint, build_network, without_values
+from graph2nn.relational.message_rounds import trace_relational
 
 LABELS = torch.tensor([1, 2, 3, 4, 5, 6])
 
@@ -84,3 +85,21 @@ def test_configurations_are_blueprints() -> None:
     config = EndlessNets(image_size=8)[0]
     net = build_blueprint(config)
     assert isinstance(net, Network) and next(net.parameters()).is_meta
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_takes_it(family, tiny, generator) -> None:
+    batch = MetaBatches(FAMILIES[family](1, image_size=8), 3).batch(0)
+    ghn = tiny(max_shape=(8, 8, 7, 7)).train()
+    images = torch.randn(4, 3, 8, 8, generator=generator)
+    assert meta_step(ghn, list(zip(batch.configs, batch.graphs)), images, LABELS[:4]).finite
+    assert all(p.grad.isfinite().all() for p in ghn.parameters() if p.grad is not None)
+
+
+def test_predicting_a_relational_network_by_its_graph(tiny) -> None:
+    net, graph = FAMILIES["relational"](1, image_size=8).item(0)
+    ghn, model = tiny(max_shape=(8, 8, 7, 7)), build_network(net)
+    parameters = ghn.predict(model, graph=trace_relational(model))
+    expected = ghn.predict_graphs([graph])[0]
+    assert parameters.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in parameters.items())

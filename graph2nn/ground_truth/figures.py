@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.deepnets.campaign.table import GroundTruth, tau_of_both
+from graph2nn.ground_truth.table import GroundTruth, tau_of_both
 from graph2nn.runs.figures import canvas, check_formats, save_formats, shades
 from graph2nn.runs.pages import markdown_table, page
 
