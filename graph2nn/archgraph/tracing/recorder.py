@@ -19,7 +19,15 @@ from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.shape_rules import SHAPE_RULES, Rule
 
-__all__ = ["Op", "ParamInfo", "Recorder", "Trace", "tensors_in"]
+__all__ = [
+    "Op",
+    "ParamInfo",
+    "Recorder",
+    "Trace",
+    "function_name",
+    "makes_constants",
+    "tensors_in",
+]
 
 _ALIASES = {
     "iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub", "imul": "mul", "rmul": "mul",
@@ -146,6 +154,17 @@ _CONSTANT_MAKERS = ("new_", "zeros_like", "ones_like", "empty_like", "full_like"
 _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
+def function_name(raw: str) -> str:
+    """Return the name that graphs give a function: that of `__iadd__` is `add`."""
+    name = raw.strip("_")
+    return _ALIASES.get(name, name)
+
+
+def makes_constants(name: str) -> bool:
+    """Tell whether a function reads no more than the shapes of its arguments."""
+    return name.startswith(_CONSTANT_MAKERS)
+
+
 def tensors_in(value: Any) -> list[Tensor]:
     """Find every tensor, of any shape, in nested values, in order.
 
@@ -251,8 +270,7 @@ class Recorder(TorchFunctionMode):
             raw = getattr(getattr(func, "__self__", None), "__name__", raw)
             return _Entry(raw, None, False, None)
         inplace = raw in _INPLACE_DUNDERS or (raw.endswith("_") and not raw.endswith("__"))
-        name = raw.strip("_")
-        name = _ALIASES.get(name, name)
+        name = function_name(raw)
         rule = SHAPE_RULES.get(raw) if self.fast else None
         return _Entry(name, rule, inplace, _ATTRS.get(name))
 
@@ -297,7 +315,7 @@ class Recorder(TorchFunctionMode):
         self._collect(args, refs)
         if kwargs:
             self._collect(kwargs.values(), refs)
-        if not refs or entry.name.startswith(_CONSTANT_MAKERS):
+        if not refs or makes_constants(entry.name):
             return  # a constant: part of no path from the input or a parameter
         inplace = entry.inplace or kwargs.get("inplace") is True
         target = args[0] if inplace and args else kwargs.get("out")
