@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from graph2nn.archgraph.calls import Call
+from graph2nn.archgraph.calls import Call, Scope
+from graph2nn.archgraph.tracing.attributes import ATTRIBUTES
 from graph2nn.archgraph.tracing.call_log import CallLog
+from graph2nn.archgraph.tracing.scopes import Scopes
 from graph2nn.archgraph.tracing.shape_rules import SHAPE_RULES, Rule
 
 __all__ = [
@@ -47,12 +49,14 @@ class Op(NamedTuple):
             parameter j. Constants and buffers are left out.
         shape: Shape of the (first) output.
         attrs: Further facts: kernel size, groups, keepdim, ... where a view needs them.
+        scope: Number of the innermost module call at work, see `Trace.scopes`; -1 where unknown.
     """
 
     name: str
     refs: tuple[int, ...]
     shape: tuple[int, ...]
     attrs: dict[str, Any]
+    scope: int = -1
 
     @property
     def inputs(self) -> list[int]:
@@ -79,6 +83,7 @@ class Trace(NamedTuple):
     `note` says how it was made when not on meta tensors in the mode asked for; `calls` holds how
     each op was called, where that was asked for. `output_shapes` are those of the tensors that the
     network returns, by op: of several that one op made (`split`), `Op.shape` is that of the first.
+    `scopes` are the calls of modules.
     """
 
     ops: list[Op]
@@ -87,6 +92,7 @@ class Trace(NamedTuple):
     note: str = ""
     calls: list[Call] | None = None
     output_shapes: Mapping[int, tuple[int, ...]] = MappingProxyType({})
+    scopes: tuple[Scope, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -96,57 +102,6 @@ class _Entry(NamedTuple):
     attrs: Callable[[tuple, dict], dict] | None
 
 
-def _pool_attrs(args: tuple, kwargs: dict) -> dict:
-    k = args[1] if len(args) > 1 else kwargs.get("kernel_size", 1)
-    k = tuple(k) if isinstance(k, (tuple, list)) else (k, k)
-    return {"kernel": k * 2 if len(k) == 1 else k}
-
-
-def _pool1d_attrs(args: tuple, kwargs: dict) -> dict:
-    return {"kernel": (1, _pool_attrs(args, kwargs)["kernel"][0])}
-
-
-def _conv_attrs(args: tuple, kwargs: dict) -> dict:
-    d = args[5] if len(args) > 5 else kwargs.get("dilation", 1)
-    g = args[6] if len(args) > 6 else kwargs.get("groups", 1)
-    return {"groups": g, "dilation": d if isinstance(d, int) else min(d)}
-
-
-def _mean_attrs(args: tuple, kwargs: dict) -> dict:
-    keep = bool(args[2] if len(args) > 2 else kwargs.get("keepdim", False))
-    dims = args[1] if len(args) > 1 else kwargs.get("dim")
-    x = args[0] if args else kwargs.get("input")
-    rank = x.dim() if isinstance(x, Tensor) else 0
-    if not isinstance(dims, (tuple, list)):
-        dims = range(rank) if dims is None else (dims,)
-    dims = tuple(sorted(d % rank for d in dims if isinstance(d, int))) if rank else ()
-    return {"keepdim": keep, "rank": rank, "dims": dims}
-
-
-def _mha_attrs(args: tuple, kwargs: dict) -> dict:
-    return {"need_weights": bool(kwargs.get("need_weights", True))}
-
-
-def _einsum_attrs(args: tuple, kwargs: dict) -> dict:
-    """Letters and shape of each operand, letters of the result; nothing where some are implicit."""
-    equation, operands = args[0], args[1:]
-    if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
-        operands = tuple(operands[0])
-    if not isinstance(equation, str) or "->" not in equation or "." in equation:
-        return {}
-    read, result = equation.replace(" ", "").split("->")
-    shapes = [tuple(t.shape) for t in operands if isinstance(t, Tensor)]
-    return {"terms": list(zip(read.split(","), shapes)), "result": result}
-
-
-_ATTRS: dict[str, Callable[[tuple, dict], dict]] = {
-    **dict.fromkeys(["max_pool2d", "avg_pool2d", "lp_pool2d"], _pool_attrs),
-    **dict.fromkeys(["max_pool1d", "avg_pool1d"], _pool1d_attrs),
-    **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _conv_attrs),
-    "mean": _mean_attrs,
-    "einsum": _einsum_attrs,
-    "multi_head_attention_forward": _mha_attrs,
-}
 _NO_ATTRS: dict[str, Any] = {}
 _INPLACE_DUNDERS = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}
 # Only the shape of their argument matters, so what they make is a constant.
@@ -187,11 +142,15 @@ class Recorder(TorchFunctionMode):
     Args:
         fast: Whether output shapes of common functions come from `SHAPE_RULES`; otherwise run every
             meta kernel (the plain twin: the record is the same).
-        log: Whether the arguments of every op are taken down, too.
+        log: Log that takes down the arguments of every op, too.
+        scopes: Calls of modules, so that every op knows the one it belongs to.
     """
 
-    def __init__(self, *, fast: bool = True, log: CallLog | None = None):
+    def __init__(
+        self, *, fast: bool = True, log: CallLog | None = None, scopes: Scopes | None = None
+    ):
         super().__init__()
+        self.scopes = Scopes() if scopes is None else scopes
         self.ops: list[Op] = []
         self.fast = fast
         self.log = log
@@ -201,9 +160,19 @@ class Recorder(TorchFunctionMode):
         self._alive: list[Any] = []
         self._entries: dict[Any, _Entry] = {}
 
-    def calls(self) -> list[Call] | None:
-        """Return how each op was called, if that was logged."""
-        return None if self.log is None else self.log.calls
+    def finished(
+        self, params: list[ParamInfo], outputs: dict[int, tuple[int, ...]], note: str = ""
+    ) -> Trace:
+        """Make the record, once everything has run.
+
+        Args:
+            params: The parameters that were watched.
+            outputs: Shape of each tensor returned, by the op that made it.
+            note: Remark on how it was made.
+        """
+        calls = None if self.log is None else self.log.calls
+        scopes = tuple(self.scopes.found)
+        return Trace(self.ops, params, [*outputs], note, calls, outputs, scopes)
 
     def watch_params(self, tensors: list[Tensor], names: list[str]) -> None:
         """Declare the tensors that stand for parameters 0, 1, ... and what these are called.
@@ -230,7 +199,7 @@ class Recorder(TorchFunctionMode):
         It may be of any shape.
         """
         self._producer[id(tensor)] = len(self.ops)
-        self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS))
+        self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS, self.scopes.outermost))
         if self.log is not None:
             self.log.add("input", (), {}, tensor.shape, self._producer)
         self._alive.append(tensor)
@@ -272,7 +241,7 @@ class Recorder(TorchFunctionMode):
         inplace = raw in _INPLACE_DUNDERS or (raw.endswith("_") and not raw.endswith("__"))
         name = function_name(raw)
         rule = SHAPE_RULES.get(raw) if self.fast else None
-        return _Entry(name, rule, inplace, _ATTRS.get(name))
+        return _Entry(name, rule, inplace, ATTRIBUTES.get(name))
 
     def call(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
         """Run the function; tensors made on another device than meta follow the meta ones."""
@@ -333,7 +302,8 @@ class Recorder(TorchFunctionMode):
             if old is not None and old not in refs:
                 refs.append(old)
             self._producer[id(base)] = index
-        self.ops.append(Op(entry.name, tuple(refs), tuple(shown.shape), attrs))
+        scope = self.scopes.current
+        self.ops.append(Op(entry.name, tuple(refs), tuple(shown.shape), attrs, scope))
         if isinstance(target, Tensor):
             self._producer[id(target)] = index
             self._alive.append(target)

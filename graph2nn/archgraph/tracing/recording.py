@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
+from graph2nn.archgraph.tracing.scopes import Scopes
 
 __all__ = ["TraceError", "call_arguments", "default_input_size", "record", "to_meta"]
 
@@ -82,16 +83,18 @@ def record(
     with _unchanged(model) as names:
         paths = {module: entry[0] for module, entry in names.items()}
 
-        def log() -> CallLog | None:
-            return CallLog(paths) if calls else None
+        def recorder(fast: bool) -> Recorder:
+            scopes = Scopes()
+            scopes.watch(paths)
+            return Recorder(fast=fast, log=CallLog(paths) if calls else None, scopes=scopes)
 
         try:
-            return _record_meta(model.train(training), names, input, Recorder(fast=fast, log=log()))
+            return _record_meta(model.train(training), names, input, recorder(fast))
         except Exception as error:
             reason = _describe_failure(model, error)
         _restore_attributes(names)
         try:
-            return _record_real(model.eval(), names, input, Recorder(fast=False, log=log()), reason)
+            return _record_real(model.eval(), names, input, recorder(False), reason)
         except Exception as error:
             where = _failing_module(model, error)
             raise TraceError(_failure(model, input, error), module=where, advice=_ADVICE) from error
@@ -120,7 +123,7 @@ def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) 
         input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
     args, kwargs = call_arguments(to_meta(input))
     outputs = _run(model, recorder, args, kwargs)
-    return Trace(recorder.ops, params, [*outputs], "", recorder.calls(), outputs)
+    return recorder.finished(params, outputs)
 
 
 def _record_real(
@@ -145,7 +148,7 @@ def _record_real(
     outputs = _run(model, recorder, args, kwargs)
     note = f"run on real values in eval mode, because on meta tensors: {reason}"
     infos = [info for info, _ in params.values()]
-    return Trace(recorder.ops, infos, [*outputs], note, recorder.calls(), outputs)
+    return recorder.finished(infos, outputs, note)
 
 
 def _run(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
+from graph2nn.archgraph.calls import Scope
 from graph2nn.archgraph.graph import PRIMITIVES, ArchGraph, shape4d
 
 __all__ = ["Draft", "Node", "count_cells"]
@@ -23,6 +24,7 @@ class Node:
     params: tuple[str, ...] = ()
     preds: dict[int, None] = field(default_factory=dict)  # an ordered set
     label: str = ""  # name that decides the cell number
+    scope: int = -1
 
     @property
     def path(self) -> str:
@@ -33,16 +35,19 @@ class Node:
 class Draft:
     """Nodes in an order that is topological, or is made so by `finish`.
 
-    `ends` are the nodes the network's outputs end in.
+    `ends` are the nodes the network's outputs end in, `scope` is the module call that nodes added
+    now belong to.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Node | None] = []
         self.ends: dict[int, None] = {}
+        self.scope = -1
 
     def add(self, node: Node, preds: Iterable[int] = ()) -> int:
         """Append a node and return its number."""
         node.preds = dict.fromkeys(preds)
+        node.scope = self.scope
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -117,6 +122,7 @@ class Draft:
         num_cells: int = 1,
         num_classes: int | None = None,
         note: str = "",
+        scopes: tuple[Scope, ...] = (),
     ) -> ArchGraph:
         """Make the finished graph; `ops=None` collects the vocabulary from the nodes."""
         order = self._order()
@@ -146,6 +152,8 @@ class Draft:
             num_classes=num_classes,
             outputs=tuple(sorted(number[i] for i in self.ends)),
             note=note,
+            scopes=scopes,
+            scope=np.array([n.scope for n in nodes if scopes], dtype=np.int64),
         )
 
 

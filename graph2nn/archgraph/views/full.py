@@ -38,6 +38,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     for op in trace.ops:
         preds = union([(exits[i],) for i in op.inputs])
         entries.append(len(draft.nodes))
+        draft.scope = op.scope
         exits.append(draft.chain(_nodes(op, trace, used), preds))
     draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
     graph = draft.finish(
@@ -47,6 +48,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
         num_cells=count_cells(model),
         num_classes=output_classes(trace),
         note=trace.note,
+        scopes=trace.scopes,
     )
     if trace.calls is None:
         return graph

@@ -62,6 +62,7 @@ class _Builder:
     def __init__(self, trace: Trace):
         self.trace = trace
         self.draft = Draft()
+        self.draft.scope = 0 if trace.scopes else -1
         self.draft.add(Node("input"))
         self.reach: list[tuple[int, ...]] = []
         self.data: list[bool] = []
@@ -75,6 +76,7 @@ class _Builder:
                 self.users[r].append(i)
             self.data.append(op.name == "input" or any(self.data[r] for r in op.inputs))
         for i, op in enumerate(ops):
+            self.draft.scope = op.scope
             if op.name == "input":
                 self.reach.append((0,))
             elif self.data[i]:

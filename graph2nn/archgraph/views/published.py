@@ -58,6 +58,7 @@ def of_primitives(draft: Draft, model: nn.Module, trace: Trace) -> ArchGraph:
         num_cells=count_cells(model),
         num_classes=output_classes(trace),
         note=trace.note,
+        scopes=trace.scopes,
     )
 
 
@@ -84,6 +85,7 @@ class _Builder:
         self.trace = trace
         self.version = version
         self.draft = Draft()
+        self.draft.scope = 0 if trace.scopes else -1
         self.draft.add(Node("input"))
         self.reach: list[tuple[int, ...]] = []
         self.used: set[int] = set()
@@ -102,6 +104,7 @@ class _Builder:
         for i, op in enumerate(ops):
             sources = [r for r in op.refs if r >= 0 and live[r]]
             preds = union([self.reach[r] for r in sources])
+            self.draft.scope = op.scope
             if i in wanted and live[i]:
                 self.reach.append(self._emit(op, preds, sources))
             else:
@@ -279,9 +282,19 @@ def _pool_first(draft: Draft) -> None:
     """SqueezeNet under GHN-3: the final pooling moves before the classifying convolution."""
     last = [n for _, n in draft.alive()][-3:]
     if [n.op for n in last] == ["conv", "bias", "glob_avg"]:
-        kinds = [(n.op, n.shape, n.params, n.label) for n in (last[2], last[0], last[1])]
-        for node, (op, shape, params, label) in zip(last, kinds):
-            node.op, node.shape, node.params, node.label = op, shape, params, label
+        kinds = [_content(n) for n in (last[2], last[0], last[1])]
+        for node, (op, shape, params, label, scope) in zip(last, kinds):
+            node.op, node.shape, node.params, node.label, node.scope = (
+                op,
+                shape,
+                params,
+                label,
+                scope,
+            )
+
+
+def _content(node: Node) -> tuple:
+    return node.op, node.shape, node.params, node.label, node.scope
 
 
 def _connect_input(draft: Draft) -> None:
