@@ -1,0 +1,105 @@
+// Which colour has a node, and how are numbers written?
+"use strict";
+
+const RAMP = ["#fff3c4", "#fcd27a", "#f89c4f", "#e45f56", "#b1316f", "#6a1b7a", "#2f0f5c"];
+const SIGNED = ["#1f5fa8", "#78a9db", "#f2f2f2", "#ef9a84", "#b92f2f"];
+const STATUS = { failed: "#d92d20", added: "#1a9850", removed: "#d73027", changed: "#e08a00", "": "#9aa4b1" };
+
+function rgb(hex) { return [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)); }
+
+/** Whether dark writing is easier to read on a colour than white. */
+function light(hex) {
+  const [r, g, b] = rgb(hex);
+  return 0.299 * r + 0.587 * g + 0.114 * b > 140;
+}
+
+/** Colour at a place from 0 to 1 of a list of colours. */
+function blend(ramp, place) {
+  const at = Math.min(Math.max(place, 0), 1) * (ramp.length - 1);
+  const k = Math.min(Math.floor(at), ramp.length - 2);
+  const low = rgb(ramp[k]), high = rgb(ramp[k + 1]);
+  const mixed = low.map((x, i) => Math.round(x + (high[i] - x) * (at - k)));
+  return `#${mixed.map((x) => x.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** Maps numbers to colours: by magnitude where they span more than two decades, signed around 0. */
+class Scale {
+  constructor(values) {
+    const known = values.filter((value) => value !== null && Number.isFinite(value));
+    this.low = Math.min(...known, 0);
+    this.high = Math.max(...known, 0);
+    this.empty = known.length === 0;
+    this.signed = this.low < 0;
+    const positive = known.filter((value) => value > 0);
+    const least = Math.min(...positive);
+    this.logarithmic = !this.signed && positive.length > 0 && this.high / least > 100;
+    if (this.logarithmic) this.low = least;
+    this.ramp = this.signed ? SIGNED : RAMP;
+    if (this.signed) { this.high = Math.max(this.high, -this.low); this.low = -this.high; }
+  }
+
+  colour(value) {
+    if (value === null || value === undefined || !Number.isFinite(value)) return null;
+    if (this.logarithmic) {
+      if (value <= 0) return this.ramp[0];
+      return blend(this.ramp, Math.log(value / this.low) / Math.log(this.high / this.low || 2));
+    }
+    return blend(this.ramp, (value - this.low) / (this.high - this.low || 1));
+  }
+}
+
+/** A number in at most four figures: 1.28 M. */
+function short(value) {
+  if (value === null || value === undefined) return "–";
+  const size = Math.abs(value);
+  if (size >= 1e15) return value.toExponential(2);
+  for (const [power, sign] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+    if (size >= power) return `${Number((value / power).toPrecision(3))} ${sign}`;
+  }
+  return String(Number(value.toPrecision(4)));
+}
+
+/** A number in full. */
+function full(value) {
+  return Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(6)));
+}
+
+/** Colours of the visible items: by kind, by what differs, or by a number. */
+class Colouring {
+  constructor(graph, name, items) {
+    this.graph = graph;
+    this.column = name === "kind" || name === "difference" ? null : graph.column(name);
+    this.byStatus = name === "difference";
+    if (this.column) this.scale = new Scale(items.map((item) => this.column.value(...graph.range(item))));
+  }
+
+  /** Colour of an item; null is that of modules. */
+  of(item) {
+    if (this.byStatus) {
+      const status = statusOf(this.graph, item);
+      return status ? STATUS[status] : null;
+    }
+    if (this.column) return this.scale.colour(this.column.value(...this.graph.range(item)));
+    const look = this.look(item);
+    return look < 0 ? null : this.graph.styles[look].colour;
+  }
+
+  /** Kind of an item: of a module that is one operation and its parameters, that operation's. */
+  look(item) {
+    const { nodes } = this.graph;
+    if (item >= 0) return nodes.look[item];
+    const group = this.graph.groups[~item];
+    const plain = group.stop - group.start <= 4 && group.items.every((inner) => inner >= 0);
+    return plain && group.role === "module" ? nodes.look[group.start] : -1;
+  }
+}
+
+/** What is special about an item; of a group what is special in it. */
+function statusOf(graph, item) {
+  if (!graph.status) return "";
+  const [start, stop] = graph.range(item);
+  const found = new Set(graph.status.slice(start, stop));
+  if (found.has("failed")) return "failed";
+  if (found.size === 1) return [...found][0];
+  return "changed";
+}
