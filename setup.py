@@ -115,6 +115,7 @@ setup(
     package_dir=PACKAGE_DIR,
     package_data={
         "": ["py.typed"],
+        "graph2nn.archgraph.pictures.page": ["*.html", "*.css", "*.js", "dagre.LICENSE"],
         "graph2nn.relational.graphs": ["graph_sets.npz"],
         "archtokens.grammar": ["vocabulary.json"],
         "graph2nn.shipped.checkpoints": checkpoints(),

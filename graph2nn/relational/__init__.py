@@ -2,6 +2,7 @@
 
 from graph2nn.deprecated import called_as_before, moved
 from graph2nn.relational.as_archgraph import message_graph, relational_archgraph
+from graph2nn.relational.as_picture import relational_picture
 from graph2nn.relational.campaign.job_results import merge_results
 from graph2nn.relational.campaign.results import ResultTable, read_results, write_results
 from graph2nn.relational.campaign.specs import NetworkSpec, build_network
@@ -118,6 +119,7 @@ __all__ = [
     "widen",
     "write_results",
     "ws_flex",
+    "relational_picture",
 ]
 
 __getattr__ = moved(

@@ -2,6 +2,7 @@
 
 from graph2nn.deprecated import called_as_before, moved
 from graph2nn.sparsity.as_archgraph import sparse_archgraph
+from graph2nn.sparsity.as_picture import multipartite_picture
 from graph2nn.sparsity.campaign.densities import density_summary
 from graph2nn.sparsity.campaign.feature_sets import FEATURE_SETS, FeatureTable, features
 from graph2nn.sparsity.campaign.grid import GRIDS, Setting, SparseGrid, find_grid
@@ -75,6 +76,7 @@ __all__ = [
     "strengths",
     "topometrics",
     "train_sparse",
+    "multipartite_picture",
 ]
 
 __getattr__ = moved(

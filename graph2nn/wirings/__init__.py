@@ -2,6 +2,7 @@
 
 from graph2nn.training.top_k import top_k
 from graph2nn.wirings.as_archgraph import wiring_archgraph
+from graph2nn.wirings.as_picture import wiring_picture
 from graph2nn.wirings.campaign.checkpoints import load_wiring
 from graph2nn.wirings.campaign.config import WiringConfig, build_network
 from graph2nn.wirings.campaign.evaluation import evaluate_wiring
@@ -87,4 +88,5 @@ __all__ = [
     "wiring_graph",
     "wiring_masks",
     "wiring_multipartite",
+    "wiring_picture",
 ]

@@ -191,7 +191,8 @@ class _Builder:
 
     def _repeat(self, items: list, found: Repetition) -> list:
         parts = [
-            items[k : k + found.period] for k in range(0, len(items) - found.period + 1, found.period)
+            items[k : k + found.period]
+            for k in range(0, len(items) - found.period + 1, found.period)
         ]
         if found.period > 1:
             groups = [self._part(part) for part in parts]

@@ -122,6 +122,7 @@ def picture_of(
     numbers: Mapping[str, Any] | None = None,
     status: Sequence[Status] = (),
     title: str | None = None,
+    subtitle: str | None = None,
     note: str = "",
     edge_status: Sequence[Status] = (),
 ) -> Picture:
@@ -132,6 +133,7 @@ def picture_of(
         numbers: Further numbers of the nodes by name, N each; NaN where there is none.
         status: What is special about each node.
         title: Title; None takes the graph's name.
+        subtitle: Line below it; None takes the numbers of nodes, edges and parameters.
         note: Remark; "" takes the graph's.
         edge_status: What is special about each edge.
 
@@ -150,10 +152,12 @@ def picture_of(
     order = grouped_order(graph, chains)
     styles, looks = _looks(names, graph.ops == PRIMITIVES)
     params = graph.num_params()
-    subtitle = f"{graph.num_nodes:,} operations, {graph.num_edges:,} edges"
+    if subtitle is None:
+        subtitle = f"{graph.num_nodes:,} operations, {graph.num_edges:,} edges"
+        subtitle += f", {params:,} parameters" if params else ""
     return Picture(
         title=(graph.name or "network") if title is None else title,
-        subtitle=f"{subtitle}, {params:,} parameters" if params else subtitle,
+        subtitle=subtitle,
         note=note or graph.note,
         names=names,
         looks=looks,
@@ -188,14 +192,14 @@ def _columns(graph: ArchGraph, numbers: Mapping[str, Any]) -> list[Column]:
             )
         known[name] = column
     columns = [_column(name, values) for name, values in known.items()]
-    texts = tuple(
-        "; ".join(f"{name} ({'×'.join(map(str, graph.param_shapes[name])) or 'scalar'})" for name in p)
-        for p in graph.params
-    )
+    sized = {name: f"{name} ({_text(shape)})" for name, shape in graph.param_shapes.items()}
+    texts = tuple("; ".join(sized[name] for name in names) for names in graph.params)
     if any(texts):
         columns.append(Column(name="parameter names", values=texts, total=""))
     if graph.ops == PRIMITIVES or not graph.param_shapes:
-        shapes = tuple("×".join(map(str, row)) if any(row) else None for row in graph.shape.tolist())
+        shapes = tuple(
+            "×".join(map(str, row)) if any(row) else None for row in graph.shape.tolist()
+        )
         columns.append(Column(name="shape", values=shapes, total=""))
     return columns
 

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MAX_EDGES", "draw_multipartite"]
+__all__ = ["KINDS", "MAX_EDGES", "draw_multipartite", "layer_caption", "node_kinds"]
 
 MAX_EDGES = 20_000
 """Most edges of a picture: more are a grey area, and take long to draw."""
 
-_KINDS = {
+KINDS = {
     "on the way": COLOUR_BLIND[0],
     "sink: nothing leaves": COLOUR_BLIND[1],
     "source: nothing enters": COLOUR_BLIND[4],
     "no edges": "#c8c8c8",
 }
+"""Kinds of nodes and their colours."""
 
 
 def draw_multipartite(
@@ -77,7 +78,9 @@ def draw_multipartite(
     place = _places(graph)
     _draw_edges(ax, place, edge_list(graph), graph)
     _draw_nodes(ax, place, graph)
-    ax.set_xticks(range(len(graph.layers)), [_label(layer) for layer in graph.layers], fontsize=8)
+    ax.set_xticks(
+        range(len(graph.layers)), [layer_caption(layer) for layer in graph.layers], fontsize=8
+    )
     ax.set_yticks([])
     ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
@@ -102,8 +105,8 @@ def _places(graph: MultipartiteGraph) -> np.ndarray:
     return place
 
 
-def _kinds(graph: MultipartiteGraph) -> dict[str, np.ndarray]:
-    """Which nodes are what, by name of the kind. Shapes: (nodes,) bool each."""
+def node_kinds(graph: MultipartiteGraph) -> dict[str, np.ndarray]:
+    """Tell which nodes are what, by name of the kind. Shapes: (nodes,) bool each."""
     ends = degrees(graph)
     into, out = ends.incoming > 0, ends.outgoing > 0
     first, last = np.zeros_like(into), np.zeros_like(into)
@@ -112,7 +115,7 @@ def _kinds(graph: MultipartiteGraph) -> dict[str, np.ndarray]:
         first[here], last[here] = index == 0, index in graph.outputs
     sink, source = into & ~out & ~last, out & ~into & ~first
     nothing = ~into & ~out
-    return dict(zip(_KINDS, (~sink & ~source & ~nothing, sink, source, nothing)))
+    return dict(zip(KINDS, (~sink & ~source & ~nothing, sink, source, nothing)))
 
 
 def _draw_edges(ax: Axes, place: np.ndarray, edges: EdgeList, graph: MultipartiteGraph) -> None:
@@ -130,13 +133,13 @@ def _draw_edges(ax: Axes, place: np.ndarray, edges: EdgeList, graph: Multipartit
 
 
 def _draw_nodes(ax: Axes, place: np.ndarray, graph: MultipartiteGraph) -> None:
-    for name, nodes in _kinds(graph).items():
+    for name, nodes in node_kinds(graph).items():
         if nodes.any():
             ax.scatter(
                 place[nodes, 0],
                 place[nodes, 1],
                 s=14,
-                color=_KINDS[name],
+                color=KINDS[name],
                 edgecolor="white",
                 linewidth=0.3,
                 zorder=2,
@@ -144,6 +147,7 @@ def _draw_nodes(ax: Axes, place: np.ndarray, graph: MultipartiteGraph) -> None:
             )
 
 
-def _label(layer: Layer) -> str:
+def layer_caption(layer: Layer) -> str:
+    """Return the name of a layer, and below it its size."""
     size = str(layer.size) if layer.size == layer.shape[0] else "x".join(map(str, layer.shape))
     return f"{layer.name or 'input'}\n{size}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ from graph2nn.runs.checkpoint import write_text
 
 __all__ = ["SCRIPTS", "Page", "render"]
 
-SCRIPTS = ("dagre.min.js", "data.js", "colours.js", "layout.js", "drawing.js", "panel.js", "main.js")
+SCRIPTS = (
+    "dagre.min.js",
+    "data.js",
+    "colours.js",
+    "layout.js",
+    "drawing.js",
+    "panel.js",
+    "main.js",
+)
 """Scripts of the page, in the order in which they run; the first is the layout library."""
 
 _DIGITS = 6  # significant digits of numbers that are not whole
@@ -30,7 +39,7 @@ class Page:
 
     Args:
         html: The whole file.
-        path: Where it was written, if it was.
+        path: File that it was written to; None of none.
     """
 
     def __init__(self, html: str, path: Path | None = None) -> None:
@@ -70,7 +79,9 @@ def render(picture: Picture, *, colour: str | None = None) -> Page:
     columns = [column.name for column in picture.columns if column.numeric]
     if colour is not None and colour not in columns:
         known = ", ".join(map(repr, columns)) or "none"
-        raise ValueError(f"colour: expected one of the numbers of the nodes ({known}), got {colour!r}")
+        raise ValueError(
+            f"colour: expected one of the numbers of the nodes ({known}), got {colour!r}"
+        )
     data = json.dumps(_payload(picture, colour), separators=(",", ":"), allow_nan=False)
     parts = {
         "title": html.escape(picture.title or "network"),
@@ -152,12 +163,10 @@ def _numbers(values: np.ndarray) -> list[int | float | None]:
     if values.dtype.kind in "biu":
         return values.astype(np.int64).tolist()
     finite = np.isfinite(values).tolist()
-    return [
-        float(f"{v:.{_DIGITS}g}") if ok else None for v, ok in zip(values.tolist(), finite)
-    ]
+    return [float(f"{v:.{_DIGITS}g}") if ok else None for v, ok in zip(values.tolist(), finite)]
 
 
-def _indexed(texts: list[str | None]) -> dict[str, Any]:
+def _indexed(texts: Sequence[str | None]) -> dict[str, Any]:
     """Each text once, and its number at each node."""
     known = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     return {"texts": list(known), "index": [known[text] for text in texts]}

@@ -1,68 +1,49 @@
-"""Pictures of graphs of networks, with matplotlib alone."""
+"""What does a graph look like node by node? As a figure of matplotlib."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from graph2nn.archgraph.graph import PRIMITIVES, ArchGraph
+from graph2nn.archgraph.pictures.figures.painting import (
+    STATUS,
+    axes_for,
+    draw_edges,
+    prepare,
+    rounded_box,
+    write,
+)
 from graph2nn.archgraph.pictures.layered import Layout, layered_layout
 from graph2nn.archgraph.pictures.palette import style_of
-from graph2nn.runs.figures import blank, figure_path, save_figure
+from graph2nn.archgraph.pictures.picture import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw"]
+__all__ = ["draw_graph"]
 
 _LABELLED, _WIDEST = 80, 15.0  # most nodes that "auto" labels, and the widest picture in inches
 _DOT, _BOX = (0.13, 0.13), (1.12, 0.2)  # nodes without and with a label, in inches
-_EDGE = "#5b6470"
 _SHAPES = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
 
 
-def draw(
+def draw_graph(
     graph: ArchGraph,
-    path: str | Path | None = None,
+    path: Path | None,
     *,
-    ax: Axes | None = None,
-    virtual_edges: bool | int = False,
-    labels: bool | Literal["auto"] = "auto",
-    title: str | None = None,
+    ax: Axes | None,
+    virtual_edges: bool | int,
+    labels: bool | Literal["auto"],
+    title: str | None,
+    status: Sequence[Status] = (),
 ) -> Figure:
-    """Draw a graph, from top to bottom, long ones in several columns from left to right.
-
-    Colours follow the figures of DeepNets-1M (arXiv:2110.13100): blue convolutions, magenta biases,
-    green and yellow normalisation, red sums and concatenations. Graphs in another vocabulary than
-    the 15 primitives get a colour for each family of operations. The edges that leave a node share
-    one line as far as they go the same way.
-
-    Args:
-        graph: Graph to draw.
-        path: File to write, `.png`, `.pdf` or `.svg`; None writes none.
-        ax: Axes to draw into; None makes a figure of a size that suits the graph.
-        virtual_edges: Whether shortest paths of 2 to 50 edges (or up to that number) are drawn,
-            fainter with their length.
-        labels: Whether operation, kernel and output size are written into the nodes; "auto" up to
-            80 nodes, where the figure is at most 15 inches wide with them.
-        title: Title of the figure; None takes the graph's name and size; "" none.
-
-    Returns:
-        The figure; `figure.axes[0].get_legend()` lists the operations.
-
-    Raises:
-        ValueError: A suffix of another format, or a graph without nodes.
-        OSError: The file cannot be written.
-
-    Examples:
-        >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten())
-        >>> figure = draw(trace(net, torch.zeros(2, 3, 8, 8)), "net.pdf")
-    """
-    path = None if path is None else figure_path(path)
+    """Draw every node of a graph; the arguments are those of `draw`."""
     if not graph.num_nodes:
         raise ValueError("the graph has no nodes, so there is nothing to draw")
     boxed = graph.num_nodes <= _LABELLED if labels == "auto" else bool(labels)
@@ -70,21 +51,19 @@ def draw(
     if boxed and labels == "auto" and layout.size[0] > _WIDEST:
         boxed, layout = False, _layout(graph, False)
     node = _BOX if boxed else _DOT
-    axes = _axes(layout) if ax is None else ax
+    axes = axes_for(layout) if ax is None else ax
     figure: Any = axes.figure
-    scale = _prepare(axes, layout)
+    scale = prepare(axes, layout)
     if virtual_edges:
         _draw_virtual(axes, graph, layout, 50 if virtual_edges is True else virtual_edges, scale)
-    _draw_edges(axes, layout, scale)
-    _draw_nodes(axes, graph, layout, node, scale, boxed)
+    draw_edges(axes, layout, scale)
+    _draw_nodes(axes, graph, layout, node, scale, boxed, status)
     _legend(axes, graph)
     if title is None:
         name = f"{graph.name}: " if graph.name else ""
         title = f"{name}{graph.num_nodes} nodes, {graph.num_edges} edges"
     axes.set_title(title, fontsize=9)
-    if path is not None:
-        dpi = min(200, 12000 / max(figure.get_size_inches()))
-        save_figure(figure, path, dpi=dpi, tight=True)
+    write(figure, path)
     return figure
 
 
@@ -94,37 +73,6 @@ def _layout(graph: ArchGraph, boxed: bool) -> Layout:
     return layered_layout(graph.edges, graph.num_nodes, node=node, gap=gap)
 
 
-def _axes(layout: Layout) -> Axes:
-    shrink = min(1.0, 60 / max(layout.size))  # inches; what viewers and printers still take
-    figure = blank(layout.size[0] * shrink, layout.size[1] * shrink)
-    return figure.add_axes((0, 0, 1, 1))
-
-
-def _prepare(ax: Axes, layout: Layout) -> float:
-    """Limits and scale: printed inches for an inch of the layout."""
-    width, height = layout.size
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
-    ax.axis("off")
-    figure: Any = ax.figure
-    place = ax.get_position()
-    inches = figure.get_size_inches()
-    return min(place.width * inches[0] / width, place.height * inches[1] / height)
-
-
-def _draw_edges(ax: Axes, layout: Layout, scale: float) -> None:
-    from matplotlib.collections import LineCollection, PathCollection, PolyCollection
-    from matplotlib.path import Path as Curve
-
-    codes = [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4]
-    style: dict[str, Any] = {"linewidths": 0.7 * scale, "zorder": 1}
-    curves = [Curve(points, codes) for points in layout.curves]
-    ax.add_collection(PathCollection(curves, facecolors="none", edgecolors=_EDGE, **style))
-    ax.add_collection(LineCollection(list(layout.lanes), colors="#9aa4b1", **style))
-    tip = np.array([[0, 0], [-0.028, 0.06], [0.028, 0.06]])
-    triangles = layout.heads[:, None, :] + tip
-    ax.add_collection(PolyCollection(list(triangles), facecolors=_EDGE, linewidths=0, zorder=2))
-
-
 def _draw_nodes(
     ax: Axes,
     graph: ArchGraph,
@@ -132,17 +80,18 @@ def _draw_nodes(
     node: tuple[float, float],
     scale: float,
     boxed: bool,
+    status: Sequence[Status],
 ) -> None:
     from matplotlib.collections import PolyCollection
 
     styles = [style_of(op, primitive=graph.ops == PRIMITIVES) for op in graph.op_names()]
-    outlines = [_box(*node) if boxed else _outline(style.shape, node[0]) for style in styles]
+    outlines = [rounded_box(*node) if boxed else _outline(style.shape, node[0]) for style in styles]
     ax.add_collection(
         PolyCollection(
             [p + outline for p, outline in zip(layout.position, outlines)],
             facecolors=[style.colour for style in styles],
-            edgecolors="#30343a",
-            linewidths=0.5 * scale,
+            edgecolors=[STATUS.get(s, "#30343a") for s in status or ("",)],
+            linewidths=[(2.0 if s else 0.5) * scale for s in status or ("",)],
             zorder=3,
         )
     )
@@ -175,16 +124,6 @@ def _outline(shape: str, size: float) -> np.ndarray:
         turn = 0.125
     angle = 2 * np.pi * (np.arange(corners) / corners + turn)
     return grow * size / 2 * np.stack([np.cos(angle), np.sin(angle)], 1)
-
-
-def _box(width: float, height: float) -> np.ndarray:
-    """A rectangle with rounded corners, around the origin."""
-    r, points = 0.35 * height, []
-    for k, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
-        angle = np.pi / 2 * (k + np.linspace(0, 1, 6))
-        centre = [sx * (width / 2 - r), sy * (height / 2 - r)]
-        points.append(np.stack([np.cos(angle), np.sin(angle)], 1) * r + centre)
-    return np.concatenate(points)
 
 
 def _draw_virtual(ax: Axes, graph: ArchGraph, layout: Layout, cutoff: int, scale: float) -> None:

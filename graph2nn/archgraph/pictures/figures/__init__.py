@@ -1,0 +1,1 @@
+"""Figures of matplotlib: every node, modules folded, nodes at places of their own."""
