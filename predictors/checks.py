@@ -78,8 +78,8 @@ def check_ops(graphs: Sequence[ArchGraph], known: Sequence[str], reader: str) ->
         if unknown:
             raise ValueError(
                 f"X[{k}] ({graph.name or 'unnamed'}) has the operation {unknown[0]!r}, which "
-                f"{reader} does not know; known are {', '.join(known)}. Fit on networks that have "
-                f"it, or make {reader} with ops="
+                f"{reader} does not know; known are {', '.join(known)}. Leave `ops` or the "
+                "encoder out, or choose networks without it"
             )
 
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from graph2nn.archgraph import ArchGraph
-from predictors.checks import check_graphs, check_ops
+from predictors.checks import check_graphs
 from predictors.features.attributes import AttributeScaler
 from predictors.features.live import (
     depth_block,
@@ -22,6 +22,7 @@ from predictors.features.live import (
     paths_block,
     stages_block,
 )
+from predictors.features.operations import read_as_known
 from predictors.features.padded import ENDS, Padded, padded_batches
 from predictors.features.raw_features import (
     adjacency_block,
@@ -80,8 +81,8 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         `transform`: N graphs -> (N, F) float64.
 
     Raises:
-        ValueError: Unknown blocks; an operation that was not in `fit` nor in `ops`; relational and
-            other graphs mixed; sizes that differ where a block needs one.
+        ValueError: Unknown blocks; relational and other graphs mixed; sizes that differ where a
+            block needs one.
 
     Examples:
         >>> from graph2nn.cells import nb201_cell
@@ -116,13 +117,8 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
             )
         graphs = check_graphs(X)
         self.space_ = space_of(graphs, self.ops, self.drop, self.contract)
-        kinds = {is_relational(graph) for graph in graphs}
-        if len(kinds) > 1:
-            raise ValueError(
-                f"X mixes relational graphs (all operations {RELATIONAL_OP!r}) with others; fit "
-                "one GraphFeatures for each kind"
-            )
-        self.relational_ = kinds.pop()
+        self.relational_ = is_relational(graphs[0])
+        self._check_kind(graphs)
         self.attributes_ = None
         if self.attributes:
             self.attributes_ = AttributeScaler(self.attributes, self.scale).fit(graphs)
@@ -136,10 +132,16 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Sequence[ArchGraph]) -> np.ndarray:
-        """Compute the table: N graphs -> (N, F)."""
+        """Compute the table: N graphs -> (N, F).
+
+        Warns:
+            UnknownOperationWarning: Operations that were not in `fit` nor in `ops`; they are read
+                as those most like them.
+        """
         self._check_fitted()
         graphs = check_graphs(X)
-        check_ops(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
+        self._check_kind(graphs)
+        graphs = read_as_known(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
         table, columns = self._structure(graphs)
         if columns != self.columns_:
             raise ValueError(
@@ -202,6 +204,13 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         if wanted:
             columns["size"], tables["size"] = ["log nodes"], np.log(sizes)[:, None]
         return _joined(tables, columns, len(graphs))
+
+    def _check_kind(self, graphs: list[ArchGraph]) -> None:
+        if any(is_relational(graph) != self.relational_ for graph in graphs):
+            raise ValueError(
+                f"X mixes relational graphs (all operations {RELATIONAL_OP!r}) with others, or "
+                "with those of fit; fit one GraphFeatures for each kind"
+            )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "space_"):

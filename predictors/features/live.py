@@ -84,8 +84,8 @@ def paths_block(batch: Padded, space: Space) -> Columns:
 def flow_block(batch: Padded, space: Space) -> Columns:
     """Compute the size of the output when every node adds its inputs.
 
-    Columns are its log2, one for each set of operations whose nodes double or halve their sum; it
-    stops growing at 1e300, which networks of a thousand layers would pass.
+    Columns are its log2, one for each set of operations whose nodes double or halve their sum.
+    Where a sum passes 1e300, as in networks of a thousand layers, logarithms are added up instead.
     """
     subsets = op_subsets(space.working)
     live = living(batch, space).live[..., None]
@@ -99,9 +99,27 @@ def flow_block(batch: Padded, space: Space) -> Columns:
             value[v] += value[u] * batch.adjacency[:, u, v, None]
         value[v] *= gain[:, v]
         np.minimum(value[v], _MOST, out=value[v])
-    out = np.where(batch.end.T[:, :, None], value, 0).sum(0)
+    found = np.log2(0.01 + np.where(batch.end.T[:, :, None], value, 0).sum(0))
+    for b in np.flatnonzero((value >= _MOST).any((0, 2))):
+        found[b] = _log_flow(batch, int(b), gain[b])
     names = [f"{verb} {'+'.join(subset)}" for verb in ("doubled", "halved") for subset in subsets]
-    return names, np.log2(0.01 + out)
+    return names, found
+
+
+def _log_flow(batch: Padded, graph: int, gain: np.ndarray) -> np.ndarray:
+    """What `flow_block` computes of one graph, without its largest number.
+
+    Shapes: gain (n, S) -> (S,).
+    """
+    with np.errstate(divide="ignore"):
+        log_gain = np.log2(gain)
+    value = np.full(gain.shape, -np.inf)
+    for v in range(len(value)):
+        sources = np.flatnonzero(batch.adjacency[graph, :, v])
+        begin = 0.0 if batch.start[graph, v] else -np.inf
+        value[v] = np.logaddexp2.reduce(value[sources], axis=0, initial=begin) + log_gain[v]
+    ends = np.flatnonzero(batch.end[graph])
+    return np.logaddexp2(np.logaddexp2.reduce(value[ends], axis=0), np.log2(0.01))
 
 
 def live_block(batch: Padded, space: Space) -> Columns:

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from graph2nn.archgraph import ArchGraph
-from predictors.checks import check_graphs, check_ops
+from predictors.checks import check_graphs
+from predictors.features.operations import read_as_known
 
 __all__ = ["AdjacencyEncoding", "PathEncoding", "labelled_paths"]
 
@@ -121,8 +122,8 @@ class AdjacencyEncoding(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Sequence[ArchGraph]) -> np.ndarray:
         check_is_fitted(self)
-        graphs, n = check_graphs(X), self.num_nodes_
-        check_ops(graphs, self.ops_, type(self).__name__)
+        n = self.num_nodes_
+        graphs = read_as_known(check_graphs(X), self.ops_, type(self).__name__)
         column = {op: k for k, op in enumerate(self.ops_)}
         links = np.zeros((len(graphs), n, n))
         ops = np.zeros((len(graphs), n, len(self.ops_)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -14,6 +15,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.names import check_choice
 from predictors.base import ArchPredictor
 from predictors.checks import check_folds
+from predictors.features.operations import UnknownOperationWarning
 from predictors.metrics import kendall_tau
 from predictors.models.classical import FeaturePredictor
 from predictors.targets import TargetTransform
@@ -160,9 +162,11 @@ class StackedEnsemble(ArchPredictor):
         """Ranks predicted for each network by a member that has not seen it. Shapes: (N, T)."""
         found = np.zeros_like(targets)
         folds = KFold(self.folds, shuffle=True, random_state=self.seed)
-        for inside, left in folds.split(graphs):
-            model = clone(member).fit([graphs[k] for k in inside], targets[inside])
-            found[left] = model.predict([graphs[k] for k in left])
+        with warnings.catch_warnings():  # what falls out of a fold is there when all is fitted
+            warnings.simplefilter("ignore", UnknownOperationWarning)
+            for inside, left in folds.split(graphs):
+                model = clone(member).fit([graphs[k] for k in inside], targets[inside])
+                found[left] = model.predict([graphs[k] for k in left])
         return self._ranks(found)
 
     def _ranks(self, values: np.ndarray) -> np.ndarray:

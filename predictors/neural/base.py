@@ -19,6 +19,7 @@ from graph2nn.names import check_choice
 from graph2nn.runs import load_checkpoint, seeded
 from predictors.base import ArchPredictor
 from predictors.checks import check_ops
+from predictors.features.operations import read_as_known
 from predictors.neural.loop import FitSettings, member_seed, train_module
 from predictors.neural.losses import SCALE_FREE, find_loss
 from predictors.neural.modules import filled_module
@@ -263,7 +264,7 @@ class NeuralPredictor(ArchPredictor):
         return torch.cat(parts).float().cpu()
 
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
-        check_ops(graphs, self.ops_, type(self).__name__)
+        graphs = read_as_known(graphs, self.ops_, type(self).__name__)
         data, index = self._prepare(graphs), torch.arange(len(graphs))
         members = []
         for module, (slope, offset) in zip(self.modules_, self.scale_):

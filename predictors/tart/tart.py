@@ -16,6 +16,7 @@ from archtokens.tokenizer import GraphTokenizer
 from graph2nn.archgraph import ArchGraph
 from graph2nn.names import check_choice
 from predictors.checks import check_ops
+from predictors.features.operations import read_as_known
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.loop import FitSettings
 from predictors.targets import TargetTransform
@@ -235,7 +236,7 @@ class TART(NeuralPredictor):
     # ---- predictions -------------------------------------------------------------------------
 
     def _predict(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, np.ndarray | None]:
-        check_ops(graphs, self.tokenizer_.ops, type(self).__name__)
+        graphs = read_as_known(graphs, self.tokenizer_.ops, type(self).__name__)
         members, spread = self._members(graphs)
         mean = members.mean(0)
         variance = members.var(0, ddof=1) if len(members) > 1 else None

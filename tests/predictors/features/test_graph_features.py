@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from graph2nn.cells import nb201_cell
 from predictors.features import BLOCKS, STANDARD_BLOCKS, GraphFeatures
+from predictors.features.operations import UnknownOperationWarning
 
 
 def cells(count: int = 30, seed: int = 0) -> list:
@@ -91,10 +92,13 @@ def test_bad_settings(settings: dict, message: str) -> None:
         GraphFeatures(**settings).fit(cells(3))
 
 
-def test_unknown_operations_are_refused_unless_announced() -> None:
+def test_unknown_operations_are_read_as_others_unless_announced() -> None:
     plain, pooled = nb201_cell([0, 1, 2, 2, 2, 2]), nb201_cell([4, 1, 2, 2, 2, 2])
-    with pytest.raises(ValueError, match="operation 'avg_pool_3x3'"):
-        GraphFeatures().fit([plain]).transform([pooled])
+    features = GraphFeatures().fit([plain])
+    skipped = nb201_cell([0, 1, 2, 2, 2, 2])
+    with pytest.warns(UnknownOperationWarning, match="avg_pool_3x3 → skip"):
+        table = features.transform([pooled])
+    np.testing.assert_array_equal(table, features.transform([skipped]))
     open_minded = GraphFeatures(ops=("avg_pool_3x3",)).fit([plain])
     names = open_minded.get_feature_names_out().tolist()
     row = open_minded.transform([pooled])[0]
