@@ -13,6 +13,8 @@ from graph2nn.archgraph.graph import (
     shape4d,
     structural_hash,
 )
+from graph2nn.archgraph.measures.counting import multiply_adds
+from graph2nn.archgraph.measures.measuring import measured
 from graph2nn.archgraph.pictures.drawing import draw
 from graph2nn.archgraph.stack import GraphStack
 from graph2nn.archgraph.tracer import trace
@@ -38,6 +40,8 @@ __all__ = [
     "draw",
     "from_networkx",
     "isomorphic_variants",
+    "measured",
+    "multiply_adds",
     "shape4d",
     "structural_hash",
     "to_dot",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.graph import ArchGraph, structural_hash
 from graph2nn.archgraph.labelling import canonical_order
 from graph2nn.archgraph.paths import live_nodes, topological_levels
@@ -131,7 +132,16 @@ def reordered(graph: ArchGraph, order: Sequence[int]) -> ArchGraph:
         params=params,
         cell=graph.cell[index],
         outputs=tuple(sorted(int(place[k]) for k in graph.outputs)),
+        calls=_calls_at(graph, order, place.tolist()),
+        **graph.facts_at(index),
     )
+
+
+def _calls_at(graph: ArchGraph, order: Sequence[int], place: list[int]) -> tuple[Call | None, ...]:
+    if not graph.calls:
+        return ()
+    calls = (graph.calls[k] for k in order)
+    return tuple(None if call is None else call.renumbered(place) for call in calls)
 
 
 def pruned(graph: ArchGraph, drop: Collection[str] = ("none",)) -> ArchGraph:
@@ -217,6 +227,7 @@ def _subgraph(
     pairs = sorted((place[u], place[v]) for u, v in edges)
     params = tuple(() if fresh else graph.params[k] for k, fresh in zip(origin, new))
     outputs = tuple(place[k] for k in graph.outputs)
+    facts = graph.facts_at(origin)
     return graph.replace(
         op=op,
         shape=shape,
@@ -225,6 +236,9 @@ def _subgraph(
         param_shapes={name: graph.param_shapes[name] for names in params for name in names},
         cell=graph.cell[origin],
         outputs=outputs,
+        calls=(),
+        scope=facts["scope"],
+        columns={} if skips else facts["columns"],
     )
 
 

@@ -154,6 +154,35 @@ class ArchGraph(Remembering):
         """Count the scalar parameters that the graph carries."""
         return int(sum(math.prod(shape) for shape in self.param_shapes.values()))
 
+    def numbers(self, column: str) -> np.ndarray:
+        """Return a column of numbers, (N,) int64 or float64.
+
+        Raises:
+            ValueError: No such column, or one of texts or shapes.
+        """
+        values = self.columns.get(column)
+        if isinstance(values, np.ndarray):
+            return values
+        known = [name for name, found in self.columns.items() if isinstance(found, np.ndarray)]
+        what = "it holds texts or shapes" if column in self.columns else "there is none"
+        raise ValueError(
+            f"column {column!r} of {self!r}: expected numbers, {what}; there are "
+            f"{', '.join(known) or 'none at all'}: trace(model, input, measures=True) takes them"
+        )
+
+    def facts_at(self, nodes: np.ndarray) -> dict[str, Any]:
+        """Take scopes and columns at some nodes, as fields of a graph of these nodes.
+
+        Shapes: nodes (M,) int64.
+        """
+        columns = {
+            name: values[nodes]
+            if isinstance(values, np.ndarray)
+            else tuple(values[k] for k in nodes.tolist())
+            for name, values in self.columns.items()
+        }
+        return {"scope": self.scope[nodes] if self.scopes else self.scope, "columns": columns}
+
     def distances(self, cutoff: int = 50) -> np.ndarray:
         """Compute directed shortest-path lengths, (N, N) int16.
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import nn
 
 from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.measures.measuring import measured
 from graph2nn.archgraph.tracing.recording import record
 from graph2nn.archgraph.views.full import full_view
 from graph2nn.archgraph.views.primitives import primitives_view
@@ -24,6 +25,7 @@ def trace(
     *,
     view: View = "full",
     calls: bool = False,
+    measures: bool = False,
     training: bool = True,
 ) -> ArchGraph:
     """Trace the computational graph of `model` in one forward pass that computes nothing.
@@ -41,12 +43,15 @@ def trace(
             the parameters these have no node for.
         calls: Whether it is also recorded how each operation was called (`ArchGraph.calls`); full
             view only.
+        measures: Whether numbers at each node are recorded (`ArchGraph.columns`): work, memory,
+            shapes, call sites, as `graph2nn.archgraph.measured` says; full view only. The default
+            input is then one image.
         training: Whether the model runs in train mode, as the published graphs do (auxiliary heads
             are then part of it), or in eval mode.
 
     Raises:
         ValueError: The model cannot run on the input (names the operation and the module), `view`
-            is unknown, or `calls` is asked of another view than the full one.
+            is unknown, or `calls` or `measures` are asked of another view than the full one.
 
     Examples:
         >>> from torchvision.models import resnet50
@@ -57,6 +62,12 @@ def trace(
     choose("view", view, ("full", "ghn2", "ghn3", "primitives"))
     if calls and view != "full":
         raise ValueError(f"calls are recorded in the full view only: expected 'full', got {view!r}")
+    if measures:
+        if view != "full":
+            raise ValueError(
+                f"measures are recorded in the full view only: expected 'full', got {view!r}"
+            )
+        return measured(model, input, training=training, calls=calls)
     recorded = record(model, input, training=training, calls=calls)
     if view in ("ghn2", "ghn3"):
         return published_view(model, recorded, version=int(view[-1]))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph import ArchGraph, trace
+from graph2nn.archgraph.measures.counting import multiply_adds
 from graph2nn.archgraph.series import in_series, with_prefix
 from graph2nn.cells.networks.fbnet import FBNet, FBNetBlock, FBNetLayer, fbnet_layers, fbnet_ops
 from graph2nn.cells.networks.gpt import GPT, GPTBlock, GPTSizes
@@ -23,7 +24,6 @@ from graph2nn.cells.networks.macro_resnet import (
     macro_resnet_modules,
     macro_resnet_stem,
 )
-from graph2nn.training.costs import multiply_adds
 
 __all__ = ["fbnet_multiply_adds", "fbnet_network", "gpt_network", "tnb101_macro_network"]
 

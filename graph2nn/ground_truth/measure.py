@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from graph2nn.archgraph.measures.counting import multiply_adds
 from graph2nn.deepnets import NetConfig
 from graph2nn.families import Net, build_blueprint, build_network
 from graph2nn.runs.jobs import one_thread
 from graph2nn.runs.seeds import seeded
-from graph2nn.training.costs import multiply_adds, seconds_when_warm
+from graph2nn.training.costs import seconds_when_warm
 from graph2nn.vision import ImageSettings
 
 __all__ = ["count_flops", "inference_times"]

@@ -1,7 +1,8 @@
 """Training of one network or many: recipes, optimisers, schedules, stacked networks."""
 
+from graph2nn.archgraph.measures.counting import multiply_adds
 from graph2nn.deprecated import moved
-from graph2nn.training.costs import count_parameters, latencies, multiply_adds
+from graph2nn.training.costs import count_parameters, latencies
 from graph2nn.training.evaluation import Evaluation, evaluate, topk_correct
 from graph2nn.training.loop import (
     DivergedWarning,

@@ -1,4 +1,4 @@
-"""What does a network cost? Multiply-adds of what is executed, parameters, and time."""
+"""What does a network cost? Multiply-adds of a sample, parameters, and time."""
 
 from __future__ import annotations
 
@@ -10,43 +10,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
 
+from graph2nn.archgraph.measures.measuring import measured
 from graph2nn.archgraph.tracing.recorder import tensors_in
-from graph2nn.archgraph.tracing.recording import call_arguments, default_input_size, to_meta
 from graph2nn.training.probe import module_modes
 
 __all__ = [
     "count_parameters",
     "latencies",
-    "multiply_adds",
     "sample_multiply_adds",
     "seconds_when_warm",
 ]
 
 
-def multiply_adds(run: Callable[[], Any]) -> int:
-    """Count the multiply-adds of convolutions and matrix products, attention included.
-
-    A multiplication and its addition count as one, here and everywhere in this library, also where
-    a name says FLOPs. Normalisation, pooling, activations and biases are left out, as is usual.
-    What counts is executed: a dense product multiplies with masked weights, too.
-
-    Args:
-        run: Computation, such as a forward pass; on "meta" tensors nothing is computed.
-
-    Examples:
-        >>> multiply_adds(lambda: nn.Linear(3, 5)(torch.zeros(2, 3)))
-        30
-    """
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops() // 2  # torch counts two operations a multiply-add
-
-
 def sample_multiply_adds(model: nn.Module, input: Any = None) -> int:
-    """Count the multiply-adds of one sample's forward pass in eval mode; nothing is computed.
+    """Count the multiply-adds of one sample's forward pass in eval mode.
+
+    Nothing is computed, unless the model needs values (`graph2nn.archgraph.trace`).
 
     Args:
         model: Any network, on any device; it is left as it was.
@@ -54,26 +34,15 @@ def sample_multiply_adds(model: nn.Module, input: Any = None) -> int:
             samples.
 
     Raises:
-        RuntimeError: The model cannot run on tensors without values.
+        ValueError: The model cannot run on the input.
 
     Examples:
         >>> sample_multiply_adds(nn.Linear(3, 5), torch.zeros(7, 3))
         15
     """
-    if input is None:
-        input = torch.empty((2, *default_input_size(model)))
-    args, kwargs = call_arguments(to_meta(input))
-    state = to_meta({**dict(model.named_parameters()), **dict(model.named_buffers())})
-    samples = len(next(iter(tensors_in((args, kwargs)))))
-    fused = torch.backends.mha.get_fastpath_enabled()
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)  # its one operation would count as none
-        with module_modes(model), torch.device("meta"):
-            model.eval()
-            total = multiply_adds(lambda: functional_call(model, state, args, kwargs))
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-    return total // samples
+    graph = measured(model, input)
+    samples = graph.columns["output_shape"][0][0]  # of the first input, which is the first node
+    return int(graph.numbers("multiply_adds").sum()) // samples
 
 
 def count_parameters(model: nn.Module) -> int:

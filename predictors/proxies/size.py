@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from graph2nn.training.costs import count_parameters, multiply_adds
+from graph2nn.archgraph.measures.counting import multiply_adds
+from graph2nn.training.costs import count_parameters
 from predictors.proxies.probe import ProxyProbe
 from predictors.proxies.registry import proxy
 

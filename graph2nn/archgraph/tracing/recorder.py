@@ -8,6 +8,7 @@ none of which an autograd graph shows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from graph2nn.archgraph.calls import Call, Scope
 from graph2nn.archgraph.tracing.attributes import ATTRIBUTES
 from graph2nn.archgraph.tracing.call_log import CallLog
+from graph2nn.archgraph.tracing.observing import CallObserver, Columns
 from graph2nn.archgraph.tracing.scopes import Scopes
 from graph2nn.archgraph.tracing.shape_rules import SHAPE_RULES, Rule
 
@@ -83,7 +85,7 @@ class Trace(NamedTuple):
     `note` says how it was made when not on meta tensors in the mode asked for; `calls` holds how
     each op was called, where that was asked for. `output_shapes` are those of the tensors that the
     network returns, by op: of several that one op made (`split`), `Op.shape` is that of the first.
-    `scopes` are the calls of modules.
+    `scopes` are the calls of modules. `columns` are what an observer took down of each op.
     """
 
     ops: list[Op]
@@ -93,6 +95,7 @@ class Trace(NamedTuple):
     calls: list[Call] | None = None
     output_shapes: Mapping[int, tuple[int, ...]] = MappingProxyType({})
     scopes: tuple[Scope, ...] = ()
+    columns: Columns | None = None
 
 
 class _Entry(NamedTuple):
@@ -144,16 +147,23 @@ class Recorder(TorchFunctionMode):
             meta kernel (the plain twin: the record is the same).
         log: Log that takes down the arguments of every op, too.
         scopes: Calls of modules, so that every op knows the one it belongs to.
+        meter: CallObserver that is told of every call, if any.
     """
 
     def __init__(
-        self, *, fast: bool = True, log: CallLog | None = None, scopes: Scopes | None = None
+        self,
+        *,
+        fast: bool = True,
+        log: CallLog | None = None,
+        scopes: Scopes | None = None,
+        meter: CallObserver | None = None,
     ):
         super().__init__()
         self.scopes = Scopes() if scopes is None else scopes
         self.ops: list[Op] = []
         self.fast = fast
         self.log = log
+        self.meter = meter
         self._producer: dict[int, int] = {}
         self._buffers: set[int] = set()
         # Ids identify tensors, so every tensor seen must stay alive until the end.
@@ -172,7 +182,12 @@ class Recorder(TorchFunctionMode):
         """
         calls = None if self.log is None else self.log.calls
         scopes = tuple(self.scopes.found)
-        return Trace(self.ops, params, [*outputs], note, calls, outputs, scopes)
+        columns = None if self.meter is None else self.meter.columns()
+        return Trace(self.ops, params, [*outputs], note, calls, outputs, scopes, columns)
+
+    def observing(self) -> AbstractContextManager:
+        """Return a context that is to be on during the forward pass."""
+        return nullcontext() if self.meter is None else self.meter.running()
 
     def watch_params(self, tensors: list[Tensor], names: list[str]) -> None:
         """Declare the tensors that stand for parameters 0, 1, ... and what these are called.
@@ -183,6 +198,8 @@ class Recorder(TorchFunctionMode):
             self.log.watch_params(names)
         for j, t in enumerate(tensors):
             self._producer[id(t)] = ~j
+        if self.meter is not None:
+            self.meter.hold(tensors, names)
         self._alive.append(tensors)
 
     def watch_buffers(self, tensors: list[Tensor]) -> None:
@@ -191,6 +208,8 @@ class Recorder(TorchFunctionMode):
         They may be of any shape.
         """
         self._buffers.update(map(id, tensors))
+        if self.meter is not None:
+            self.meter.hold(tensors)
         self._alive.append(tensors)
 
     def watch_input(self, tensor: Tensor) -> None:
@@ -202,6 +221,8 @@ class Recorder(TorchFunctionMode):
         self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS, self.scopes.outermost))
         if self.log is not None:
             self.log.add("input", (), {}, tensor.shape, self._producer)
+        if self.meter is not None:
+            self.meter.enter(tensor)
         self._alive.append(tensor)
 
     def producers(self, value: Any) -> dict[int, tuple[int, ...]]:
@@ -223,6 +244,7 @@ class Recorder(TorchFunctionMode):
             entry = self._entries[func] = self._describe(func)
         if entry.inplace and args and id(args[0]) in self._buffers and entry.name == "add":
             return args[0]
+        before = len(self.ops)
         out = entry.rule(args, kwargs) if entry.rule is not None else None
         if out is None:
             out = self.call(func, entry.name, args, kwargs)
@@ -231,6 +253,8 @@ class Recorder(TorchFunctionMode):
         elif not isinstance(out, (int, float, bool, str, type(None), torch.Size)):
             if tensors_in(out):
                 self._record(entry, args, kwargs, out)
+        if self.meter is not None:
+            self.meter.call(entry.name, args, kwargs, out, len(self.ops) > before)
         return out
 
     def _describe(self, func: Any) -> _Entry:

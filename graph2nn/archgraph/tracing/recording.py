@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph.tracing.call_log import CallLog
+from graph2nn.archgraph.tracing.observing import CallObserver
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
 from graph2nn.archgraph.tracing.scopes import Scopes
 
@@ -53,6 +54,8 @@ def record(
     fast: bool = True,
     training: bool = True,
     calls: bool = False,
+    meter: Callable[[], CallObserver] | None = None,
+    batch: int = 2,
 ) -> Trace:
     """Record one forward pass of `model` on meta tensors (nothing is computed).
 
@@ -65,6 +68,8 @@ def record(
         fast: Whether shapes come from rules, see `Recorder`.
         training: Whether the model runs in train mode (with auxiliary heads, say) or in eval mode.
         calls: Whether it is also recorded how each operation was called.
+        meter: Function that makes an observer of the run, which takes down further facts.
+        batch: Number of the images that are the default input; on real values it is one.
 
     Raises:
         ValueError: A model that cannot be recorded.
@@ -86,10 +91,11 @@ def record(
         def recorder(fast: bool) -> Recorder:
             scopes = Scopes()
             scopes.watch(paths)
-            return Recorder(fast=fast, log=CallLog(paths) if calls else None, scopes=scopes)
+            log, observer = CallLog(paths) if calls else None, meter() if meter else None
+            return Recorder(fast=fast, log=log, scopes=scopes, meter=observer)
 
         try:
-            return _record_meta(model.train(training), names, input, recorder(fast))
+            return _record_meta(model.train(training), names, input, recorder(fast), batch)
         except Exception as error:
             reason = _describe_failure(model, error)
         _restore_attributes(names)
@@ -100,7 +106,9 @@ def record(
             raise TraceError(_failure(model, input, error), module=where, advice=_ADVICE) from error
 
 
-def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) -> Trace:
+def _record_meta(
+    model: nn.Module, names: dict, input: Any, recorder: Recorder, batch: int
+) -> Trace:
     params: list[ParamInfo] = []
     copies: dict[int, Tensor] = {}
     buffers: list[Tensor] = []
@@ -120,7 +128,8 @@ def _record_meta(model: nn.Module, names: dict, input: Any, recorder: Recorder) 
     recorder.watch_params(list(copies.values()), [p.name for p in params])
     recorder.watch_buffers(buffers)
     if input is None:
-        input = torch.empty((2, *default_input_size(model)), dtype=_precision(model), device="meta")
+        size = (batch, *default_input_size(model))
+        input = torch.empty(size, dtype=_precision(model), device="meta")
     args, kwargs = call_arguments(to_meta(input))
     outputs = _run(model, recorder, args, kwargs)
     return recorder.finished(params, outputs)
@@ -156,7 +165,7 @@ def _run(
 ) -> dict[int, tuple[int, ...]]:
     for t in tensors_in((args, kwargs)):
         recorder.watch_input(t)
-    with torch.no_grad(), recorder:
+    with torch.no_grad(), recorder.observing(), recorder:
         out = model(*args, **kwargs)
     return recorder.producers(out)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import nn
 
 from graph2nn.archgraph.calls import Call
 from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.tracing.observing import Columns
 from graph2nn.archgraph.tracing.recorder import Op, Trace
 from graph2nn.archgraph.views.builder import Draft, Node, count_cells
 from graph2nn.archgraph.views.published import output_classes, union
@@ -50,12 +52,27 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
         note=trace.note,
         scopes=trace.scopes,
     )
+    if trace.columns is not None:
+        graph = graph.replace(columns=_columns(trace.columns, entries, len(draft.nodes)))
     if trace.calls is None:
         return graph
     calls: list[Call | None] = [None] * len(draft.nodes)
     for entry, call in zip(entries, trace.calls):  # no node has moved: ops run in order
         calls[entry] = call.renumbered(entries)
     return graph.replace(calls=tuple(calls))
+
+
+def _columns(recorded: Columns, entries: list[int], total: int) -> dict[str, np.ndarray | tuple]:
+    """Values of nodes: what adds up is at an operation's own, what describes it at all of them."""
+    owner = np.repeat(np.arange(len(entries)), np.diff([*entries, total]))
+    own = np.zeros(total, dtype=np.int64)
+    own[entries] = 1
+    return {
+        name: values[owner] * own
+        if isinstance(values, np.ndarray)
+        else tuple(values[k] for k in owner)
+        for name, values in recorded.items()
+    }
 
 
 def _nodes(op: Op, trace: Trace, used: set[int]) -> list[Node]:

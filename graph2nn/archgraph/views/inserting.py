@@ -15,7 +15,7 @@ def insert_nodes(
     """Insert nodes without parameters, which show what is going on inside of one that has some.
 
     New node i is called N + i in `edges`, N being the nodes of `graph`; those in front of the same
-    node keep their order. Calls are not kept.
+    node keep their order, and belong to its scope. Calls and columns are not kept.
 
     Args:
         graph: Graph of a network. It is not changed.
@@ -60,4 +60,8 @@ def insert_nodes(
         cell=np.concatenate([graph.cell, graph.cell[before]])[order],
         outputs=tuple(int(number[node]) for node in graph.outputs),
         calls=(),
+        scope=np.concatenate([graph.scope, graph.scope[before]])[order]
+        if graph.scopes
+        else graph.scope,
+        columns={},
     )

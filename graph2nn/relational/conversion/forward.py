@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from graph2nn.archgraph.measures.counting import multiply_adds
 from graph2nn.archgraph.tracing.recorder import tensors_in
 from graph2nn.archgraph.tracing.recording import call_arguments, default_input_size, to_meta
 from graph2nn.relational.networks.counting import Counts
 from graph2nn.relational.networks.layers import RelationalLayer
-from graph2nn.training.costs import count_parameters, multiply_adds
+from graph2nn.training.costs import count_parameters
 
 __all__ = ["CalledLayers", "called_layers", "count_forward", "count_with", "meta_copy", "run_once"]
 

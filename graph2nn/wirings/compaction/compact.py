@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graph2nn.training.costs import count_parameters, multiply_adds
+from graph2nn.archgraph.measures.counting import multiply_adds
+from graph2nn.training.costs import count_parameters
 from graph2nn.wirings.compaction.compacted import (
     Compaction,
     CompactMobileNetV1,

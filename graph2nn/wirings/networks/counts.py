@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from graph2nn.training.costs import count_parameters, multiply_adds
+from graph2nn.archgraph.measures.counting import multiply_adds
+from graph2nn.training.costs import count_parameters
 from graph2nn.wirings.edges.layers import WiredConv, wired_layers
 from graph2nn.wirings.edges.slots import Rectangle
 from graph2nn.wirings.networks.continuous import ContinuousTimeWiring
