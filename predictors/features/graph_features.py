@@ -24,6 +24,7 @@ from predictors.features.live import (
 )
 from predictors.features.operations import read_as_known
 from predictors.features.padded import ENDS, Padded, padded_batches
+from predictors.features.places import places_columns
 from predictors.features.raw_features import (
     adjacency_block,
     counts_block,
@@ -53,9 +54,9 @@ _DAG: dict[str, Callable[[Padded, Space], Columns]] = {
     "signal": signal_block,
 }
 
-BLOCKS: tuple[str, ...] = (*_DAG, "shapes", "relational")
+BLOCKS: tuple[str, ...] = (*_DAG, "shapes", "places", "relational")
 """Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
-parameters, and of undirected relational graphs."""
+parameters, of places from either end, and of undirected relational graphs."""
 
 STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational")
 """The default: all that does not depend on how a graph was written down."""
@@ -189,6 +190,8 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
                     table[rows] = values
         if "shapes" in self.blocks and self.space_.shaped:
             columns["shapes"], tables["shapes"] = shapes_columns(graphs, self.space_.ops)
+        if "places" in self.blocks:
+            columns["places"], tables["places"] = places_columns(graphs, self.space_)
         return _joined(tables, columns, len(graphs))
 
     def _relational(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
