@@ -16,6 +16,7 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 
+from graph2nn.archgraph.exchange.aten import aten_name
 from graph2nn.archgraph.exchange.records import ImportedView, Recording, imported_graph
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.tracing.recorder import function_name, makes_constants
@@ -24,23 +25,6 @@ __all__ = ["from_export"]
 
 # What contexts such as `torch.no_grad()` become: a program inside of a program.
 _WRAPPERS = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}
-_ATEN_NAMES = {
-    "_softmax": "softmax",
-    "_log_softmax": "log_softmax",
-    "_to_copy": "to",
-    "_unsafe_view": "view",
-    "native_layer_norm": "layer_norm",
-    "native_group_norm": "group_norm",
-    "_native_batch_norm_legit": "batch_norm",
-    "_native_batch_norm_legit_no_training": "batch_norm",
-    "max_pool2d_with_indices": "max_pool2d",
-    "_adaptive_avg_pool2d": "adaptive_avg_pool2d",
-    "_adaptive_avg_pool3d": "adaptive_avg_pool3d",
-    "slice": "getitem",
-    "select": "getitem",
-    "index": "getitem",
-    "numpy_T": "T",
-}
 
 
 def from_export(
@@ -234,13 +218,10 @@ def _class_name(kind: Any) -> str:
 
 def _name(node: fx.Node) -> str:
     """The function that was called; where that is not noted, the one that the operation is."""
-    packet = node.target.overloadpacket.__name__  # type: ignore[union-attr]
-    own = _ATEN_NAMES.get(packet, function_name(packet))
     called = (node.meta.get("torch_fn") or ("", ""))[1].rpartition(".")[2]
     if called in ("", "__get__"):
-        if packet == "convolution":
-            return f"conv{len(_shape(node) or ()) - 2}d"
-        return own
+        packet = node.target.overloadpacket.__name__  # type: ignore[union-attr]
+        return aten_name(packet, len(_shape(node) or ()))
     return function_name(called)
 
 

@@ -73,11 +73,25 @@ class Recording:
         self.ops.append(Op(name, tuple(refs), shape, attrs, scope))
         return len(self.ops) - 1
 
-    def extend(self, index: int, refs: Sequence[int], shape: tuple[int, ...]) -> None:
-        """Add a further part to a call: what it reads beside the call's own, and its output."""
+    def extend(
+        self,
+        index: int,
+        refs: Sequence[int],
+        shape: tuple[int, ...],
+        attrs: dict[str, Any] | None = None,
+    ) -> None:
+        """Add a further part to a call: what it reads beside the call's own, its output, facts."""
         op = self.ops[index]
         more = [ref for ref in refs if ref != index and ref not in op.refs]
-        self.ops[index] = op._replace(refs=(*op.refs, *more), shape=shape)
+        told = {**(attrs or {}), **op.attrs}
+        self.ops[index] = op._replace(refs=(*op.refs, *more), shape=shape, attrs=told)
+
+    def changed(self, ops: list[Op], outputs: list[int]) -> Recording:
+        """Return a record with other ops, of the same parameters and modules."""
+        found = Recording()
+        found.ops, found.outputs = ops, outputs
+        found.params, found.scopes = self.params, self.scopes
+        return found
 
     def end(self, origins: Sequence[Any]) -> None:
         """Say which ops the outputs of the network come from."""
