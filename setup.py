@@ -66,12 +66,21 @@ EXTRAS = {
     "log": ["tensorboard"],
     "ode": ["torchdiffeq"],
     "detect": ["torchvision", "pycocotools"],
+    "onnx": ["onnx"],
     "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
 # Of mkdocs: version 2 takes neither plug-ins nor this theme.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocs-jupyter", "mkdocstrings[python]"]
 NOTEBOOKS = ["nbclient", "ipykernel"]
-TOOLS = ["pytest", "pytest-randomly", "pytest-xdist", "ruff", "mypy", "setuptools>=70.1"]
+TOOLS = [
+    "onnxscript",
+    "pytest",
+    "pytest-randomly",
+    "pytest-xdist",
+    "ruff",
+    "mypy",
+    "setuptools>=70.1",
+]
 
 
 def packages() -> list[str]:

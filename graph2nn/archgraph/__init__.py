@@ -6,6 +6,8 @@ from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
 from graph2nn.archgraph.exchange.difference import Difference, diff
 from graph2nn.archgraph.exchange.dot import to_dot
+from graph2nn.archgraph.exchange.onnx.graph import from_onnx
+from graph2nn.archgraph.exchange.program import from_export
 from graph2nn.archgraph.graph import (
     PRIMITIVE_ID,
     PRIMITIVES,
@@ -38,7 +40,9 @@ __all__ = [
     "coverage",
     "diff",
     "draw",
+    "from_export",
     "from_networkx",
+    "from_onnx",
     "isomorphic_variants",
     "measured",
     "multiply_adds",

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind
 
 from graph2nn.archgraph.exchange.aten import aten_name
 from graph2nn.archgraph.exchange.records import ImportedView, Recording, imported_graph
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.tracing.recorder import function_name, makes_constants
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 __all__ = ["from_export"]
 
@@ -45,12 +47,13 @@ def from_export(
         ValueError: It is no exported program, or has control flow that depends on data.
 
     Examples:
+        >>> from torch import nn
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
         >>> program = torch.export.export(model, (torch.zeros(2, 4),))
         >>> from_export(program).op_names()
         ['input', 'linear', 'bias', 'relu']
     """
-    if not isinstance(program, ExportedProgram):
+    if type(program).__name__ != "ExportedProgram" or not hasattr(program, "graph_signature"):
         raise ValueError(
             f"from_export: expected what torch.export.export returns, got a "
             f"{type(program).__name__}; of a module, trace(model) makes the graph"
@@ -127,17 +130,17 @@ class _Reader:
         placeholders = [n for n in self.program.graph.nodes if n.op == "placeholder"]
         origins = [self._given(node, kinds.get(node.name)) for node in placeholders]
         ends = self._run(self.program.graph_module, origins)
-        wanted = [spec.kind == OutputKind.USER_OUTPUT for spec in signature.output_specs]
+        wanted = [spec.kind.name == "USER_OUTPUT" for spec in signature.output_specs]
         self.record.end([end for end, user in zip(ends, wanted) if user])
 
     def _given(self, node: fx.Node, spec: Any) -> int | None:
         if spec is None:
             return None
         shape = _shape(node)
-        if spec.kind == InputKind.PARAMETER:
+        if spec.kind.name == "PARAMETER":
             value = self.program.state_dict.get(spec.target)
             return self.record.parameter(self._first.get(id(value), spec.target), shape or ())
-        if spec.kind == InputKind.USER_INPUT and shape is not None:
+        if spec.kind.name == "USER_INPUT" and shape is not None:
             return self.record.input(shape)
         return None
 

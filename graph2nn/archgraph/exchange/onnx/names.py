@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from graph2nn.archgraph.exchange.onnx_file import OnnxNode
+from graph2nn.archgraph.exchange.onnx.file import OnnxNode
 
 __all__ = ["call_facts", "call_name"]
 

@@ -12,7 +12,7 @@ __all__ = ["OnnxFile", "OnnxNode", "read_onnx"]
 
 _LARGEST = 2**31 - 1  # bytes that a file of protocol buffers can have
 _KEPT = 4096  # bytes of an initial value that are kept, for shapes and axes
-_QUANTISED = re.compile("Quantize|QLinear|Integer$|^Q(Attention|Gemm|Ordered)|MatMulNBits")
+_QUANTISED = re.compile("[Qq]uantize|QLinear|Integer$|^Q(Attention|Gemm|Ordered)|MatMulNBits")
 _SAME = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze"}
 _CONTROL = {"If", "Loop", "Scan", "SequenceMap"}
 _FLOATS = {1, 10, 11, 16}  # TensorProto: float32, float16, float64, bfloat16

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from graph2nn.archgraph.exchange.aten import aten_name
-from graph2nn.archgraph.exchange.onnx_file import OnnxFile, OnnxNode, read_onnx
-from graph2nn.archgraph.exchange.onnx_names import call_facts, call_name
-from graph2nn.archgraph.exchange.onnx_patterns import fused
+from graph2nn.archgraph.exchange.onnx.file import OnnxFile, OnnxNode, read_onnx
+from graph2nn.archgraph.exchange.onnx.names import call_facts, call_name
+from graph2nn.archgraph.exchange.onnx.patterns import fused
 from graph2nn.archgraph.exchange.records import ImportedView, Recording, imported_graph
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.views.full import NORMS
@@ -166,6 +166,8 @@ class _Reader:
         name = aten_name(packet[1], len(shape)) if packet[0] == "aten" and packet[1:] else ""
         if not name or (node.op in _LAYERS and name in NORMS):  # folded into the layer before
             name = call_name(node, len(first), weight=refs[-1] < 0, table=refs[0] < 0)
+        if name.startswith("avg_pool") and any("Adaptive" in kind for _, kind in node.scopes[-1:]):
+            name = f"adaptive_{name}"  # to a size of more than 1, written as what it is there
         index = self.record.add(name, refs, shape, attrs=facts, scope=self._scope(node))
         if key is not None:
             self._calls[key] = index

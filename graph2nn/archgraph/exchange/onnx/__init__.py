@@ -1,0 +1,1 @@
+"""Networks in ONNX files: what a file holds, and its nodes as calls of torch."""
