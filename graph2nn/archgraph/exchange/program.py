@@ -11,7 +11,6 @@ import operator
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
@@ -162,7 +161,7 @@ class _Reader:
             found = origin.of(node.args[0])
             many = isinstance(found, list)
             origin.set(node, found[node.args[1]] if many else found)  # type: ignore[index]
-        elif not isinstance(node.target, torch._ops.OpOverload):
+        elif not hasattr(node.target, "overloadpacket"):
             origin.set(node, self._wrapped(module, node, origin))
         elif _shape(node) is not None and not makes_constants(name := _name(node)):
             changed = [n for n in _changed(node) if isinstance(n, fx.Node)]
