@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.runs.seeds import everything_seeded
 from predictors.checks import check_graphs, check_targets
 from predictors.saving import Saveable
 
@@ -27,7 +28,9 @@ class ArchPredictor(Saveable, RegressorMixin, BaseEstimator, ABC):
     """
 
     def fit(self, X: Sequence[ArchGraph], y: Any) -> ArchPredictor:
-        """Learn from labelled networks.
+        """Learn from labelled networks; the same settings and networks give the same predictor.
+
+        Global random generators are left as they were.
 
         Shapes:
             X N graphs, y (N,) or (N, T).
@@ -39,7 +42,8 @@ class ArchPredictor(Saveable, RegressorMixin, BaseEstimator, ABC):
         targets = check_targets(y, len(graphs))
         self.single_target_ = np.ndim(y) == 1
         self.n_targets_ = targets.shape[1]
-        self._fit(graphs, targets)
+        with everything_seeded(int(getattr(self, "seed", 0) or 0)):  # libsvm draws from numpy's
+            self._fit(graphs, targets)
         self.is_fitted_ = True
         return self
 

@@ -59,8 +59,7 @@ class GroupedGP(RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> GroupedGP:
         """Learn kernel parameters, then condition on all rows.
 
-        Raises:
-            ValueError: All features constant.
+        Where all features are constant the prediction is the mean.
         """
         X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
         self.single_ = y.ndim == 1
@@ -70,8 +69,8 @@ class GroupedGP(RegressorMixin, BaseEstimator):
         groups = [range(X.shape[1])] if self.groups is None else self.groups
         kept = [np.array([k for k in group if varies[k]], dtype=np.int64) for group in groups]
         self.groups_ = [group for group in kept if len(group)]
-        if not self.groups_:
-            raise ValueError(f"GroupedGP: all {X.shape[1]} features are constant in the data")
+        if not self.groups_:  # nothing to tell rows apart by: one distance, which is zero
+            self.groups_ = [np.zeros(1, dtype=np.int64)]
         self.scale_[~varies] = 1
         self.offset_, self.unit_ = targets.mean(0), targets.std(0)
         self.unit_[self.unit_ < 1e-12] = 1

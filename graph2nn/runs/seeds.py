@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 __all__ = [
     "AnyGenerator",
     "derived_seed",
+    "everything_seeded",
     "generator_state",
     "reseed",
     "restore_generator",
@@ -104,6 +105,32 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
             stack.enter_context(torch.random.fork_rng([device], device_type=device.type))
         reseed(seed, device)
         yield
+
+
+@contextmanager
+def everything_seeded(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
+    """Seed every global generator for the block and put them back after it.
+
+    These are torch's, NumPy's and Python's: other people's networks draw from any of them.
+
+    Args:
+        seed: Number from 0 up.
+        devices: Devices whose generators are seeded, too.
+
+    Raises:
+        ValueError: A negative seed.
+    """
+    states = random.getstate(), np.random.get_state()
+    with ExitStack() as stack:
+        for device in dict.fromkeys([torch.device("cpu"), *devices]):
+            stack.enter_context(seeded(seed, device))
+        try:
+            random.seed(seed)
+            np.random.seed(seed)
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 def reseed(seed: int, device: torch.device | str = "cpu") -> None:

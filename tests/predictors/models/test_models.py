@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -169,6 +171,28 @@ def test_unknown_operation(name: str) -> None:
     assert np.isfinite(found).all()
     with warnings.catch_warnings(action="error"):
         np.testing.assert_allclose(model.predict(X[:2]), found[:2], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", READS_CELLS)
+def test_global_generators_are_left_alone(name: str) -> None:
+    """Libsvm and others draw from them; what they draw must not depend on the caller either."""
+    X, y = cells(30)
+    predictions = []
+    for seed in (1, 2):
+        random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+        states = random.getstate(), np.random.get_state()[1:3], torch.get_rng_state()
+        predictions.append(quick(name).fit(X, y).predict(X[:4]))
+        assert random.getstate() == states[0] and torch.equal(torch.get_rng_state(), states[2])
+        key, position = np.random.get_state()[1:3]
+        assert (key == states[1][0]).all() and position == states[1][1]
+    np.testing.assert_array_equal(*predictions)
+
+
+@pytest.mark.parametrize("name", READS_CELLS)
+def test_networks_that_are_all_the_same(name: str) -> None:
+    X, y = [nb201_cell([0, 1, 2, 3, 4, 0]) for _ in range(10)], np.arange(10.0)
+    found = quick(name).fit(X, y).predict(X[:3])
+    assert np.isfinite(found).all() and np.ptp(found) < 0.1 and 0 <= found[0] <= 9  # rounding
 
 
 def test_fewer_networks_than_folds() -> None:
