@@ -149,15 +149,17 @@ def read_as_known(
         found.update(unknown)
         read.append(_translated(graph, tuple(known), unknown) if unknown else graph)
     if found:
-        _warn(found, sum(g is not r for g, r in zip(graphs, read)), len(read), known, reader)
+        changed = [k for k, graph in enumerate(graphs) if graph is not read[k]]
+        first = f"X[{changed[0]}] ({graphs[changed[0]].name or 'unnamed'})"
+        _warn(f"{reader}: {len(changed)} of {len(read)} networks, first {first},", found, known)
     return read
 
 
-def _warn(found: Counter[str], count: int, total: int, known: Sequence[str], reader: str) -> None:
+def _warn(who: str, found: Counter[str], known: Sequence[str]) -> None:
     parts = [f"{op} → {most_alike(op, known)}" for op, _ in found.most_common(_SHOWN)]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     warnings.warn(
-        f"{reader}: {count} of {total} networks have operations that it has not learned from; they "
+        f"{who} have operations that it has not learned from; they "
         f"are read as those most like them ({', '.join(parts)}{more}). Such predictions are less "
         "certain: fit on networks that have these operations",
         UnknownOperationWarning,

@@ -166,7 +166,7 @@ def test_unknown_operation(name: str) -> None:
         vocabulary=("input", "output", "conv_3x3", "warp"),
     )
     model = quick(name).fit(X, y)
-    with pytest.warns(UnknownOperationWarning, match="1 of 3 networks .*warp → "):
+    with pytest.warns(UnknownOperationWarning, match="1 of 3 networks, .*warp → "):
         found = model.predict([*X[:2], other])
     assert np.isfinite(found).all()
     with warnings.catch_warnings(action="error"):
