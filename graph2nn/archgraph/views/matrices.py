@@ -53,7 +53,9 @@ def _of_equation(
 
     The input are those that the weight shares with one other term and the result lacks.
     """
-    place = next((k for k, (_, size) in enumerate(terms) if size == shape), 0)
+    place = next((k for k, (_, size) in enumerate(terms) if size == shape), None)
+    if place is None:  # it was reshaped before
+        return shape[-1], shape[-2]
     letters = terms[place][0]
     shared = [
         [axis for axis, letter in enumerate(letters) if letter in term and letter not in result]

@@ -96,7 +96,8 @@ class _Builder:
                 user = self._consumer(i)
                 kind = self._kind(op, self.trace.params[j], "" if user is None else user.name)
                 parallel = kind == "pos_enc" and bool(reach)
-                node = self._parameter(kind, j, () if parallel else reach, user)
+                reader = op if op.name == "einsum" else user  # whose letters name the axes
+                node = self._parameter(kind, j, () if parallel else reach, reader)
                 reach = (*reach, node) if parallel else (node,)
         return reach
 

@@ -9,6 +9,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 
 from torch import nn
 
@@ -246,6 +247,7 @@ def attend(draft: Draft, *, spare: tuple[str, ...] = ()) -> None:
     """
     succ = draft.successors()
     before = [tuple(n.preds) if n is not None else () for n in draft.nodes]
+    moved: list[tuple[int, int, int]] = []
     for i, node in draft.alive():
         if node.op != "msa":
             continue
@@ -261,7 +263,42 @@ def attend(draft: Draft, *, spare: tuple[str, ...] = ()) -> None:
                 del target.preds[j]
                 if not detour:
                     node.preds[j] = None
+                    moved.append((j, i, s))
+    _open_circles(draft, moved)
     draft.splice(lambda n: n.op in ("sum", "concat") and len(n.preds) < 2)
+
+
+def _open_circles(draft: Draft, moved: list[tuple[int, int, int]]) -> None:
+    """Put edges (j, i, s), moved from j → s to j → i, back where i leads to j: two softmaxes that
+    depend on each other's values, as in mixtures of experts."""
+    try:
+        TopologicalSorter({i: node.preds for i, node in draft.alive()}).prepare()
+    except CycleError:
+        left = dict.fromkeys(moved)
+    else:
+        return
+    while closed := next(((j, i, s) for j, i, s in left if _leads(draft, i, j)), None):
+        del left[closed]
+        j, i, s = closed
+        softmax, follower = draft.nodes[i], draft.nodes[s]
+        assert softmax is not None and follower is not None
+        softmax.preds.pop(j, None)
+        follower.preds[j] = None
+
+
+def _leads(draft: Draft, start: int, end: int) -> bool:
+    """Whether some path start → end has an edge."""
+    stack, seen = [end], set()
+    while stack:
+        node = draft.nodes[stack.pop()]
+        assert node is not None
+        for p in node.preds:
+            if p == start:
+                return True
+            if p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return False
 
 
 def _has_detour(preds: list[tuple[int, ...]], start: int, end: int) -> bool:

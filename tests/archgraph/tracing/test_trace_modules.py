@@ -370,3 +370,38 @@ def test_attention_repair_makes_no_cycle():
 
     graph = trace(Loops(), torch.zeros(2, 4), view="ghn3")
     assert graph.op_names().count("msa") == 1 and "c.weight" in graph.param_shapes
+
+
+def test_softmaxes_that_wait_for_each_other_make_no_cycle():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c, self.d = (nn.Linear(4, 4) for _ in range(4))
+            self.last = nn.Linear(4, 2)
+
+        def forward(self, x):
+            one, other = self.a(x).softmax(-1), self.b(x).softmax(-1)
+            return self.last(one * self.c(other) + other * self.d(one))
+
+    for view in ("ghn3", "primitives"):
+        graph = trace(Both(), torch.zeros(2, 3, 4), view=view)
+        assert graph.op_names().count("msa") == 2
+        assert coverage(graph, Both()).reaching_output == 10
+
+
+def test_matrices_that_are_reshaped_or_applied_to_constants_first():
+    class Relative(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.query = nn.Parameter(torch.zeros(2, 3, 4))
+            self.key = nn.Parameter(torch.zeros(6, 2, 4))
+            self.register_buffer("places", torch.zeros(5, 6))
+
+        def forward(self, x):
+            q = torch.einsum("abci,io->abco", x, self.query.reshape(6, 4)).unsqueeze(-2)
+            k = torch.einsum("lh,hnd->lnd", self.places, self.key)
+            return torch.einsum("abcnd,lnd->abcl", q.expand(-1, -1, -1, 2, -1), k)
+
+    graph = trace(Relative(), torch.zeros(1, 2, 3, 6), view="primitives")
+    shapes = {name: tuple(graph.shape[node]) for node, name, _ in graph.parameters()}
+    assert shapes == {"query": (4, 3, 1, 1), "key": (8, 6, 1, 1)}
