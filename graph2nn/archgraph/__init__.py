@@ -16,28 +16,38 @@ from graph2nn.archgraph.graph import (
     structural_hash,
 )
 from graph2nn.archgraph.measures.counting import multiply_adds
+from graph2nn.archgraph.measures.critical import CriticalPath, critical_path
+from graph2nn.archgraph.measures.fields import ReceptiveField, receptive_field
 from graph2nn.archgraph.measures.measuring import measured
+from graph2nn.archgraph.measures.memory import PeakMemory, peak_memory
+from graph2nn.archgraph.measures.summary import ModuleSummary, Summary, summary
 from graph2nn.archgraph.pictures.drawing import draw
 from graph2nn.archgraph.stack import GraphStack
 from graph2nn.archgraph.tracer import trace
 from graph2nn.archgraph.tracing.recording import TraceError
 
 __all__ = [
-    "PRIMITIVES",
-    "PRIMITIVE_ID",
     "ArchGraph",
     "Call",
     "Constant",
     "Coverage",
+    "CriticalPath",
     "Difference",
     "GraphStack",
+    "ModuleSummary",
     "Operand",
+    "PRIMITIVES",
+    "PRIMITIVE_ID",
+    "PeakMemory",
+    "ReceptiveField",
     "Scope",
+    "Summary",
     "TraceError",
     "Weight",
     "canonical",
     "canonical_key",
     "coverage",
+    "critical_path",
     "diff",
     "draw",
     "from_export",
@@ -46,8 +56,11 @@ __all__ = [
     "isomorphic_variants",
     "measured",
     "multiply_adds",
+    "peak_memory",
+    "receptive_field",
     "shape4d",
     "structural_hash",
+    "summary",
     "to_dot",
     "to_networkx",
     "to_pyg",

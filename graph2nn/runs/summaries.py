@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,12 +59,20 @@ def with_error(
     return text if error is None or not math.isfinite(error) else f"{text} ± {error:.{digits}f}"
 
 
-def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as aligned columns of text, numbers with five digits."""
+def format_rows(rows: Sequence[Mapping[str, Any]], *, right: Collection[str] = ()) -> str:
+    """Return rows as aligned columns of text, numbers with five digits.
+
+    Args:
+        rows: Values by the name of their column, which is its header.
+        right: Names of the columns whose texts end at one place; others begin at one.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, *([_short(row.get(name)) for name in names] for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(names))]
-    padded = ("  ".join(text.ljust(w) for text, w in zip(line, widths)) for line in lines)
+    aligned = [str.rjust if name in right else str.ljust for name in names]
+    padded = (
+        "  ".join(align(text, w) for align, text, w in zip(aligned, line, widths)) for line in lines
+    )
     return "\n".join(line.rstrip() for line in padded)
 
 

@@ -13,7 +13,7 @@ from graph2nn.archgraph.measures.meter import Meter
 from graph2nn.archgraph.tracing.recording import record
 from graph2nn.archgraph.views.full import full_view
 
-__all__ = ["measured"]
+__all__ = ["measured", "measured_with"]
 
 
 def measured(
@@ -51,6 +51,13 @@ def measured(
         >>> graph.op_names(), graph.columns["multiply_adds"].tolist()
         (['input', 'linear', 'bias'], [0, 105, 0])
     """
+    return measured_with(model, input, training=training, calls=calls)[0]
+
+
+def measured_with(
+    model: nn.Module, input: Any = None, *, training: bool = False, calls: bool = False
+) -> tuple[ArchGraph, Meter]:
+    """Trace as `measured`, and return the meter that took the numbers, too."""
     meters: list[Meter] = []
 
     def meter() -> Meter:
@@ -68,4 +75,4 @@ def measured(
         ),
         "memory": np.array(graph.columns["memory"], dtype=np.int64),
     }
-    return graph.replace(columns={**graph.columns, **own})
+    return graph.replace(columns={**graph.columns, **own}), meters[-1]

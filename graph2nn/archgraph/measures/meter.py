@@ -63,11 +63,17 @@ class Meter:
 
     What the network computes without its input and its parameters (tables of positions) has no
     operation in the record; its work counts at the operation that is recorded next.
+
+    Attributes:
+        parameter_bytes: Bytes of each parameter, by qualified name.
+        module_shapes: Shape of the first tensor that each call of a module returned, by the number
+            of its scope.
     """
 
     def __init__(self) -> None:
         self._columns: dict[str, list] = {name: [] for name in (*WORK, *FACTS)}
         self.parameter_bytes: dict[str, int] = {}
+        self.module_shapes: dict[int, tuple[int, ...]] = {}
         self._kernels = KernelCounter()
         self._pending = [0, 0]
         self._blocks: dict[int, int] = {}
@@ -121,6 +127,12 @@ class Meter:
         self._pending = [0, 0]
         window = window_of(name, args, kwargs)
         self._note(work, outputs, _site(), window, axes_of(name, args, kwargs))
+
+    def returned(self, scope: int, out: Any) -> None:
+        """Note what the call of a module, by its number, returned."""
+        found = next(iter(tensors_in(out)), None)
+        if found is not None:
+            self.module_shapes[scope] = tuple(found.shape)
 
     def _note(
         self, work: tuple[int, int], outputs: list[Tensor], site: str, window: tuple, axes: tuple

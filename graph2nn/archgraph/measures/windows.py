@@ -19,10 +19,14 @@ NO_WINDOW: Window = ((), (), (), ())
 def window_of(name: str, args: tuple, kwargs: dict) -> Window:
     """Return kernel, stride, dilation and padding of a convolution or pool, an entry an axis.
 
+    `pad` is a window of one value, with the padding in front of each axis.
+
     Args:
         name: Name of the function, without underscores.
         args, kwargs: Arguments as called.
     """
+    if name == "pad":
+        return _pad(args, kwargs)
     read = _WINDOWS.get(name)
     return NO_WINDOW if read is None else read(int(name[-2]), args, kwargs)
 
@@ -54,6 +58,12 @@ def _pool(axes: int, args: tuple, kwargs: dict) -> Window:
     return kernel, _each(stride or kernel, axes), dilation, padding
 
 
+def _pad(args: tuple, kwargs: dict) -> Window:
+    sizes = argument(args, kwargs, 1, "pad")
+    ones = (1,) * (len(sizes) // 2)
+    return ones, ones, ones, tuple(int(n) for n in sizes[::2])[::-1]
+
+
 def _each(value: Any, axes: int) -> Axes:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     return tuple(int(v) for v in (values * axes if len(values) == 1 else values))
@@ -67,14 +77,14 @@ _WINDOWS: dict[str, Callable[[int, tuple, dict], Window]] = {
 
 
 def axes_of(name: str, args: tuple, kwargs: dict) -> Axes:
-    """Return which axis of the argument each axis of the output is, where these change places.
+    """Return which axis of the argument each axis of the output is, where some move or go.
 
     Args:
         name: Name of the function, without underscores.
         args, kwargs: Arguments as called.
 
     Returns:
-        () of a function that does not move axes.
+        -1 for an axis of which one value is left; () of a function that does not move axes.
     """
     read = _MOVES.get(name)
     if read is None or not args or not hasattr(args[0], "dim"):
@@ -112,6 +122,18 @@ def _movedim(rank: int, args: tuple, kwargs: dict) -> Axes:
     return tuple(order)
 
 
+def _reduction(rank: int, args: tuple, kwargs: dict) -> Axes:
+    dims = argument(args, kwargs, 1, "dim", kwargs.get("axis"))
+    keep = bool(argument(args, kwargs, 2, "keepdim", False))
+    dims = range(rank) if dims is None or dims == () else dims
+    if isinstance(dims, int):
+        dims = (dims,)
+    if any(not isinstance(d, int) for d in dims):
+        return ()  # `max(x, y)`
+    gone = {d % rank for d in dims} if rank else set()
+    return tuple(-1 if d in gone else d for d in range(rank) if keep or d not in gone)
+
+
 _MOVES: dict[str, Callable[[int, tuple, dict], Axes]] = {
     "permute": _permute,
     "transpose": _transpose,
@@ -119,6 +141,7 @@ _MOVES: dict[str, Callable[[int, tuple, dict], Axes]] = {
     "t": _last_two,
     "T": _last_two,
     "mT": _last_two,
+    **dict.fromkeys(["mean", "sum", "amax", "amin", "max", "min", "logsumexp"], _reduction),
     "movedim": _movedim,
     "moveaxis": _movedim,
 }

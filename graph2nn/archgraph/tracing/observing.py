@@ -40,3 +40,7 @@ class CallObserver(Protocol):
     def call(self, name: str, args: tuple, kwargs: dict, out: Any, recorded: bool) -> None:
         """Note a call that has just been made, and whether it became an op."""
         ...
+
+    def returned(self, scope: int, out: Any) -> None:
+        """Note what the call of a module, by its number, returned."""
+        ...

@@ -89,9 +89,9 @@ def record(
         paths = {module: entry[0] for module, entry in names.items()}
 
         def recorder(fast: bool) -> Recorder:
-            scopes = Scopes()
-            scopes.watch(paths)
             log, observer = CallLog(paths) if calls else None, meter() if meter else None
+            scopes = Scopes(observer)
+            scopes.watch(paths)
             return Recorder(fast=fast, log=log, scopes=scopes, meter=observer)
 
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from graph2nn.archgraph.calls import Scope
+from graph2nn.archgraph.tracing.observing import CallObserver
 
 __all__ = ["Scopes"]
 
@@ -17,13 +18,17 @@ _CALL, _COMPILED = "_call_impl", "_compiled_call_impl"  # what `nn.Module.__call
 class Scopes:
     """The calls of modules in one forward pass, callers before those they call.
 
+    Args:
+        meter: Observer that is told what each call returned, if any.
+
     Attributes:
         found: Calls so far.
         current: Number of the innermost call at work, -1 outside the network.
         outermost: Number of the call of the network itself, -1 where calls are not watched.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, meter: CallObserver | None = None) -> None:
+        self._meter = meter
         self.found: list[Scope] = []
         self.current = self.outermost = -1
 
@@ -41,12 +46,15 @@ class Scopes:
 
     def _noting(self, path: str, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **kwargs: Any) -> Any:
-            outer = self.current
-            self.current = len(self.found)
+            outer, number = self.current, len(self.found)
+            self.current = number
             self.found.append(Scope(outer, path, kind))
             try:
-                return call(*args, **kwargs)
+                out = call(*args, **kwargs)
             finally:
                 self.current = outer
+            if self._meter is not None:
+                self._meter.returned(number, out)
+            return out
 
         return noted
