@@ -70,7 +70,7 @@ def folded(picture: Picture, fold: Fold) -> Folded:
 
 
 def _opened(tree: Hierarchy, depth: int) -> set[int]:
-    """Groups above a depth, the block that stands for a repeat with it."""
+    """Groups above a depth, and blocks that stand for repeats; no modules of one operation."""
     opened: set[int] = set()
     level: list[int] = []
     for number, group in enumerate(tree.groups):  # parents first
@@ -78,7 +78,7 @@ def _opened(tree: Hierarchy, depth: int) -> set[int]:
         inside = above < 0 or above in opened
         block = above >= 0 and tree.groups[above].role == "repeat"
         level.append(0 if above < 0 else level[above] + (not block and group.role != "part"))
-        if inside and (level[number] < depth or block):
+        if inside and (level[number] < depth or block) and not group.plain:
             opened.add(number)
     return opened
 

@@ -34,6 +34,7 @@ class Group:
         items: Content in order: node positions as they are, groups as ~number.
         count: Number of equal groups in a repeat, else 1.
         key: Number that equal groups share.
+        plain: Whether it is a module of one operation and its parameters.
     """
 
     role: Role
@@ -46,6 +47,7 @@ class Group:
     items: list[int] = field(default_factory=list)
     count: int = 1
     key: int = -1
+    plain: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ def make_hierarchy(
     order: Sequence[int],
     edges: np.ndarray,
     chains: Sequence[tuple[Level, ...]],
-    signatures: Sequence[Hashable],
+    signatures: Sequence[tuple],
     *,
     name: str = "",
 ) -> Hierarchy:
@@ -88,7 +90,7 @@ def make_hierarchy(
         order: Nodes in a topological order.
         edges: Edges between nodes.
         chains: Modules around each node, see `module_chains`.
-        signatures: What makes two nodes equal: operation, shapes.
+        signatures: What makes two nodes equal: the operation's name first, shapes.
         name: Name of the root.
 
     Shapes:
@@ -103,11 +105,12 @@ class _Builder:
         order: Sequence[int],
         edges: np.ndarray,
         chains: Sequence[tuple[Level, ...]],
-        signatures: Sequence[Hashable],
+        signatures: Sequence[tuple],
     ) -> None:
         self.order = np.asarray(order, dtype=np.int64)
         self.chains = [chains[v] for v in order]
         self.known: dict[Hashable, int] = {}
+        self.operations = [str(signatures[v][0]) for v in order]
         self.node_keys = [self._key(("node", signatures[v])) for v in order]
         place = np.empty(len(order), dtype=np.int64)
         place[self.order] = np.arange(len(order))
@@ -161,6 +164,9 @@ class _Builder:
                 group.label = f"{label}.{group.label}"
                 return group, inside
         group = Group("module", label, path, kind, start, stop)
+        first, *others = self.operations[start:stop]
+        parameters = all(name == "bias" or name.startswith(f"{first}.") for name in others)
+        group.plain = parameters and all(isinstance(item, int) for item in content)
         return self._finish(group, content)
 
     def _finish(self, group: Group, content: list) -> tuple[Group, list]:

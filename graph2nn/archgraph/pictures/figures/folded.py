@@ -29,6 +29,7 @@ __all__ = ["draw_folded"]
 _BOX, _GAP = (1.5, 0.34), (0.16, 0.2)  # inches
 _MODULE = "#e9edf3"
 _LETTERS = 30  # that fit a box
+_DETAILED = 300  # most boxes with a second line
 
 
 def draw_folded(
@@ -64,16 +65,24 @@ def _draw_boxes(ax: Axes, picture: Picture, view: Folded, layout: Layout, scale:
                 edgecolors=[borders[k] for k in places],
                 linewidths=[(0.6 if borders[k] == "#30343a" else 1.6) * scale for k in places],
                 zorder=3,
+                clip_on=False,
             )
         )
     for k, (x, y) in enumerate(layout.position):
         name, detail = _texts(picture, view.boxes[k])
         ink = "white" if _dark(colours[k]) else "black"
-        style: dict[str, Any] = {"color": ink, "ha": "center", "va": "center_baseline", "zorder": 4}
+        detail = detail if len(view.boxes) <= _DETAILED else ""
         lift = 0.055 if detail else 0.0
-        ax.text(x, y + lift, name, fontsize=7 * scale, weight="bold", **style)
+        _write(ax, (x, y + lift), name, fontsize=7 * scale, weight="bold", color=ink)
         if detail:
-            ax.text(x, y - 0.08, detail, fontsize=5.8 * scale, **style)
+            _write(ax, (x, y - 0.08), detail, fontsize=5.8 * scale, color=ink)
+
+
+def _write(ax: Axes, place: tuple[float, float], words: str, **style: Any) -> None:
+    """Text within a box: no room need be made for it, which takes long to find out."""
+    text = ax.text(*place, words, ha="center", va="center_baseline", zorder=4, **style)
+    text.set_in_layout(False)
+    text.set_clip_path(None)
 
 
 def _is_repeat(box: Box) -> bool:
@@ -94,9 +103,7 @@ def _style(picture: Picture, box: Box) -> Style | None:
     assert picture.hierarchy is not None
     order = picture.hierarchy.order
     group = box.group
-    plain = group is None or (
-        group.role == "module" and box.stop - box.start <= 4 and min(group.items) >= 0
-    )
+    plain = group is None or group.plain
     return picture.styles[picture.looks[order[box.start]]] if plain else None
 
 

@@ -88,9 +88,7 @@ class Colouring {
   look(item) {
     const { nodes } = this.graph;
     if (item >= 0) return nodes.look[item];
-    const group = this.graph.groups[~item];
-    const plain = group.stop - group.start <= 4 && group.items.every((inner) => inner >= 0);
-    return plain && group.role === "module" ? nodes.look[group.start] : -1;
+    return this.graph.plain(~item) ? nodes.look[this.graph.groups[~item].start] : -1;
   }
 }
 

@@ -48,6 +48,20 @@ class Graph {
     return found;
   }
 
+  /** Whether a group is a module of one operation and its parameters, which tells little unfolded. */
+  plain(g) { return this.groups[g].plain; }
+
+  /** What stands at the same place of equal blocks has the same number. */
+  original(item) {
+    const [start, stop] = this.range(item);
+    let at = start;
+    for (const g of this.around(item).reverse()) {
+      const group = this.groups[g];
+      if (group.role === "repeat") at = group.start + ((at - group.start) % group.length);
+    }
+    return `${at} ${stop - start} ${item < 0 ? this.groups[~item].role : ""}`;
+  }
+
   /** Qualified name of the module that an item is, or lies in. */
   path(item) {
     if (item < 0 && this.groups[~item].path) return this.groups[~item].path;

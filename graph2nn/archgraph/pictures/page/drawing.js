@@ -160,7 +160,7 @@ class PlacedDrawing {
       const share = weight ? (level + 1) / levels : 0.5;
       make("path", {
         class: "edge placed", d: paths.join(""), "data-level": level, "data-edges": paths.length,
-        style: `stroke-width:${round(0.3 + 2.6 * share)};opacity:${Math.max(0.12, Math.min(1, (1200 / most) ** 0.5) * (0.25 + 0.75 * share)).toFixed(3)}`,
+        style: `stroke-width:${round(0.3 + 2.6 * share)};opacity:${Math.max(0.1, Math.min(1, (700 / most) ** 0.5) * (0.25 + 0.75 * share)).toFixed(3)}`,
       }, layers.edges);
     });
     for (const [left, top, words] of captions) {

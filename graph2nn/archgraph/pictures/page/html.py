@@ -148,6 +148,7 @@ def _group(group: Group) -> dict[str, Any]:
         "parent": group.parent,
         "items": group.items,
         "count": group.count,
+        "plain": group.plain,
     }
 
 

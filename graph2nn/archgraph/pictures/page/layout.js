@@ -155,11 +155,30 @@ class Layout {
   #settle(box, x, y) {
     const local = this.local.get(box);
     Object.assign(local, { x, y });
+    if (box !== 0 && !this.turned) this.#mirror(box, local);
     for (const [item, spot] of local.places) {
       const left = x + spot.x - spot.width / 2, top = y + spot.y - spot.height / 2;
       this.place.set(item, { x: left, y: top, width: spot.width, height: spot.height });
       if (item < 0 && this.view.boxes.has(~item)) this.#settle(~item, left, top);
     }
+  }
+
+  /** Mirrors a box where lines from outside would otherwise cross on the way to their ports. */
+  #mirror(box, local) {
+    const outside = this.local.get(this.boxOf.get(~box));
+    const meets = [];
+    for (const [key, { from, to }] of this.wires.get(this.boxOf.get(~box))) {
+      const points = outside.wires.get(key), source = key.split("|")[2];
+      if (to === ~box && points.length > 1) meets.push([points[points.length - 2].x, local.borders.get(`in ${source}`)?.x]);
+      if (from === ~box && points.length > 1) meets.push([points[1].x, local.borders.get(`out ${source}`)?.x]);
+    }
+    let crossings = 0;
+    meets.forEach(([far, near], k) => {
+      for (const [otherFar, otherNear] of meets.slice(k + 1)) crossings += Math.sign((far - otherFar) * (near - otherNear)) || 0;
+    });
+    if (crossings >= 0) return;
+    const flip = (spot) => { spot.x = local.width - spot.x; };
+    for (const spot of [...local.places.values(), ...local.borders.values(), ...[...local.wires.values()].flat()]) flip(spot);
   }
 
   /** Points of an edge: those of its wires, joined at the ports. */
@@ -175,6 +194,15 @@ class Layout {
       else if (k < route.length - 1) wire.pop(); // it goes into a box, whose port comes next
       points.push(...wire);
     });
+    return this.#straightened(points);
+  }
+
+  /** Takes small bends out of the ends of a line. */
+  #straightened(points) {
+    const across = this.turned ? "y" : "x", last = points.length - 1;
+    const near = (a, b) => Math.abs(points[a][across] - points[b][across]) < 9;
+    if (last > 0 && near(0, 1)) points[0][across] = points[1][across];
+    if (last > 1 && near(last, last - 1)) points[last][across] = points[last - 1][across];
     return points;
   }
 }

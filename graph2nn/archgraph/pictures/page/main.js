@@ -9,7 +9,7 @@
   const drawing = graph.places ? new PlacedDrawing(graph, layers) : new Drawing(graph, layers);
   const finder = new Finder(graph);
   const camera = { x: 0, y: 0, scale: 1 };
-  const FITS = 40, READABLE = 0.72, SMALLEST = 0.02, LARGEST = 6;
+  const FITS = 40, MOST = 700, READABLE = 0.72, SMALLEST = 0.02, LARGEST = 6;
   let folding = new Folding(graph), layout = null, colours = null, selected = null, turned = false;
   const changed = graph.status && graph.status.some((s) => s === "added" || s === "removed" || s === "changed");
   let colouring = graph.colour ?? (changed ? "difference" : "kind");
@@ -23,18 +23,22 @@
     const [start, stop] = graph.range(item), group = item < 0 ? graph.groups[~item] : null;
     const number = colours && colours.column ? colours.column.value(start, stop) : undefined;
     if (group) {
-      const name = group.role === "repeat" ? repeatName(group) : graph.label(item);
+      const counted = isNumber(graph.label(item)) && group.kind;
+      const name = group.role === "repeat" ? repeatName(group) : counted ? `${graph.label(item)}: ${group.kind}` : graph.label(item);
       const size = parameters ? parameters.value(start, stop) : 0;
-      const facts = group.role === "stretch" ? `${stop - start} operations` : group.kind;
+      const facts = group.role === "stretch" ? `${stop - start} operations` : counted ? "" : group.kind;
       const detail = number !== undefined && number !== null ? short(number) : size ? short(size) : "";
       return [name, [facts, detail].filter(Boolean).join(" · ")];
     }
-    const own = graph.module(item), name = own || graph.name(item);
+    const own = graph.module(item), operation = graph.name(item);
+    const name = !own ? operation : isNumber(own) ? `${own}: ${operation}` : own;
     const shape = shapes ? shapes.value(start, stop) : weights ? weights.value(start, stop) : null;
-    const operation = own && own.split(".").pop() !== graph.name(item) ? graph.name(item) : "";
+    const told = !own || isNumber(own) || own.split(".").pop() === operation;
     const detail = number !== undefined ? (number === null ? "" : short(number)) : shape ?? "";
-    return [name, [operation, detail].filter(Boolean).join(" · ")];
+    return [name, [told ? "" : operation, detail].filter(Boolean).join(" · ")];
   }
+
+  function isNumber(label) { return /^\d+$/.test(label); }
 
   function repeatName(group) {
     const opened = folding.isOpen(group.number) && !folding.every.has(group.number);
@@ -155,7 +159,7 @@
     for (let turn = 0; turn < 14; turn++) {
       const { boxes } = folding.view();
       const items = [...boxes.values()].flat();
-      const folded = items.filter((item) => item < 0 && !boxes.has(~item) && !tried.has(item));
+      const folded = items.filter((item) => item < 0 && !boxes.has(~item) && !tried.has(item) && !graph.plain(~item));
       const size = (item) => graph.groups[~item].stop - graph.groups[~item].start;
       folded.sort((a, b) => graph.around(a).length - graph.around(b).length || size(b) - size(a));
       if (!folded.length || items.length > FITS) return;
@@ -173,8 +177,22 @@
   function openLevel() {
     const { boxes } = folding.view();
     const anchor = selected ?? [...boxes.get(0)][0];
+    const folded = [...boxes.values()].flat().filter((item) => item < 0 && !boxes.has(~item));
+    const wanted = folded.filter((item) => !graph.plain(~item));
+    const inWindow = (item) => {
+      const { x, y, width, height } = layout.place.get(item);
+      const middle = [camera.x + (x + width / 2) * camera.scale, camera.y + (y + height / 2) * camera.scale];
+      return Math.hypot(middle[0] - room().width / 2, middle[1] - room().height / 2);
+    };
+    const next = (wanted.length ? wanted : folded).sort((a, b) => inWindow(a) - inWindow(b));
+    let count = [...boxes.values()].flat().length;
     keeping(anchor, () => {
-      for (const item of [...boxes.values()].flat()) if (item < 0 && !boxes.has(~item)) folding.open(~item);
+      for (const item of next) { // those nearest to the middle of the window first
+        const [start, stop] = graph.range(item);
+        count += Math.min(graph.groups[~item].items.length, stop - start);
+        if (count > MOST && item !== next[0]) break;
+        folding.open(~item);
+      }
     });
   }
 
@@ -304,8 +322,9 @@
   function ask() {
     found = finder.find(search.value);
     current = -1;
-    const rows = found.slice(0, 60).map(({ shown }, k) => {
+    const rows = found.slice(0, 60).map(({ shown, count }, k) => {
       const row = element("li", { "data-result": k }, element("b", { words: shown[0] }), element("span", { words: shown[1] }));
+      if (count > 1) row.append(element("i", { words: `×${count}`, title: `in ${count} equal blocks` }));
       row.onpointerdown = (event) => { event.preventDefault(); go(k); };
       return row;
     });

@@ -35,14 +35,14 @@ function fillPanel(panel, graph, folding, item, actions) {
 function pathWords(graph, item) {
   const group = item < 0 ? graph.groups[~item] : null;
   const kind = group ? { repeat: `${group.count} × ${group.kind || "block"}`, stretch: "operations", part: "sequence" }[group.role] ?? group.kind : graph.name(item);
-  return [graph.path(item), kind].filter(Boolean).join("  ·  ");
+  return graph.places ? "" : [graph.path(item), kind].filter(Boolean).join("  ·  ");
 }
 
 function repeatControls(graph, folding, g, actions) {
   const group = graph.groups[g], count = group.count;
   const how = group.series ? "one behind the other" : "side by side";
   const at = folding.block.get(g) ?? 0;
-  const words = element("p", { words: `${count} equal blocks, ${how}. Numbers below are those of all.` });
+  const words = element("p", { class: "quiet", words: `${count} equal blocks, ${how}. Numbers below are those of all.` });
   const back = element("button", { words: "‹", title: "The block before" });
   const next = element("button", { words: "›", title: "The next block" });
   const shown = graph.groups[~group.items[at]];
@@ -67,7 +67,7 @@ function factsTable(graph, item) {
   const add = (name, value) => rows.push(element("tr", {}, element("th", { words: name }), element("td", { words: value })));
   if (item < 0) add("operations", full(stop - start));
   else {
-    add("operation", graph.name(item));
+    if (!graph.places) add("operation", graph.name(item));
     add("node", String(graph.nodes.number[item]));
   }
   for (const column of graph.columns) {
@@ -99,11 +99,13 @@ function neighbours(graph, item, actions) {
     if (nodes.size > 30) links.push(element("li", { class: "quiet", words: `and ${nodes.size - 30} more` }));
     return [element("h3", { words: `${title} (${nodes.size})` }), element("ul", {}, ...links)];
   };
+  if (graph.places && !graph.places.directed) return list("Neighbours", new Set([...before, ...after]));
   return [...list("Reads", before), ...list("Is read by", after)];
 }
 
 function nodeWords(graph, v) {
   const path = graph.path(v);
+  if (graph.places) return graph.name(v);
   return path ? `${graph.name(v)}  ${path}` : `${graph.name(v)}  #${graph.nodes.number[v]}`;
 }
 
@@ -112,8 +114,9 @@ function fillLegend(legend, graph, colours, items) {
   const rows = [];
   if (colours.column) rows.push(...scaleRows(colours));
   else if (colours.byStatus) {
+    const shown = new Set(items.map((item) => statusOf(graph, item)));
     for (const status of ["failed", "added", "removed", "changed"]) {
-      if (graph.status.includes(status)) rows.push(swatch(STATUS[status], status));
+      if (shown.has(status)) rows.push(swatch(STATUS[status], status));
     }
     rows.push(swatch(null, "same in both"));
   } else {
@@ -157,7 +160,8 @@ class Finder {
     const parameters = graph.column("parameter names");
     const entries = graph.groups.slice(1).filter((group) => group.role === "module" || group.role === "repeat").map((group) => {
       const item = ~group.number;
-      return { item, words: `${group.label} ${group.path} ${group.kind}`.toLowerCase(), shown: [graph.label(item), group.kind] };
+      const shown = [group.kind || graph.label(item), group.path];
+      return { item, words: `${group.label} ${group.path} ${group.kind}`.toLowerCase(), shown };
     });
     for (let v = 0; v < graph.size; v++) {
       const more = parameters ? parameters.value(v, v + 1) ?? "" : "";
@@ -173,6 +177,12 @@ class Finder {
     this.entries ??= this.#index();
     const found = this.entries.filter(({ words }) => wanted.every((word) => words.includes(word)));
     const rank = ({ shown }) => (shown[0].toLowerCase() === wanted.join(" ") ? 0 : shown[0].toLowerCase().startsWith(wanted[0]) ? 1 : 2);
-    return found.map((entry) => [rank(entry), entry]).sort((a, b) => a[0] - b[0]).map(([, entry]) => entry);
+    const once = new Map(); // of equal blocks the first that is found stands for the others
+    for (const entry of found) {
+      const key = this.graph.original(entry.item);
+      if (once.has(key)) once.get(key).count++;
+      else once.set(key, { ...entry, count: 1 });
+    }
+    return [...once.values()].map((entry) => [rank(entry), entry]).sort((a, b) => a[0] - b[0]).map(([, entry]) => entry);
   }
 }
