@@ -126,7 +126,7 @@ def _nothing(count: int) -> list[Status]:
 def _traced(module: nn.Module, input: Any) -> tuple[ArchGraph, TraceError | None]:
     """The graph of a module; what there is of it, and the error, where tracing fails."""
     try:
-        return trace(module, input), None
+        return trace(module, input, measures=True), None
     except TraceError as error:
         part = getattr(error, "graph", None)
         if part is None or not part.num_nodes:

@@ -59,7 +59,7 @@ def folded(picture: Picture, fold: Fold) -> Folded:
     assert tree is not None
     if fold != "auto":
         return _view(picture, tree, _opened(tree, fold))
-    deepest = max((tree.depth(g) for g in range(len(tree.groups))), default=0)
+    deepest = max(tree.levels(), default=0)
     best = _view(picture, tree, _opened(tree, 1))
     for depth in range(2, deepest + 2):
         found = _view(picture, tree, _opened(tree, depth))
@@ -70,15 +70,11 @@ def folded(picture: Picture, fold: Fold) -> Folded:
 
 
 def _opened(tree: Hierarchy, depth: int) -> set[int]:
-    """Groups above a depth, and blocks that stand for repeats; no modules of one operation."""
+    """Groups above a depth; modules of one operation tell nothing more unfolded."""
     opened: set[int] = set()
-    level: list[int] = []
-    for number, group in enumerate(tree.groups):  # parents first
-        above = group.parent
-        inside = above < 0 or above in opened
-        block = above >= 0 and tree.groups[above].role == "repeat"
-        level.append(0 if above < 0 else level[above] + (not block and group.role != "part"))
-        if inside and (level[number] < depth or block) and not group.plain:
+    for number, (group, level) in enumerate(zip(tree.groups, tree.levels())):
+        inside = group.parent < 0 or group.parent in opened  # parents come first
+        if inside and level < depth and not group.plain:
             opened.add(number)
     return opened
 
@@ -88,14 +84,16 @@ def _view(picture: Picture, tree: Hierarchy, opened: set[int]) -> Folded:
     boxes: list[Box] = []
     single: list[Group] = []
 
-    def visit(number: int, label: str, count: int) -> None:
+    def visit(number: int, outer: str, count: int) -> None:
         group = tree.groups[number]
+        named = group.role in ("module", "repeat", "stretch") and bool(group.label)
+        label = f"{outer}.{group.label}" if outer and named else group.label if named else outer
         if number not in opened:
             shown[group.start : group.stop] = len(boxes)
             boxes.append(Box(group.start, group.stop, group, label or group.label, count))
             return
         if group.role == "repeat":
-            visit(~group.items[0], label, count * group.count)
+            visit(~group.items[0], outer, count * group.count)
             length = (group.stop - group.start) // group.count
             first = shown[group.start : group.start + length]
             shown[group.start : group.stop] = np.tile(first, group.count)
@@ -103,20 +101,15 @@ def _view(picture: Picture, tree: Hierarchy, opened: set[int]) -> Folded:
             return
         for item in group.items:
             if item < 0:
-                inner = tree.groups[~item]
-                visit(~item, _joined(label, inner), count)
-            else:
-                shown[item] = len(boxes)
-                own = tree.names[item] or picture.names[tree.order[item]]
-                boxes.append(Box(item, item + 1, None, own, count))
+                visit(~item, label if number else "", count)
+                continue
+            shown[item] = len(boxes)
+            own = tree.names[item] or picture.names[tree.order[item]]
+            name = f"{label}.{own}" if number and tree.names[item] and label else own
+            boxes.append(Box(item, item + 1, None, name, count))
 
     visit(0, "", 1)
     return Folded(boxes, _edges(picture, tree, shown, single))
-
-
-def _joined(label: str, inner: Group) -> str:
-    name = inner.label if inner.role in ("module", "repeat", "stretch") else ""
-    return f"{label}.{name}" if label and name else label or name
 
 
 def _edges(picture: Picture, tree: Hierarchy, shown: np.ndarray, single: list[Group]) -> np.ndarray:

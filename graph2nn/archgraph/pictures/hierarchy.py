@@ -67,13 +67,13 @@ class Hierarchy:
     groups: list[Group]
     names: list[str]
 
-    def depth(self, group: int) -> int:
-        """Count the modules, repeats and stretches around a group; parts count for nothing."""
-        steps = 0
-        while self.groups[group].parent >= 0:
-            steps += self.groups[group].role != "part"
-            group = self.groups[group].parent
-        return steps
+    def levels(self) -> list[int]:
+        """Count the modules around each group and itself; equal blocks are on their repeat's."""
+        found: list[int] = []
+        for group in self.groups:
+            inside = group.parent >= 0 and self.groups[group.parent].role in ("repeat", "part")
+            found.append(0 if group.parent < 0 else found[group.parent] + (not inside))
+        return found
 
 
 def make_hierarchy(

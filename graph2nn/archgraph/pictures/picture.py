@@ -27,13 +27,11 @@ class Column:
     Args:
         name: Name of the fact.
         values: Value of each node; NaN or None where there is none.
-        unit: Unit of numbers.
         total: How the value of a module follows from those of its nodes; "" if it does not.
     """
 
     name: str
     values: np.ndarray | tuple
-    unit: str = ""
     total: Literal["sum", "max", "mean", ""] = "sum"
 
     @property
@@ -105,15 +103,9 @@ class Picture:
         return len(self.names)
 
 
-_UNITS = {
-    "flops": "operations",
-    "multiply_adds": "multiply-adds",
-    "activation_bytes": "bytes",
-    "allocated_bytes": "bytes",
-    "parameter_bytes": "bytes",
-    "time": "s",
-}
-_NO_TOTAL = {"memory", "output_shape", "dtype", "module", "site"}
+_FIRST = ("output_shape", "dtype", "flops", "multiply_adds", "parameters")
+_HIDDEN = {"memory", "axes"}  # numbers of blocks and axes, which tell a reader nothing
+_LARGEST = {"receptive_field"}
 
 
 def picture_of(
@@ -191,7 +183,8 @@ def _columns(graph: ArchGraph, numbers: Mapping[str, Any]) -> list[Column]:
                 f"an array of shape {column.shape}"
             )
         known[name] = column
-    columns = [_column(name, values) for name, values in known.items()]
+    names = sorted(known.keys() - _HIDDEN, key=lambda name: _rank(name, list(known)))
+    columns = [_column(name, known[name]) for name in names]
     sized = {name: f"{name} ({_text(shape)})" for name, shape in graph.param_shapes.items()}
     texts = tuple("; ".join(sized[name] for name in names) for names in graph.params)
     if any(texts):
@@ -204,16 +197,19 @@ def _columns(graph: ArchGraph, numbers: Mapping[str, Any]) -> list[Column]:
     return columns
 
 
+def _rank(name: str, order: list[str]) -> int:
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST) + order.index(name)
+
+
 def _column(name: str, values: Any) -> Column:
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
-        total: Any = "" if name in _NO_TOTAL else "sum"
-        return Column(name=name, values=values, unit=_UNITS.get(name, ""), total=total)
-    return Column(name=name, values=tuple(map(_text, values)), total="")
+        total: Any = "max" if name in _LARGEST else "sum"
+        return Column(name=name, values=values, total=total)
+    nothing = "scalar" if name == "output_shape" else None
+    return Column(name=name, values=tuple(_text(value, nothing) for value in values), total="")
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
+def _text(value: Any, nothing: str | None = "scalar") -> str | None:
     if isinstance(value, (tuple, list)):
-        return "×".join(map(str, value)) if value else "scalar"
-    return str(value)
+        return "×".join(map(str, value)) if value else nothing
+    return None if value is None else str(value)

@@ -24,8 +24,6 @@ def draw_placed(
     picture: Picture, path: Path | None, *, ax: Axes | None, title: str | None
 ) -> Figure:
     """Draw nodes at their places, edges as wide as they are strong; see `draw`."""
-    from matplotlib.collections import LineCollection
-
     places = picture.places
     assert places is not None
     spots = places.position
@@ -37,15 +35,7 @@ def draw_placed(
         axes, figure = ax, ax.figure  # type: ignore[assignment]
     u, v = picture.edges
     strength = picture.weight if len(picture.weight) else np.full(len(u), 0.4)
-    faint = min(1.0, (1200 / max(len(u), 1)) ** 0.5)
-    lines = LineCollection(
-        list(np.stack([spots[u], spots[v]], axis=1)),
-        colors=EDGE,
-        linewidths=0.3 + 1.8 * strength,
-        alpha=np.clip(faint * (0.25 + 0.75 * strength), 0.08, 1.0),
-        zorder=1,
-    )
-    axes.add_collection(lines)
+    _draw_edges(axes, spots[u], spots[v], strength)
     for k, style in enumerate(picture.styles):
         here = spots[picture.looks == k]
         if len(here):
@@ -67,3 +57,17 @@ def draw_placed(
         )
     write(figure, path)
     return figure
+
+
+def _draw_edges(ax: Axes, start: np.ndarray, stop: np.ndarray, strength: np.ndarray) -> None:
+    from matplotlib.collections import LineCollection
+
+    faint = min(1.0, (1200 / max(len(strength), 1)) ** 0.5)
+    lines = LineCollection(
+        list(np.stack([start, stop], axis=1)),
+        colors=EDGE,
+        linewidths=0.3 + 1.8 * strength,
+        alpha=np.clip(faint * (0.25 + 0.75 * strength), 0.08, 1.0),
+        zorder=1,
+    )
+    ax.add_collection(lines)

@@ -22,30 +22,28 @@ function blend(ramp, place) {
   return `#${mixed.map((x) => x.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** Maps numbers to colours: by magnitude where they span more than two decades, signed around 0. */
+/** Maps numbers to colours: by their square roots where they span much, around 0 where signed. */
 class Scale {
   constructor(values) {
     const known = values.filter((value) => value !== null && Number.isFinite(value));
-    this.low = Math.min(...known, 0);
-    this.high = Math.max(...known, 0);
+    const low = known.reduce((least, value) => Math.min(least, value), 0);
+    this.high = known.reduce((most, value) => Math.max(most, value), 0);
     this.empty = known.length === 0;
-    this.signed = this.low < 0;
-    const positive = known.filter((value) => value > 0);
-    const least = Math.min(...positive);
-    this.logarithmic = !this.signed && positive.length > 0 && this.high / least > 100;
-    if (this.logarithmic) this.low = least;
+    this.signed = low < 0;
+    if (this.signed) this.high = Math.max(this.high, -low);
+    this.low = this.signed ? -this.high : 0;
     this.ramp = this.signed ? SIGNED : RAMP;
-    if (this.signed) { this.high = Math.max(this.high, -this.low); this.low = -this.high; }
+    this.power = !this.signed && known.some((value) => value > 0 && value < this.high / 20) ? 2 : 1;
   }
 
   colour(value) {
     if (value === null || value === undefined || !Number.isFinite(value)) return null;
-    if (this.logarithmic) {
-      if (value <= 0) return this.ramp[0];
-      return blend(this.ramp, Math.log(value / this.low) / Math.log(this.high / this.low || 2));
-    }
-    return blend(this.ramp, (value - this.low) / (this.high - this.low || 1));
+    const place = (value - this.low) / (this.high - this.low || 1);
+    return blend(this.ramp, place ** (1 / this.power));
   }
+
+  /** Number at a place from 0 to 1 of the scale. */
+  value(place) { return this.low + (this.high - this.low) * place ** this.power; }
 }
 
 /** A number in at most four figures: 1.28 M. */

@@ -85,8 +85,8 @@ class Graph {
 
 /** Numbers or texts of the nodes. */
 class Column {
-  constructor({ name, unit, total, numbers, texts }, size) {
-    Object.assign(this, { name, unit, total, numbers, texts });
+  constructor({ name, total, numbers, texts }, size) {
+    Object.assign(this, { name, total, numbers, texts });
     if (!numbers) return;
     this.sums = new Float64Array(size + 1);
     this.counts = new Int32Array(size + 1);

@@ -153,7 +153,7 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _column(column: Column, order: np.ndarray) -> dict[str, Any]:
-    entry = {"name": column.name, "unit": column.unit, "total": column.total}
+    entry = {"name": column.name, "total": column.total}
     if isinstance(column.values, np.ndarray):
         return {**entry, "numbers": _numbers(column.values[order])}
     return {**entry, "texts": _indexed([column.values[v] for v in order.tolist()])}

@@ -136,7 +136,8 @@ class Layout {
     const head = root ? 0 : HEADER;
     const name = root ? 0 : headerWidth(this.graph, ~box, this.lines(~box));
     const width = Math.max(x1 - x0, name - 2 * PAD) + 2 * PAD;
-    const height = y1 - y0 + 2 * PAD + head;
+    // from left to right the middle of a box is that of its content, so that lines stay straight
+    const height = y1 - y0 + 2 * PAD + (this.turned ? 2 * head : head);
     const dx = (width - (x1 - x0)) / 2 - x0, dy = PAD + head - y0;
     const move = ({ x, y }) => ({ x: x + dx, y: y + dy });
     const borders = new Map();

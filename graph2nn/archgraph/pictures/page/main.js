@@ -26,7 +26,8 @@
       const counted = isNumber(graph.label(item)) && group.kind;
       const name = group.role === "repeat" ? repeatName(group) : counted ? `${graph.label(item)}: ${group.kind}` : graph.label(item);
       const size = parameters ? parameters.value(start, stop) : 0;
-      const facts = group.role === "stretch" ? `${stop - start} operations` : counted ? "" : group.kind;
+      const told = group.kind && name.includes(`: ${group.kind}`);
+      const facts = group.role === "stretch" ? `${stop - start} operations` : told ? "" : group.kind;
       const detail = number !== undefined && number !== null ? short(number) : size ? short(size) : "";
       return [name, [facts, detail].filter(Boolean).join(" · ")];
     }
@@ -43,7 +44,8 @@
   function repeatName(group) {
     const opened = folding.isOpen(group.number) && !folding.every.has(group.number);
     const block = graph.groups[~group.items[folding.block.get(group.number) ?? 0]];
-    return `${opened && block.label ? block.label : group.label || "sequence"}  ×${group.count}`;
+    const label = opened && block.label ? block.label : group.label || "sequence";
+    return `${isNumber(label) && group.kind ? `${label}: ${group.kind}` : label}  ×${group.count}`;
   }
 
   // ---- drawing --------------------------------------------------------------------------------
@@ -375,7 +377,7 @@
   at("note").textContent = graph.note;
   at("note").hidden = !graph.note;
   const choices = ["kind", ...(changed ? ["difference"] : []), ...graph.columns.filter((column) => column.numbers).map((column) => column.name)];
-  at("colour").append(...choices.map((name) => element("option", { value: name, words: name })));
+  at("colour").append(...choices.map((name) => element("option", { value: name, words: name.replaceAll("_", " ") })));
   at("colour").value = colouring;
   at("colour").addEventListener("change", (event) => {
     colouring = event.target.value;
@@ -399,7 +401,7 @@
     if (marked.length <= FITS) for (const v of marked) folding.reveal(v);
   }
   draw();
-  fit(graph.places ? SMALLEST : READABLE);
+  fit(graph.places ? SMALLEST : 0.6);
   if (failed >= 0) {
     actions.select(failed);
     centre(failed);

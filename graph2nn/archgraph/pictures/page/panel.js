@@ -64,7 +64,7 @@ function blockNotes(graph, folding, item) {
 function factsTable(graph, item) {
   const [start, stop] = graph.range(item);
   const rows = [];
-  const add = (name, value) => rows.push(element("tr", {}, element("th", { words: name }), element("td", { words: value })));
+  const add = (name, value) => rows.push(element("tr", {}, element("th", { words: name.replaceAll("_", " ") }), element("td", { words: value })));
   if (item < 0) add("operations", full(stop - start));
   else {
     if (!graph.places) add("operation", graph.name(item));
@@ -74,7 +74,7 @@ function factsTable(graph, item) {
     const value = column.value(start, stop);
     if (value === null || value === undefined || value === "") continue;
     if (!column.numbers) for (const part of String(value).split("; ")) add(column.name, part);
-    else add(column.name, `${full(value)}${Math.abs(value) >= 1e4 ? `  (${short(value)})` : ""}${column.unit ? ` ${column.unit}` : ""}`);
+    else add(column.name, `${full(value)}${Math.abs(value) >= 1e4 ? `  (${short(value)})` : ""}`);
   }
   return element("table", {}, element("tbody", {}, ...rows));
 }
@@ -139,13 +139,12 @@ function swatch(colour, words) {
 }
 
 function scaleRows({ column, scale }) {
-  const title = element("div", { class: "title", words: column.unit ? `${column.name} (${column.unit})` : column.name });
+  const title = element("div", { class: "title", words: column.name.replaceAll("_", " ") });
   if (scale.empty) return [title, element("div", { class: "quiet", words: "no numbers here" })];
   const bar = element("div", { class: "ramp" });
   bar.style.background = `linear-gradient(to right, ${scale.ramp.join(", ")})`;
-  const ends = element("div", { class: "ends" }, element("span", { words: short(scale.low) }), element("span", { words: short(scale.high) }));
-  const notes = scale.logarithmic ? [element("div", { class: "quiet", words: "logarithmic" })] : [];
-  return [title, bar, ends, ...notes];
+  const ends = element("div", { class: "ends" }, ...[0, 0.5, 1].map((place) => element("span", { words: short(scale.value(place)) })));
+  return [title, bar, ends];
 }
 
 /** Finds items whose name, module or parameters have all words of a question. */
@@ -158,7 +157,7 @@ class Finder {
   #index() {
     const { graph } = this;
     const parameters = graph.column("parameter names");
-    const entries = graph.groups.slice(1).filter((group) => group.role === "module" || group.role === "repeat").map((group) => {
+    const entries = graph.groups.slice(1).filter((group) => group.role === "module").map((group) => {
       const item = ~group.number;
       const shown = [group.kind || graph.label(item), group.path];
       return { item, words: `${group.label} ${group.path} ${group.kind}`.toLowerCase(), shown };
