@@ -38,18 +38,9 @@ EDGES = {  # beside the floors
 LARGEST_LEVEL = 14
 LONGEST_FILE, LONGEST_SCRIPT = 500, 200  # lines
 FOREIGN = {  # private names of torch, of Python and of joblib's loky that have no public form
-    *("_parameters", "_buffers", "_version", "_base", "_utils", "_rebuild_tensor_v2"),
-    *(
-        "_BatchNorm",
-        "_NormBase",
-        "_ConvNd",
-        "_DropoutNd",
-        "_asdict",
-        "_replace",
-        "_getframe",
-        "_exit",
-    ),
-    *("_call_queue", "_reader", "_thread"),
+    *("_parameters", "_buffers", "_modules", "_version", "_base", "_utils", "_rebuild_tensor_v2"),
+    *("_BatchNorm", "_NormBase", "_ConvNd", "_DropoutNd", "_asdict", "_replace", "_getframe"),
+    *("_exit", "_call_queue", "_reader", "_thread", "_cdata", "_schema", "_functorch"),
 }
 
 

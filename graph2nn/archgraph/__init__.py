@@ -24,7 +24,7 @@ from graph2nn.archgraph.measures.summary import ModuleSummary, Summary, summary
 from graph2nn.archgraph.pictures.drawing import draw
 from graph2nn.archgraph.stack import GraphStack
 from graph2nn.archgraph.tracer import trace
-from graph2nn.archgraph.tracing.recording import TraceError
+from graph2nn.archgraph.tracing.failures import TraceError
 
 __all__ = [
     "ArchGraph",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph.measures.measuring import measured
-from graph2nn.archgraph.tracing.recorder import tensors_in
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
 from graph2nn.training.probe import module_modes
 
 __all__ = [

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from graph2nn.archgraph.measures.kernels import KernelCounter
 from graph2nn.archgraph.measures.meter import work_of
-from graph2nn.archgraph.tracing.recorder import tensors_in
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
 
 __all__ = ["multiply_adds"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.measures.meter import Meter
+from graph2nn.archgraph.tracing.caller.targets import as_network
 from graph2nn.archgraph.tracing.recording import record
 from graph2nn.archgraph.views.full import full_view
 
@@ -17,7 +19,7 @@ __all__ = ["measured", "measured_with"]
 
 
 def measured(
-    model: nn.Module, input: Any = None, *, training: bool = False, calls: bool = False
+    model: nn.Module | Callable, input: Any = None, *, training: bool = False, calls: bool = False
 ) -> ArchGraph:
     """Trace the full graph of a network with numbers at its nodes, the columns of the graph.
 
@@ -38,7 +40,7 @@ def measured(
     - `axes`: which axis of its argument each axis of the output is, where these change places.
 
     Args:
-        model: Any module.
+        model: Any module, or a function, see `trace`.
         input: Example input as `trace` takes it; by default one image.
         training: Whether the model runs in train mode.
         calls: Whether it is also recorded how each operation was called.
@@ -55,7 +57,7 @@ def measured(
 
 
 def measured_with(
-    model: nn.Module, input: Any = None, *, training: bool = False, calls: bool = False
+    model: nn.Module | Callable, input: Any = None, *, training: bool = False, calls: bool = False
 ) -> tuple[ArchGraph, Meter]:
     """Trace as `measured`, and return the meter that took the numbers, too."""
     meters: list[Meter] = []
@@ -65,7 +67,7 @@ def measured_with(
         return meters[-1]
 
     recorded = record(model, input, training=training, calls=calls, meter=meter, batch=1)
-    graph = full_view(model, recorded)
+    graph = full_view(as_network(model)[0], recorded)
     sizes = meters[-1].parameter_bytes
     params = [(math.prod(graph.param_shapes[n]) for n in names) for names in graph.params]
     own: dict[str, np.ndarray | tuple] = {

@@ -15,8 +15,8 @@ from graph2nn.archgraph.measures.elements import ELEMENTS
 from graph2nn.archgraph.measures.kernels import KernelCounter
 from graph2nn.archgraph.measures.products import PRODUCTS, Count
 from graph2nn.archgraph.measures.windows import NO_WINDOW, axes_of, window_of
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
 from graph2nn.archgraph.tracing.observing import Columns
-from graph2nn.archgraph.tracing.recorder import tensors_in
 
 __all__ = ["FACTS", "WORK", "Meter", "work_of"]
 

@@ -18,7 +18,7 @@ from graph2nn.archgraph.pictures.folding import Fold
 from graph2nn.archgraph.pictures.page.html import Page, render
 from graph2nn.archgraph.pictures.picture import Picture, Status, picture_of
 from graph2nn.archgraph.tracer import trace
-from graph2nn.archgraph.tracing.recording import TraceError
+from graph2nn.archgraph.tracing.failures import TraceError
 from graph2nn.runs.figures import FORMATS
 
 if TYPE_CHECKING:

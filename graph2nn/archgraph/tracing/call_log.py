@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,12 +18,12 @@ class CallLog:
     """The calls of one forward pass, filled by the recorder.
 
     Args:
-        paths: Qualified name of every module.
+        modules: Every module with its qualified name.
     """
 
-    def __init__(self, paths: Mapping[nn.Module, str]):
+    def __init__(self, modules: Iterable[tuple[str, nn.Module]]):
         self.calls: list[Call] = []
-        self._paths = paths
+        self._paths = {id(module): path for path, module in modules}
         self._parameters: list[str] = []
         self._positions: dict[int, int] = {}
 
@@ -72,7 +72,7 @@ class CallLog:
         while frame is not None:
             if frame.f_code.co_varnames[:1] == ("self",):
                 owner = frame.f_locals.get("self")
-                if isinstance(owner, nn.Module) and owner in self._paths:
-                    return self._paths[owner]
+                if id(owner) in self._paths:
+                    return self._paths[id(owner)]
             frame = frame.f_back  # type: ignore[assignment]
         return ""

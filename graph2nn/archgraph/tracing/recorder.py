@@ -19,7 +19,10 @@ from torch.overrides import TorchFunctionMode
 from graph2nn.archgraph.calls import Call, Scope
 from graph2nn.archgraph.tracing.attributes import ATTRIBUTES
 from graph2nn.archgraph.tracing.call_log import CallLog
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
+from graph2nn.archgraph.tracing.caller.guarding import TensorGuard
 from graph2nn.archgraph.tracing.observing import CallObserver, Columns
+from graph2nn.archgraph.tracing.origins import Origins, transformed
 from graph2nn.archgraph.tracing.scopes import Scopes
 from graph2nn.archgraph.tracing.shape_rules import SHAPE_RULES, Rule
 
@@ -30,7 +33,6 @@ __all__ = [
     "Trace",
     "function_name",
     "makes_constants",
-    "tensors_in",
 ]
 
 _ALIASES = {
@@ -109,6 +111,8 @@ _NO_ATTRS: dict[str, Any] = {}
 _INPLACE_DUNDERS = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}
 # Only the shape of their argument matters, so what they make is a constant.
 _CONSTANT_MAKERS = ("new_", "zeros_like", "ones_like", "empty_like", "full_like", "rand")
+# What these return shares the memory of their argument, though it is no view.
+_SHARING = {"data", "detach"}
 _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
@@ -123,22 +127,6 @@ def makes_constants(name: str) -> bool:
     return name.startswith(_CONSTANT_MAKERS)
 
 
-def tensors_in(value: Any) -> list[Tensor]:
-    """Find every tensor, of any shape, in nested values, in order.
-
-    Values are tuples, lists, dicts, and the attributes of dataclass-like objects.
-    """
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [t for v in value for t in tensors_in(v)]
-    if isinstance(value, dict):
-        return [t for v in value.values() for t in tensors_in(v)]
-    if hasattr(value, "__dict__") and not isinstance(value, (type, nn.Module)):
-        return [t for v in vars(value).values() for t in tensors_in(v)]
-    return []
-
-
 class Recorder(TorchFunctionMode):
     """A mode that records every torch function called while it is on.
 
@@ -148,6 +136,7 @@ class Recorder(TorchFunctionMode):
         log: Log that takes down the arguments of every op, too.
         scopes: Calls of modules, so that every op knows the one it belongs to.
         meter: CallObserver that is told of every call, if any.
+        guard: Mode under which ops on tensors with values run.
     """
 
     def __init__(
@@ -157,17 +146,17 @@ class Recorder(TorchFunctionMode):
         log: CallLog | None = None,
         scopes: Scopes | None = None,
         meter: CallObserver | None = None,
+        guard: TensorGuard | None = None,
     ):
         super().__init__()
+        self._guard = nullcontext() if guard is None else guard
         self.scopes = Scopes() if scopes is None else scopes
         self.ops: list[Op] = []
         self.fast = fast
         self.log = log
         self.meter = meter
-        self._producer: dict[int, int] = {}
+        self._origins = Origins()
         self._buffers: set[int] = set()
-        # Ids identify tensors, so every tensor seen must stay alive until the end.
-        self._alive: list[Any] = []
         self._entries: dict[Any, _Entry] = {}
 
     def finished(
@@ -189,18 +178,23 @@ class Recorder(TorchFunctionMode):
         """Return a context that is to be on during the forward pass."""
         return nullcontext() if self.meter is None else self.meter.running()
 
-    def watch_params(self, tensors: list[Tensor], names: list[str]) -> None:
+    def watch_params(self, tensors: list[tuple[Tensor, ...]], names: list[str]) -> None:
         """Declare the tensors that stand for parameters 0, 1, ... and what these are called.
 
         They may be of any shape.
+
+        Args:
+            tensors: Tensors that stand for each parameter.
+            names: Name of each parameter.
         """
         if self.log is not None:
             self.log.watch_params(names)
-        for j, t in enumerate(tensors):
-            self._producer[id(t)] = ~j
+        for j, group in enumerate(tensors):
+            for t in group:
+                self._origins.declare(t, ~j)
         if self.meter is not None:
-            self.meter.hold(tensors, names)
-        self._alive.append(tensors)
+            for group in zip(*tensors):
+                self.meter.hold(group, names)
 
     def watch_buffers(self, tensors: list[Tensor]) -> None:
         """Declare buffers, whose own updates (batch counters) are not recorded.
@@ -210,42 +204,74 @@ class Recorder(TorchFunctionMode):
         self._buffers.update(map(id, tensors))
         if self.meter is not None:
             self.meter.hold(tensors)
-        self._alive.append(tensors)
+        self._origins.declare_constants(tensors)
 
     def watch_input(self, tensor: Tensor) -> None:
         """Declare an input of the network: one op named "input".
 
         It may be of any shape.
         """
-        self._producer[id(tensor)] = len(self.ops)
+        self._origins.declare(tensor, len(self.ops))
         self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS, self.scopes.outermost))
         if self.log is not None:
-            self.log.add("input", (), {}, tensor.shape, self._producer)
+            self.log.add("input", (), {}, tensor.shape, self._origins.of)
         if self.meter is not None:
             self.meter.enter(tensor)
-        self._alive.append(tensor)
 
     def producers(self, value: Any) -> dict[int, tuple[int, ...]]:
         """List the ops that made the tensors in `value`, with the shape of the first of each.
 
-        Constants are left out.
+        Constants are left out; a parameter that is returned has an op "output".
         """
         found: dict[int, tuple[int, ...]] = {}
         for tensor in tensors_in(value):
-            made = self._producer.get(id(tensor))
-            if made is not None and made >= 0:
+            refs: list[int] = []
+            self._origins.collect((tensor,), refs)
+            for made in refs:
+                if made < 0:
+                    made = self._return(tensor, made)
                 found.setdefault(made, tuple(tensor.shape))
         return found
+
+    def _return(self, parameter: Tensor, ref: int) -> int:
+        index = len(self.ops)
+        self.ops.append(
+            Op("output", (ref,), tuple(parameter.shape), _NO_ATTRS, self.scopes.outermost)
+        )
+        if self.log is not None:
+            self.log.add("output", (parameter,), {}, parameter.shape, self._origins.of)
+        if self.meter is not None:
+            self.meter.enter(parameter)
+        self._origins.declare(parameter, index)
+        return index
+
+    def note_failure(self, name: str, args: tuple, kwargs: dict) -> None:
+        """Record a call that has failed, whose shape is not known.
+
+        Without any tensor it stands behind the last op.
+        """
+        refs: list[int] = []
+        self._origins.collect((*args, *kwargs.values()), refs)
+        if not refs and self.ops:
+            refs.append(len(self.ops) - 1)
+        self.ops.append(Op(name, tuple(refs), (), _NO_ATTRS, self.scopes.failed))
+        if self.log is not None:
+            self.log.add(name, args, kwargs, torch.Size(), self._origins.of)
+        if self.meter is not None:
+            self.meter.enter(torch.empty(0, device="meta"))
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         entry = self._entries.get(func)
         if entry is None:
             entry = self._entries[func] = self._describe(func)
-        if entry.inplace and args and id(args[0]) in self._buffers and entry.name == "add":
-            return args[0]
+        if entry.inplace and args and id(args[0]) in self._buffers and args[0].is_meta:
+            if entry.name == "add" and not any(isinstance(a, Tensor) for a in args[1:]):
+                return args[0]
         before = len(self.ops)
-        out = entry.rule(args, kwargs) if entry.rule is not None else None
+        out = None
+        if entry.rule is not None and not (torch.is_grad_enabled() or transformed()):
+            out = entry.rule(args, kwargs)
         if out is None:
             out = self.call(func, entry.name, args, kwargs)
         if isinstance(out, Tensor) or entry.inplace or type(out) in (tuple, list):
@@ -259,9 +285,9 @@ class Recorder(TorchFunctionMode):
 
     def _describe(self, func: Any) -> _Entry:
         raw = getattr(func, "__name__", "") or str(func)
-        if raw == "__get__":  # a property such as `x.shape` or `x.mT`
-            raw = getattr(getattr(func, "__self__", None), "__name__", raw)
-            return _Entry(raw, None, False, None)
+        if raw in ("__get__", "__set__"):  # a property such as `x.shape` or `x.mT`
+            name = getattr(getattr(func, "__self__", None), "__name__", raw)
+            return _Entry(name, None, raw == "__set__" and name == "data", None)
         inplace = raw in _INPLACE_DUNDERS or (raw.endswith("_") and not raw.endswith("__"))
         name = function_name(raw)
         rule = SHAPE_RULES.get(raw) if self.fast else None
@@ -272,6 +298,9 @@ class Recorder(TorchFunctionMode):
         if name in _MOVES and args and isinstance(args[0], Tensor) and args[0].is_meta:
             return _move_meta(args, kwargs)
         try:
+            if any(isinstance(a, Tensor) and not a.is_meta for a in args):
+                with self._guard:
+                    return func(*args, **kwargs)
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):
             tensors = tensors_in((args, kwargs))
@@ -282,9 +311,8 @@ class Recorder(TorchFunctionMode):
     def _to_meta(self, value: Any) -> Any:
         if isinstance(value, Tensor) and not value.is_meta:
             copy = value.to("meta")
-            if id(value) in self._producer:
-                self._producer[id(copy)] = self._producer[id(value)]
-            self._alive.append(copy)
+            if id(value) in self._origins.of:
+                self._origins.declare(copy, self._origins.of[id(value)])
             return copy
         if type(value) in (tuple, list):
             return type(value)(self._to_meta(v) for v in value)
@@ -292,51 +320,36 @@ class Recorder(TorchFunctionMode):
             return {k: self._to_meta(v) for k, v in value.items()}
         return value
 
-    def _collect(self, values: Any, refs: list[int]) -> None:
-        producer = self._producer
-        for value in values:
-            ref = producer.get(id(value))
-            if ref is not None:
-                refs.append(ref)
-            elif isinstance(value, (tuple, list)):
-                self._collect(value, refs)
-            elif isinstance(value, dict):
-                self._collect(value.values(), refs)
-
     def _record(self, entry: _Entry, args: tuple, kwargs: dict, out: Any) -> None:
         refs: list[int] = []
-        self._collect(args, refs)
+        origins = self._origins
+        origins.collect(args, refs)
         if kwargs:
-            self._collect(kwargs.values(), refs)
+            origins.collect(kwargs.values(), refs)
         if not refs or makes_constants(entry.name):
             return  # a constant: part of no path from the input or a parameter
         inplace = entry.inplace or kwargs.get("inplace") is True
         target = args[0] if inplace and args else kwargs.get("out")
-        shown = out if isinstance(out, Tensor) else next(iter(tensors_in(out)), target)
-        if not isinstance(shown, Tensor):
+        targets = () if target is None else tensors_in(target)
+        outputs = (out,) if isinstance(out, Tensor) else tensors_in(out)
+        shown = next(iter((*outputs, *targets)), None)
+        if shown is None:
             return
         index = len(self.ops)
         attrs = entry.attrs(args, kwargs) if entry.attrs is not None else _NO_ATTRS
         if self.log is not None:
-            self.log.add(entry.name, args, kwargs, shown.shape, self._producer)
-        base = target._base if isinstance(target, Tensor) else None
-        if base is not None:
-            # The tensor a changed view belongs to holds old content and new: both lead here.
-            old = self._producer.get(id(base))
-            if old is not None and old not in refs:
-                refs.append(old)
-            self._producer[id(base)] = index
-        scope = self.scopes.current
+            self.log.add(entry.name, args, kwargs, shown.shape, origins.of)
+        owners = [origins.write(t, index, refs) for t in targets]
+        scope, wrapped = self.scopes.current, transformed()
         self.ops.append(Op(entry.name, tuple(refs), tuple(shown.shape), attrs, scope))
-        if isinstance(target, Tensor):
-            self._producer[id(target)] = index
-            self._alive.append(target)
-        outputs = (out,) if isinstance(out, Tensor) else tensors_in(out)
         for t in outputs:
-            self._producer[id(t)] = index
-            self._alive.append(t)
+            origins.declare(t, index)
+            if wrapped:
+                origins.declare_wrapped(t, index)
+            if entry.name in _SHARING and t._base is None and t is not args[0]:
+                origins.share(t, args[0])
         if self.log is not None:
-            self.log.place(base, outputs or (shown,))
+            self.log.place(next(iter(owners), None), outputs or (shown,))
 
 
 def _move_meta(args: tuple, kwargs: dict) -> Tensor:

@@ -1,54 +1,35 @@
-"""Running a module once for the recorder, and leaving it exactly as it was."""
+"""Running a network once for the recorder, and leaving it exactly as it was."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph.tracing.call_log import CallLog
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
+from graph2nn.archgraph.tracing.caller.inputs import (
+    call_arguments,
+    copied,
+    default_input_size,
+    to_meta,
+)
+from graph2nn.archgraph.tracing.caller.keeping import Keeper, kept
+from graph2nn.archgraph.tracing.caller.targets import as_network, modules_of, set_mode
+from graph2nn.archgraph.tracing.failures import describe_failure, partial_trace, trace_error
 from graph2nn.archgraph.tracing.observing import CallObserver
-from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace, tensors_in
+from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace
 from graph2nn.archgraph.tracing.scopes import Scopes
+from graph2nn.runs.seeds import everything_seeded
 
-__all__ = ["TraceError", "call_arguments", "default_input_size", "record", "to_meta"]
-
-_ADVICE = "pass `input=` with tensors the model accepts, or set `model.expected_input_sz`"
-_OWN_TABLES = {"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"}
-
-
-class TraceError(ValueError):
-    """The model cannot run on its input.
-
-    Args:
-        failure: What failed, without what to do about it.
-        module: Qualified name of the innermost module at work; "" for the network itself.
-        advice: What to do.
-    """
-
-    def __init__(self, failure: str, *, module: str, advice: str = "") -> None:
-        super().__init__(f"{failure}; {advice}" if advice else failure)
-        self.failure, self.module = failure, module
-
-
-def default_input_size(model: nn.Module) -> tuple[int, ...]:
-    """Find the shape of one input without the batch axis.
-
-    It is (3, s, s), or what `model.expected_input_sz` says. s = 224; 299 for torchvision's
-    Inception3. `expected_input_sz` is an integer (images of that side) or a full shape.
-    """
-    size = getattr(model, "expected_input_sz", None)
-    if size is None:
-        size = 299 if type(model).__name__ == "Inception3" else 224
-    return (3, size, size) if isinstance(size, int) else tuple(size)
+__all__ = ["record"]
 
 
 def record(
-    model: nn.Module,
+    model: nn.Module | Callable,
     input: Any = None,
     *,
     fast: bool = True,
@@ -59,10 +40,13 @@ def record(
 ) -> Trace:
     """Record one forward pass of `model` on meta tensors (nothing is computed).
 
-    A model that needs values, not only shapes (detectors, `.item()` in the forward pass), is run on
-    real tensors instead, batch 1 in eval mode; `Trace.note` then says so.
+    A model that needs values, not only shapes, is run again: on the values of the input (masks)
+    beside weights without values, then (detectors, `.item()` in the forward pass) on real tensors
+    throughout, batch 1 in eval mode; `Trace.note` then says so. Whatever is drawn at random on the
+    way is drawn from one seed, and the caller's generators stand afterwards where they stood.
 
     Args:
+        model: A network, or a function; see `trace`.
         input: Example input: a tensor, a tuple of positional arguments, or a dict of keyword
             arguments; random images by default.
         fast: Whether shapes come from rules, see `Recorder`.
@@ -75,207 +59,177 @@ def record(
         ValueError: A model that cannot be recorded.
         TraceError: The model cannot run; names the operation and the module.
     """
-    if any(isinstance(m, torch.jit.ScriptModule) for m in model.modules()):
+    network, function = as_network(model)
+    modules = modules_of(network)
+    _check(network, modules)
+    places = {p.device for _, m in modules for p in m._parameters.values() if p is not None}
+    with kept(network, model, input) as keeper, everything_seeded(0, places):
+        run = _Run(network, function, modules, keeper, input, fast, training, calls, meter, batch)
+        return run.record()
+
+
+def _check(network: nn.Module, modules: list[tuple[str, nn.Module]]) -> None:
+    if any(isinstance(m, torch.jit.ScriptModule) for _, m in modules):
         raise ValueError(
-            f"cannot trace {type(model).__name__}: it contains TorchScript modules, whose "
+            f"cannot trace {type(network).__name__}: it contains TorchScript modules, whose "
             "operations cannot be seen from Python; pass the original nn.Module instead"
         )
-    if any(isinstance(p, nn.UninitializedParameter) for p in model.parameters()):
+    tensors = (p for _, m in modules for p in m._parameters.values())
+    if any(isinstance(p, nn.UninitializedParameter) for p in tensors):
         raise ValueError(
-            f"cannot trace {type(model).__name__}: a lazy module has no shapes yet; "
+            f"cannot trace {type(network).__name__}: a lazy module has no shapes yet; "
             "run the model on one batch first"
         )
-    with _unchanged(model) as names:
-        paths = {module: entry[0] for module, entry in names.items()}
-
-        def recorder(fast: bool) -> Recorder:
-            log, observer = CallLog(paths) if calls else None, meter() if meter else None
-            scopes = Scopes(observer)
-            scopes.watch(paths)
-            return Recorder(fast=fast, log=log, scopes=scopes, meter=observer)
-
-        try:
-            return _record_meta(model.train(training), names, input, recorder(fast), batch)
-        except Exception as error:
-            reason = _describe_failure(model, error)
-        _restore_attributes(names)
-        try:
-            return _record_real(model.eval(), names, input, recorder(False), reason)
-        except Exception as error:
-            where = _failing_module(model, error)
-            raise TraceError(_failure(model, input, error), module=where, advice=_ADVICE) from error
 
 
-def _record_meta(
-    model: nn.Module, names: dict, input: Any, recorder: Recorder, batch: int
-) -> Trace:
-    params: list[ParamInfo] = []
-    copies: dict[int, Tensor] = {}
-    buffers: list[Tensor] = []
-    for module, (path, _, own, others) in names.items():
+def _tensors(modules: list[tuple[str, nn.Module]]) -> list[tuple[ParamInfo, Tensor, dict]]:
+    """Every place of a parameter, with the table that holds it."""
+    found: list[tuple[ParamInfo, Tensor, dict]] = []
+    for path, module in modules:
         prefix = path + "." if path else ""
-        for key, p in own.items():
-            if p is None:
-                continue
-            if id(p) not in copies:
-                copies[id(p)] = torch.empty(p.shape, dtype=p.dtype, device="meta")
-                params.append(ParamInfo(prefix + key, tuple(p.shape), module))
-            module._parameters[key] = copies[id(p)]  # type: ignore[assignment]
-        for key, b in others.items():
-            if b is not None:
-                module._buffers[key] = torch.empty(b.shape, dtype=b.dtype, device="meta")
-                buffers.append(module._buffers[key])  # type: ignore[arg-type]
-    recorder.watch_params(list(copies.values()), [p.name for p in params])
-    recorder.watch_buffers(buffers)
-    if input is None:
-        size = (batch, *default_input_size(model))
-        input = torch.empty(size, dtype=_precision(model), device="meta")
-    args, kwargs = call_arguments(to_meta(input))
-    outputs = _run(model, recorder, args, kwargs)
-    return recorder.finished(params, outputs)
+        for key, p in module._parameters.items():
+            if p is not None:
+                info = ParamInfo(prefix + key, tuple(p.shape), module)
+                found.append((info, p, module._parameters))
+    return found
 
 
-def _record_real(
-    model: nn.Module, names: dict, input: Any, recorder: Recorder, reason: str
-) -> Trace:
-    params: dict[int, tuple[ParamInfo, Tensor]] = {}
-    for module, (path, _, own, others) in names.items():
-        prefix = path + "." if path else ""
-        for key, p in own.items():
-            if p is not None and id(p) not in params:
-                params[id(p)] = (ParamInfo(prefix + key, tuple(p.shape), module), p)
-        for key, b in others.items():
-            if b is not None:  # a copy, so that no update survives
-                module._buffers[key] = b.clone()
-    recorder.watch_params([p for _, p in params.values()], [p.name for p, _ in params.values()])
-    if input is None:
-        device = next((p.device for _, p in params.values()), torch.device("cpu"))
-        generator = torch.Generator().manual_seed(0)
-        input = torch.rand((1, *default_input_size(model)), generator=generator)
-        input = input.to(device, _precision(model))
-    args, kwargs = call_arguments(_beside(model, input))
-    outputs = _run(model, recorder, args, kwargs)
-    note = f"run on real values in eval mode, because on meta tensors: {reason}"
-    infos = [info for info, _ in params.values()]
-    return recorder.finished(infos, outputs, note)
+@dataclass
+class _Run:
+    """One network and one input, run on less and less hollow tensors until it works."""
+
+    network: nn.Module
+    function: Callable
+    modules: list[tuple[str, nn.Module]]
+    keeper: Keeper
+    input: Any
+    fast: bool
+    training: bool
+    calls: bool
+    meter: Callable[[], CallObserver] | None
+    batch: int
+
+    def record(self) -> Trace:
+        """Record the first attempt that works."""
+        paths = {id(module): path for path, module in self.modules}
+        reason = ""
+        for attempt in self._attempts():
+            try:
+                return attempt(reason)
+            except Exception as error:
+                last = error
+                reason = reason or describe_failure(paths, error)
+            self.keeper.restore()
+        failure = trace_error(self.network, paths, self.input, last)
+        failure.trace = partial_trace(*self._prepared, last)
+        raise failure from last
+
+    def _attempts(self) -> Iterator[Callable[[str], Trace]]:
+        yield self._on_nothing
+        given = tensors_in(self.input)
+        if not given or not all(t.is_meta for t in given):
+            yield self._on_inputs
+        if not any(p.is_meta for _, p, _ in _tensors(self.modules)):
+            yield self._on_values
+
+    def _on_nothing(self, _: str) -> Trace:
+        """Neither weights nor inputs have values."""
+        recorder, infos = self._prepare(hollow=True, training=self.training)
+        buffers = []
+        for _, module in self.modules:
+            for key, b in module._buffers.items():
+                if b is not None:
+                    module._buffers[key] = hollow = to_meta(b)
+                    buffers += [b, hollow]
+        recorder.watch_buffers(buffers)
+        input = self.input
+        if input is None:
+            size = (self.batch, *default_input_size(self.network))
+            input = torch.empty(size, dtype=self._precision(), device="meta")
+        return recorder.finished(infos, self._call(recorder, to_meta(input)))
+
+    def _on_inputs(self, reason: str) -> Trace:
+        """Weights have no values, all else has."""
+        recorder, infos = self._prepare(hollow=True, training=self.training)
+        recorder.watch_buffers(
+            [b for _, m in self.modules for b in m._buffers.values() if b is not None]
+        )
+        input = self._images(self.batch) if self.input is None else copied(self.input, _clone)
+        outputs = self._call(recorder, input)
+        note = "run on real values of the input beside weights without values"
+        return recorder.finished(infos, outputs, f"{note}, because on meta tensors: {reason}")
+
+    def _on_values(self, reason: str) -> Trace:
+        """All is real, in eval mode."""
+        recorder, infos = self._prepare(hollow=False, training=False)
+        home = next((t.device for _, t, _ in _tensors(self.modules)), None)
+        places = {t.device for _, t, _ in _tensors(self.modules)}
+        places |= {b.device for _, m in self.modules for b in m._buffers.values() if b is not None}
+
+        def beside(t: Tensor) -> Tensor:
+            """A copy, on the network's device where nothing of it is on the tensor's."""
+            return _clone(t) if home is None or t.device in places else _filled(t).to(home)
+
+        input = self._images(1) if self.input is None else self.input
+        with self.keeper.guard:
+            outputs = self._call(recorder, copied(input, beside))
+        note = f"run on real values in eval mode, because on meta tensors: {reason}"
+        return recorder.finished(infos, outputs, note)
+
+    def _prepare(self, *, hollow: bool, training: bool) -> tuple[Recorder, list[ParamInfo]]:
+        """A recorder that knows the parameters, which are made hollow or not."""
+        if self.function != self.network.forward:
+            self.network.__dict__["forward"] = self.function
+        set_mode(self.network, training)
+        observer = self.meter() if self.meter else None
+        scopes = Scopes(observer)
+        scopes.watch(self.modules)
+        recorder = Recorder(
+            fast=self.fast and hollow,
+            log=CallLog(self.modules) if self.calls else None,
+            scopes=scopes,
+            meter=observer,
+            guard=self.keeper.guard,
+        )
+        known: dict[int, tuple[ParamInfo, Tensor, Tensor]] = {}
+        for info, p, table in _tensors(self.modules):
+            if id(p) not in known:
+                shown = torch.empty(p.shape, dtype=p.dtype, device="meta") if hollow else p
+                known[id(p)] = info, p, shown
+            table[info.name.rpartition(".")[2]] = known[id(p)][2]
+        infos = [info for info, _, _ in known.values()]
+        self._prepared = recorder, infos
+        recorder.watch_params([(p, q) for _, p, q in known.values()], [i.name for i in infos])
+        return recorder, infos
+
+    def _call(self, recorder: Recorder, input: Any) -> dict[int, tuple[int, ...]]:
+        args, kwargs = call_arguments(input, self.function)
+        for t in tensors_in((args, kwargs)):
+            recorder.watch_input(t)
+        with torch.no_grad(), recorder.observing(), recorder:
+            out = self.network(*args, **kwargs)
+            if isinstance(out, Iterator):
+                out = tuple(out)
+        return recorder.producers(out)
+
+    def _images(self, count: int) -> Tensor:
+        size = (count, *default_input_size(self.network))
+        images = torch.rand(size, generator=torch.Generator().manual_seed(0))
+        return images.to(self._precision())
+
+    def _precision(self) -> torch.dtype:
+        """Of the images that a half-precision model, say, accepts."""
+        kinds = (p.dtype for _, p, _ in _tensors(self.modules))
+        return next((kind for kind in kinds if kind.is_floating_point), torch.float32)
 
 
-def _run(
-    model: nn.Module, recorder: Recorder, args: tuple, kwargs: dict
-) -> dict[int, tuple[int, ...]]:
-    for t in tensors_in((args, kwargs)):
-        recorder.watch_input(t)
-    with torch.no_grad(), recorder.observing(), recorder:
-        out = model(*args, **kwargs)
-    return recorder.producers(out)
+def _clone(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
 
 
-def _precision(model: nn.Module) -> torch.dtype:
-    """Of the images that a half-precision model, say, accepts."""
-    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-
-
-def call_arguments(input: Any) -> tuple[tuple, dict]:
-    """Split an example input into positional and keyword arguments."""
-    if isinstance(input, dict):
-        return (), input
-    return (input if isinstance(input, tuple) else (input,)), {}
-
-
-def to_meta(value: Any) -> Any:
-    """Return a value, nested in lists and dictionaries or not, with tensors that hold nothing."""
-    return _mapped(
-        lambda t: torch.empty_strided(t.size(), t.stride(), dtype=t.dtype, device="meta"), value
-    )
-
-
-def _beside(model: nn.Module, value: Any) -> Any:
-    """An example input, its tensors moved to the model where nothing of it is on their device."""
-    places = dict.fromkeys(t.device for t in (*model.parameters(), *model.buffers()))
-    home = next(iter(places), None)
-    return _mapped(lambda t: t if home is None or t.device in places else t.to(home), value)
-
-
-def _mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """A value, nested in lists and dictionaries or not, with its tensors changed."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if type(value) in (tuple, list):
-        return type(value)(_mapped(change, v) for v in value)
-    if isinstance(value, dict):
-        return {k: _mapped(change, v) for k, v in value.items()}
-    return value
-
-
-def _copy_container(value: Any) -> Any:
-    return value.copy() if type(value) in (list, dict, set) else None
-
-
-@contextmanager
-def _unchanged(model: nn.Module) -> Iterator[dict]:
-    """Snapshots the attributes of every module and puts them back: flags, caches, parameters,
-    buffers.
-
-    Yields module → (qualified path, attributes, parameters, buffers).
-    """
-    names: dict[nn.Module, tuple] = {}
-    for path, module in model.named_modules():
-        attributes = [(k, v, _copy_container(v)) for k, v in module.__dict__.items()]
-        tables = dict(module._parameters), dict(module._buffers)
-        names[module] = (path, attributes, *tables)
-    try:
-        yield names
-    finally:
-        _restore_attributes(names)
-
-
-def _restore_attributes(names: dict) -> None:
-    for module, (_, attributes, own, buffers) in names.items():
-        state = module.__dict__
-        state.clear()
-        for key, value, content in attributes:
-            state[key] = value
-            if content is not None and key not in _OWN_TABLES:
-                _refill(value, content)
-        module._parameters.clear()
-        module._parameters.update(own)
-        module._buffers.clear()
-        module._buffers.update(buffers)
-
-
-def _refill(container: Any, content: Any) -> None:
-    if isinstance(container, list):
-        container[:] = content
-    else:
-        container.clear()
-        container.update(content)
-
-
-def _failing_module(model: nn.Module, error: BaseException) -> str:
-    """The innermost module on the error's stack; "" for the network itself."""
-    paths = {id(m): name for name, m in model.named_modules()}
-    where = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        where = paths.get(id(frame.f_locals.get("self"))) or where
-    return where
-
-
-def _describe_failure(model: nn.Module, error: BaseException) -> str:
-    """The innermost module on the error's stack, and the message."""
-    where = _failing_module(model, error)
-    what = next((line for line in str(error).splitlines() if line.strip()), "")
-    module = f"module '{where}'" if where else "the top module"
-    return f"{module} failed: {type(error).__name__}: {what}"
-
-
-def _failure(model: nn.Module, input: Any, error: BaseException) -> str:
-    call = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is Recorder.call.__code__:
-            call = f" in operation '{frame.f_locals.get('name')}'"
-    given = "the given input"
-    if input is None:
-        given = f"an input of shape (1, {', '.join(map(str, default_input_size(model)))})"
-    return (
-        f"cannot trace {type(model).__name__} on {given}{call}: {_describe_failure(model, error)}"
-    )
+def _filled(tensor: Tensor) -> Tensor:
+    """Values for an input that has none."""
+    if not tensor.is_meta:
+        return tensor
+    values = torch.zeros(tensor.shape, dtype=tensor.dtype)
+    return values.uniform_() if values.is_floating_point() else values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
@@ -25,36 +25,40 @@ class Scopes:
         found: Calls so far.
         current: Number of the innermost call at work, -1 outside the network.
         outermost: Number of the call of the network itself, -1 where calls are not watched.
+        failed: Number of the innermost call that the last error has ended, -1 where none has.
     """
 
     def __init__(self, meter: CallObserver | None = None) -> None:
         self._meter = meter
         self.found: list[Scope] = []
-        self.current = self.outermost = -1
+        self.current = self.outermost = self.failed = -1
 
-    def watch(self, paths: Mapping[nn.Module, str]) -> None:
-        """Note the calls of these modules, given their qualified names, from now on.
+    def watch(self, modules: Iterable[tuple[str, nn.Module]]) -> None:
+        """Note the calls of these modules, given with their qualified names, from now on.
 
         An attribute of each module stands before the call of its class; whoever put the network
         aside takes it away again.
         """
         self.outermost = 0
-        for module, path in paths.items():
+        for path, module in modules:
             state = module.__dict__
             state[_CALL] = self._noting(path, type(module).__name__, getattr(module, _CALL))
             state[_COMPILED] = None  # compiled code shows no calls
 
     def _noting(self, path: str, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **kwargs: Any) -> Any:
-            outer, number = self.current, len(self.found)
-            self.current = number
+            outer, own = self.current, len(self.found)
+            self.current, self.failed = own, -1
             self.found.append(Scope(outer, path, kind))
             try:
                 out = call(*args, **kwargs)
+            except BaseException:
+                self.failed = own if self.failed < 0 else self.failed
+                raise
             finally:
                 self.current = outer
             if self._meter is not None:
-                self._meter.returned(number, out)
+                self._meter.returned(own, out)
             return out
 
         return noted

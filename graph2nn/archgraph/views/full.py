@@ -10,7 +10,7 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.tracing.observing import Columns
 from graph2nn.archgraph.tracing.recorder import Op, Trace
 from graph2nn.archgraph.views.builder import Draft, Node, count_cells
-from graph2nn.archgraph.views.published import output_classes, union
+from graph2nn.archgraph.views.published import carriers, output_classes, union
 
 __all__ = ["NORMS", "full_view"]
 
@@ -31,17 +31,20 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     Names are `conv2d`, `gelu`, `getitem`, ... The node carries the first parameter the operation
     reads; a normalisation its weight and bias. Further parameters follow as nodes of their own:
     `bias`, or `<operation>.<parameter>` (a recurrent layer's matrices, the output projection of
-    attention). A parameter read twice (tied, reused) is carried by the first reader only.
+    attention). A parameter read twice (tied, reused) is carried by the first reader only, of those
+    that lead to an output.
     """
     draft = Draft()
-    used: set[int] = set()
+    carrier = carriers(trace)
     entries: list[int] = []
     exits: list[int] = []
-    for op in trace.ops:
-        preds = union([(exits[i],) for i in op.inputs])
+    for i, op in enumerate(trace.ops):
+        preds = union([(exits[r],) for r in op.inputs])
         entries.append(len(draft.nodes))
         draft.scope = op.scope
-        exits.append(draft.chain(_nodes(op, trace, used), preds))
+        exits.append(
+            draft.chain(_nodes(op, trace, [j for j in op.params if carrier[j] == i]), preds)
+        )
     draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
     graph = draft.finish(
         name=type(model).__name__,
@@ -75,12 +78,11 @@ def _columns(recorded: Columns, entries: list[int], total: int) -> dict[str, np.
     }
 
 
-def _nodes(op: Op, trace: Trace, used: set[int]) -> list[Node]:
+def _nodes(op: Op, trace: Trace, carried: list[int]) -> list[Node]:
     nodes = [Node(op.name, (1, 1, *op.attrs["kernel"]) if "kernel" in op.attrs else None)]
     for k, j in enumerate(op.params):
         info = trace.params[j]
-        names = () if j in used else (info.name,)
-        used.add(j)
+        names = (info.name,) if j in carried and j not in op.params[:k] else ()
         if k == 0:
             nodes[0].shape, nodes[0].params = info.shape, names
         elif op.name in NORMS:

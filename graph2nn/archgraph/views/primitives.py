@@ -14,7 +14,7 @@ from graph2nn.archgraph.tracing.recorder import Op, ParamInfo, Trace
 from graph2nn.archgraph.views.builder import Draft, Node
 from graph2nn.archgraph.views.full import NORMS
 from graph2nn.archgraph.views.matrices import matrix_of
-from graph2nn.archgraph.views.published import attend, of_primitives, union
+from graph2nn.archgraph.views.published import attend, carriers, of_primitives, union
 
 __all__ = ["primitives_view"]
 
@@ -67,6 +67,8 @@ class _Builder:
         self.reach: list[tuple[int, ...]] = []
         self.data: list[bool] = []
         self.node_of: dict[int, int] = {}
+        self.carrier = carriers(trace)
+        self.here = 0
 
     def build(self) -> None:
         ops = self.trace.ops
@@ -76,7 +78,7 @@ class _Builder:
                 self.users[r].append(i)
             self.data.append(op.name == "input" or any(self.data[r] for r in op.inputs))
         for i, op in enumerate(ops):
-            self.draft.scope = op.scope
+            self.draft.scope, self.here = op.scope, i
             if op.name == "input":
                 self.reach.append((0,))
             elif self.data[i]:
@@ -137,13 +139,15 @@ class _Builder:
     def _parameter(self, kind: str, j: int, preds: tuple[int, ...], user: Op | None = None) -> int:
         """The node of a parameter; one matrix stands for the stack of them that `user` reads."""
         info = self.trace.params[j]
-        names = () if j in self.node_of else (info.name,)
+        carried = j not in self.node_of and self.carrier[j] == self.here
+        names = (info.name,) if carried else ()
         shape = info.shape
         if user is not None and kind in _MATRIX_KINDS and len(shape) > 2:
             data = [self.trace.ops[r] for r in user.inputs if self.data[r]]
             shape = matrix_of(shape, user, data) or shape
         node = self.draft.add(Node(kind, shape, names), preds)
-        self.node_of.setdefault(j, node)
+        if carried:
+            self.node_of[j] = node
         return node
 
     def _chain(
@@ -152,7 +156,7 @@ class _Builder:
         norm: Node | None = None
         for kind, j in chain:
             if op.name in NORMS and norm is not None:  # the bias of a normalisation
-                if j not in self.node_of:
+                if j not in self.node_of and self.carrier[j] == self.here:
                     norm.params += (self.trace.params[j].name,)
                     self.node_of[j] = preds[0]
                 continue

@@ -17,7 +17,15 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.tracing.recorder import Op, ParamInfo, Trace
 from graph2nn.archgraph.views.builder import Draft, Node, count_cells
 
-__all__ = ["HEAD_NAMES", "attend", "of_primitives", "output_classes", "published_view", "union"]
+__all__ = [
+    "HEAD_NAMES",
+    "attend",
+    "carriers",
+    "of_primitives",
+    "output_classes",
+    "published_view",
+    "union",
+]
 
 HEAD_NAMES = ("classifier", "fc", "head")
 """Beginnings of a classification head's parameter names, as the GHN-3 builder knows them."""
@@ -231,6 +239,20 @@ def _ancestors(ops: list[Op], ends: Iterable[int]) -> set[int]:
             found.add(i)
             stack.extend(r for r in ops[i].refs if r >= 0)
     return found
+
+
+def carriers(trace: Trace) -> dict[int, int]:
+    """Find for each parameter that is read the op whose node carries it.
+
+    That is the first one that reads it on the way to an output, else the first one of all.
+    """
+    wanted = _ancestors(trace.ops, trace.outputs)
+    first: dict[int, int] = {}
+    for i, op in enumerate(trace.ops):
+        for j in op.params:
+            if j not in first or (i in wanted and first[j] not in wanted):
+                first[j] = i
+    return first
 
 
 def union(groups: list[tuple[int, ...]]) -> tuple[int, ...]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from graph2nn.archgraph.measures.counting import multiply_adds
-from graph2nn.archgraph.tracing.recorder import tensors_in
-from graph2nn.archgraph.tracing.recording import call_arguments, default_input_size, to_meta
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
+from graph2nn.archgraph.tracing.caller.inputs import call_arguments, default_input_size, to_meta
 from graph2nn.relational.networks.counting import Counts
 from graph2nn.relational.networks.layers import RelationalLayer
 from graph2nn.training.costs import count_parameters
@@ -122,7 +122,7 @@ def run_once(model: nn.Module, input: Any) -> tuple[int, Any]:
     """
     if input is None:
         input = torch.empty((2, *default_input_size(model)), device="meta")
-    args, kwargs = call_arguments(to_meta(input))
+    args, kwargs = call_arguments(to_meta(input), model.forward)
     tensors = list(tensors_in((args, kwargs)))
     try:
         with torch.no_grad():

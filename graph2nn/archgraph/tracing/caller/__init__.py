@@ -1,0 +1,1 @@
+"""What belongs to the caller of a trace: networks, inputs, tensors, and how they are put back."""

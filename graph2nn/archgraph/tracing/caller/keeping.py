@@ -1,0 +1,332 @@
+"""How is what a forward pass changes put back? Attributes, caches, class attributes, tensors."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import operator
+import random
+import types
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from graph2nn.archgraph.tracing.caller.finding import PLAIN, attributes, slots, tensors_in
+from graph2nn.archgraph.tracing.caller.guarding import TensorGuard
+
+__all__ = ["Keeper", "kept"]
+
+_PLAIN = PLAIN - {types.FunctionType, types.MethodType}  # these lead on to what they keep
+_LIBRARIES = ("torch.", "builtins", "typing", "abc", "collections", "functools", "numpy", "enum")
+_CONTAINERS = (dict, list, set, deque, bytearray)
+# Objects of these are no caches of a network, and may lead far away.
+_FOREIGN = ("threading", "logging", "asyncio", "concurrent", "multiprocessing", "torch.fx", "io")
+_MANY = 64  # tables of configurations, say; what they hold is no cache
+_MISSING = object()
+
+
+@contextmanager
+def kept(*owned: Any) -> Iterator[Keeper]:
+    """Put everything that is reached from some objects back after the block, errors or not."""
+    keeper = Keeper(owned)
+    try:
+        yield keeper
+    finally:
+        keeper.restore()
+
+
+class Keeper:
+    """What networks and inputs hold at this moment, to be put back any number of times.
+
+    Whatever is reached through attributes, containers and the classes of modules is put back
+    entirely. Beyond (globals, defaults and closures of the functions of these classes, caches of
+    functions), where other programs may write as well, only tensors that came since are taken out.
+
+    Args:
+        owned: Networks, inputs, or other objects of the caller.
+
+    Attributes:
+        guard: The mode under which tensors of the caller are copied before something writes to
+            them.
+    """
+
+    def __init__(self, owned: Iterable[Any]):
+        self._seen: set[int] = set()
+        self._alive: list[Any] = []  # ids say what was seen, so nothing of it may go
+        self._empty: list[dict] = []
+        self._undo: list[tuple[Callable[..., Any], tuple]] = []
+        self._tensors: list[Tensor] = []
+        self._shared: list[tuple[Callable[..., None], tuple]] = []
+        self._open: list[Any] = list(owned)
+        self._classes: dict[type, None] = {}
+        self._functions: list[types.FunctionType] = []
+        self._imported: list[types.FunctionType] = []
+        self._handlers: dict[type, Callable[[Any], None] | None] = dict.fromkeys(_PLAIN)
+        while self._open or self._classes:
+            self._walk()
+            while self._classes:
+                self._look_at_class(self._classes.popitem()[0])
+        while self._functions:
+            self._look_at_function(self._functions.pop())
+        for function in self._imported:
+            self._share(function.__globals__)
+        self.guard = TensorGuard(self._tensors)
+        self._handlers.clear()  # methods of this object, which would keep it alive
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for container in self._empty:
+            if container:
+                container.clear()
+        for act, args in (*self._undo, *self._shared):
+            act(*args)
+        self.guard.restore()
+
+    def _walk(self) -> None:
+        seen, alive, handlers = self._seen, self._alive, self._handlers
+        while self._open:
+            value = self._open.pop()
+            handler = handlers.get(type(value), _MISSING)
+            if handler is _MISSING:
+                handler = handlers[type(value)] = self._handler(type(value))
+            if handler is not None and id(value) not in seen:
+                seen.add(id(value))
+                alive.append(value)
+                handler(value)  # type: ignore[operator]
+
+    def _handler(self, kind: type) -> Callable[[Any], None] | None:
+        table = (
+            (nn.Module, self._look_at_module),
+            (Tensor, self._tensors.append),
+            (OrderedDict, self._look_at_dict),
+            (dict, self._look_at_dict),
+            ((list, set, deque, bytearray), self._look_at_container),
+            ((tuple, frozenset), self._open.extend),
+            (types.FunctionType, self._functions.append),
+            (types.MethodType, lambda m: self._open.extend((m.__self__, m.__func__))),
+            (functools.partial, lambda p: self._open.extend((p.func, *p.args, p.keywords))),
+            (np.ndarray, self._look_at_array),
+            ((random.Random, np.random.RandomState), self._look_at_generator),
+            ((np.random.Generator, torch.Generator), self._look_at_generator),
+        )
+        if issubclass(kind, (type, enum.Enum)) or kind.__module__.startswith(_FOREIGN):
+            return None
+        for known, handler in table:
+            if issubclass(kind, known):  # type: ignore[arg-type]
+                return handler
+        if hasattr(kind, "cache_info"):
+            return self._look_at_cache
+        return self._look_at_object
+
+    def _look_at_module(self, module: nn.Module) -> None:
+        state = module.__dict__
+        self._undo.append((_refill_dict, (state, state.copy())))
+        self._classes.update(dict.fromkeys(type(module).__mro__))
+        for value in state.values():
+            kind = type(value)
+            if kind is dict or kind is OrderedDict:
+                if not value:
+                    self._empty.append(value)
+                    continue
+            elif kind in _PLAIN:
+                continue
+            self._open.append(value)
+
+    def _look_at_dict(self, value: dict) -> None:
+        content = dict(dict.items(value))
+        self._undo.append((_refill_dict, (value, content)))
+        self._open.extend(content.values())
+        if type(value) not in (dict, OrderedDict):
+            self._look_at_object(value)
+
+    def _look_at_container(self, value: Any) -> None:
+        content = value.copy()
+        self._undo.append((_refill, (value, content)))
+        if not isinstance(value, bytearray):
+            self._open.extend(content)
+        if type(value) not in _CONTAINERS:
+            self._look_at_object(value)
+
+    def _look_at_array(self, array: np.ndarray) -> None:
+        if array.flags.writeable:
+            self._undo.append((np.copyto, (array, array.copy())))
+
+    def _look_at_generator(self, generator: Any) -> None:
+        if isinstance(generator, torch.Generator):
+            self._undo.append((generator.set_state, (generator.get_state(),)))
+        elif isinstance(generator, np.random.Generator):
+            bits = generator.bit_generator
+            self._undo.append((setattr, (bits, "state", bits.state)))
+        elif isinstance(generator, random.Random):
+            self._undo.append((generator.setstate, (generator.getstate(),)))
+        else:
+            self._undo.append((generator.set_state, (generator.get_state(),)))
+
+    def _look_at_cache(self, cache: Any) -> None:
+        """The cache of a function (`functools.lru_cache`), which may always be empty."""
+        self._undo.append((_clear_if_filled, (cache, cache.cache_info().misses)))
+
+    def _look_at_object(self, value: Any) -> None:
+        self._classes.update(dict.fromkeys(type(value).__mro__))
+        state = attributes(value)
+        if state is not None:
+            self._undo.append((_refill_dict, (state, state.copy())))
+            self._open.extend(state.values())
+        for slot in slots(type(value)):
+            content = slot.__get__(value, type(value)) if _has(slot, value) else _MISSING
+            self._undo.append((_set_slot, (slot, value, content)))
+            self._open.append(content)
+
+    def _look_at_class(self, owner: type) -> None:
+        if id(owner) in self._seen or owner.__module__.startswith(_LIBRARIES):
+            return
+        self._seen.add(id(owner))
+        content = dict(vars(owner))
+        self._undo.append((_put_back_class, (owner, content)))
+        for value in content.values():
+            value = getattr(value, "__func__", value)
+            if isinstance(value, property):
+                value = value.fget
+            if type(value) not in _PLAIN:
+                self._open.append(value)
+
+    def _look_at_function(self, function: types.FunctionType) -> None:
+        """What a function keeps outside of every object: in globals, its closure, its defaults."""
+        if id(function.__code__) in self._seen:
+            return
+        self._seen.add(id(function.__code__))
+        self._share(function.__globals__)
+        for cell in function.__closure__ or ():
+            self._share_cell(cell)
+        for values in (function.__defaults__, (function.__kwdefaults__ or {}).values()):
+            self._share_values(values or ())
+        self._share_values(function.__dict__.values())
+
+    def _share(self, content: dict) -> None:
+        """Watch the globals of a file: what they name, and the containers and caches there."""
+        if id(content) in self._seen or content.get("__name__", "").startswith(_LIBRARIES):
+            return
+        self._seen.add(id(content))
+        self._shared.append((_purge_dict, (content, content.copy())))
+        home = content.get("__name__")
+        for value in list(content.values()):
+            kind = type(value)
+            if kind is types.FunctionType:
+                functions = self._functions if value.__module__ == home else self._imported
+                functions.append(value)
+            elif kind in _CONTAINERS or kind.__module__ == home or hasattr(kind, "cache_info"):
+                self._share_values((value,))
+
+    def _share_cell(self, cell: types.CellType) -> None:
+        if _cell_content(cell) is not _MISSING and id(cell) not in self._seen:
+            self._seen.add(id(cell))
+            self._shared.append((_purge_cell, (cell, cell.cell_contents)))
+            self._share_values((cell.cell_contents,))
+
+    def _share_values(self, values: Iterable[Any]) -> None:
+        for value in values:
+            if id(value) not in self._seen and type(value) not in _PLAIN:
+                self._seen.add(id(value))
+                self._alive.append(value)
+                self._share_value(value)
+
+    def _share_value(self, value: Any) -> None:
+        if isinstance(value, (type, nn.Module, Tensor, np.ndarray)):
+            return
+        if isinstance(value, types.FunctionType):
+            self._functions.append(value)
+        elif isinstance(value, dict):
+            content = dict(dict.items(value))
+            self._shared.append((_purge_dict, (value, content)))
+            self._share_values(content.values() if len(content) < _MANY else ())
+        elif isinstance(value, (list, set, deque)):
+            self._shared.append((_purge, (value, value.copy())))
+            self._share_values(value if len(value) < _MANY else ())
+        elif hasattr(type(value), "cache_info"):
+            self._look_at_cache(value)
+        elif not type(value).__module__.startswith(_FOREIGN):
+            self._share_values((attributes(value),))
+
+
+def _has(slot: Any, value: Any) -> bool:
+    try:
+        slot.__get__(value, type(value))
+    except AttributeError:
+        return False
+    return True
+
+
+def _set_slot(slot: Any, value: Any, content: Any) -> None:
+    if content is not _MISSING:
+        slot.__set__(value, content)
+    elif _has(slot, value):
+        slot.__delete__(value)
+
+
+def _same(values: Iterable[Any], others: Iterable[Any]) -> bool:
+    return all(map(operator.is_, values, others))
+
+
+def _refill_dict(container: dict, content: dict) -> None:
+    same = len(container) == len(content) and _same(dict.keys(container), content)
+    if same and _same(dict.values(container), content.values()):
+        return
+    kind = OrderedDict if isinstance(container, OrderedDict) else dict
+    kind.clear(container)
+    for key, value in content.items():
+        kind.__setitem__(container, key, value)
+
+
+def _refill(container: Any, content: Any) -> None:
+    if len(container) == len(content) and _same(container, content):
+        return
+    container.clear()
+    add = container.update if isinstance(container, set) else container.extend
+    add(content)
+
+
+def _put_back_class(owner: type, content: dict) -> None:
+    for name in [n for n in vars(owner) if n not in content]:
+        type.__delattr__(owner, name)
+    for name, value in content.items():
+        if vars(owner).get(name, _MISSING) is not value:
+            type.__setattr__(owner, name, value)
+
+
+def _clear_if_filled(cache: Any, misses: int) -> None:
+    if cache.cache_info().misses != misses:
+        cache.cache_clear()
+
+
+def _purge_dict(container: dict, content: dict) -> None:
+    for key, value in list(container.items()):
+        before = content.get(key, _MISSING)
+        if value is not before and tensors_in(value):
+            if before is _MISSING:
+                del container[key]
+            else:
+                container[key] = before
+
+
+def _purge(container: Any, content: Any) -> None:
+    known = set(map(id, content))
+    if any(id(v) not in known and tensors_in(v) for v in container):
+        _refill(container, content)
+
+
+def _cell_content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return _MISSING
+
+
+def _purge_cell(cell: types.CellType, content: Any) -> None:
+    now = _cell_content(cell)
+    if now is not content and tensors_in(now):
+        cell.cell_contents = content
