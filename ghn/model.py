@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ghn.checkpoints import check_entries, ghn_entries, matching_state, read_ghn, write_ghn
-from ghn.checks import check_network, check_shapes
+from ghn.checks import check_network
 from ghn.config import GHNConfig
 from ghn.decoding.accuracy import AccuracyEstimate, AccuracyHead, estimate
 from ghn.decoding.batching import decode
@@ -21,12 +20,15 @@ from ghn.decoding.decoders import ConvDecoder, VectorDecoder, scale_last_layers
 from ghn.decoding.factored_weight import weight_of
 from ghn.decoding.lowrank import LowRankDecoder
 from ghn.decoding.noise import gaussian
-from ghn.decoding.parameter_targets import ParameterTarget, targets_of
-from ghn.decoding.tiling import tile_into, tile_to
+from ghn.decoding.parameter_targets import ParameterTarget
+from ghn.decoding.tiling import tile_to
+from ghn.decoding.writing import check_writable, replace_parameters, whole, write_parameters
 from ghn.parts import make_decoder, make_trunk
 from ghn.pretrained_files import resolve
+from ghn.reading.class_layers import ClassLayers, targets_in
+from ghn.reading.passes import Modes, graph_of, predictable, read_network
 from ghn.trunks.shape_encoder import ShapeEncoder
-from graph2nn.archgraph import PRIMITIVES, ArchGraph, TraceError, trace
+from graph2nn.archgraph import PRIMITIVES, ArchGraph
 from graph2nn.training.precise_bn import use_batch_statistics
 
 __all__ = ["GHN"]
@@ -139,23 +141,35 @@ class GHN(nn.Module):
         input: Any = None,
         *,
         graph: ArchGraph | None = None,
-        predict_class_layers: bool = True,
+        predict_class_layers: ClassLayers = True,
+        training: Modes = "both",
         bn_train: bool = True,
+        bn_track_running_stats: bool | None = None,
         keep_grads: bool = False,
         return_embeddings: bool = False,
     ) -> nn.Module | tuple[nn.Module, Tensor]:
         """Write the predicted parameters into `model` and return it.
 
+        All are written, or none. Those of whole numbers keep their values.
+
         Args:
             model: Any network; its parameters are overwritten in place, on whatever device they
                 are.
-            input: Example input for tracing; by default images of the network's expected size.
+            input: Example input for tracing; by default images of the network's expected size. A
+                graph in its place is taken for `graph`.
             graph: The network's graph, if at hand; saves the tracing.
             predict_class_layers: Whether the classification layer is predicted; False leaves it
-                alone (fine-tuning on another label set).
+                alone (fine-tuning on another label set). `auto` predicts any network: a last layer
+                with another number of classes (of backbones, segmenters, regressors) as an ordinary
+                one, and images may have other channels.
+            training: Whether the network is traced in train mode or eval mode; `both` reads it in
+                eval mode for what train mode leaves out (layers that were dropped, what only
+                evaluation uses).
             bn_train: Whether batch normalisation uses the statistics of each batch, as evaluation
                 of predicted parameters needs: no running statistics were ever collected. Call after
                 `model.eval()`, which would undo it.
+            bn_track_running_stats: GHN-3's name of the opposite of `bn_train`, which counts if it
+                is given.
             keep_grads: Whether tensors with gradient take the place of the parameters, to train the
                 hypernetwork through `model`. `predict` with `torch.func.functional_call` is the
                 cleaner way.
@@ -163,21 +177,32 @@ class GHN(nn.Module):
 
         Raises:
             ValueError: The network does not fit the hypernetwork (number of classes or channels)
-                or the graph, has no parameters, or is no network. Nothing was overwritten then.
+                or the graph, has no parameters, or none with values (meta device), or is no
+                network. Nothing was overwritten then.
         """
         check_network(model)
-        own = dict(model.named_parameters())
-        with torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()):
-            # what cannot be read raises here, before anything is overwritten
-            passes = list(self._passes(model, input, graph, predict_class_layers))
-            found = (pair for targets, x in passes for pair in decode(self, x, targets))
+        with (
+            whole(model, keep=True),
+            torch.set_grad_enabled(keep_grads and torch.is_grad_enabled()),
+        ):
+            own = predictable(model)
+            if not keep_grads:
+                check_writable(own)
+            reading = read_network(
+                self,
+                model,
+                input,
+                graph=graph,
+                class_layers=predict_class_layers,
+                training=training,
+            )
+            passes = list(reading)
+            blocks = [pair for targets, x in passes for pair in decode(self, x, targets)]
             if keep_grads:
-                for name, value in {t.name: tile_to(block, t) for t, block in found}.items():
-                    _replace_parameter(model, name, value)
+                replace_parameters(model, blocks)
             else:
-                for target, block in found:
-                    tile_into(own[target.name].data, block, target)
-        if bn_train:
+                write_parameters(own, blocks)
+        if bn_train if bn_track_running_stats is None else not bn_track_running_stats:
             use_batch_statistics(model)
         return (model, passes[0][1]) if return_embeddings else model
 
@@ -187,7 +212,8 @@ class GHN(nn.Module):
         input: Any = None,
         *,
         graph: ArchGraph | None = None,
-        predict_class_layers: bool = True,
+        predict_class_layers: ClassLayers = True,
+        training: Modes = "both",
         factored: bool = False,
     ) -> dict[str, Tensor]:
         """Predict all parameters of `model` as a dict for `torch.func.functional_call`.
@@ -197,8 +223,8 @@ class GHN(nn.Module):
         weights of the decoder `lowrank` as factors (`FactoredWeight`): layers run and learn without
         a tensor of the weight's size.
         """
-        passes = self._passes(model, input, graph, predict_class_layers)
-        return self._decoded(model, passes, [None], factored=factored)[0]
+        how: dict[str, Any] = {"class_layers": predict_class_layers, "training": training}
+        return self._decoded(model, input, [None], factored=factored, graph=graph, **how)[0]
 
     def sample(
         self,
@@ -208,7 +234,8 @@ class GHN(nn.Module):
         *,
         seed: int | torch.Generator = 0,
         graph: ArchGraph | None = None,
-        predict_class_layers: bool = True,
+        predict_class_layers: ClassLayers = True,
+        training: Modes = "both",
     ) -> list[dict[str, Tensor]]:
         """Draw several sets of parameters for `model`, each as `predict` gives one.
 
@@ -235,8 +262,8 @@ class GHN(nn.Module):
         if not isinstance(seed, torch.Generator):
             seed = torch.Generator().manual_seed(seed)
         shifts = [self._shifts(one) for one in gaussian(n, self.config.noise, seed)]
-        passes = self._passes(model, input, graph, predict_class_layers)
-        return self._decoded(model, passes, shifts)
+        how: dict[str, Any] = {"class_layers": predict_class_layers, "training": training}
+        return self._decoded(model, input, shifts, graph=graph, **how)
 
     def predict_graphs(
         self, graphs: Sequence[ArchGraph], *, noise: Tensor | None = None
@@ -283,7 +310,7 @@ class GHN(nn.Module):
 
         See arXiv:2110.13100, section 5.3.
         """
-        return self.encode([self._graph(model, input)]).mean(0)
+        return self.encode([graph_of(self, model, input)]).mean(0)
 
     @torch.no_grad()
     def predict_accuracy(
@@ -322,13 +349,13 @@ class GHN(nn.Module):
             torch.Size([2])
         """
         if not isinstance(networks, nn.Module | ArchGraph):
-            graphs = [self._graph(network, input) for network in networks]
+            graphs = [graph_of(self, network, input) for network in networks]
             return AccuracyEstimate(*estimate(self, graphs, parameters))
-        mean, std = estimate(self, [self._graph(networks, input)], parameters)
+        mean, std = estimate(self, [graph_of(self, networks, input)], parameters)
         return AccuracyEstimate(mean.item(), std.item())
 
     def targets(
-        self, graphs: Sequence[ArchGraph], *, predict_class_layers: bool = True
+        self, graphs: Sequence[ArchGraph], *, predict_class_layers: ClassLayers = True
     ) -> list[ParameterTarget]:
         """List what must be predicted for a batch of graphs; check that it can be.
 
@@ -338,29 +365,10 @@ class GHN(nn.Module):
         found: list[ParameterTarget] = []
         row = 0
         for index, graph in enumerate(graphs):
-            some = targets_of(graph, row=row, index=index, num_classes=self.config.num_classes)
+            how = predict_class_layers
+            found.extend(targets_in(graph, self.config, how, row=row, index=index))
             row += graph.num_nodes
-            if not predict_class_layers:
-                some = [t for t in some if not t.kind.startswith("class")]
-            else:
-                self._check_classes(graph, some)
-            found.extend(some)
         return found
-
-    def _check_classes(self, graph: ArchGraph, targets: list[ParameterTarget]) -> None:
-        k = self.config.num_classes
-        sizes = {t.shape[0]: t.name for t in targets if t.kind.startswith("class")}
-        if graph.num_classes is not None and not sizes:
-            sizes = {graph.num_classes: "its output"}
-        for size, where in sizes.items():
-            if size != k:
-                data = f" on {self.config.dataset!r}" if self.config.dataset else ""
-                raise ValueError(
-                    f"the hypernetwork was trained{data} for {k} classes, but {where} of "
-                    f"the network {graph.name or ''} has {size}: build the network with "
-                    f"num_classes={k}, choose a hypernetwork for its data set, or pass "
-                    "predict_class_layers=False to keep its last layer"
-                )
 
     def _shifts(self, noise: Tensor) -> Tensor:
         """What noise adds to node states, (..., config.noise) -> (..., h)."""
@@ -374,96 +382,23 @@ class GHN(nn.Module):
     def _decoded(
         self,
         model: nn.Module,
-        passes: Iterable[tuple[list[ParameterTarget], Tensor]],
+        input: Any,
         shifts: Iterable[Tensor | None],
         *,
         factored: bool = False,
+        **how: Any,
     ) -> list[dict[str, Tensor]]:
         """The parameters of `model`, in their order, for each shift of the node states."""
+        check_network(model)
         fit = weight_of if factored else tile_to
         found: list[tuple[Tensor | None, dict[str, Tensor]]] = [(shift, {}) for shift in shifts]
-        for targets, x in passes:
-            for shift, predicted in found:
-                for target, block in decode(self, x if shift is None else x + shift, targets):
-                    predicted[target.name] = fit(block, target)
-        names = [name for name, _ in model.named_parameters()]
+        with whole(model, keep=False):
+            for targets, x in read_network(self, model, input, **how):
+                for shift, predicted in found:
+                    for target, block in decode(self, x if shift is None else x + shift, targets):
+                        predicted[target.name] = fit(block, target)
+            names = [name for name, _ in model.named_parameters()]
         return [{n: predicted[n] for n in names if n in predicted} for _, predicted in found]
-
-    def _passes(
-        self, model: nn.Module, input: Any, graph: ArchGraph | None, predict_class_layers: bool
-    ) -> Iterator[tuple[list[ParameterTarget], Tensor]]:
-        """The published graph, then, if parameters are left, the graph with every parameter."""
-        check_network(model)
-        shapes = {n: tuple(p.shape) for n, p in model.named_parameters()}
-        names = set(shapes)
-        if not names:
-            raise ValueError(
-                f"{type(model).__name__} has no parameters, so there is nothing to predict"
-            )
-        input = self._example(model, input)
-        graph = graph or self._trace(model, input)
-        targets = self.targets([graph], predict_class_layers=predict_class_layers)
-        left = names.difference(*graph.params)
-        check_shapes(graph, shapes)
-        yield [t for t in targets if t.name in names], self.encode([graph])
-        if not left:
-            return
-        full = trace(model, input, view="primitives")
-        rest = [t for t in targets_of(full) if t.name in left]
-        if not predict_class_layers:
-            rest = [t for t in rest if not t.kind.startswith("class")]
-        if rest:
-            yield rest, self.encode([full])
-        left = left.difference(*full.params)
-        if left:
-            warnings.warn(
-                f"{len(left)} parameters of {type(model).__name__} are not used by its forward "
-                f"pass and keep their values: {', '.join(sorted(left)[:5])}",
-                stacklevel=3,
-            )
-
-    def _graph(self, network: nn.Module | ArchGraph, input: Any) -> ArchGraph:
-        if isinstance(network, ArchGraph):
-            return network
-        check_network(network)
-        return self._trace(network, self._example(network, input))
-
-    def _trace(self, model: nn.Module, input: Any) -> ArchGraph:
-        try:
-            return trace(model, input, view=self.view)
-        except TraceError as error:
-            layers = ((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
-            name, first = next(layers, (None, None))
-            if first is not None and name == error.module:
-                if first.in_channels != self.config.in_channels:
-                    self._wrong_channels(first.in_channels, "the network's first convolution takes")
-            raise
-
-    def _example(self, model: nn.Module, input: Any) -> Any:
-        """The example input, checked.
-
-        Where there is none, and the images are not the three-channel ones that tracing assumes,
-        images of the hypernetwork's own kind.
-        """
-        c = self.config
-        if isinstance(input, Tensor) and input.dim() == 4 and input.shape[1] != c.in_channels:
-            self._wrong_channels(input.shape[1], "the example input has")
-        size = getattr(model, "expected_input_sz", None)
-        if input is None and isinstance(size, tuple | list) and size[0] != c.in_channels:
-            self._wrong_channels(size[0], "the network expects images of")
-        if input is not None or isinstance(size, tuple | list) or c.in_channels == 3:
-            return input
-        side = size or c.image_size or 224
-        dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-        return torch.zeros(2, c.in_channels, side, side, dtype=dtype)
-
-    def _wrong_channels(self, got: int, who: str) -> None:
-        c = self.config
-        data = f" on {c.dataset!r}" if c.dataset else ""
-        raise ValueError(
-            f"the hypernetwork was trained{data} for images of {c.in_channels} channels, "
-            f"but {who} {got}: give the network {c.in_channels} input channels"
-        )
 
     def _init_ghn3(self) -> None:
         """GHN-3's start: embeddings truncated normal (std h^-1/2), last decoder layers shrunk."""
@@ -475,11 +410,3 @@ class GHN(nn.Module):
             scale_last_layers(self.decoder.conv[2], self.decoder.class_layer_predictor[1])
         elif isinstance(self.decoder, LowRankDecoder):
             scale_last_layers(self.decoder.conv[2])
-
-
-def _replace_parameter(model: nn.Module, name: str, value: Tensor) -> None:
-    """Put a plain tensor, with its gradient history, where a parameter was."""
-    path, _, leaf = name.rpartition(".")
-    module = model.get_submodule(path)
-    module._parameters.pop(leaf, None)
-    module.__dict__[leaf] = value

@@ -16,7 +16,7 @@ from ghn.decoding.lowrank import FactorCores, Factors, LowRankDecoder
 from ghn.decoding.parameter_targets import ParameterTarget
 from ghn.decoding.tiling import gain, squash
 
-__all__ = ["Decoding", "decode"]
+__all__ = ["Decoded", "Decoding", "decode"]
 
 
 Decoded: TypeAlias = tuple[ParameterTarget, Tensor | Factors]

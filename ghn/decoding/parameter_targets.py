@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from graph2nn.archgraph import ArchGraph, shape4d
 
-__all__ = ["ParameterTarget", "targets_of"]
+__all__ = ["KERNELS", "ParameterTarget", "targets_of"]
 
-_KERNELS = ("conv", "sep_conv", "dil_conv")
+KERNELS = ("conv", "sep_conv", "dil_conv")
+"""Primitives that hold the weight of a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def targets_of(
             is_bias = op == "bias" or position > 0 or added
             kind, view, table = _kind(op, shape, is_bias=is_bias)
             stack, turned = 0, False
-            if op in _KERNELS and position == 0:
+            if op in KERNELS and position == 0:
                 stack, turned, view = _stack(shape, graph.shape[node].tolist()) or (0, False, view)
             if node == classifier and kind == "matrix" and op == "conv" and not table:
                 kind = "class_weight" if stack < 2 and not turned else "matrix"
@@ -134,9 +135,9 @@ def _kind(
     vector = "bias" if is_bias or op == "pos_enc" else "weight"
     if n <= 1:
         return vector, None, False
-    if n == 2 and (not is_bias or op in _KERNELS):
+    if n == 2 and (not is_bias or op in KERNELS):
         return "matrix", (shape[0], shape[1], 1, 1), False
-    if op in _KERNELS or (n == 4 and not is_bias and op == "pos_enc"):
+    if op in KERNELS or (n == 4 and not is_bias and op == "pos_enc"):
         if n == 3:
             return "matrix", (shape[0], shape[1], 1, shape[2]), False
         if n == 4:

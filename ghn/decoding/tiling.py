@@ -11,7 +11,7 @@ from torch import Tensor
 from ghn.decoding.lowrank import Factors
 from ghn.decoding.parameter_targets import ParameterTarget
 
-__all__ = ["gain", "multiply_into", "repeat_into", "squash", "tile_into", "tile_to"]
+__all__ = ["check_fit", "gain", "multiply_into", "repeat_into", "squash", "tile_into", "tile_to"]
 
 _PIECE = 2**20
 """Numbers written at a time where a product cannot be taken in place."""
@@ -68,11 +68,38 @@ def tile_to(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
     return block.reshape(target.shape)
 
 
+def check_fit(block: Tensor | Factors, target: ParameterTarget) -> None:
+    """Check that a block gives a tensor of the target's shape, before anything is written.
+
+    Shapes: block as in `tile_to`.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if target.view is None:
+        return  # a vector is repeated and cut
+    (o, i, *kernel), shape = target.view, target.shape
+    size, fits = math.prod(shape), list(block.shape[2:]) == kernel
+    if target.stack:
+        fits = size == target.stack * o * i
+    elif target.table and len(shape) == 3 and shape[0] == 1:
+        fits &= shape[2] == i
+    elif len(shape) > 4 and shape[:2] == (o, i):
+        fits &= list(shape[-2:]) == kernel
+    else:
+        fits &= size == math.prod(target.view)
+    if not fits:
+        raise ValueError(
+            f"{target.name} of the shape {shape} cannot be decoded from a block of the shape "
+            f"{tuple(block.shape)}, so nothing was written: please report this network"
+        )
+
+
 def _repeat(block: Tensor, o: int, i: int) -> Tensor:
     so, si = block.shape[:2]
     if so < o or si < i:
-        block = block.repeat(-(-o // so), -(-i // si), 1, 1)[:o, :i]
-    return block
+        block = block.repeat(-(-o // so), -(-i // si), 1, 1)
+    return block if block.shape[:2] == (o, i) else block[:o, :i]
 
 
 def _stacked(block: Tensor | Factors, target: ParameterTarget) -> Tensor:
@@ -162,9 +189,10 @@ def multiply_into(out: Tensor, factors: Factors) -> None:
 def repeat_into(out: Tensor, block: Tensor) -> None:
     """Fill `out` with whole repetitions of `block` along the first two axes, cut at the end.
 
-    Shapes: out (o, i, kh, kw), contiguous; block (so, si, kh, kw) with so <= o, si <= i.
+    Shapes: out (o, i, kh, kw), contiguous; block (so, si, kh, kw), cut where it is larger.
     """
-    (o, i), (so, si) = out.shape[:2], block.shape[:2]
+    (o, i), block = out.shape[:2], block[: out.shape[0], : out.shape[1]]
+    so, si = block.shape[:2]
     if (so, si) == (o, i):
         out.copy_(block)
         return

@@ -95,7 +95,7 @@ def test_a_given_graph_saves_the_tracing(tiny, convnet, monkeypatch) -> None:
     ghn, model = tiny(), convnet()
     graph = trace(model, IMAGES, view="ghn2")
     expected = ghn.predict(model, IMAGES)
-    monkeypatch.setattr("ghn.model.trace", lambda *_, **__: pytest.fail("traced"))
+    monkeypatch.setattr("ghn.reading.passes.trace", lambda *_, **__: pytest.fail("traced"))
     assert same(ghn.predict(model, graph=graph), expected)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from graph2nn.archgraph.tracing.recorder import Op
 
-__all__ = ["matrix_of"]
+__all__ = ["PRODUCTS", "matrix_of"]
 
-_PRODUCTS = {"matmul", "bmm", "baddbmm", "addbmm", "mm", "addmm", "tensordot"}
+PRODUCTS = ("linear", "matmul", "mm")
+"""Ends of the names of functions that multiply by matrices; `grouped_mm` by those of experts."""
 
 
 def matrix_of(shape: tuple[int, ...], op: Op, data: Sequence[Op]) -> tuple[int, int] | None:
@@ -28,11 +29,11 @@ def matrix_of(shape: tuple[int, ...], op: Op, data: Sequence[Op]) -> tuple[int, 
     """
     if op.name == "bilinear":
         return shape[0], math.prod(shape[1:])
-    if op.name == "linear":
+    if op.name.endswith("linear"):
         return shape[-2], shape[-1]
     if op.name == "einsum" and op.attrs:
         return _of_equation(shape, **op.attrs)
-    if op.name not in _PRODUCTS and op.name != "einsum":
+    if not op.name.endswith(PRODUCTS) and op.name not in ("einsum", "tensordot"):
         return None
     a, b = shape[-2:]
     for source in data:

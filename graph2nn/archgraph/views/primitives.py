@@ -13,14 +13,14 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.tracing.recorder import Op, ParamInfo, Trace
 from graph2nn.archgraph.views.builder import Draft, Node
 from graph2nn.archgraph.views.full import NORMS
-from graph2nn.archgraph.views.matrices import matrix_of
+from graph2nn.archgraph.views.matrices import PRODUCTS, matrix_of
 from graph2nn.archgraph.views.published import attend, carriers, of_primitives, union
 
 __all__ = ["primitives_view"]
 
 _MATRIX = set(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d deform_conv2d "
-    "linear bilinear addmm baddbmm addbmm matmul mm bmm mv einsum tensordot "
+    "bilinear mv einsum tensordot "
     "multi_head_attention_forward lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell "
     "rnn_relu_cell".split()
 )
@@ -49,6 +49,11 @@ def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
     attend(draft, spare=("sum", "concat"))
     draft.splice(lambda n: n.op in ("sum", "concat", "cse") and len(n.preds) < 2)
     return of_primitives(draft, model, trace)
+
+
+def _multiplies(name: str) -> bool:
+    """Whether a function multiplies by matrices or kernels (`linear`, `bmm`, `grouped_mm`)."""
+    return name in _MATRIX or name.endswith(PRODUCTS)
 
 
 def _is_vector(shape: tuple[int, ...]) -> bool:
@@ -215,11 +220,12 @@ class _Builder:
             return NORMS[op.name] if vector else "conv"
         if op.name in _EMBEDDINGS:
             return "pos_enc"
-        matrix = op.name in _MATRIX or (op.name not in _ADD and consumer in _MATRIX)
-        if matrix and len(info.shape) > 1 and not (vector and op.name not in _MATRIX):
+        direct = _multiplies(op.name)
+        matrix = direct or (op.name not in _ADD and _multiplies(consumer))
+        if matrix and len(info.shape) > 1 and not (vector and not direct):
             return self._conv_kind(op)
         if matrix:
-            return "bias" if "bias" in local or op.name in _MATRIX else "ln"
+            return "bias" if "bias" in local or direct else "ln"
         function = consumer or op.name
         if op.name in _SCALE or function in _SCALE or function in NORMS:
             return "ln" if vector else "conv"

@@ -154,7 +154,7 @@ def test_nothing_is_written_where_not_all_can_be(tiny) -> None:
 
 def test_nothing_is_written_where_the_second_graph_fails(tiny, monkeypatch) -> None:
     """The parameters that published graphs lack are read before the others are written."""
-    import ghn.model as module
+    import ghn.reading.passes as module
 
     model = MODULES["class token, layer scale, attention"][0]()
     before = {n: p.detach().clone() for n, p in model.named_parameters()}

@@ -1,0 +1,1 @@
+"""What does a hypernetwork read of a network? Graphs, an example input, which layer classifies."""
