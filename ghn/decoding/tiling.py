@@ -164,10 +164,10 @@ def tile_into(out: Tensor, block: Tensor | Factors, target: ParameterTarget) -> 
 
 
 def _write(out: Tensor, block: Tensor | Factors) -> None:
-    if isinstance(block, Factors):
+    if isinstance(block, Factors) and block.shape == out.shape:
         multiply_into(out.flatten(1), block)
     else:
-        repeat_into(out, block)
+        repeat_into(out, block.product() if isinstance(block, Factors) else block)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
@@ -58,10 +59,13 @@ def targets_in(
         return [_fitting(target, graph, config) for target in found]
     if not how:
         kept = classifier_of(graph) if classifier is None else classifier
-        return [target for target in found if target.name not in kept]
-    sizes = {t.shape[0]: t.name for t in found if t.kind.startswith("class")}
+        return [_ordinary(target) for target in found if target.name not in kept]
+    sizes: dict[int, str] = {}
+    for target in found:
+        if target.kind.startswith("class"):
+            sizes.setdefault(math.prod(target.shape[:1]), target.name)
     if graph.num_classes is not None and not sizes:
-        sizes = {graph.num_classes: "its output"}
+        sizes = {graph.num_classes: "the output"}
     for size, where in sizes.items():
         _check_size(size, where, graph, config)
     return found
@@ -78,7 +82,7 @@ def targets_left(
     classifier = classifier_of(graph)
     found = [target for target in targets_of(graph) if target.name in left]
     if not how:
-        return [target for target in found if target.name not in classifier]
+        return [_ordinary(target) for target in found if target.name not in classifier]
     wrong = [t for t in found if t.kind == "class_weight" and not _fits(t, graph, config)]
     found = [_fitting(target, graph, config) for target in found]
     if how == "auto" or not wrong:
@@ -109,12 +113,17 @@ def classifier_of(graph: ArchGraph) -> tuple[str, ...]:
 def _fits(target: ParameterTarget, graph: ArchGraph, config: GHNConfig) -> bool:
     """Whether it has the hypernetwork's number of classes: as rows, or as columns of `x @ w`."""
     k, shape = config.num_classes, target.shape
-    return k == shape[0] or (len(shape) == 2 and k == shape[1] == graph.num_classes)
+    return k == math.prod(shape[:1]) or (len(shape) == 2 and k == shape[1] == graph.num_classes)
 
 
 def _fitting(target: ParameterTarget, graph: ArchGraph, config: GHNConfig) -> ParameterTarget:
-    """The target, decoded as an ordinary matrix or vector where it is of another size."""
-    if not target.kind.startswith("class") or _fits(target, graph, config):
+    """The target, as an ordinary one where it is of another size."""
+    return target if _fits(target, graph, config) else _ordinary(target)
+
+
+def _ordinary(target: ParameterTarget) -> ParameterTarget:
+    """The target, decoded as an ordinary matrix or vector."""
+    if not target.kind.startswith("class"):
         return target
     return replace(target, kind="matrix" if target.kind == "class_weight" else "bias")
 

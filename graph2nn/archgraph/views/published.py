@@ -84,7 +84,9 @@ def output_classes(trace: Trace) -> int | None:
     for i in later:
         if len(shapes[i]) == 2 and found in _ancestors(trace.ops, trace.ops[i].inputs):
             found = i
-    return shapes[found][-1] if len(shapes[found]) == 2 else None
+    rows = next((op.shape[:1] for op in trace.ops if op.name == "input"), ())
+    boxes = bool(trace.note) and shapes[found][:1] != rows  # as many rows as a detector has found
+    return shapes[found][-1] if len(shapes[found]) == 2 and not boxes else None
 
 
 class _Builder:
