@@ -1,4 +1,4 @@
-"""Networks that classify something else, or nothing: which layer is meant, and what is predicted."""
+"""Networks that classify something else, or nothing: which layer is meant, what is predicted."""
 
 from __future__ import annotations
 

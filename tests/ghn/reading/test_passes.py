@@ -1,4 +1,4 @@
-"""Networks whose parameters are not all used in one mode, or for one input: what is read of them."""
+"""Networks not all of which is used in one mode or for one input: what is read of them."""
 
 from __future__ import annotations
 
