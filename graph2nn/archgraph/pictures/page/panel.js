@@ -175,7 +175,12 @@ class Finder {
     if (!wanted.length) return [];
     this.entries ??= this.#index();
     const found = this.entries.filter(({ words }) => wanted.every((word) => words.includes(word)));
-    const rank = ({ shown }) => (shown[0].toLowerCase() === wanted.join(" ") ? 0 : shown[0].toLowerCase().startsWith(wanted[0]) ? 1 : 2);
+    const last = wanted[wanted.length - 1];
+    const rank = ({ shown }) => { // whole names before beginnings of names before the rest
+      const [name, tail] = [shown[0].toLowerCase(), shown[1].toLowerCase().split(".").pop()];
+      if (name === wanted.join(" ") || tail === last) return 0;
+      return name.startsWith(wanted[0]) ? 1 : 2;
+    };
     const once = new Map(); // of equal blocks the first that is found stands for the others
     for (const entry of found) {
       const key = this.graph.original(entry.item);
