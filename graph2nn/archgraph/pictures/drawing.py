@@ -92,10 +92,10 @@ def draw(
         raise ValueError(f"colour={colour!r}: pages are coloured by numbers; draw to a .html file")
     status: tuple[Status, ...] = ()
     failure: TraceError | None = None
-    if isinstance(graph, nn.Module):
+    if _is_network(graph):
         graph, failure = _traced(graph, input)
         if failure is not None:
-            status = (*_nothing(graph.num_nodes - 1), "failed")
+            graph, status = _marked(graph, failure)
     if isinstance(graph, ArchGraph) and not paged and fold is None:
         made: Figure | Page = draw_graph(
             graph, path, ax=ax, virtual_edges=virtual_edges, labels=labels, title=title,
@@ -119,19 +119,35 @@ def _path(path: str | Path) -> Path:
     return path
 
 
-def _nothing(count: int) -> list[Status]:
-    return [""] * count
+def _is_network(subject: Any) -> bool:
+    """Whether it is to be traced: a module, or a function of tensors."""
+    return isinstance(subject, nn.Module) or (callable(subject) and not isinstance(subject, type))
 
 
-def _traced(module: nn.Module, input: Any) -> tuple[ArchGraph, TraceError | None]:
+def _traced(module: Any, input: Any) -> tuple[ArchGraph, TraceError | None]:
     """The graph of a module; what there is of it, and the error, where tracing fails."""
     try:
         return trace(module, input, measures=True), None
     except TraceError as error:
-        part = getattr(error, "graph", None)
-        if part is None or not part.num_nodes:
+        if error.graph is None or not error.graph.num_nodes:
             raise
-        return part, error
+        return error.graph, error
+
+
+def _marked(graph: ArchGraph, error: TraceError) -> tuple[ArchGraph, tuple[Status, ...]]:
+    """The graph, and the mark of what failed: the last of its name; its parameters follow it."""
+    names = graph.op_names()
+    last = max(
+        (k for k, name in enumerate(names) if name == error.operation), default=len(names) - 1
+    )
+    status: list[Status] = [""] * len(names)
+    status[last] = "failed"
+    columns = {
+        name: (*column[:last], *[None] * (len(names) - last))  # it has no output
+        for name, column in graph.columns.items()
+        if isinstance(column, tuple)
+    }
+    return graph.replace(columns={**graph.columns, **columns}), tuple(status)
 
 
 def _picture(
@@ -147,7 +163,7 @@ def _picture(
     if numbers:
         raise ValueError("numbers belong to the nodes of one graph; expected an ArchGraph")
     if isinstance(graph, (tuple, list)):
-        graph = tuple(trace(g) if isinstance(g, nn.Module) else g for g in graph)
+        graph = tuple(trace(g) if _is_network(g) else g for g in graph)
     picture = describe(graph)
     return picture if title is None else replace(picture, title=title)
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.archgraph import ArchGraph, draw, trace
+from graph2nn.archgraph import ArchGraph, TraceError, draw, trace
 from graph2nn.archgraph.pictures.folding import folded
 from graph2nn.archgraph.pictures.picture import picture_of
 from graph2nn.relational import ws_flex
@@ -83,7 +84,8 @@ def page(browser, tmp_path) -> Iterator[Open]:
 
     def show(graph: Any, *, dark: bool = False, **options: Any) -> Any:
         path = tmp_path / "net.html"
-        draw(graph, path, **options)
+        with suppress(TraceError):  # it is drawn all the same
+            draw(graph, path, **options)
         scheme = "dark" if dark else "light"
         view = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)
         opened.append(view)
@@ -377,6 +379,18 @@ def test_differences_are_marked(page):
     view.select_option("#colour", "kind")
     assert "matrix product" in view.text_content("#legend")
     check_places(view)
+
+
+def test_the_operation_that_fails_is_shown_at_once(page):
+    stages = [nn.Sequential(*(nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(30)))] * 3
+    stages.insert(2, nn.Sequential(nn.ReLU(), nn.Sequential(nn.Linear(8, 8), nn.Linear(9, 9))))
+    view = page(nn.Sequential(*stages), input=torch.zeros(2, 8))
+    (failed,) = view.locator("#nodes .failed:not(.box)").all()
+    assert failed.get_attribute("class").split()[:2] == ["item", "leaf"]
+    place, stage = failed.bounding_box(), view.locator("#stage").bounding_box()
+    assert stage["y"] < place["y"] < stage["y"] + stage["height"] - 20
+    assert "module '2.1.1' failed: RuntimeError: mat1 and mat2" in view.text_content("#note")
+    assert "failed" in view.text_content("#panel") and "failed" in view.text_content("#legend")
 
 
 def test_relational_graphs_have_neighbours(page):
