@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from libraries.untouched import untouched
 from torch import Tensor, nn
 
 from graph2nn.archgraph import PRIMITIVES, coverage, trace
@@ -232,6 +233,14 @@ def test_published_views_read_every_module(name, view):
     graph = trace(model, input, view=view)
     assert graph.op_names()[0] == "input"
     assert set(graph.param_shapes) <= {n for n, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize("view", ["full", "ghn3"])
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_of_any_module_changes(name, view):
+    model, input = CASES[name]
+    with untouched(model, input):
+        trace(model, input, view=view)
 
 
 def test_nested_module_names_and_edges():

@@ -169,7 +169,7 @@ class Keeper:
 
     def _look_at_cache(self, cache: Any) -> None:
         """The cache of a function (`functools.lru_cache`), which may always be empty."""
-        self._undo.append((_clear_if_filled, (cache, cache.cache_info().misses)))
+        self._undo.append((_empty_if_used, ([cache, cache.cache_info()],)))
 
     def _look_at_object(self, value: Any) -> None:
         self._classes.update(dict.fromkeys(type(value).__mro__))
@@ -298,9 +298,11 @@ def _put_back_class(owner: type, content: dict) -> None:
             type.__setattr__(owner, name, value)
 
 
-def _clear_if_filled(cache: Any, misses: int) -> None:
-    if cache.cache_info().misses != misses:
+def _empty_if_used(noted: list) -> None:
+    cache, info = noted
+    if cache.cache_info() != info:
         cache.cache_clear()
+        noted[1] = cache.cache_info()
 
 
 def _purge_dict(container: dict, content: dict) -> None:
