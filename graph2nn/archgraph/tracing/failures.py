@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from graph2nn.archgraph.graph import ArchGraph
@@ -13,13 +14,19 @@ from graph2nn.archgraph.tracing.caller.finding import tensors_in
 from graph2nn.archgraph.tracing.caller.inputs import default_input_size
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace
 
-__all__ = ["TraceError", "describe_failure", "failing_module", "partial_trace", "trace_error"]
+__all__ = [
+    "TraceError",
+    "describe_failure",
+    "failing_module",
+    "partial_trace",
+    "refuse_nested",
+    "trace_error",
+]
 
 _ADVICE = "pass `input=` with tensors the model accepts, or set `model.expected_input_sz`"
-_VALUES = (
-    "the model's weights are on the meta device and have no values, which this step needs: build "
-    "it on a real device, or give the input in values that spare the step"
-)
+_NO_VALUES = "the model is on the meta device and has no values, which this step reads; "
+_FROM_WEIGHTS = _NO_VALUES + "trace it on a real device"
+_FROM_INPUTS = _NO_VALUES + "an input on a real device may be enough (masks, lengths)"
 # Part of a file's path on the error's stack → what is not supported, and what to do instead.
 _UNSUPPORTED = {
     "attention/flex_attention": (
@@ -90,17 +97,32 @@ def trace_error(
     )
 
 
+def refuse_nested(model: nn.Module, input: Any) -> None:
+    """Raise the error for an input that holds nested tensors without strides.
+
+    Raises:
+        TraceError: It does.
+    """
+    if any(t.is_nested and t.layout == torch.strided for t in tensors_in(input)):
+        what, advice = _UNSUPPORTED["torch/nested"]
+        raise TraceError(
+            f"cannot trace {type(model).__name__}: its input holds {what}, not supported here",
+            module="",
+            advice=advice,
+        )
+
+
 def _kind_of_failure(model: nn.Module, input: Any, error: BaseException) -> tuple[str, str]:
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
     files.append(type(error).__module__)
     found = [kind for part, kind in _UNSUPPORTED.items() if any(part in f for f in files)]
-    nested = any(t.is_nested for t in tensors_in(input))
-    if nested or "NestedTensor" in str(error) or "nested tensor" in str(error).lower():
+    if "nestedtensor" in str(error).lower() or "nested tensor" in str(error).lower():
         return _UNSUPPORTED["torch/nested"]
     if found:
         return found[0]
     if "meta" in str(error).lower() and any(p.is_meta for p in model.parameters()):
-        return "", _VALUES
+        given = tensors_in(input)
+        return "", _FROM_INPUTS if given and all(t.is_meta for t in given) else _FROM_WEIGHTS
     return "", _ADVICE
 
 

@@ -137,6 +137,8 @@ class Recorder(TorchFunctionMode):
         scopes: Calls of modules, so that every op knows the one it belongs to.
         meter: CallObserver that is told of every call, if any.
         guard: Mode under which ops on tensors with values run.
+        values: Device where tensors stay that have values and would be moved to the meta device,
+            and where those are made that would be made there; None lets them.
     """
 
     def __init__(
@@ -147,8 +149,10 @@ class Recorder(TorchFunctionMode):
         scopes: Scopes | None = None,
         meter: CallObserver | None = None,
         guard: TensorGuard | None = None,
+        values: torch.device | None = None,
     ):
         super().__init__()
+        self._values = values
         self._guard = nullcontext() if guard is None else guard
         self.scopes = Scopes() if scopes is None else scopes
         self.ops: list[Op] = []
@@ -297,6 +301,8 @@ class Recorder(TorchFunctionMode):
         """Run the function; tensors made on another device than meta follow the meta ones."""
         if name in _MOVES and args and isinstance(args[0], Tensor) and args[0].is_meta:
             return _move_meta(args, kwargs)
+        if self._values is not None:
+            args, kwargs = _with_values(name, args, kwargs, self._values)
         try:
             if any(isinstance(a, Tensor) and not a.is_meta for a in args):
                 with self._guard:
@@ -350,6 +356,20 @@ class Recorder(TorchFunctionMode):
                 origins.share(t, args[0])
         if self.log is not None:
             self.log.place(next(iter(owners), None), outputs or (shown,))
+
+
+def _with_values(name: str, args: tuple, kwargs: dict, home: torch.device) -> tuple[tuple, dict]:
+    """Arguments of a call that would move a tensor to the meta device or make one there."""
+    if name == "to" and args and isinstance(args[0], Tensor):
+        args = tuple(args[0] if isinstance(a, Tensor) and a.is_meta else a for a in args)
+        args = tuple(home if _is_meta_device(a) else a for a in args)
+    if "device" in kwargs and _is_meta_device(kwargs["device"]):
+        kwargs = {**kwargs, "device": home}
+    return args, kwargs
+
+
+def _is_meta_device(value: Any) -> bool:
+    return isinstance(value, (str, torch.device)) and str(value) == "meta"
 
 
 def _move_meta(args: tuple, kwargs: dict) -> Tensor:

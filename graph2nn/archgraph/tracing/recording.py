@@ -19,7 +19,12 @@ from graph2nn.archgraph.tracing.caller.inputs import (
 )
 from graph2nn.archgraph.tracing.caller.keeping import Keeper, kept
 from graph2nn.archgraph.tracing.caller.targets import as_network, modules_of, set_mode
-from graph2nn.archgraph.tracing.failures import describe_failure, partial_trace, trace_error
+from graph2nn.archgraph.tracing.failures import (
+    describe_failure,
+    partial_trace,
+    refuse_nested,
+    trace_error,
+)
 from graph2nn.archgraph.tracing.observing import CallObserver
 from graph2nn.archgraph.tracing.recorder import ParamInfo, Recorder, Trace
 from graph2nn.archgraph.tracing.scopes import Scopes
@@ -63,6 +68,7 @@ def record(
     modules = modules_of(network)
     _check(network, modules)
     places = {p.device for _, m in modules for p in m._parameters.values() if p is not None}
+    refuse_nested(network, input)
     with kept(network, model, input) as keeper, everything_seeded(0, places):
         run = _Run(network, function, modules, keeper, input, fast, training, calls, meter, batch)
         return run.record()
@@ -150,7 +156,9 @@ class _Run:
 
     def _on_inputs(self, reason: str) -> Trace:
         """Weights have no values, all else has."""
-        recorder, infos = self._prepare(hollow=True, training=self.training)
+        given = (t.device for t in tensors_in(self.input) if not t.is_meta)
+        home = next(given, torch.device("cpu"))
+        recorder, infos = self._prepare(hollow=True, training=self.training, values=home)
         recorder.watch_buffers(
             [b for _, m in self.modules for b in m._buffers.values() if b is not None]
         )
@@ -176,7 +184,9 @@ class _Run:
         note = f"run on real values in eval mode, because on meta tensors: {reason}"
         return recorder.finished(infos, outputs, note)
 
-    def _prepare(self, *, hollow: bool, training: bool) -> tuple[Recorder, list[ParamInfo]]:
+    def _prepare(
+        self, *, hollow: bool, training: bool, values: torch.device | None = None
+    ) -> tuple[Recorder, list[ParamInfo]]:
         """A recorder that knows the parameters, which are made hollow or not."""
         if self.function != self.network.forward:
             self.network.__dict__["forward"] = self.function
@@ -189,7 +199,8 @@ class _Run:
             log=CallLog(self.modules) if self.calls else None,
             scopes=scopes,
             meter=observer,
-            guard=self.keeper.guard,
+            values=values,
+            guard=self.keeper.guard if hollow else None,  # else it is on already
         )
         known: dict[int, tuple[ParamInfo, Tensor, Tensor]] = {}
         for info, p, table in _tensors(self.modules):

@@ -1,4 +1,4 @@
-"""Tracing changes nothing that belongs to the caller, whatever the network does and however it ends.
+"""Tracing changes nothing of the caller, whatever the network does and however it ends.
 
 Each function below is a network that keeps something somewhere; it is traced on hollow tensors, on
 real ones, and with a failure.
