@@ -113,3 +113,15 @@ def test_of_one_sample(model: nn.Module, input: object, count: int) -> None:
     assert sample_multiply_adds(model, input) == count
     assert model.training and not next(model.parameters()).is_meta
     assert torch.backends.mha.get_fastpath_enabled() == before
+
+
+def test_shipped_tables_hold_the_counts_of_today() -> None:
+    """Also of networks with attention, and of the proxy, which runs on a CPU."""
+    truth = read_ground_truth("deepnets_digits")
+    attending = [row for row, config in enumerate(truth.configs) if "msa" in str(config)]
+    for row in (0, *attending[:3]):
+        count, config = int(truth.facts["flops"][row]), truth.configs[row]
+        assert count_flops(config) == count
+        images = torch.rand(2, config.in_channels, config.image_size, config.image_size)
+        assert by_proxy(Network(config), images) == count
+        assert round(1e6 * truth.attributes["zc_flops"][row]) == count

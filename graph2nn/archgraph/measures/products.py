@@ -52,9 +52,10 @@ def _product(args: tuple, kwargs: dict, out: Tensor) -> int:
     """`x @ y` of any ranks: each value of the result sums over the axis that both share."""
     x: Tensor = argument(args, kwargs, 0, "input")
     y: Tensor = next(v for v in (*args[1:2], *kwargs.values()) if isinstance(v, Tensor))
-    for sparse, dense in ((x, y), (y, x)):
-        if not _is_dense(sparse):
-            return _entries(sparse) * (dense.shape[-1] if dense.dim() > 1 else 1)
+    if not _is_dense(x):
+        return _entries(x) * (y.shape[-1] if y.dim() > 1 else 1)
+    if not _is_dense(y):
+        return _entries(y) * math.prod(x.shape[:-1])
     inner = y.shape[-2] if y.dim() > 1 else y.shape[0]
     in_order = x.shape[-1] == inner and (y.dim() == 1 or out.shape[-1] == y.shape[-1])
     return out.numel() * (x if in_order else y).shape[-1]  # `y.__rmatmul__(x)` is x @ y

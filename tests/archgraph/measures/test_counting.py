@@ -124,6 +124,11 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[Tensor, ...], int]] = {
         zeros((3, 6)),
         5 * 2 * 6 + 3 * 6 * 5,
     ),
+    "sums of products": (
+        Function(lambda x, y, w: torch.addbmm(w, x, y), (6, 5)),
+        zeros((3, 6, 4), (3, 4, 5)),
+        3 * 6 * 4 * 5,
+    ),
     "distances": (Function(torch.cdist, (40, 3)), zeros((30, 3)), 0),
 }
 
@@ -140,6 +145,16 @@ def test_counts_by_hand(name: str) -> None:
     twin = {name: torch.empty_like(p, device="meta") for name, p in model.named_parameters()}
     twin |= {name: torch.empty_like(b, device="meta") for name, b in model.named_buffers()}
     assert multiply_adds(lambda: torch.func.functional_call(model, twin, tuple(hollow))) == count
+
+
+def test_grouped_and_sparse_products() -> None:
+    """Rows in groups, each with a matrix of its own; entries that are not zero."""
+    ends = torch.tensor([2, 4, 6], dtype=torch.int32)
+    experts = torch.zeros(3, 16, 8)
+    assert multiply_adds(lambda: F.grouped_mm(torch.zeros(6, 16), experts, offs=ends)) == 6 * 16 * 8
+    sparse = torch.eye(6).to_sparse()
+    assert multiply_adds(lambda: torch.sparse.mm(sparse, torch.zeros(6, 5))) == 6 * 5
+    assert multiply_adds(lambda: sparse @ torch.zeros(6)) == 6
 
 
 @pytest.mark.parametrize("backend", ["MATH", "FLASH_ATTENTION", "EFFICIENT_ATTENTION"])
