@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from graph2nn.deepnets import Network, eval_nets
-from graph2nn.ground_truth import count_flops
+from graph2nn.ground_truth import count_flops, read_ground_truth
 from graph2nn.relational import build_model, count_module
 from graph2nn.training import count_parameters, latencies, multiply_adds
 from graph2nn.training.costs import sample_multiply_adds
