@@ -44,7 +44,7 @@ def critical_path(graph: ArchGraph, column: str | None = "flops") -> CriticalPat
     Examples:
         >>> from graph2nn.cells import nb201_cell
         >>> critical_path(nb201_cell([1, 2, 3, 4, 0, 1]), None).nodes
-        (0, 1, 4, 5, 6, 8)
+        (0, 1, 4, 6, 7)
     """
     weights = np.ones(graph.num_nodes) if column is None else graph.numbers(column)
     weight, best = weights.tolist(), weights.tolist()
