@@ -10,8 +10,9 @@ import pytest
 import torch
 from same_graph import assert_same_graph
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from graph2nn.archgraph import trace
+from graph2nn.archgraph import measured, multiply_adds, trace
 from graph2nn.cells import GPT, GPTSizes, MacroResNet, build_cell_network, nb201_cell
 from graph2nn.relational.conversion import make_relational, widen
 from graph2nn.relational.graphs.generators import ws_flex
@@ -148,3 +149,26 @@ def test_conversion(device, kind: str) -> None:
 def test_every_relational_network_is_there() -> None:
     seen = {name.split()[1].rstrip(",") for name in NETWORKS if name.startswith("relational")}
     assert seen <= set(MODELS)
+
+
+ATTENTION = [
+    ("MATH", torch.float32),
+    ("EFFICIENT_ATTENTION", torch.float32),
+    ("FLASH_ATTENTION", torch.bfloat16),
+    ("CUDNN_ATTENTION", torch.bfloat16),
+]
+
+
+@pytest.mark.parametrize(("backend", "dtype"), ATTENTION, ids=[name for name, _ in ATTENTION])
+def test_counts_are_those_of_the_cpu(device: str, backend: str, dtype: torch.dtype) -> None:
+    """Multiply-adds by hand, whichever kernel computes attention; recurrent layers, too."""
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    model, x = model.to(device, dtype), torch.zeros(3, 16, 64, device=device, dtype=dtype)
+    count = 2 * (3 * 16 * (4 * 64 * 64 + 2 * 64 * 128) + 3 * 2 * 16 * 16 * 64)
+    kernels = [getattr(SDPBackend, backend), SDPBackend.MATH]
+    with torch.inference_mode(), sdpa_kernel(kernels, set_priority=True):
+        assert multiply_adds(lambda: model(x)) == count
+    assert measured(model, x).numbers("multiply_adds").sum() == count
+    memory = nn.LSTM(64, 32, 2, bidirectional=True).to(device, dtype)
+    assert multiply_adds(lambda: memory(x)) == 48 * 2 * 128 * ((64 + 32) + (64 + 32))

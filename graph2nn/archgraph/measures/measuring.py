@@ -35,9 +35,11 @@ def measured(
       views and for what is done in place; `memory`: number of the block of memory of the (first)
       output, -1 that of parameters and buffers;
     - `output_shape`, `dtype`: of the (first) output;
-    - `site`: module and line of the code that called, "torchvision.models.resnet:147";
+    - `module`: qualified name of the innermost module at work, "" for the network itself;
+    - `site`: file (as a module of Python) and line of the code that called, such as
+      "torchvision.models.resnet:147";
     - `kernel`, `stride`, `dilation`, `padding`: of convolutions and pools, a number an axis;
-    - `axes`: which axis of its argument each axis of the output is, where these change places.
+    - `axes`: which axis of its argument each axis of the output is, where some move or go.
 
     Args:
         model: Any module, or a function, see `trace`.
@@ -75,6 +77,7 @@ def measured_with(
         "parameter_bytes": np.array(
             [sum(sizes[n] for n in names) for names in graph.params], dtype=np.int64
         ),
+        "module": tuple(graph.scopes[k].path if k >= 0 else "" for k in graph.scope.tolist()),
         "memory": np.array(graph.columns["memory"], dtype=np.int64),
     }
     return graph.replace(columns={**graph.columns, **own}), meters[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.archgraph.measures.measuring import measured_with
 from graph2nn.archgraph.measures.memory import peak_memory
 from graph2nn.archgraph.measures.stored import Holding, holdings
+from graph2nn.archgraph.tracing.caller.targets import as_network
 from graph2nn.runs.summaries import format_rows
 
 __all__ = ["ModuleSummary", "Summary", "summary"]
@@ -123,7 +124,11 @@ _NUMBERS = ("parameters", "multiply-adds", "activations")
 
 
 def summary(
-    model: nn.Module, input: Any = None, *, depth: int | None = 3, training: bool = False
+    model: nn.Module | Callable,
+    input: Any = None,
+    *,
+    depth: int | None = 3,
+    training: bool = False,
 ) -> Summary:
     """Summarise a network by module: `print(summary(model))`.
 
@@ -131,7 +136,7 @@ def summary(
     counted once, also where they are tied or shared; the work of a module is that of all its calls.
 
     Args:
-        model: Any module.
+        model: Any module, or a function, see `trace`.
         input: Example input as `trace` takes it; by default one image.
         depth: Depth to which the table goes, None for all modules.
         training: Whether the model runs in train mode.
@@ -154,7 +159,7 @@ def summary(
     if depth is not None and depth < 0:
         raise ValueError(f"depth: expected None or a number from 0 on, got {depth}")
     graph, meter = measured_with(model, input, training=training)
-    held = holdings(model)
+    held = holdings(as_network(model)[0])
     work = _work_by_module(graph)
     shapes = {graph.scopes[k].path: shape for k, shape in meter.module_shapes.items()}
     calls: dict[str, int] = {}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph2nn.archgraph import canonical, measured, trace
+from graph2nn.archgraph import canonical, measured, summary, trace
 from graph2nn.archgraph.measures.meter import FACTS, WORK
 
 
@@ -31,7 +31,7 @@ def test_columns_of_a_block() -> None:
     graph = measured(Block(), IMAGES)
     names = ["input", "conv2d", "batch_norm", "relu", "add", "dropout", "flatten"]
     assert graph.op_names() == names
-    assert set(graph.columns) == {*WORK, *FACTS, "parameters", "parameter_bytes"}
+    assert set(graph.columns) == {*WORK, *FACTS, "parameters", "parameter_bytes", "module"}
     table = {name: graph.numbers(name).tolist() for name in (*WORK, "memory", "parameters")}
     assert table == {
         "multiply_adds": [0, SIZE * 36, 0, 0, 0, 0, 0],
@@ -45,6 +45,7 @@ def test_columns_of_a_block() -> None:
     assert graph.columns["dtype"] == ("float32",) * 7
     window = [graph.columns[name][1] for name in ("kernel", "stride", "dilation", "padding")]
     assert window == [(3, 3), (1, 1), (1, 1), (1, 1)]
+    assert graph.columns["module"] == ("", "conv", "norm", "", "", "", "")
     lines = [site.rpartition(":") for site in graph.columns["site"][1:]]
     assert {name for name, _, _ in lines} == {__name__}
     assert int(lines[4][2]) == int(lines[0][2]) + 1  # of dropout, one line below
@@ -114,3 +115,16 @@ def test_a_column_that_is_not_there() -> None:
         trace(Block(), IMAGES).numbers("flops")
     with pytest.raises(ValueError, match="'site' .* it holds texts or shapes; there are multiply"):
         measured(Block(), IMAGES).numbers("site")
+
+
+def test_functions_are_measured() -> None:
+    layer = nn.Linear(10, 3)
+    graph = trace(lambda x: layer(x).relu(), torch.zeros(2, 10), measures=True)
+    assert graph.numbers("multiply_adds").tolist() == [0, 60, 0, 0]
+    assert summary(lambda x: layer(x).relu(), torch.zeros(2, 10)).total.parameters == 33
+
+
+def test_what_failed_has_no_numbers() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2))
+    with pytest.raises(ValueError, match="operation 'linear': module '1' failed"):
+        trace(model, torch.zeros(2, 3), measures=True)
