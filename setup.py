@@ -1,4 +1,4 @@
-"""Packaging of netwright: the libraries graph2nn, archtokens, ghn and predictors."""
+"""Packaging of netwright: graph2nn, archtokens, ghn, predictors, and the command netwright."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ EXTRAS = {
     "ode": ["torchdiffeq"],
     "detect": ["torchvision", "pycocotools"],
     "onnx": ["onnx"],
+    "shell": ["shtab"],
     "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
 # Of mkdocs: version 2 takes neither plug-ins nor this theme.
@@ -86,7 +87,7 @@ TOOLS = [
 def packages() -> list[str]:
     """Every package with code in it; a layer joins the wheel when it gets its `__init__.py`."""
     top = find_packages(include=["graph2nn", "graph2nn.*", "ghn", "ghn.*"])
-    top += find_packages(include=["predictors", "predictors.*"])
+    top += find_packages(include=["predictors", "predictors.*", "netwright", "netwright.*"])
     tokens = ROOT / PACKAGE_DIR["archtokens"]
     if (tokens / "__init__.py").is_file():
         top += ["archtokens", *(f"archtokens.{name}" for name in find_packages(str(tokens)))]
@@ -132,6 +133,7 @@ setup(
     },
     install_requires=CORE,
     extras_require=extras(),
+    entry_points={"console_scripts": ["netwright = netwright.command.main:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

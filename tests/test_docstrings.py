@@ -35,6 +35,7 @@ PACKAGES = {
     "archtokens": ROOT / "tokenizers" / "archtokens",
     "ghn": ROOT / "ghn",
     "predictors": ROOT / "predictors",
+    "netwright": ROOT / "netwright",
 }
 PACKAGES = {name: path for name, path in PACKAGES.items() if any(path.rglob("*.py"))}
 

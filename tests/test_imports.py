@@ -14,7 +14,8 @@ import pytest
 from import_graph import Import, Source, circles, import_graph, read_sources
 from repository import EXPERIMENTS, ROOT
 
-LIBRARIES = ("graph2nn", "archtokens", "ghn", "predictors")  # each may import those before it
+# Each may import those before it; the last is the command.
+LIBRARIES = ("graph2nn", "archtokens", "ghn", "predictors", "netwright")
 FLOORS = (  # of graph2nn: each may import the floors before its own
     {"runs"},
     {"vision", "archgraph"},

@@ -18,6 +18,7 @@ HOMES = {
     "ghn": ROOT / "ghn",
     "archtokens": ROOT / "tokenizers" / "archtokens",
     "predictors": ROOT / "predictors",
+    "netwright": ROOT / "netwright",
 }
 OF_USERS = (  # what a clone's folders may hold besides what is shipped
     "checkpoints/mine.pt",
@@ -55,8 +56,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("setuptools builds the wheel")
     copy = tmp_path_factory.mktemp("source")
     skip = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
-    for folder in ("graph2nn", "ghn", "predictors", "tokenizers", "tests", "experiments"):
-        if (ROOT / folder).is_dir():
+    for folder in (*HOMES, "tokenizers", "tests", "experiments"):
+        if (ROOT / folder).is_dir() and not (copy / folder).is_dir():
             shutil.copytree(ROOT / folder, copy / folder, ignore=skip)
     for path in tracked():
         (copy / path).parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ HOMES = {
     "archtokens": "tokenizers/archtokens",
     "ghn": "ghn",
     "predictors": "predictors",
+    "netwright": "netwright",
 }
 
 
@@ -52,7 +53,7 @@ class Source:
 
 
 def read_sources() -> dict[str, Source]:
-    """Read every file of the four libraries, by dotted name."""
+    """Read every file of the libraries and the command, by dotted name."""
     sources = {}
     for library, home in HOMES.items():
         for path in sorted((ROOT / home).rglob("*.py")):

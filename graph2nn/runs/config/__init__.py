@@ -2,6 +2,7 @@
 
 from graph2nn.runs.config.command_line import (
     add_arguments,
+    command_parser,
     from_args,
     parse_command,
     parse_config,
@@ -13,6 +14,7 @@ from graph2nn.runs.config.stored import from_dict, to_dict
 __all__ = [
     "add_arguments",
     "changed",
+    "command_parser",
     "flat",
     "flattened",
     "from_args",

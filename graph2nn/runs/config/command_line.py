@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from graph2nn.runs.config.settings import Setting, all_settings, make_config, wi
 
 __all__ = [
     "add_arguments",
+    "command_parser",
     "from_args",
     "parse_command",
     "parse_config",
@@ -65,7 +67,12 @@ def parse_config(
 
 
 def parse_command(
-    commands: Mapping[str, type], argv: Sequence[str] | None = None, *, description: str
+    commands: Mapping[str, type],
+    argv: Sequence[str] | None = None,
+    *,
+    description: str,
+    program: str | None = None,
+    scattered: str | None = None,
 ) -> Any:
     """Read the dataclass of the sub-command that the command line names, as `parse_config`.
 
@@ -73,6 +80,8 @@ def parse_command(
         commands: Dataclasses by name; the first line of its docstring is the help of the command.
         argv: Arguments; `sys.argv` when None.
         description: Description of the whole program.
+        program: Name of the program; None for that of the script.
+        scattered: Setting, a tuple by position, whose values may also stand among the flags.
 
     Examples:
         >>> from graph2nn.runs.config import option
@@ -83,7 +92,23 @@ def parse_command(
         >>> parse_command({"draw": Draw}, ["draw", "--size", "4"], description="Graphs.")
         Draw(size=4)
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=_LAYOUT)
+    parser, own = command_parser(commands, description=description, program=program)
+    args, more = parser.parse_known_args(argv)
+    if more and (any(text.startswith("-") for text in more) or not hasattr(args, str(scattered))):
+        own[args.command].error(f"unrecognized arguments: {' '.join(more)}")
+    if more and scattered is not None:
+        setattr(args, scattered, (*getattr(args, scattered), *more))
+    return _checked(commands[args.command], own[args.command], args)
+
+
+def command_parser(
+    commands: Mapping[str, type], *, description: str, program: str | None = None
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Make the parser of a program with sub-commands, and those of the sub-commands by name.
+
+    Arguments are those of `parse_command`.
+    """
+    parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=_LAYOUT)
     chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     own = {}
     for name, cls in commands.items():
@@ -92,12 +117,11 @@ def parse_command(
         own[name] = chosen.add_parser(
             name,
             help=line.replace("%", "%%"),
-            description=text.replace("%", "%%"),
+            description=inspect.cleandoc(text).replace("%", "%%"),
             formatter_class=_LAYOUT,
         )
         add_arguments(own[name], cls)
-    args = parser.parse_args(argv)
-    return _checked(commands[args.command], own[args.command], args)
+    return parser, own
 
 
 def _checked(
