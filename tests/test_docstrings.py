@@ -92,7 +92,7 @@ SHAPE = re.compile(
 LEANING = frozenset(
     "of as by for where which with that in at whose from on to than when into if".split()
 )
-VERBATIM = re.compile(r"\s*(>>>|\.\.\. |```|\||[-*•] |\d+\. )|.*(\\|\S {3,}\S)")
+VERBATIM = re.compile(r"\s*(>>>|netwright |\.\.\. |```|\||[-*•] |\d+\. )|.*(\\|\S {3,}\S)")
 
 
 @dataclass

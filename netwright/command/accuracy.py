@@ -23,15 +23,16 @@ __all__ = ["AccuracyCommand", "show_accuracy"]
 class AccuracyCommand:
     """Predict the accuracy of a network, or another target, from its graph.
 
+    A predictor learns from a table (names: netwright data), is read from a file, or is the second
+    output of a hypernetwork that was trained with accuracies. Beside the prediction stands how
+    wrong it was on networks of the table that it had not seen.
+
+    Examples:
         netwright accuracy torchvision.models:resnet50 --table timm_models
         netwright accuracy timm:create_model model_name=resnet18d --table timm_models --model ridge
         netwright accuracy models.py:small --table mine.h5 --save predictor.safetensors
         netwright accuracy models.py:small --predictor predictor.safetensors
         netwright accuracy models.py:small --checkpoint my_ghn.pt
-
-    A predictor learns from a table (names: netwright data), is read from a file, or is the second
-    output of a hypernetwork that was trained with accuracies. Beside the prediction stands how
-    wrong it was on networks of the table that it had not seen.
     """
 
     target: str = option(positional=True, help="MODULE:FUNCTION, FILE.py:FUNCTION, graph or ONNX")
@@ -45,7 +46,7 @@ class AccuracyCommand:
     view: Literal["auto", "full", "primitives", "ghn2", "ghn3"] = option(
         "auto", help="kind of graph; auto for that of the table"
     )
-    input: str | None = option(None, help=INPUT_HELP)
+    input: str | None = option(None, help=f"input: {INPUT_HELP}")
     seed: int = option(0, help="seed of the choice of networks and of the predictor")
     save: str | None = option(None, help="file to write the fitted predictor to")
 
@@ -72,12 +73,31 @@ def show_accuracy(config: AccuracyCommand) -> str:
         return _by_hypernetwork(config, config.checkpoint)
     if config.table is not None:
         return _by_table(config, config.table)
-    from predictors import load
+    return _by_predictor(config, str(config.predictor))
 
-    model = load(str(config.predictor))
-    graph = _graph(config, "full")
-    value, std = _prediction(model, graph)
-    return f"{graph.name}: {_with_error(value, std)}, predicted by {config.predictor}"
+
+def _by_predictor(config: AccuracyCommand, path: str) -> str:
+    """With a fitted predictor; which kind of graph it learned from shows in what it knows."""
+    from predictors import load
+    from predictors.features.operations import UnknownOperationWarning
+
+    model = load(path)
+    views = ("primitives", "full") if config.view == "auto" else (config.view,)
+    for view in views:
+        graph = _graph(config, view)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            try:
+                value, std = _prediction(model, graph)
+            except ValueError:
+                if view == views[-1]:
+                    raise
+                continue
+        strange = [w for w in found if issubclass(w.category, UnknownOperationWarning)]
+        if not strange or view == views[-1]:
+            break
+    said = f"{graph.name}: {_with_error(value, std)}, predicted by {path}"
+    return "\n".join([said, *(f"note: {w.message}" for w in strange[:1])])
 
 
 def _by_hypernetwork(config: AccuracyCommand, name: str) -> str:
@@ -95,27 +115,43 @@ def _by_table(config: AccuracyCommand, name: str) -> str:
 
     table = read_table(name)
     target = config.quantity or table.default
-    rows = np.asarray(table.rows(target, None))
-    labels = table.label(target)
-    order = np.random.default_rng(config.seed).permutation(rows)
-    seen, others = order[: min(config.train, len(order) * 4 // 5)], order[::-1]
-    others = others[: max(1, min(200, len(order) - len(seen)))]
     graph = _graph(config, _view_of(table))
     _check_family(table, graph)
-    model = make_predictor(config.model, seed=config.seed)
-    model.fit([table.graphs[k] for k in seen], labels[seen])
-    tested = model.predict([table.graphs[k] for k in others])
-    error, tau = np.abs(tested - labels[others]).mean(), kendall_tau(labels[others], tested)
+    rows, labels = np.asarray(table.rows(target, None)), table.label(target)
+
+    def learned(seen: np.ndarray) -> ArchPredictor:
+        model = make_predictor(config.model, seed=config.seed)
+        return model.fit([table.graphs[k] for k in seen], labels[seen])
+
+    order = np.random.default_rng(config.seed).permutation(rows)
+    model = learned(order[: config.train])
     value, std = _prediction(model, graph)
+    seen, others = _divided(table, order, config.train)
+    tested = learned(seen).predict([table.graphs[k] for k in others])
+    error, tau = np.abs(tested - labels[others]).mean(), kendall_tau(labels[others], tested)
     said = [
         f"{graph.name}: {target} {_with_error(value, std)}, predicted by {config.model} from "
-        f"{len(seen)} networks of {name}",
-        f"on {len(others)} others of the table: mean absolute error {error:.4g}, Kendall tau "
-        f"{tau:.2f}; labels from {labels[rows].min():.4g} to {labels[rows].max():.4g}",
+        f"{min(config.train, len(order))} networks of {name}",
+        f"the same from {len(seen)} networks, on {len(others)} others of the table: mean absolute "
+        f"error {error:.4g}, Kendall tau {tau:.2f}; labels from {labels[rows].min():.4g} to "
+        f"{labels[rows].max():.4g}",
     ]
     if config.save is not None:
         said.append(f"{model.save(config.save)} holds the predictor")
     return "\n".join(said)
+
+
+def _divided(table: Table, order: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and others to test on, 200 at most; no group is in both."""
+    groups = np.arange(len(table.graphs)) if table.group is None else np.asarray(table.group)
+    first = dict.fromkeys(groups[order].tolist())
+    place = {group: k for k, group in enumerate(first)}
+    sorted_rows = order[np.argsort([place[g] for g in groups[order].tolist()], kind="stable")]
+    cut = min(most, len(order) * 4 // 5)
+    last = groups[sorted_rows[cut - 1]]
+    own = sorted_rows[:cut]
+    others = [k for k in sorted_rows[cut:] if groups[k] != last][:200]
+    return own, np.array(others or sorted_rows[cut:][:200])
 
 
 def _graph(config: AccuracyCommand, view: Any) -> ArchGraph:
@@ -125,8 +161,9 @@ def _graph(config: AccuracyCommand, view: Any) -> ArchGraph:
 
 def _view_of(table: Table) -> str:
     """The view of any network that has the vocabulary of the table's graphs."""
-    first = table.graphs[0]
-    return "primitives" if first.ops == PRIMITIVES else "full"
+    if table.name.startswith("deepnets"):
+        return "ghn2"
+    return "primitives" if table.graphs[0].ops == PRIMITIVES else "full"
 
 
 def _check_family(table: Table, graph: ArchGraph) -> None:
@@ -142,10 +179,7 @@ def _check_family(table: Table, graph: ArchGraph) -> None:
 
 
 def _prediction(model: ArchPredictor, graph: ArchGraph) -> tuple[float, float | None]:
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        means, stds = model.predict_moments([graph])
-    del found  # what it warns of is in the error on other networks
+    means, stds = model.predict_moments([graph])
     return float(means[0, 0]), None if stds is None else float(stds[0, 0])
 
 

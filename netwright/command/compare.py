@@ -17,13 +17,14 @@ __all__ = ["DiffCommand", "show_difference"]
 class DiffCommand:
     """Compare two networks node by node.
 
-    netwright diff torchvision.models:resnet34 torchvision.models:resnet50
-    netwright diff yesterday.json models.py:small --html changes.html
+    Examples:
+        netwright diff torchvision.models:resnet34 torchvision.models:resnet50
+        netwright diff yesterday.json models.py:small --html changes.html
     """
 
     before: str = option(positional=True, help="network, as for netwright graph")
     after: str = option(positional=True, help="network, as for netwright graph")
-    input: str | None = option(None, help=INPUT_HELP)
+    input: str | None = option(None, help=f"input: {INPUT_HELP}")
     view: Literal["full", "primitives", "ghn2", "ghn3"] = option("full", help="kind of graph")
     html: str | None = option(None, help="page to write")
 

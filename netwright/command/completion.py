@@ -15,8 +15,9 @@ __all__ = ["CompletionCommand", "completion_script"]
 class CompletionCommand:
     """Print what makes a shell complete words and flags (extra `shell`).
 
-    netwright completion bash > ~/.local/share/bash-completion/completions/netwright
-    netwright completion zsh > ~/.zfunc/_netwright
+    Examples:
+        netwright completion bash > ~/.local/share/bash-completion/completions/netwright
+        netwright completion zsh > ~/.zfunc/_netwright
     """
 
     shell: Literal["bash", "zsh", "tcsh"] = option(positional=True, help="name of the shell")

@@ -25,11 +25,12 @@ __all__ = ["DataCommand", "show_data"]
 class DataCommand:
     """List tables, weights and images by name, show one, write a table, download images.
 
-    netwright data
-    netwright data nb201
-    netwright data nb201 --csv nb201.csv
-    netwright data ghn2-digits
-    netwright data cifar10 --download
+    Examples:
+        netwright data
+        netwright data nb201
+        netwright data nb201 --csv nb201.csv
+        netwright data ghn2-digits
+        netwright data cifar10 --download
     """
 
     name: str | None = option(None, positional=True, help="what to show; none for a list of all")

@@ -19,17 +19,18 @@ __all__ = ["GraphCommand", "show_graph"]
 class GraphCommand:
     """Make the graph of a network: a page to click through, a picture, a file.
 
+    Without --html, --picture, --json and --dot, what the graph holds is printed.
+
+    Examples:
         netwright graph torchvision.models:resnet50 --html net.html
         netwright graph torchvision.models:vit_b_16 --picture vit.svg --fold 2
         netwright graph models.py:small width=32 --json net.json.gz --dot net.dot
         netwright graph net.onnx --html net.html
-
-    Without --html, --picture, --json and --dot, what the graph holds is printed.
     """
 
     target: str = option(positional=True, help="MODULE:FUNCTION, FILE.py:FUNCTION, graph or ONNX")
     keywords: tuple[str, ...] = option((), positional=True, help="arguments: num_classes=10 ...")
-    input: str | None = option(None, help=INPUT_HELP)
+    input: str | None = option(None, help=f"input: {INPUT_HELP}")
     view: Literal["full", "primitives", "ghn2", "ghn3"] = option(
         "full", help="every operation, or the 15 primitives, or the graph of a hypernetwork"
     )

@@ -9,7 +9,7 @@ import torch
 
 __all__ = ["INPUT_HELP", "example_input"]
 
-INPUT_HELP = "sizes of the input: 1x3x224x224, or ids=int64:1x128,mask=bool:1x128"
+INPUT_HELP = "sizes such as 1x3x224x224 or ids=int64:1x128,mask=bool:1x128"
 """Help of the flag `--input`."""
 
 _ONE = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?:(?P<type>[a-z]+\d*):)?(?P<sizes>\d+(?:x\d+)*)")

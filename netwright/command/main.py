@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from graph2nn.archgraph import TraceError
 from graph2nn.runs import parse_command
 from graph2nn.runs.config import command_parser
 from netwright.command.accuracy import AccuracyCommand, show_accuracy
@@ -27,6 +28,7 @@ from netwright.command.compare import DiffCommand, show_difference
 from netwright.command.completion import CompletionCommand, completion_script
 from netwright.command.data import DataCommand, show_data
 from netwright.command.graph import GraphCommand, show_graph
+from netwright.command.inputs import INPUT_HELP
 from netwright.command.predict import PredictCommand, write_parameters
 from netwright.command.summary import SummaryCommand, show_summary
 
@@ -68,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _current_folder():
             text = do(config)
         print(text, flush=True)
+    except TraceError as error:
+        text = f"{error.failure}; say what the network takes with --input, {INPUT_HELP}"
+        print(f"netwright {word}: {text}", file=sys.stderr)
+        return 1
     except (ValueError, OSError, ImportError) as error:
         print(f"netwright {word}: {error}", file=sys.stderr)
         return 1

@@ -24,21 +24,22 @@ __all__ = ["PredictCommand", "write_parameters"]
 class PredictCommand:
     """Predict the parameters of a network with a hypernetwork, and write them to a file.
 
+    The file holds the whole state of the network: model.load_state_dict(...) takes it. That of a
+    graph or an ONNX file holds the parameters, in their names and shapes. Names of hypernetworks:
+
+    Examples:
+        netwright data.
         netwright predict torchvision.models:resnet18 num_classes=10 --checkpoint ghn2-digits \\
             --out weights.safetensors
         netwright predict models.py:small --checkpoint my_ghn.pt --input 1x3x8x8 --out small.pt
         netwright predict net.onnx --checkpoint ghn2-digits --out weights.safetensors
-
-    The file holds the whole state of the network: model.load_state_dict(...) takes it. That of a
-    graph or an ONNX file holds the parameters, in their names and shapes. Names of hypernetworks:
-    netwright data.
     """
 
     target: str = option(positional=True, help="MODULE:FUNCTION, FILE.py:FUNCTION, graph or ONNX")
     keywords: tuple[str, ...] = option((), positional=True, help="arguments: num_classes=10 ...")
     checkpoint: str = option(help="hypernetwork: a name of netwright data, or a file")
     out: str = option(help="file to write: .safetensors or .pt")
-    input: str | None = option(None, help=INPUT_HELP)
+    input: str | None = option(None, help=f"input: {INPUT_HELP}")
     classes: Literal["auto", "yes", "no"] = option(
         "auto",
         help="the last layer: predicted as a classifier where it is one for as many classes as the "

@@ -20,15 +20,16 @@ __all__ = ["SummaryCommand", "show_summary"]
 class SummaryCommand:
     """Print a table of a network by module: sizes, parameters, work, memory.
 
-    netwright summary torchvision.models:resnet50
-    netwright summary torchvision.models:vit_b_16 --depth 2 --json vit.json
-    netwright summary models.py:text --input ids=int64:1x128
-    netwright summary net.onnx
+    Examples:
+        netwright summary torchvision.models:resnet50
+        netwright summary torchvision.models:vit_b_16 --depth 2 --json vit.json
+        netwright summary models.py:text --input ids=int64:1x128
+        netwright summary net.onnx
     """
 
     target: str = option(positional=True, help="MODULE:FUNCTION, FILE.py:FUNCTION, graph or ONNX")
     keywords: tuple[str, ...] = option((), positional=True, help="arguments: num_classes=10 ...")
-    input: str | None = option(None, help=INPUT_HELP)
+    input: str | None = option(None, help=f"input: {INPUT_HELP}")
     depth: int = option(3, help="levels of modules to show; -1 for all")
     train: bool = option(False, help="train mode instead of eval mode")
     json: str | None = option(None, help="file to write everything to, modules of every depth")

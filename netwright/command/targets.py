@@ -7,7 +7,8 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -147,22 +148,35 @@ def _module(found: Any, target: str) -> nn.Module:
 
 
 def _built(target: str, keywords: Sequence[str], *, device: str | None, seed: int = 0) -> Any:
-    maker = _named(target)
-    if isinstance(maker, (nn.Module, ArchGraph)) or not callable(maker):
-        _refuse_keywords(target, keywords)
-        return maker
-    arguments = read_keywords(keywords)
+    with _beside(target):
+        maker = _named(target)
+        if isinstance(maker, (nn.Module, ArchGraph)) or not callable(maker):
+            _refuse_keywords(target, keywords)
+            return maker
+        arguments = read_keywords(keywords)
+        place = nullcontext() if device is None else torch.device(device)
+        try:
+            with seeded(seed), warnings.catch_warnings(), place:
+                warnings.simplefilter("ignore")
+                return maker(**arguments)
+        except Exception as error:  # of any kind: it is the user's function
+            given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+            line = next((text for text in str(error).splitlines() if text.strip()), "")
+            kind = type(error).__name__
+            raise ValueError(f"{target}({given}) failed: {kind}: {line}") from error
+
+
+@contextmanager
+def _beside(target: str) -> Iterator[None]:
+    """A file finds what lies beside it, after all that is installed."""
+    before = list(sys.path)
+    place = target.rpartition(":")[0]
+    if place.endswith(".py"):
+        sys.path.append(str(Path(place).parent.resolve()))
     try:
-        with seeded(seed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if device is None:
-                return maker(**arguments)
-            with torch.device(device):
-                return maker(**arguments)
-    except Exception as error:  # of any kind: it is the user's function
-        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        line = next((text for text in str(error).splitlines() if text.strip()), "")
-        raise ValueError(f"{target}({given}) failed: {type(error).__name__}: {line}") from error
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _refuse_keywords(target: str, keywords: Sequence[str]) -> None:
@@ -215,7 +229,6 @@ def _file(path: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and the like look there
-    sys.path.append(str(file.parent.resolve()))
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # of any kind: it is the user's file

@@ -142,7 +142,8 @@ class _Reader:
     def _node(self, node: OnnxNode) -> None:
         if node.op in _CONSTANT or node.op.startswith("Random"):
             return
-        refs = [self._origin[name] for name in node.inputs if name in self._origin]
+        given = node.inputs[:1] if node.op == "CastLike" else node.inputs  # of the rest, the type
+        refs = [self._origin[name] for name in given if name in self._origin]
         if not refs:
             return
         if node.op == "Identity" or (not node.call[0] and node.op in _MOVES and refs[0] < 0):
@@ -179,7 +180,7 @@ class _Reader:
             paths.append(path)
             place = tuple(paths)
             if place not in self._scopes:
-                if path == "":
+                if path == "" and kind:
                     self.name = kind
                 self._scopes[place] = self.record.scope(found, path, kind)
             found = self._scopes[place]
