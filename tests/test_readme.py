@@ -6,11 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from pages import blocks, check_printed, python_blocks
 from repository import ROOT
+
+from netwright.command.main import main
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST_SCREEN = 25  # lines
@@ -48,7 +51,7 @@ def test_first_screen_has_exactly_two_set_up_commands():
 
 
 def test_every_block_is_run_here():
-    ends = ["pip", "python", "pip", "python"]
+    ends = ["pip", "python", "pip", "python", "netwright", "netwright"]
     assert [words[0] for words in commands()] == ends, "run the new command in a test"
     assert len(examples()) == len(blocks(TEXT, "python")) == len(blocks(TEXT, "text"))
     assert set(re.findall(r"```(\w+)", TEXT)) == {"bash", "python", "text"}
@@ -70,6 +73,17 @@ def test_the_first_command_trains(tmp_path):
     assert ran.returncode == 0, ran.stderr[-2000:]
     (made,) = Path(tmp_path, "runs").iterdir()
     assert (made / "ghn.pt").is_file()
+
+
+def test_the_command_makes_a_page_and_a_prediction(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torchvision")
+    monkeypatch.chdir(tmp_path)
+    page, accuracy = (words[1:] for words in commands() if words[0] == "netwright")
+    assert main(page) == 0 and Path("net.html").stat().st_size > 10_000
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of operations that some networks of the table lack
+        assert main(accuracy) == 0
+    assert "top1" in capsys.readouterr().out
 
 
 def test_the_second_command_finds_this_test():

@@ -198,18 +198,38 @@ def help_of(script: Path, *words: str) -> str:
     return said.getvalue().strip()
 
 
+def help_of_command(*words: str) -> str:
+    """Return what the command says to `--help`, run in this process."""
+    from netwright.command.main import main
+
+    said = io.StringIO()
+    with (
+        mock.patch.dict(os.environ, COLUMNS="88"),
+        contextlib.redirect_stdout(said),
+        contextlib.suppress(SystemExit),
+    ):
+        main([*words, "--help"])
+    return said.getvalue().strip()
+
+
 def subcommands(script: Path) -> list[str]:
     """Return the keys of `COMMANDS` in a script."""
     for node in ast.parse(script.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMANDS":
-            assert isinstance(node.value, ast.Dict)
+        place = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if place is not None and ast.unparse(place) == "COMMANDS":
+            assert isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(
+                node.value, ast.Dict
+            )
             return [ast.literal_eval(key) for key in node.value.keys if key is not None]
     return []
 
 
 def commands_page() -> str:
     """Write the page that shows what every script of `experiments/` takes."""
-    text = ["# Commands", "What each script of `experiments/` says to `--help`."]
+    text = ["# Commands", "What the command and each script of `experiments/` say to `--help`."]
+    text += ["## `netwright`", f"```text\n{help_of_command()}\n```"]
+    for word in subcommands(ROOT / "netwright" / "command" / "main.py"):
+        text += [f"### `netwright {word}`", f"```text\n{help_of_command(word)}\n```"]
     for script in sorted((ROOT / "experiments").glob("*.py")):
         said = help_of(script)
         text += [f"## `{script.name}`", f"```text\n{said}\n```"]

@@ -7,11 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from graph2nn.archgraph import ArchGraph
+from graph2nn.archgraph import ArchGraph, Summary, summary
 from graph2nn.runs import option, write_text
 from graph2nn.runs.summaries import format_rows
-from netwright.command.inputs import INPUT_HELP
-from netwright.command.targets import graph_of
+from netwright.command.inputs import INPUT_HELP, example_input
+from netwright.command.targets import graph_of, is_file_target, model_of
 
 __all__ = ["SummaryCommand", "show_summary"]
 
@@ -43,24 +43,45 @@ def show_summary(config: SummaryCommand) -> str:
     """
     if config.depth < -1:
         raise ValueError(f"--depth: expected a number from 0 on, or -1 for all, got {config.depth}")
-    graph = graph_of(
-        config.target,
-        config.keywords,
-        input=config.input,
-        training=config.train,
-        measures=True,
-    )
-    rows = _modules(graph)
+    depth = None if config.depth < 0 else config.depth
+    if is_file_target(config.target):
+        graph = graph_of(config.target, config.keywords)
+        rows = _modules(graph)
+        whole: dict[str, Any] = {"name": graph.name, "note": graph.note, "modules": rows}
+        text = _table(rows, depth)
+    else:
+        found = _summary(config, depth)
+        whole, text = found.as_dict(), str(found)
     if config.json is not None:
-        whole = {"name": graph.name, "note": graph.note, "modules": rows}
         write_text(config.json, json.dumps(whole, indent=1) + "\n")
-    deepest = len(rows) if config.depth < 0 else config.depth
-    shown = [{**row, "module": "  " * row["depth"] + row["module"]} for row in rows]
-    table = [
-        {k: v for k, v in row.items() if k != "depth"} for row in shown if row["depth"] <= deepest
-    ]
-    note = f"\nnote: {graph.note}" if graph.note else ""
-    return format_rows(table) + note
+    return text
+
+
+def _summary(config: SummaryCommand, depth: int | None) -> Summary:
+    """That of a module, built without memory or time where it can be."""
+    example = example_input(config.input)
+    try:
+        model = model_of(config.target, config.keywords, device="meta")
+        return summary(model, example, depth=depth, training=config.train)
+    except FileNotFoundError:
+        raise
+    except Exception:  # whatever needs values: what then fails is said
+        model = model_of(config.target, config.keywords)
+        return summary(model, example, depth=depth, training=config.train)
+
+
+def _table(rows: list[dict[str, Any]], depth: int | None) -> str:
+    """The modules of a stored graph, down to a depth."""
+    shown = [row for row in rows if depth is None or row["depth"] <= depth]
+    return format_rows(
+        [
+            {
+                "module": "  " * row["depth"] + row["module"],
+                **{name: row[name] for name in row if name not in ("module", "depth")},
+            }
+            for row in shown
+        ]
+    )
 
 
 def _modules(graph: ArchGraph) -> list[dict[str, Any]]:

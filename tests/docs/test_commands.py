@@ -17,6 +17,7 @@ from ghn.finetuning.config import TrainNetConfig
 from ghn.training import TrainConfig
 from graph2nn.runs import parse_command, parse_config
 from graph2nn.vision.sources import SOURCES
+from netwright.command.main import COMMANDS
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/**/README.md")])
 
@@ -67,6 +68,19 @@ def test_scripts_know_their_flags(page, script, flags):
             parse_command(known, flags, description="")
         else:
             module.parse(flags)
+
+
+def test_the_command_knows_its_words_and_flags():
+    known = {name: cls for name, (cls, _) in COMMANDS.items()}
+    calls = [words[1:] for _, words in commands() if words[0] == "netwright"]
+    for words in calls:
+        parse_command(
+            known,
+            words[: words.index(">")] if ">" in words else words,
+            description="",
+            scattered="keywords",
+        )
+    assert {words[0] for words in calls} == set(known)
 
 
 def test_every_experiment_is_shown():

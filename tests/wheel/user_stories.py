@@ -1,4 +1,4 @@
-"""Does everything work for somebody who has only the installed package? Twelve user stories.
+"""Does everything work for somebody who has only the installed package? Thirteen user stories.
 
     python tests/wheel/user_stories.py            # all
     python tests/wheel/user_stories.py errors     # those whose names contain a word
@@ -165,6 +165,50 @@ def pictures() -> str:
     script = [sys.executable, "-m", "graph2nn.draw", "--help"]
     check("draw" in subprocess.run(script, capture_output=True, text=True).stdout, "no command")
     return f"{graph.num_nodes} nodes"
+
+
+@story
+def command() -> str:
+    """The command does all its words on a file of the user's, and says what is wrong."""
+    Path("mine.py").write_text(
+        "from torch import nn\n\ndef net(width=8):\n"
+        "    return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1),\n"
+        "        nn.Flatten(), nn.Linear(width, 10))\n"
+    )
+    program = Path(sys.executable).with_name("netwright")
+    start = [str(program)] if program.exists() else [sys.executable, "-m", "netwright"]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*start, *words], capture_output=True, text=True)
+
+    size = ("--input", "2x3x8x8")
+    weights = ("--checkpoint", "ghn2-digits", "--out", "mine.safetensors")
+    calls = [
+        (
+            "graph",
+            "mine.py:net",
+            "width=12",
+            *size,
+            "--html",
+            "mine.html",
+            "--json",
+            "mine.json.gz",
+        ),
+        ("summary", "mine.json.gz"),
+        ("predict", "mine:net", *size, *weights),
+        ("accuracy", "mine.py:net", *size, "--table", "timm_models", "--train", "60"),
+        ("diff", "mine.json.gz", "mine.py:net", *size),
+        ("data", "nb101_500", "--csv", "labels.csv"),
+    ]
+    for words in calls:
+        done = run(*words)
+        check(done.returncode == 0 and done.stdout, f"{' '.join(words)}: {done.stderr}")
+    for name in ("mine.html", "mine.json.gz", "mine.safetensors", "labels.csv"):
+        check(Path(name).stat().st_size > 300, f"{name} is empty")
+    wrong = run("graph", "resnet50")
+    check("nothing is imported that is not named" in wrong.stderr, wrong.stderr)
+    check("netwright predict" in run("--help").stdout, "no help")
+    return f"{len(calls)} calls of {Path(start[0]).name}"
 
 
 @story

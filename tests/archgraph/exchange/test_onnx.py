@@ -20,13 +20,23 @@ from graph2nn.archgraph.exchange.onnx.graph import turned_weights
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
 
+SIZES = "pooling to several places is written as average pooling of windows"
+PRODUCT = "addcmul is written as a product and a sum"
 # Where a file differs from the trace, by exporter, and why.
 DIFFERENT = {
     ("in place", "program"): "writes into a view are written out as copies",
     ("in place", "script"): "the same, and a buffer reads like a weight",
     ("recurrent", "script"): "recurrent layers are written out with their states",
-    ("alexnet", "script"): "pooling to 6 x 6 is written as average pooling of windows of 1",
+    ("alexnet", "script"): SIZES,
+    ("vgg11_bn", "script"): SIZES,
+    ("inception_v3", "script"): "joins of joins are written as one",
+    ("swin_v2_t", "script"): "writes into a part of a bias are written out as joins of its parts",
+    ("timm:beit_base_patch16_224", "script"): "attention with a learned bias is written out",
+    ("timm:convnextv2_atto", "script"): PRODUCT,
+    ("timm:resmlp_12_224", "script"): PRODUCT,
 }
+# What torch.onnx itself cannot write: its error.
+NOT_WRITTEN = {("timm:beit_base_patch16_224", "program"): "Cannot view a tensor with shape"}
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +64,11 @@ def written(model: nn.Module, example: Any, path: Path, exporter: str) -> Path:
 def check(name: str, exporter: str, folder: Path) -> None:
     model, example = build(name)
     graph = trace(model, example, view="primitives", training=False)
+    if (name, exporter) in NOT_WRITTEN:
+        with pytest.raises(Exception, match="(?s)ONNX") as error:
+            written(model, example, folder / "net.onnx", exporter)
+        assert NOT_WRITTEN[name, exporter] in str(error.value.__cause__)
+        return
     path = written(model, example, folder / "net.onnx", exporter)
     found = from_onnx(path, view="primitives")
     same = canonical_key(found) == canonical_key(graph)

@@ -14,7 +14,7 @@ from torch import nn
 from graph2nn.archgraph import ArchGraph, canonical_key, diff, from_export, trace
 
 # What `torch.export` leaves out of these, in the full view: copies of what is contiguous already.
-NO_COPIES = ("swin_t", "swin_v2_t")
+NO_COPIES = ("swin_t", "swin_v2_t", "timm:cspdarknet53", "timm:mobilevit_xxs")
 
 
 def exported(model: nn.Module, example: Any, **options: Any) -> Any:

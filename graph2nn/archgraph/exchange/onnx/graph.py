@@ -104,7 +104,7 @@ class _Reader:
 
     def _renames_weight(self, node: OnnxNode) -> bool:
         """Whether a node only gives a weight another name: equal weights are stored once."""
-        if node.op != "Identity" or node.inputs[0] not in self._weights:
+        if node.op != "Identity" or node.call[0] or node.inputs[0] not in self._weights:
             return False
         self._weights[node.outputs[0]] = self._weights[node.inputs[0]]
         return True
@@ -137,7 +137,8 @@ class _Reader:
         if "layer" in roles:
             return True
         named = not self.file.kinds and not _UNNAMED.match(name)
-        return named and "statistic" not in roles and math.prod(shape) > 1
+        large = math.prod(shape) > 1 or "." in name  # of expressions, numbers have no such name
+        return named and large and "statistic" not in roles
 
     def _node(self, node: OnnxNode) -> None:
         if node.op in _CONSTANT or node.op.startswith("Random"):
