@@ -352,3 +352,11 @@ def test_large_weights_are_not_copied_on_the_way() -> None:
         model = Reads()
         trace(model, torch.zeros(1, 1000))
     assert sum(copied) == 4 and model.counter.item() == 0
+
+
+def test_networks_of_torch_fx_are_put_back() -> None:
+    model = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
+    x = torch.rand(2, 4)
+    with untouched(model, x):
+        trace(model, x)
+    assert model(x).shape == (2, 4)

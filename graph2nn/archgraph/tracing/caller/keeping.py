@@ -114,7 +114,8 @@ class Keeper:
             ((random.Random, np.random.RandomState), self._look_at_generator),
             ((np.random.Generator, torch.Generator), self._look_at_generator),
         )
-        if issubclass(kind, (type, enum.Enum)) or kind.__module__.startswith(_FOREIGN):
+        foreign = kind.__module__.startswith(_FOREIGN) and not issubclass(kind, nn.Module)
+        if issubclass(kind, (type, enum.Enum)) or foreign:
             return None
         for known, handler in table:
             if issubclass(kind, known):  # type: ignore[arg-type]
