@@ -95,9 +95,10 @@ def packages() -> list[str]:
 
 
 def checkpoints() -> list[str]:
-    """The weights that the manifest describes."""
+    """The weights that the manifest describes, and results of published ones."""
     manifest = json.loads((ROOT / "checkpoints" / "MANIFEST.json").read_text(encoding="utf-8"))
-    return ["MANIFEST.json", "README.md", *(entry["file"] for entry in manifest.values())]
+    files = [entry["file"] for entry in manifest.values()]
+    return ["MANIFEST.json", "README.md", "ghn3_results.csv", *files]
 
 
 def long_description() -> str:

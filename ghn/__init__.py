@@ -3,7 +3,17 @@
 from ghn.adjust import adjust_net
 from ghn.config import GHNConfig
 from ghn.model import GHN
-from ghn.pretrained import GHN1, GHN2, GHN3, from_pretrained, load_ghn, save_ghn
+from ghn.pretrained import (
+    GHN1,
+    GHN2,
+    GHN3,
+    NormCheck,
+    from_pretrained,
+    get_metadata,
+    load_ghn,
+    norm_check,
+    save_ghn,
+)
 from graph2nn.deprecated import moved
 from graph2nn.training.precise_bn import use_batch_statistics
 
@@ -13,9 +23,12 @@ __all__ = [
     "GHN2",
     "GHN3",
     "GHNConfig",
+    "NormCheck",
     "adjust_net",
     "from_pretrained",
+    "get_metadata",
     "load_ghn",
+    "norm_check",
     "save_ghn",
     "use_batch_statistics",
 ]

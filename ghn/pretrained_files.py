@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from graph2nn.runs.pretrained import Published, find_pretrained, manifest_entries
+from graph2nn.runs.pretrained import (
+    Published,
+    find_pretrained,
+    find_published,
+    manifest_entries,
+)
 
-__all__ = ["available", "resolve"]
+__all__ = ["available", "resolve", "resolve_published"]
 
 _PPUDA = "https://github.com/facebookresearch/ppuda"
 _GHN3 = "SamsungSAILMontreal/ghn3"
@@ -26,6 +31,11 @@ _PUBLISHED = {
 def resolve(name: str) -> Path:
     """Find the checked file that `from_pretrained` would load."""
     return find_pretrained(name, _PUBLISHED, what="hypernetwork", names=available())
+
+
+def resolve_published(name: str) -> Path:
+    """Find the file that others have published under a name, and ours only if there is none."""
+    return find_published(name, _PUBLISHED[name]) if name in _PUBLISHED else resolve(name)
 
 
 def available() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 
 from graph2nn.archgraph.calls import Call, Scope
 from graph2nn.archgraph.files.graph_json import read_graph_fields, write_graph_fields
-from graph2nn.archgraph.paths import path_lengths
+from graph2nn.archgraph.paths import average_path, path_lengths
 from graph2nn.archgraph.remembering import Remembering
+from graph2nn.names import choose
 
 __all__ = ["PRIMITIVES", "PRIMITIVE_ID", "ArchGraph", "shape4d", "structural_hash"]
 
@@ -192,6 +193,33 @@ class ArchGraph(Remembering):
         """
         make = partial(path_lengths, self.edges, self.num_nodes, cutoff)
         return self.remember(("distances", cutoff), make)
+
+    def properties(self, key: Sequence[str] = ("avg_degree", "avg_path")) -> dict[str, float]:
+        """Compute properties of the graph, directions and virtual edges left aside.
+
+        As `Graph.properties` of ppuda (arXiv:2110.13100): the mean number of edges at a node, and
+        the mean length of the shortest path between two nodes, infinite where two are not
+        connected.
+
+        Args:
+            key: Names of properties, `avg_degree` and `avg_path`.
+
+        Raises:
+            ValueError: Another name, or a graph without nodes.
+
+        Examples:
+            >>> from graph2nn.deepnets import DARTS, NetConfig, build_graph
+            >>> graph = build_graph(NetConfig(genotype=DARTS, n_cells=2, C=8))
+            >>> {name: round(value, 3) for name, value in graph.properties().items()}
+            {'avg_degree': 2.419, 'avg_path': 5.796}
+        """
+        if not self.num_nodes:
+            raise ValueError(f"{self!r} has no nodes, so its properties are not defined")
+        make: dict[str, Callable[[], float]] = {
+            "avg_degree": lambda: 2 * self.num_edges / self.num_nodes,
+            "avg_path": partial(average_path, self.edges, self.num_nodes),
+        }
+        return {name: float(choose("property", name, make)()) for name in key}
 
     def save(self, path: str | Path) -> Path:
         """Write the graph to a file that people can read: JSON, a line a node.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
+    "average_path",
     "breadth_first",
     "live_nodes",
     "path_lengths",
@@ -15,6 +16,9 @@ __all__ = [
     "reached",
     "topological_levels",
 ]
+
+_SOURCES = 256
+"""Nodes that all distances are computed from at a time."""
 
 
 def path_lengths(edges: np.ndarray, num_nodes: int, cutoff: int) -> np.ndarray:
@@ -142,6 +146,26 @@ def breadth_first(edges: np.ndarray, num_nodes: int) -> np.ndarray:
         front = np.unique(reached[distance[reached] < 0])
         level += 1
     return distance
+
+
+def average_path(edges: np.ndarray, num_nodes: int) -> float:
+    """Compute the mean length of the shortest path between two nodes, along edges either way.
+
+    It is infinite where two are not connected, and 0 of a single node.
+
+    Shapes:
+        edges (2, E).
+    """
+    from scipy.sparse import csr_array  # as slow to import as torch is, and rarely needed
+    from scipy.sparse.csgraph import dijkstra
+
+    ones = np.ones(edges.shape[1])
+    matrix = csr_array((ones, (edges[0], edges[1])), shape=(num_nodes, num_nodes))
+    total = 0.0
+    for start in range(0, num_nodes, _SOURCES):
+        rows = np.arange(start, min(start + _SOURCES, num_nodes))
+        total += dijkstra(matrix, directed=False, indices=rows, unweighted=True).sum()
+    return total / max(1, num_nodes * (num_nodes - 1))
 
 
 def _by_source(source: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from graph2nn.runs.checkpoint import sha256_file, write_text
 from graph2nn.runs.shipped import shipped_file
 from graph2nn.runs.variables import variable
 
-__all__ = ["Published", "add_entry", "find_pretrained", "manifest_entries"]
+__all__ = ["Published", "add_entry", "find_pretrained", "find_published", "manifest_entries"]
 
 _MANIFEST = "MANIFEST.json"
 
@@ -72,6 +72,42 @@ def find_pretrained(
     if found is not None:
         return _checked(found, entry)
     return _checked(_download(name, file, published.get(name) or Published(file)), entry)
+
+
+def find_published(name: str, published: Published) -> Path:
+    """Return the file that others have published, where weights of our own have the same name.
+
+    It is looked for in the folder in `$NETWRIGHT_CHECKPOINTS` and in the user's cache, files that
+    the manifest describes as ours left aside, and in its own repository.
+
+    Args:
+        name: Name of ours.
+        published: The file.
+
+    Raises:
+        FileNotFoundError: It cannot be had; says where to put it, and what ours is called.
+    """
+    ours = {entry["file"]: entry.get("sha256") for entry in manifest_entries().values()}
+    place = _cache()
+    folders = [folder for folder in (_own_folder(), place) if folder is not None]
+    for folder in folders:
+        path = folder / published.file
+        if path.is_file():
+            if published.file not in ours or sha256_file(path) != ours[published.file]:
+                return path
+    reason = ""
+    if published.repository:
+        try:
+            return _from_hub(published.repository, published.file)
+        except Exception as error:  # all end in the same advice
+            reason = f", and {published.repository} did not deliver it ({type(error).__name__})"
+    known = published.file in ours
+    also = f'; our own of that name is from_pretrained("{name}")' if known else ""
+    raise FileNotFoundError(
+        f"{published.file} of the published {name!r} is not in {' or '.join(map(str, folders))}"
+        f"{reason}: download it from {published.page or published.repository} and put it into "
+        f"{place}, or give its path to GHN.load{also}"
+    )
 
 
 def manifest_entries() -> dict[str, dict[str, Any]]:
@@ -149,14 +185,34 @@ def _checked(path: Path, entry: Mapping[str, Any] | None) -> Path:
     return path
 
 
+def _from_hub(repository: str, file: str) -> Path:
+    """The file of a repository of the Hugging Face hub, or what is cached of it.
+
+    The hub is asked once before: its client would ask a network that is not there for half a
+    minute, and print every attempt.
+    """
+    from huggingface_hub import hf_hub_download
+
+    place: dict[str, Any] = {"repo_id": repository, "filename": file, "cache_dir": _cache()}
+    try:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    except ImportError:  # before version 0.8
+        return Path(hf_hub_download(**place))
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, file))
+    except Exception:
+        with suppress(Exception):
+            return Path(hf_hub_download(**place, local_files_only=True))
+        raise
+    return Path(hf_hub_download(**place))
+
+
 def _download(name: str, file: str, published: Published) -> Path:
     repository = published.repository or variable("NETWRIGHT_HUB")
     reason = "no hub repository is known for it"
     if repository:
         try:
-            from huggingface_hub import hf_hub_download
-
-            return Path(hf_hub_download(repo_id=repository, filename=file, cache_dir=_cache()))
+            return _from_hub(repository, file)
         except ImportError:
             reason = 'downloading needs huggingface_hub; run: pip install "netwright[hub]"'
         except Exception as e:  # offline, no such file, refused: all end in the same advice

@@ -142,6 +142,14 @@ def test_batch_normalisation(tiny, convnet, bn_train: bool) -> None:
     assert not model.training
 
 
+def test_batch_normalisation_under_the_name_of_ghn3(tiny, convnet) -> None:
+    """True leaves it as it is, as there; it counts where both are given."""
+    for track in (True, False):
+        for more in ({}, {"bn_train": track}):
+            norm = tiny()(convnet().eval(), IMAGES, bn_track_running_stats=track, **more)[1]
+            assert norm.track_running_stats is track and norm.training is not track
+
+
 def test_use_batch_statistics() -> None:
     norm = nn.BatchNorm2d(3).eval()
     use_batch_statistics(norm)
