@@ -266,7 +266,11 @@ class GHN(nn.Module):
         return self._decoded(model, input, shifts, graph=graph, **how)
 
     def predict_graphs(
-        self, graphs: Sequence[ArchGraph], *, noise: Tensor | None = None
+        self,
+        graphs: Sequence[ArchGraph],
+        *,
+        noise: Tensor | None = None,
+        predict_class_layers: ClassLayers = True,
     ) -> list[dict[str, Tensor]]:
         """Predict the parameters of a batch of networks from their graphs alone, one dict a graph.
 
@@ -276,10 +280,15 @@ class GHN(nn.Module):
         Args:
             graphs: Graphs of B networks.
             noise: Noise of each network (see `sample`); None for its mean, zero.
+            predict_class_layers: What becomes of classification layers, as in `forward`.
+
+        Raises:
+            ValueError: A classification layer of another size than the hypernetwork's.
 
         Shapes: noise (B, config.noise).
         """
-        targets, x = self.targets(graphs), self.encode(graphs)
+        targets = self.targets(graphs, predict_class_layers=predict_class_layers)
+        x = self.encode(graphs)
         if noise is not None:
             sizes = torch.tensor([graph.num_nodes for graph in graphs], device=x.device)
             x = x + self._shifts(noise).repeat_interleave(sizes, dim=0)

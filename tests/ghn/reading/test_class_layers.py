@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from graph2nn.archgraph import trace
+
 VECTORS, SIGNALS, IMAGES = torch.rand(2, 4), torch.rand(2, 3, 9), torch.rand(2, 3, 8, 8)
 
 
@@ -125,6 +127,19 @@ def test_the_last_layer_alone_is_kept(tiny, name: str, hypernet: str) -> None:
     model, example, *_, kept = ANY[name]
     predicted = tiny(hypernet=hypernet).predict(model, example, predict_class_layers=False)
     assert {n for n, _ in model.named_parameters()} - predicted.keys() == kept
+
+
+@pytest.mark.parametrize("name", ["regressor", "segmenter", "backbone"])
+def test_from_graphs_alone(tiny, name: str) -> None:
+    """As of the network itself, where the graph has all of it."""
+    model, example, where, _, kept = ANY[name]
+    ghn, graph = tiny(), trace(model, example, view="ghn2")
+    (found,) = ghn.predict_graphs([graph], predict_class_layers="auto")
+    torch.testing.assert_close(found, ghn.predict(model, example, predict_class_layers="auto"))
+    (found,) = ghn.predict_graphs([graph], predict_class_layers=False)
+    assert {n for n, _ in model.named_parameters()} - found.keys() == kept
+    with pytest.raises(ValueError, match=f"for 10 classes, but {where} of the network"):
+        ghn.predict_graphs([graph])
 
 
 def test_other_channels(tiny) -> None:
