@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from ghn import GHN, from_pretrained
-from graph2nn.archgraph import ArchGraph
+from ghn.decoding.batching import decode
+from ghn.decoding.tiling import tile_to
+from ghn.reading.class_layers import ClassLayers
+from graph2nn.archgraph import TraceError
 from graph2nn.archgraph.exchange.onnx.graph import turned_weights
 from graph2nn.runs import option, write_atomic
 from graph2nn.runs.tensors import write_tensors
@@ -18,6 +21,8 @@ from netwright.command.inputs import INPUT_HELP, example_input
 from netwright.command.targets import graph_of, is_file_target, model_of
 
 __all__ = ["PredictCommand", "write_parameters"]
+
+_CLASSES: dict[str, ClassLayers] = {"auto": "auto", "yes": True, "no": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +66,16 @@ def write_parameters(config: PredictCommand) -> str:
             file cannot be written.
     """
     ghn = from_pretrained(config.checkpoint, device=config.device)
-    if is_file_target(config.target):
-        state = _of_graph(config, ghn)
-        count = len(state)
-    else:
-        state, count = _of_model(config, ghn)
+    try:
+        if is_file_target(config.target):
+            state = _of_graph(config, ghn)
+            count = len(state)
+        else:
+            state, count = _of_model(config, ghn)
+    except TraceError:
+        raise
+    except ValueError as error:
+        raise ValueError(_in_flags(str(error))) from error
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     if config.out.endswith(".pt"):
         write_atomic(config.out, lambda file: torch.save(state, file))
@@ -80,15 +90,22 @@ def write_parameters(config: PredictCommand) -> str:
     )
 
 
+def _in_flags(text: str) -> str:
+    """An error of the library with the command's flags for its arguments."""
+    for word, value in _CLASSES.items():
+        shown = f'"{value}"' if isinstance(value, str) else str(value)
+        text = text.replace(f"predict_class_layers={shown}", f"--classes {word}")
+    return text
+
+
 def _of_model(config: PredictCommand, ghn: GHN) -> tuple[dict[str, Tensor], int]:
     """The state of the network with what is predicted in its place, tied names included."""
     model = model_of(config.target, config.keywords, seed=config.seed).eval()
-    how: dict[str, bool | Literal["auto"]] = {"auto": "auto", "yes": True, "no": False}
     with torch.no_grad():
         found = ghn.predict(
             model,
             example_input(config.input),
-            predict_class_layers=how[config.classes],  # type: ignore[arg-type]
+            predict_class_layers=_CLASSES[config.classes],
         )
     places = {id(p): name for name, p in model.named_parameters()}
     named = dict(model.named_parameters(remove_duplicate=False))
@@ -102,14 +119,14 @@ def _of_model(config: PredictCommand, ghn: GHN) -> tuple[dict[str, Tensor], int]
 
 def _of_graph(config: PredictCommand, ghn: GHN) -> dict[str, Tensor]:
     """The parameters of a graph; nothing but names and shapes is known of the network."""
-    if config.classes == "no":
-        raise ValueError(f"--classes no: {config.target} does not say which layer classifies")
     graph = graph_of(config.target, view="primitives")
-    if not isinstance(graph, ArchGraph) or not graph.param_shapes:
-        raise ValueError(f"{config.target} has no parameters to predict")
     with torch.no_grad():
-        found = ghn.predict_graphs([graph])[0]
+        targets = ghn.targets([graph], predict_class_layers=_CLASSES[config.classes])
+        states = ghn.encode([graph])
+        found = {t.name: tile_to(block, t) for t, block in decode(ghn, states, targets)}
+    if not found:
+        raise ValueError(f"{config.target} has no parameters to predict")
     if config.target.endswith(".onnx"):
-        for name in turned_weights(config.target):
+        for name in turned_weights(config.target) & found.keys():
             found[name] = found[name].t()
     return found

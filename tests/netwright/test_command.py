@@ -174,7 +174,7 @@ def test_predict_gives_the_state_of_the_network(run, here: Path) -> None:
     assert not torch.equal(state["0.weight"], initial["0.weight"])
 
 
-def test_predict_for_graphs_and_onnx(run, here: Path) -> None:
+def test_predict_for_graphs_and_onnx(run, refused, here: Path) -> None:
     run("graph", "models.py:small", *SIZES, "--view", "primitives", "--json", "net.json")
     run("predict", "net.json", "--checkpoint", "ghn2-digits", "--out", "net.safetensors")
     shapes = {name: tuple(t.shape) for name, t in read_tensors("net.safetensors")[0].items()}
@@ -191,8 +191,16 @@ def test_predict_for_graphs_and_onnx(run, here: Path) -> None:
         helper.make_model(helper.make_graph(nodes, "net", ends[:1], ends[1:], [weight])), "n.onnx"
     )
     assert "linear" in run("graph", "n.onnx")
-    run("predict", "n.onnx", "--checkpoint", "ghn2-digits", "--out", "n.safetensors")
+    with_ten = ("predict", "n.onnx", "--checkpoint", "ghn2-digits", "--out", "n.safetensors")
+    run(*with_ten)
     assert read_tensors("n.safetensors")[0]["w"].shape == (12, 10)  # as the file has it
+    assert "has no parameters to predict" in refused(*with_ten, "--classes", "no")
+    other = ("--view", "primitives", "--json", "seven.json")
+    run("graph", "models.py:small", "num_classes=7", *SIZES, *other)
+    seven = ("predict", "seven.json", *with_ten[2:])
+    said = refused(*seven, "--classes", "yes")
+    assert "for 10 classes, but 6.weight" in said and "pass --classes no" in said
+    run(*seven)
 
 
 def test_accuracy(run, refused, here: Path) -> None:

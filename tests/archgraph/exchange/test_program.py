@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from exchanged import NETWORKS, OWN, build
+from same_graph import written_and_read
 from torch import nn
 
 from graph2nn.archgraph import ArchGraph, canonical_key, diff, from_export, trace
@@ -29,6 +30,7 @@ def check(name: str) -> None:
     for view in ("full", "primitives"):
         graph = trace(model, example, view=view, training=False)
         found = from_export(program, view=view)
+        assert written_and_read(found) == found
         if view == "full" and name in NO_COPIES:
             lost = diff(graph, found)
             assert {graph.op_names()[k] for k in lost.removed} == {"contiguous"}
