@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from graph2nn.names import choose
+from graph2nn.names import check_choice, choose
 from predictors.base import ArchPredictor
 
 __all__ = ["BASELINE", "MODELS", "ModelEntry", "make_predictor"]
@@ -25,12 +25,15 @@ class ModelEntry:
         summary: One line for lists and tables.
         options: Constructor arguments other than the defaults.
         attributes: Whether it can use attributes of the graphs (zero-cost proxies).
+        values: Constructor arguments where values are the aim instead of ranks; None where it only
+            orders.
     """
 
     place: str
     summary: str
     options: Mapping[str, Any] = field(default_factory=dict)
     attributes: bool = False
+    values: Mapping[str, Any] | None = None
 
 
 def _features(model: str, summary: str, **options: Any) -> ModelEntry:
@@ -39,6 +42,7 @@ def _features(model: str, summary: str, **options: Any) -> ModelEntry:
         summary=f"{summary} on graph features",
         options={"model": model, **options},
         attributes=True,
+        values={"target": "standard"},
     )
 
 
@@ -48,6 +52,7 @@ def _graf(model: str, summary: str, **options: Any) -> ModelEntry:
         summary=f"{summary} on one-hot operations and GRAF's features",
         options={"model": model, "blocks": ("positions", "graf"), **options},
         attributes=True,
+        values={"target": "standard"},
     )
 
 
@@ -62,6 +67,7 @@ MODELS: dict[str, ModelEntry] = {
         place="predictors.models.baseline:LinearBaseline",
         summary="ridge regression on one-hot operations (or counts): the linear baseline",
         attributes=True,
+        values={},
     ),
     "gp-graph": _features("gp", "Gaussian process"),
     "svr-graph": _features("svr", "support vector regression"),
@@ -74,11 +80,13 @@ MODELS: dict[str, ModelEntry] = {
         summary="mean of gp, svr, rf (and xgb, lgbm: extra boost) on graph features",
         options={"combine": "mean"},
         attributes=True,
+        values={"aim": "values"},
     ),
     "stack": ModelEntry(
         place="predictors.models.stacking:StackedEnsemble",
         summary="the same, weighted by cross-validation",
         attributes=True,
+        values={"aim": "values"},
     ),
     "ensemble-tart": ModelEntry(
         place="predictors.models.stacking:features_and_tokens",
@@ -157,7 +165,12 @@ MODELS: dict[str, ModelEntry] = {
 
 
 def make_predictor(
-    name: str, *, seed: int = 0, attributes: Sequence[str] = (), **options: Any
+    name: str,
+    *,
+    seed: int = 0,
+    attributes: Sequence[str] = (),
+    aim: str = "ranks",
+    **options: Any,
 ) -> ArchPredictor:
     """Make a predictor by name, not fitted.
 
@@ -165,10 +178,13 @@ def make_predictor(
         name: Key of `MODELS`.
         seed: Seed of whatever is random in it.
         attributes: Patterns of graph attributes to use beside the graph, such as `zc_*`.
+        aim: What predictions are for: `ranks`, the order of networks, or `values`, their numbers
+            with small squared errors (milliseconds, say).
         options: Further constructor arguments.
 
     Raises:
-        ValueError: An unknown name, or attributes for a model that reads graphs only.
+        ValueError: An unknown name, attributes for a model that reads graphs only, or values of one
+            that only orders.
         ImportError: An optional package is missing; the message says which extra has it.
 
     Examples:
@@ -178,7 +194,14 @@ def make_predictor(
     """
     choose("model", name, MODELS)
     entry = MODELS[name]
-    settings: dict[str, Any] = {**entry.options, "seed": seed, **options}
+    check_choice("aim", aim, ("ranks", "values"))
+    settings: dict[str, Any] = {**entry.options, "seed": seed}
+    if aim == "values":
+        if entry.values is None:
+            able = ", ".join(n for n, e in MODELS.items() if e.values is not None)
+            raise ValueError(f"model {name} orders networks only; those with values are {able}")
+        settings |= entry.values
+    settings |= options
     if attributes:
         if not entry.attributes:
             able = ", ".join(n for n, e in MODELS.items() if e.attributes)
