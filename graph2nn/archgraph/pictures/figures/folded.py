@@ -28,7 +28,7 @@ __all__ = ["draw_folded"]
 
 _BOX, _GAP = (1.5, 0.34), (0.16, 0.2)  # inches
 _MODULE = "#e9edf3"
-_LETTERS = 30  # that fit a box
+_LETTERS, _FITTING = (30, 42), (21, 29)  # most letters of the two lines, and those of full size
 _DETAILED = 300  # most boxes with a second line
 
 
@@ -73,9 +73,11 @@ def _draw_boxes(ax: Axes, picture: Picture, view: Folded, layout: Layout, scale:
         ink = "white" if _dark(colours[k]) else "black"
         detail = detail if len(view.boxes) <= _DETAILED else ""
         lift = 0.055 if detail else 0.0
-        _write(ax, (x, y + lift), name, fontsize=7 * scale, weight="bold", color=ink)
+        size = 7.0 * min(1.0, _FITTING[0] / max(len(name), 1)) * scale
+        _write(ax, (x, y + lift), name, fontsize=size, weight="bold", color=ink)
         if detail:
-            _write(ax, (x, y - 0.08), detail, fontsize=5.8 * scale, color=ink)
+            size = 5.8 * min(1.0, _FITTING[1] / len(detail)) * scale
+            _write(ax, (x, y - 0.08), detail, fontsize=size, color=ink)
 
 
 def _write(ax: Axes, place: tuple[float, float], words: str, **style: Any) -> None:
@@ -125,17 +127,18 @@ def _texts(picture: Picture, box: Box) -> tuple[str, str]:
     kind = picture.names[nodes[0]] if group is None else group.kind
     if group is not None and group.role == "repeat":
         name = f"{name} ×{group.count}"
+    kind = "" if kind in (name, name.rpartition(".")[2]) else kind
     if box.count > 1:
-        kind = f"{kind} (one of {box.count})" if kind else f"one of {box.count}"
+        kind = f"{kind}, one of {box.count}" if kind else f"one of {box.count}"
     column = next((c for c in picture.columns if c.name == "parameters"), None)
     count = float(np.sum(column.values[nodes])) if column is not None else 0.0  # type: ignore[call-overload]
-    parts = ["" if kind == name else kind, f"{_short(count)} parameters" if count else ""]
-    return _cut(name), _cut(" · ".join(filter(None, parts)), 6)
+    parts = [kind, f"{_short(count)} parameters" if count else ""]
+    return _cut(name, _LETTERS[0]), _cut(" · ".join(filter(None, parts)), _LETTERS[1])
 
 
-def _cut(text: str, more: int = 0) -> str:
-    most = _LETTERS + more
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most // 2) :]}"
+def _cut(text: str, most: int) -> str:
+    """The end of a name tells more than its beginning."""
+    return text if len(text) <= most else f"…{text[-most + 1 :].lstrip('.')}"
 
 
 def _short(value: float) -> str:
