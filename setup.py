@@ -75,6 +75,7 @@ DOCS = ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocs-jupyter", "mkdocstrings[pyt
 NOTEBOOKS = ["nbclient", "ipykernel"]
 TOOLS = [
     "onnxscript",
+    "playwright",
     "pytest",
     "pytest-randomly",
     "pytest-xdist",

@@ -1,7 +1,8 @@
 """Draw the graph of a network: a command line.
 
 python -m graph2nn.draw resnet50 --out resnet50.png
-python -m graph2nn.draw vit_b_16 --view full --out vit.pdf
+python -m graph2nn.draw vit_b_16 --view full --out vit.html
+python -m graph2nn.draw vit_b_16 --view full --fold auto --out vit.pdf
 python -m graph2nn.draw deepnets:test:3 --out network.svg
 """
 
@@ -29,7 +30,7 @@ class DrawConfig:
     """Arguments of the command."""
 
     network: str = option(positional=True, help="torchvision name, or deepnets:<split>:<number>")
-    out: str | None = option(None, "-o", help="picture; none for <network>.png")
+    out: str | None = option(None, "-o", help="picture or .html page; none for <network>.png")
     view: Literal["ghn2", "ghn3", "full", "primitives"] = option("ghn2", help="view of the network")
     image_size: int | None = option(
         None, "-i", help="side of the images; none for 224, deepnets 32", name="imsize"
@@ -37,6 +38,9 @@ class DrawConfig:
     classes: int = option(1000, help="classes")
     virtual_edges: int = option(1, "-v", help="also draw shortest paths up to this length")
     labels: Literal["auto", "yes", "no"] = option("auto", help="write into the nodes")
+    fold: str | None = option(
+        None, help='levels of modules that a picture shows, or "auto"; none for every node'
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,9 +49,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     out = config.out or f"{config.network.replace(':', '-')}.png"
     labels: bool | Literal["auto"] = "auto" if config.labels == "auto" else config.labels == "yes"
     virtual = config.virtual_edges if config.virtual_edges > 1 else False
+    fold = _fold(config.fold)
     graph = _graph(config)
-    draw(graph, out, labels=labels, virtual_edges=virtual)
+    draw(graph, out, labels=labels, virtual_edges=virtual, fold=fold)
     print(f"{graph!r} drawn to {out}")
+
+
+def _fold(text: str | None) -> int | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return text  # type: ignore[return-value]
+    if not text.isdecimal():
+        raise ValueError(f'--fold: expected a number of levels or "auto", got {text!r}')
+    return int(text)
 
 
 def _graph(config: DrawConfig) -> ArchGraph:

@@ -117,6 +117,15 @@ def test_graph_sets_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     assert "graph2nn/relational/graphs/graph_sets.npz" in wheel.namelist()
 
 
+def test_the_page_of_drawings_is_in_the_wheel_with_the_licence_of_its_library(
+    wheel: zipfile.ZipFile,
+) -> None:
+    page = "graph2nn/archgraph/pictures/page/"
+    inside = {name.removeprefix(page) for name in wheel.namelist() if name.startswith(page)}
+    assert inside == {path.name for path in (ROOT / page).iterdir() if path.is_file()}
+    assert {"page.html", "page.css", "main.js", "dagre.min.js", "dagre.LICENSE"} <= inside
+
+
 def test_weights_and_tables_of_the_repository_are_in_the_wheel_and_nothing_else(
     wheel: zipfile.ZipFile,
 ) -> None:

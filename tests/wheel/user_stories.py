@@ -155,7 +155,7 @@ def pictures() -> str:
 
     model, images = small_cnn(), torch.rand(1, 3, 32, 32)
     graph = trace(model, images)
-    for ending in ("png", "pdf", "svg"):
+    for ending in ("png", "pdf", "svg", "html"):
         draw(graph, f"network.{ending}")
         check(Path(f"network.{ending}").stat().st_size > 2000, f"network.{ending} is empty")
     check(to_networkx(graph).number_of_nodes() == graph.num_nodes, "networkx lost nodes")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from graph2nn.archgraph.calls import Scope
 from graph2nn.archgraph.exchange.difference import Difference
 from graph2nn.archgraph.graph import ArchGraph
-from graph2nn.archgraph.pictures.modules import module_chains
+from graph2nn.archgraph.pictures.modules import Level, module_chains
 from graph2nn.archgraph.pictures.picture import Picture, Status, picture_of
 
 __all__ = ["difference_picture"]
@@ -69,11 +70,13 @@ def _union(
     difference: Difference, order: list[tuple[int | None, int | None]], edges: np.ndarray
 ) -> ArchGraph:
     before, after = difference.before, difference.after
-    paths = [[chain[-1][2] if chain else "" for chain in module_chains(g)] for g in (before, after)]
+    chains = [module_chains(graph) for graph in (before, after)]
+    scopes: dict[tuple[str, ...], Scope] = {(): Scope(-1, "", after.name)}
+    numbers: dict[tuple[str, ...], int] = {(): 0}
     ops = tuple(dict.fromkeys((*after.ops, *before.ops)))
     index = {op: k for k, op in enumerate(ops)}
     sizes = dict(after.param_shapes)
-    op, shape, params, module, earlier = [], [], [], [], []
+    op, shape, params, scope, earlier = [], [], [], [], []
     for old, new in order:
         graph, node = (before, old) if new is None else (after, new)
         assert node is not None
@@ -84,7 +87,7 @@ def _union(
             own = tuple(f"{name} (before)" if name in sizes else name for name in own)
             sizes.update(zip(own, (graph.param_shapes[name] for name in graph.params[node])))
         params.append(own)
-        module.append(paths[new is not None][node])
+        scope.append(_scope(chains[new is not None][node], scopes, numbers))
         earlier.append(_words(before, old) if old is not None and new is not None else None)
     same = (before.ops, after.ops) == (after.ops, after.ops)
     return ArchGraph(
@@ -96,8 +99,26 @@ def _union(
         cell=np.zeros(len(order), dtype=np.int64),
         ops=after.ops if same else ops,
         name=after.name,
-        columns={"module": tuple(module), "before": tuple(earlier)},
+        scopes=tuple(scopes.values()),
+        scope=np.array(scope, dtype=np.int64),
+        columns={"before": tuple(earlier)},
     )
+
+
+def _scope(
+    chain: tuple[Level, ...],
+    scopes: dict[tuple[str, ...], Scope],
+    numbers: dict[tuple[str, ...], int],
+) -> int:
+    """Number of the scope of a node; a module of both graphs is one, whatever its calls."""
+    above: tuple[str, ...] = ()
+    for _, _, path, kind in chain:
+        place = (*above, path)
+        if place not in numbers:
+            numbers[place] = len(scopes)
+            scopes[place] = Scope(numbers[above], path, kind)
+        above = place
+    return numbers[above]
 
 
 def _words(graph: ArchGraph, node: int) -> str:

@@ -54,9 +54,14 @@ def folded(picture: Picture, fold: Fold) -> Folded:
         picture: The picture, which has modules.
         fold: Number of levels of modules that are unfolded; 0 is one box. "auto" unfolds level by
             level as long as there are 60 boxes at most, but at least one level.
+
+    Raises:
+        ValueError: `fold` is neither.
     """
     tree = picture.hierarchy
     assert tree is not None
+    if fold != "auto" and (not isinstance(fold, int) or fold < 0):
+        raise ValueError(f'fold: expected a number of levels from 0 up or "auto", got {fold!r}')
     if fold != "auto":
         return _view(picture, tree, _opened(tree, fold))
     deepest = max(tree.levels(), default=0)

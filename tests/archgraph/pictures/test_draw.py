@@ -187,6 +187,8 @@ def run(*argv: str, module: str = "graph2nn.draw") -> None:
         ["deepnets:test:1", "-o", "{}/a.png", "--classes", "10"],
         ["deepnets:predefined:0", "-o", "{}/a.svg", "--view", "full"],
         ["resnet18", "-o", "{}/a.pdf", "--view", "ghn3", "--imsize", "64"],
+        ["deepnets:test:1", "-o", "{}/a.html", "--view", "full"],
+        ["deepnets:test:1", "-o", "{}/a.svg", "--view", "full", "--fold", "auto"],
     ],
 )
 def test_command_line(tmp_path, capsys, flags):
@@ -212,6 +214,11 @@ def test_command_line_with_unknown_networks(network, message):
         pytest.importorskip("torchvision", reason="needs the extra 'vision'")
     with pytest.raises(SystemExit, match=message):
         run(network)
+
+
+def test_command_line_refuses_a_fold_that_is_none():
+    with pytest.raises(SystemExit, match='--fold: expected a number of levels or "auto"'):
+        run("deepnets:test:1", "--fold", "all")
 
 
 def test_command_line_goes_by_its_old_name_too():

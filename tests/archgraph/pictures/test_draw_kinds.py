@@ -123,6 +123,8 @@ def test_fold_levels_of_a_figure():
     assert "layer1.0 to 1 ×2" in texts
     legend = draw(graph, fold="auto").axes[0].get_legend()
     assert "module" in [text.get_text() for text in legend.get_texts()]
+    with pytest.raises(ValueError, match="fold: expected a number of levels from 0 up"):
+        draw(graph, fold=-1)
 
 
 @pytest.mark.parametrize("kind", ["html", "svg"])
@@ -142,6 +144,16 @@ def test_differences(tmp_path, kind):
     removed = picture.edge_status.count("removed")
     assert removed == 1
     assert picture.subtitle.startswith("1 added, 0 removed, 2 changed")
+
+
+def test_differences_keep_classes_of_modules():
+    from torchvision.models import resnet18, resnet34
+
+    with torch.device("meta"):
+        before, after = trace(resnet18()), trace(resnet34())
+    tree = describe((before, after)).hierarchy
+    assert {"BasicBlock", "Sequential"} <= {group.kind for group in tree.groups}
+    assert describe((before, after)).subtitle.startswith("56 added, 0 removed, 0 changed of 127")
 
 
 def test_differences_of_modules_and_of_equal_graphs(tmp_path):

@@ -129,11 +129,14 @@ def _texts(picture: Picture, box: Box) -> tuple[str, str]:
         name = f"{name} ×{group.count}"
     kind = "" if kind in (name, name.rpartition(".")[2]) else kind
     if box.count > 1:
-        kind = f"{kind}, one of {box.count}" if kind else f"one of {box.count}"
+        kind = f"{kind}, 1 of {box.count}" if kind else f"1 of {box.count}"
     column = next((c for c in picture.columns if c.name == "parameters"), None)
     count = float(np.sum(column.values[nodes])) if column is not None else 0.0  # type: ignore[call-overload]
-    parts = [kind, f"{_short(count)} parameters" if count else ""]
-    return _cut(name, _LETTERS[0]), _cut(" · ".join(filter(None, parts)), _LETTERS[1])
+    size = f"{_short(count)} parameters" if count else ""
+    detail = " · ".join(filter(None, (kind, size)))
+    if len(detail) > _LETTERS[1]:
+        detail = detail.removesuffix(" parameters")
+    return _cut(name, _LETTERS[0]), _cut(detail, _LETTERS[1])
 
 
 def _cut(text: str, most: int) -> str:
