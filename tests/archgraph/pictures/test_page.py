@@ -439,6 +439,29 @@ def test_ten_thousand_nodes_open_in_two_seconds(page, flat):
     check_places(view)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 6])
+def test_any_graph_is_laid_out_without_overlaps(page, seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(20, 60))
+    pairs = np.sort(rng.integers(0, n, (2 * n, 2)), axis=1).tolist()
+    edges = np.array(sorted({(a, b) for a, b in pairs if a < b})).T
+    modules = tuple(".".join(rng.choice(list("abc"), rng.integers(0, 4))) for _ in range(n))
+    graph = ArchGraph(
+        op=rng.integers(0, 4, n), shape=np.zeros((n, 4), dtype=np.int64), edges=edges,
+        params=((),) * n, param_shapes={}, cell=np.zeros(n, dtype=np.int64), ops=tuple("abcd"),
+        columns={"module": modules},
+    )  # fmt: skip
+    view = page(graph)
+    check_places(view)
+    for key in "eedec":
+        view.keyboard.press(key)
+        check_places(view)
+    view.fill("#search", f"#{n - 1}")
+    view.keyboard.press("Enter")
+    assert facts(view)["node"] == str(n - 1)
+    check_places(view)
+
+
 def vit() -> tuple[nn.Module, Any]:
     from torchvision.models import vit_l_16
 

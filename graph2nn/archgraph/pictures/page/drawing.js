@@ -95,6 +95,15 @@ class Drawing {
       class: `edge${edge.status ? ` ${edge.status}` : ""}`, d: curve(edge.points, this.layout.turned),
       "data-from": idOf(edge.source), "data-to": idOf(edge.target), "marker-end": "url(#head)",
     }, parent);
+    make("title", {}, edge.element, this.#carried(edge));
+  }
+
+  /** Names of both ends, and the shape of what runs between them. */
+  #carried({ source, target, count }) {
+    const { graph } = this, shapes = graph.column("output_shape");
+    const shape = source >= 0 && shapes ? shapes.value(source, source + 1) : null;
+    const ends = `${graph.label(source)} → ${graph.label(target)}`;
+    return [ends, shape, count > 1 ? `${count} edges` : ""].filter(Boolean).join("\n");
   }
 
   /** Marks an item, and the edges that lead to it and away from it. */

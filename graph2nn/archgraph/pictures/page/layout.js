@@ -55,7 +55,10 @@ class Layout {
     this.width = root.width;
     this.height = root.height;
     this.#settle(0, 0, 0);
-    view.edges.forEach((edge, k) => { edge.points = this.#points(this.routes[k]); });
+    view.edges.forEach((edge, k) => {
+      edge.points = this.#points(this.routes[k]);
+      this.#straighten(edge);
+    });
   }
 
   /** Boxes around an item, the innermost first, ending with the root. */
@@ -195,16 +198,20 @@ class Layout {
       else if (k < route.length - 1) wire.pop(); // it goes into a box, whose port comes next
       points.push(...wire);
     });
-    return this.#straightened(points);
+    return points;
   }
 
-  /** Takes small bends out of the ends of a line. */
-  #straightened(points) {
-    const across = this.turned ? "y" : "x", last = points.length - 1;
-    const near = (a, b) => Math.abs(points[a][across] - points[b][across]) < 9;
-    if (last > 0 && near(0, 1)) points[0][across] = points[1][across];
-    if (last > 1 && near(last, last - 1)) points[last][across] = points[last - 1][across];
-    return points;
+  /** Takes small bends out of the ends of a line, which stay on the border of their nodes. */
+  #straighten({ points, source, target }) {
+    const [across, side] = this.turned ? ["y", "height"] : ["x", "width"];
+    const align = (end, next, item) => {
+      const spot = this.place.get(item), wanted = points[next][across];
+      const inside = wanted > spot[across] + 5 && wanted < spot[across] + spot[side] - 5;
+      if (inside && Math.abs(points[end][across] - wanted) < 9) points[end][across] = wanted;
+    };
+    const last = points.length - 1;
+    if (last > 0) align(0, 1, source);
+    if (last > 1) align(last, last - 1, target);
   }
 }
 
