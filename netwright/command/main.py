@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from graph2nn import __version__
 from graph2nn.archgraph import TraceError
 from graph2nn.runs import parse_command
 from graph2nn.runs.config import command_parser
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv,
         description=__doc__ or "",
         program="netwright",
+        version=__version__,
         scattered="keywords",
     )
     word, (_, do) = next((w, c) for w, c in COMMANDS.items() if c[0] is type(config))

@@ -14,6 +14,7 @@ from repository import ROOT
 from torch import nn
 
 from ghn import from_pretrained
+from graph2nn import __version__
 from graph2nn.archgraph import ArchGraph, canonical_key, trace
 from graph2nn.runs.tensors import read_tensors
 from netwright.command.inputs import example_input
@@ -328,6 +329,12 @@ def test_help_has_examples(capsys: pytest.CaptureFixture) -> None:
             main([*word, "--help"])
         said = capsys.readouterr().out
         assert stop.value.code == 0 and f"    netwright {' '.join(word)}" in said
+
+
+def test_version(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"netwright {__version__}\n"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("shtab") is None, reason="extra shell")

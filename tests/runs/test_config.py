@@ -359,3 +359,32 @@ def test_flat_settings_need_names_of_their_own() -> None:
         add_arguments(argparse.ArgumentParser(), Twice)
     with pytest.raises(TypeError, match="field training: Training has no setting epoch"):
         add_arguments(argparse.ArgumentParser(), Misspelt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Build what is named."""
+
+    what: str = option(positional=True, help="name")
+    more: tuple[str, ...] = option((), positional=True, help="arguments")
+    deep: bool = option(False, help="all of it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    """Do nothing."""
+
+
+def test_values_by_position_may_stand_among_flags(capsys):
+    known = {"build": Build, "plain": Plain}
+
+    def read(*words: str):
+        return parse_command(known, words, description="", program="maker", scattered="more")
+
+    expected = Build(what="net", more=("a=1", "b=2"), deep=True)
+    assert read("build", "net", "a=1", "--deep", "b=2") == expected
+    assert read("build", "--deep", "net", "a=1", "b=2") == expected
+    for words in (["build", "net", "--wide"], ["plain", "more"]):
+        with pytest.raises(SystemExit):
+            read(*words)
+        assert "maker " in (said := capsys.readouterr().err) and "unrecognized arguments" in said

@@ -72,6 +72,7 @@ def parse_command(
     *,
     description: str,
     program: str | None = None,
+    version: str | None = None,
     scattered: str | None = None,
 ) -> Any:
     """Read the dataclass of the sub-command that the command line names, as `parse_config`.
@@ -81,6 +82,7 @@ def parse_command(
         argv: Arguments; `sys.argv` when None.
         description: Description of the whole program.
         program: Name of the program; None for that of the script.
+        version: Version that `--version` prints; without one there is no such flag.
         scattered: Setting, a tuple by position, whose values may also stand among the flags.
 
     Examples:
@@ -92,7 +94,9 @@ def parse_command(
         >>> parse_command({"draw": Draw}, ["draw", "--size", "4"], description="Graphs.")
         Draw(size=4)
     """
-    parser, own = command_parser(commands, description=description, program=program)
+    parser, own = command_parser(
+        commands, description=description, program=program, version=version
+    )
     args, more = parser.parse_known_args(argv)
     if more and (any(text.startswith("-") for text in more) or not hasattr(args, str(scattered))):
         own[args.command].error(f"unrecognized arguments: {' '.join(more)}")
@@ -102,13 +106,19 @@ def parse_command(
 
 
 def command_parser(
-    commands: Mapping[str, type], *, description: str, program: str | None = None
+    commands: Mapping[str, type],
+    *,
+    description: str,
+    program: str | None = None,
+    version: str | None = None,
 ) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """Make the parser of a program with sub-commands, and those of the sub-commands by name.
 
     Arguments are those of `parse_command`.
     """
     parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=_LAYOUT)
+    if version is not None:
+        parser.add_argument("--version", action="version", version=f"{parser.prog} {version}")
     chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     own = {}
     for name, cls in commands.items():
