@@ -191,6 +191,7 @@ class Layout {
     route.forEach(([box, key], k) => {
       const local = this.local.get(box), { from, to } = this.wires.get(box).get(key);
       const wire = local.wires.get(key).map((p) => ({ x: p.x + local.x, y: p.y + local.y }));
+      if (wire.length === 3) wire[1].free = true; // between neighbours there is nothing to go around
       const shift = (spot, inside) => ({ x: spot.x + inside.x, y: spot.y + inside.y });
       if (typeof from === "string") { wire.shift(); points.push(shift(local.borders.get(from), local)); }
       else if (k > 0) wire.shift(); // it comes out of a box, whose port is there already
@@ -209,6 +210,10 @@ class Layout {
       const inside = wanted > spot[across] + 5 && wanted < spot[across] + spot[side] - 5;
       if (inside && Math.abs(points[end][across] - wanted) < 9) points[end][across] = wanted;
     };
+    for (let k = points.length - 2; k > 0; k--) {
+      const slope = points[k - 1][across] - points[k + 1][across];
+      if (points[k].free && Math.abs(slope) < 30) points.splice(k, 1);
+    }
     const last = points.length - 1;
     if (last > 0) align(0, 1, source);
     if (last > 1) align(last, last - 1, target);
