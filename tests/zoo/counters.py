@@ -10,6 +10,7 @@ what the other counter is known to leave out or to add.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import math
 import warnings
@@ -260,6 +261,7 @@ def main() -> None:
         if name not in LARGE and (not args.models or name in args.models):
             rows.append(compare(library, name))
             print(rows[-1], flush=True)
+            gc.collect()  # traces of TorchScript hold the model and all its values
     write_text(args.out, written(rows))
 
 

@@ -37,12 +37,6 @@ _OWN: dict[str, Callable[..., int]] = {
 """Multiply-adds of kernels that `torch.utils.flop_counter` has no formula for, or one that refuses
 heads which share their keys."""
 
-# What a tensor of an own layout (nested tensors) is asked, and answers itself.
-_QUESTIONS = set(
-    "size sym_size stride sym_stride storage_offset sym_storage_offset numel sym_numel dim layout "
-    "is_contiguous sym_is_contiguous is_strides_like_format is_non_overlapping_and_dense".split()
-)
-
 
 class KernelCounter(TorchDispatchMode):
     """A mode that adds up the work of all kernels that run while it is on.
@@ -51,6 +45,8 @@ class KernelCounter(TorchDispatchMode):
         multiply_adds: Number of multiply-adds of products, convolutions and attention.
         others: Number of values that all other arithmetic on floating-point numbers gave.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,11 +61,10 @@ class KernelCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if not hasattr(func, "overloadpacket"):
-            with self:  # `cond` and other functions of functions
-                return func(*args, **kwargs)
+            return self._of_functions(func, args, kwargs)
         name, packet = func.overloadpacket.__name__, func.overloadpacket
-        if name in _QUESTIONS:
-            return NotImplemented
+        if any(getattr(value, "is_nested", False) for value in args):
+            return func(*args, **kwargs)  # their kernels are called with their values again
         formula = _OWN.get(name)
         if formula is None and packet not in flop_registry:
             with self:  # a function of others, which inference mode does not take apart before
@@ -83,4 +78,15 @@ class KernelCounter(TorchDispatchMode):
             self.multiply_adds += flop_registry[packet](*args, **kwargs, out_val=out) // 2
         elif torch.Tag.pointwise in func.tags and isinstance(out, Tensor):
             self.others += out.numel() * out.dtype.is_floating_point
+        return out
+
+    def _of_functions(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """A function that is given functions: of `cond` the branch that is taken is counted."""
+        if func.name() == "cond":
+            taken, yes, no, operands = args
+            with self:
+                return (yes if taken else no)(*operands)
+        out = func(*args, **kwargs)
+        if func in flop_registry:
+            self.multiply_adds += flop_registry[func](*args, **kwargs, out_val=out) // 2
         return out

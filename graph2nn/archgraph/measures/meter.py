@@ -43,19 +43,39 @@ def work_of(
             of the function, and is forgotten.
     """
     multiply_adds, others = kernels.take()
-    if out is None or any(is_batchedtensor(t) for t in (out, *tensors_in(args))):
+    tensors = [] if out is None else [out, *tensors_in(args)]
+    if out is None or any(is_batchedtensor(t) for t in tensors):
         return multiply_adds, 2 * multiply_adds + others  # under `vmap` shapes hide an axis
-    known = _by(PRODUCTS, name, args, kwargs, out)
-    more = _by(ELEMENTS, name, args, kwargs, out)
+    parts = [(args, out)]
+    if any(t.is_nested for t in tensors):
+        parts = [(_part(args, k), _part(out, k)) for k in range(_number_of_parts(tensors))]
+    known = _by(PRODUCTS, name, parts, kwargs)
+    more = _by(ELEMENTS, name, parts, kwargs)
     if known is not None or more is not None:
         multiply_adds = multiply_adds if known is None else known
         others = more or 0
     return multiply_adds, 2 * multiply_adds + others
 
 
-def _by(rules: dict[str, Count], name: str, args: tuple, kwargs: dict, out: Tensor) -> int | None:
+def _by(
+    rules: dict[str, Count], name: str, parts: list[tuple[tuple, Tensor]], kwargs: dict
+) -> int | None:
     rule = rules.get(name)
-    return None if rule is None else int(rule(args, kwargs, out))
+    return None if rule is None else sum(int(rule(args, kwargs, out)) for args, out in parts)
+
+
+def _number_of_parts(tensors: list[Tensor]) -> int:
+    """Length of the first nested tensor: it holds so many tensors of several shapes."""
+    return len(next(t for t in tensors if t.is_nested).unbind())
+
+
+def _part(value: Any, k: int) -> Any:
+    """A value with one of the tensors of each nested one in its place."""
+    if isinstance(value, Tensor):
+        return value.unbind()[k] if value.is_nested else value
+    if isinstance(value, (tuple, list)):
+        return type(value)(_part(v, k) for v in value)
+    return value
 
 
 class Meter:
@@ -147,7 +167,8 @@ class Meter:
             block = self._blocks[key] if block is None else block
         total = sum(_bytes(tensor) for tensor in outputs)
         dtype = str(shown.dtype).removeprefix("torch.")
-        facts = (block, tuple(shown.shape), dtype, site, *window, axes)
+        shape = tuple(n if isinstance(n, int) else -1 for n in shown.shape)  # -1: of nested ones
+        facts = (block, shape, dtype, site, *window, axes)
         for column, value in zip(self._columns.values(), (*work, total, fresh, *facts)):
             column.append(value)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from graph2nn.archgraph import measured, multiply_adds
@@ -155,6 +156,40 @@ def test_grouped_and_sparse_products() -> None:
     sparse = torch.eye(6).to_sparse()
     assert multiply_adds(lambda: torch.sparse.mm(sparse, torch.zeros(6, 5))) == 6 * 5
     assert multiply_adds(lambda: sparse @ torch.zeros(6)) == 6
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.jagged, torch.strided])
+def test_nested_tensors(layout: torch.layout) -> None:
+    """Each of the tensors inside counts with its own length."""
+    layer = nn.Linear(8, 8)
+    parts = [torch.zeros(3, 8), torch.zeros(5, 8)]
+    x = torch.nested.nested_tensor(parts, layout=layout)
+    assert multiply_adds(lambda: layer(x)) == (3 + 5) * 64
+
+    def attention() -> Tensor:
+        q = x.unflatten(-1, (2, 4)).transpose(1, 2)
+        return F.scaled_dot_product_attention(q, q, q)
+
+    if layout is torch.jagged:
+        assert multiply_adds(attention) == (9 + 25) * 2 * 8
+
+
+def test_functions_of_functions() -> None:
+    """The branch of `cond` that is taken, what is computed again behind a checkpoint."""
+    layer, x = nn.Linear(6, 3), torch.ones(5, 6)
+    branches = (lambda x: layer(x), lambda x: layer(layer(x).repeat(1, 2)))
+    assert multiply_adds(lambda: torch.cond(x.sum() > 0, *branches, (x,))) == 90
+    assert multiply_adds(lambda: torch.cond(x.sum() < 0, *branches, (x,))) == 180
+
+    layers = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+
+    def learn() -> None:
+        with torch.enable_grad():
+            checkpoint(layers, x, use_reentrant=False).sum().backward()
+
+    first, second = 5 * 6 * 4, 5 * 4 * 2  # backwards: one product for weights, one for values
+    assert multiply_adds(learn) == (first + second) + first + 2 * second + first
 
 
 @pytest.mark.parametrize("backend", ["MATH", "FLASH_ATTENTION", "EFFICIENT_ATTENTION"])
