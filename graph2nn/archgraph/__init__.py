@@ -1,6 +1,6 @@
 """Graphs of networks: tracing any module, virtual edges, stacks, conversion, drawing, files."""
 
-from graph2nn.archgraph.calls import Call, Constant, Operand, Scope, Weight
+from graph2nn.archgraph.calls import Call, Constant, Operand, Scope, Values, Weight
 from graph2nn.archgraph.canonical import canonical, canonical_key, isomorphic_variants
 from graph2nn.archgraph.convert import from_networkx, to_networkx, to_pyg
 from graph2nn.archgraph.coverage import Coverage, coverage
@@ -25,6 +25,7 @@ from graph2nn.archgraph.pictures.drawing import draw
 from graph2nn.archgraph.stack import GraphStack
 from graph2nn.archgraph.tracer import trace
 from graph2nn.archgraph.tracing.failures import TraceError
+from graph2nn.archgraph.tracing.replaying import replay
 
 __all__ = [
     "ArchGraph",
@@ -43,6 +44,7 @@ __all__ = [
     "Scope",
     "Summary",
     "TraceError",
+    "Values",
     "Weight",
     "canonical",
     "canonical_key",
@@ -54,6 +56,7 @@ __all__ = [
     "from_networkx",
     "from_onnx",
     "isomorphic_variants",
+    "replay",
     "measured",
     "multiply_adds",
     "peak_memory",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Constant",
     "Operand",
     "Scope",
+    "Values",
     "Weight",
     "call_from_json",
     "call_to_json",
@@ -56,10 +57,33 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """Content of a tensor, as plain text.
+
+    Args:
+        dtype: Type of the numbers, such as "float32".
+        data: Bytes of the numbers in order, in base 64.
+        tensor: Number of the tensor: equal numbers in a graph are one tensor.
+    """
+
+    dtype: str
+    data: str
+    tensor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Constant:
-    """An argument that is a tensor which neither the input nor a parameter reaches, or a buffer."""
+    """An argument that is a tensor which neither the input nor a parameter reaches, or a buffer.
+
+    Args:
+        shape: Shape of the tensor.
+        source: Where its values are from: the qualified name of a buffer; step and output of the
+            calls that make constants (`Call.before`), these counted over the whole graph; its
+            `Values`; None where they are not known. Constants of one shape are equal.
+    """
 
     shape: tuple[int, ...]
+    source: str | tuple[int, int] | Values | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +94,13 @@ class Call:
         name: Name of the function, as in `ArchGraph.ops`.
         module: Qualified name of the innermost module at work, "" for the network itself.
         shape: Shape of the (first) output.
-        args, kwargs: Arguments as called. Tensors are `Operand`, `Weight` or `Constant`; numbers,
-            strings, slices, `...` and None are themselves, in tuples, lists and dicts; what else
-            there was (types, devices) is its text.
+        args, kwargs: Arguments as called, those of a reversed operator (`2 - x`) in the order they
+            are written in. Tensors are `Operand`, `Weight` or `Constant`; numbers, strings, slices,
+            `...` and None are themselves, in tuples, lists and dicts; what else there was (types,
+            devices) is its text.
+        function: Function by which `replay` repeats the call, as a text; "" where it cannot.
+        before: Calls that no node stands for, since that of the node before: they make constants
+            or change them.
     """
 
     name: str
@@ -80,6 +108,8 @@ class Call:
     shape: tuple[int, ...]
     args: tuple
     kwargs: Mapping[str, Any]
+    function: str = ""
+    before: tuple[Call, ...] = ()
 
     def operands(self) -> list[Operand]:
         """List the outputs this call reads, in order, one as often as it is given."""
@@ -88,7 +118,8 @@ class Call:
     def renumbered(self, nodes: list[int]) -> Call:
         """Return the same call where operand i is node `nodes[i]`."""
         args, kwargs = (_renumbered(v, nodes) for v in (self.args, self.kwargs))
-        return replace(self, args=args, kwargs=kwargs)
+        before = tuple(call.renumbered(nodes) for call in self.before)
+        return replace(self, args=args, kwargs=kwargs, before=before)
 
 
 def operands(value: Any) -> Iterator[Operand]:
@@ -110,18 +141,21 @@ def call_to_json(call: Call) -> list:
         ValueError: An argument of a kind that no recorded call has.
     """
     arguments = [_written(call.args), _written(dict(call.kwargs))]
-    return [call.name, call.module, list(call.shape), *arguments]
+    more = [call.function, [call_to_json(c) for c in call.before]]
+    return [call.name, call.module, list(call.shape), *arguments, *more]
 
 
 def call_from_json(values: list) -> Call:
     """Read a call that `call_to_json` has written."""
-    name, module, shape, args, kwargs = values
-    return Call(name, module, tuple(shape), _read(args), _read(kwargs))
+    name, module, shape, args, kwargs, *more = values
+    function, before = more or ("", [])
+    inner = tuple(call_from_json(call) for call in before)
+    return Call(name, module, tuple(shape), _read(args), _read(kwargs), function, inner)
 
 
 def _written(value: Any) -> Any:
     """Plain values as they are, lists too; others as an object that says their kind."""
-    if isinstance(value, (Operand, Weight, Constant)):
+    if isinstance(value, (Operand, Weight, Constant, Values)):
         fields = [getattr(value, name) for name in type(value).__slots__]
         return {type(value).__name__: [_written(field) for field in fields]}
     if isinstance(value, list):
@@ -147,6 +181,7 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "Operand": Operand,
     "Weight": Weight,
     "Constant": Constant,
+    "Values": Values,
     "tuple": lambda *values: values,
     "dict": lambda *pairs: dict(pairs),
     "slice": slice,

@@ -133,6 +133,7 @@ def reordered(graph: ArchGraph, order: Sequence[int]) -> ArchGraph:
         cell=graph.cell[index],
         outputs=tuple(sorted(int(place[k]) for k in graph.outputs)),
         calls=_calls_at(graph, order, place.tolist()),
+        returned=None if graph.returned is None else graph.returned.renumbered(place.tolist()),
         **graph.facts_at(index),
     )
 
@@ -237,6 +238,7 @@ def _subgraph(
         cell=graph.cell[origin],
         outputs=outputs,
         calls=(),
+        returned=None,
         scope=facts["scope"],
         columns={} if skips else facts["columns"],
     )

@@ -90,6 +90,8 @@ class ArchGraph(Remembering):
             values, say).
         calls: Record of how each node's operation was called; None at a parameter's own node. Empty
             where it was not recorded (`trace(..., calls=True)` does).
+        returned: Call named "return", whose only argument is what the network returns; objects are
+            the dicts of their attributes. None where calls were not recorded.
         attributes: Numbers known of the network without training it (FLOPs, zero-cost proxies);
             predictors may use them beside the graph.
         scopes: Calls of modules, callers before those they call; empty where unknown.
@@ -114,6 +116,7 @@ class ArchGraph(Remembering):
     outputs: tuple[int, ...] = ()
     note: str = ""
     calls: tuple[Call | None, ...] = ()
+    returned: Call | None = None
     attributes: Mapping[str, float] = field(default_factory=dict)
     scopes: tuple[Scope, ...] = ()
     scope: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))

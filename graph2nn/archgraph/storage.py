@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.archgraph.calls import call_from_json, call_to_json
+from graph2nn.archgraph.calls import Call, call_from_json, call_to_json
 from graph2nn.archgraph.graph import ArchGraph
 from graph2nn.runs.tables.layouts import smallest_integers
 
@@ -53,6 +53,10 @@ def pack_graphs(graphs: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
         "output": [int(node) for g in graphs for node in g.outputs],
         "called": [len(g.calls) > 0 for g in graphs],
         "call": _calls(graphs, texts),
+        "returned": [
+            _NONE if g.returned is None else texts[json.dumps(call_to_json(g.returned))]
+            for g in graphs
+        ],
         "op": _joined([g.op for g in graphs]),
         "cell": _joined([g.cell for g in graphs]),
         "shape": np.concatenate([np.zeros((0, 4), np.int64), *(g.shape for g in graphs)]),
@@ -109,6 +113,8 @@ def _unpacked(arrays: Mapping[str, np.ndarray]) -> list[ArchGraph]:
     shaped = [texts[k] for k in arrays["shaped"].tolist()]
     outputs = arrays["output"].tolist()
     calls = iter(_called(arrays, texts))
+    # Files of before calls were kept whole do not have it.
+    returned = arrays.get("returned", np.full(len(arrays["nodes"]), _NONE))
     attributes = _attributes(arrays, parts["attributes"])
     one = {n: arrays[n].tolist() for n in ("vocabulary", "name", "note", "classes", "called")}
     spans = zip(_spans(arrays["output_count"]), _spans(arrays["shaped_count"]))
@@ -129,6 +135,7 @@ def _unpacked(arrays: Mapping[str, np.ndarray]) -> list[ArchGraph]:
                 outputs=tuple(outputs[out:end]),
                 note=texts[one["note"][k]],
                 calls=next(calls) if one["called"][k] else (),
+                returned=_call(returned[k], texts),
                 attributes=attributes[k],
             )
         )
@@ -187,9 +194,13 @@ def _calls(graphs: Sequence[ArchGraph], texts: _Numbered) -> list[int]:
 
 def _called(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[tuple]:
     """The calls of every graph that has some."""
-    calls = [None if k == _NONE else call_from_json(json.loads(texts[k])) for k in arrays["call"]]
+    calls = [_call(k, texts) for k in arrays["call"]]
     counts = arrays["nodes"][arrays["called"].astype(bool)]
     return [tuple(calls[a:b]) for a, b in _spans(counts)]
+
+
+def _call(text: int, texts: Sequence[str]) -> Call | None:
+    return None if text == _NONE else call_from_json(json.loads(texts[text]))
 
 
 def _attributes(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> list[dict[str, float]]:

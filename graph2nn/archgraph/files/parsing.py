@@ -13,7 +13,7 @@ __all__ = ["parsed_graph"]
 
 _HEAD = {"format", "version", "netwright"}
 _PARTS = {"name", "note", "num_classes", "outputs", "attributes", "ops", "nodes"}
-_MAYBE = {"calls", "columns", "other_shapes", "scopes"}
+_MAYBE = {"calls", "columns", "other_shapes", "returned", "scopes"}
 _NODE = {"op", "from", "shape", "cell", "params", "call", "columns", "scope"}
 _KINDS = {"int": (int,), "float": (int, float), "bool": (bool,), "any": ()}
 _LARGEST = 2**63
@@ -59,6 +59,7 @@ def parsed_graph(found: Mapping[str, Any]) -> dict[str, Any]:
         "outputs": tuple(outputs),
         "note": _text(found["note"], "note"),
         "calls": _calls(found.get("calls", False), rows),
+        "returned": _call(found.get("returned"), "returned", len(rows)),
         "attributes": _attributes(found["attributes"]),
         **_scopes(found.get("scopes", []), rows),
         "columns": _columns(found.get("columns", {}), rows),
@@ -119,21 +120,21 @@ def _calls(kept: Any, rows: list[dict[str, Any]]) -> tuple[Call | None, ...]:
         if odd is not None:
             raise ValueError(f"node {odd} has a call, but the file says that calls are not kept")
         return ()
-    return tuple(_call(row["call"], k, len(rows)) for k, row in enumerate(rows))
+    return tuple(_call(row["call"], f"node {k}", len(rows)) for k, row in enumerate(rows))
 
 
-def _call(value: Any, k: int, nodes: int) -> Call | None:
+def _call(value: Any, where: str, nodes: int) -> Call | None:
     if value is None:
         return None
     try:
         call = call_from_json(value)
         right = isinstance(call.name, str) and isinstance(call.module, str)
         right = right and isinstance(call.args, tuple) and isinstance(call.kwargs, dict)
-        read = [operand.node for operand in call.operands()]
+        read = [operand.node for one in (call, *call.before) for operand in one.operands()]
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"node {k}: its call cannot be read: {_short(error)}") from None
+        raise ValueError(f"{where}: its call cannot be read: {_short(error)}") from None
     if not right or not all(type(node) is int and 0 <= node < nodes for node in read):
-        raise ValueError(f"node {k}: its call reads what is no node, or has no name or arguments")
+        raise ValueError(f"{where}: its call reads what is no node, or has no name or arguments")
     return call
 
 

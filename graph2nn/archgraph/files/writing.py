@@ -36,6 +36,7 @@ def graph_lines(head: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[
         "attributes": {name: _number(name, x) for name, x in fields["attributes"].items()},
         **({"other_shapes": other} if other else {}),
         **({"calls": True} if fields["calls"] else {}),
+        **({"returned": call_to_json(fields["returned"])} if fields["returned"] else {}),
         **({"scopes": _scopes(fields)} if fields["scopes"] else {}),
         **({"columns": {n: _kind(n, c) for n, c in columns.items()}} if columns else {}),
         "ops": list(fields["ops"]),

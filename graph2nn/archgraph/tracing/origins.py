@@ -63,7 +63,7 @@ class Origins:
         for value in values:
             ref = of.get(id(value))
             if ref is None and isinstance(value, Tensor):
-                ref = self._find(value)
+                ref = self._search(value)
             if ref is not None:
                 refs.append(ref)
                 if self._writes:
@@ -80,14 +80,15 @@ class Origins:
         and new: what made the old content is appended to `refs`, the origins of the op.
         """
         owner = self.owner(tensor)
+        memory = tensor if owner is None else owner
+        old = self.of.get(id(memory))
+        if old is None:
+            self._constants.clear()  # views of what is written to are none any more
         if owner is not None:
-            old = self.of.get(id(owner))
             if old is not None and old not in refs:
                 refs.append(old)
             self.declare(owner, index)
-        memory = id(tensor if owner is None else owner)
-        self._writes.setdefault(memory, []).append((index, tensor))
-        self._constants.clear()  # views of what is written to are none any more
+        self._writes.setdefault(id(memory), []).append((index, tensor))
         self.declare(tensor, index)
         return owner
 
@@ -109,7 +110,12 @@ class Origins:
                     refs.append(index)
                 break
 
-    def _find(self, tensor: Tensor) -> int | None:
+    def find(self, tensor: Tensor) -> int | None:
+        """Return the origin of a tensor of any shape; None of a constant."""
+        ref = self.of.get(id(tensor))
+        return self._search(tensor) if ref is None else ref
+
+    def _search(self, tensor: Tensor) -> int | None:
         """The origin of a tensor that no recorded op returned."""
         if id(tensor) in self._constants:
             return None
@@ -117,7 +123,7 @@ class Origins:
         if owner is None or id(owner) not in self.of:
             owner = _unwrapped(tensor)
             if owner is not None and id(owner) not in self.of:
-                self._find(owner)
+                self._search(owner)
         if owner is None or id(owner) not in self.of:
             owner = self._in_same_memory(tensor)
         if owner is None:
@@ -131,7 +137,8 @@ class Origins:
 
     def _in_same_memory(self, tensor: Tensor) -> Tensor | None:
         for made in self._made[self._mapped :]:
-            self._memory.setdefault(memory_of(made), made)
+            if made._base is None:  # a view may be one of a constant
+                self._memory.setdefault(memory_of(made), made)
         self._mapped = len(self._made)
         return self._memory.get(memory_of(tensor))
 

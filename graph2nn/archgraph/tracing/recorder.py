@@ -21,6 +21,7 @@ from graph2nn.archgraph.tracing.attributes import ATTRIBUTES
 from graph2nn.archgraph.tracing.call_log import CallLog
 from graph2nn.archgraph.tracing.caller.finding import tensors_in
 from graph2nn.archgraph.tracing.caller.guarding import TensorGuard
+from graph2nn.archgraph.tracing.functions import REVERSED
 from graph2nn.archgraph.tracing.observing import CallObserver, Columns
 from graph2nn.archgraph.tracing.origins import Origins, transformed
 from graph2nn.archgraph.tracing.scopes import Scopes
@@ -36,10 +37,9 @@ __all__ = [
 ]
 
 _ALIASES = {
-    "iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub", "imul": "mul", "rmul": "mul",
-    "multiply": "mul", "subtract": "sub", "truediv": "div", "itruediv": "div", "rtruediv": "div",
-    "divide": "div", "true_divide": "div", "rdiv": "div", "concat": "cat", "concatenate": "cat",
-    "rmatmul": "matmul", "ipow": "pow", "rpow": "pow",
+    "iadd": "add", "isub": "sub", "imul": "mul", "multiply": "mul", "subtract": "sub",
+    "truediv": "div", "itruediv": "div", "divide": "div", "true_divide": "div", "concat": "cat",
+    "concatenate": "cat", "ipow": "pow",
 }  # fmt: skip
 
 
@@ -88,6 +88,7 @@ class Trace(NamedTuple):
     each op was called, where that was asked for. `output_shapes` are those of the tensors that the
     network returns, by op: of several that one op made (`split`), `Op.shape` is that of the first.
     `scopes` are the calls of modules. `columns` are what an observer took down of each op.
+    `returned` is what the network returns, see `ArchGraph`.
     """
 
     ops: list[Op]
@@ -98,6 +99,7 @@ class Trace(NamedTuple):
     output_shapes: Mapping[int, tuple[int, ...]] = MappingProxyType({})
     scopes: tuple[Scope, ...] = ()
     columns: Columns | None = None
+    returned: Call | None = None
 
 
 class _Entry(NamedTuple):
@@ -117,8 +119,8 @@ _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
 def function_name(raw: str) -> str:
-    """Return the name that graphs give a function: that of `__iadd__` is `add`."""
-    name = raw.strip("_")
+    """Return the name that graphs give a function: that of `__iadd__` and `__radd__` is `add`."""
+    name = REVERSED.get(raw, raw).strip("_")
     return _ALIASES.get(name, name)
 
 
@@ -160,6 +162,7 @@ class Recorder(TorchFunctionMode):
         self.log = log
         self.meter = meter
         self._origins = Origins()
+        self._returned: Call | None = None
         self._buffers: set[int] = set()
         self._entries: dict[Any, _Entry] = {}
 
@@ -176,7 +179,8 @@ class Recorder(TorchFunctionMode):
         calls = None if self.log is None else self.log.calls
         scopes = tuple(self.scopes.found)
         columns = None if self.meter is None else self.meter.columns()
-        return Trace(self.ops, params, [*outputs], note, calls, outputs, scopes, columns)
+        made = self.ops, params, [*outputs], note, calls, outputs, scopes, columns
+        return Trace(*made, self._returned)
 
     def observing(self) -> AbstractContextManager:
         """Return a context that is to be on during the forward pass."""
@@ -200,11 +204,13 @@ class Recorder(TorchFunctionMode):
             for group in zip(*tensors):
                 self.meter.hold(group, names)
 
-    def watch_buffers(self, tensors: list[Tensor]) -> None:
-        """Declare buffers, whose own updates (batch counters) are not recorded.
+    def watch_buffers(self, tensors: list[Tensor], names: list[str]) -> None:
+        """Declare buffers, whose own updates (batch counters) are not recorded, by name.
 
         They may be of any shape.
         """
+        if self.log is not None:
+            self.log.watch_buffers(tensors, names)
         self._buffers.update(map(id, tensors))
         if self.meter is not None:
             self.meter.hold(tensors)
@@ -218,7 +224,7 @@ class Recorder(TorchFunctionMode):
         self._origins.declare(tensor, len(self.ops))
         self.ops.append(Op("input", (), tuple(tensor.shape), _NO_ATTRS, self.scopes.outermost))
         if self.log is not None:
-            self.log.add("input", (), {}, tensor.shape, self._origins.of)
+            self.log.add(Call("input", "", (), (), {}), tensor.shape)
         if self.meter is not None:
             self.meter.enter(tensor)
 
@@ -235,6 +241,8 @@ class Recorder(TorchFunctionMode):
                 if made < 0:
                     made = self._return(tensor, made)
                 found.setdefault(made, tuple(tensor.shape))
+        if self.log is not None:
+            self._returned = self.log.returned(value, self._origins)
         return found
 
     def _return(self, parameter: Tensor, ref: int) -> int:
@@ -243,7 +251,8 @@ class Recorder(TorchFunctionMode):
             Op("output", (ref,), tuple(parameter.shape), _NO_ATTRS, self.scopes.outermost)
         )
         if self.log is not None:
-            self.log.add("output", (parameter,), {}, parameter.shape, self._origins.of)
+            call = self.log.note(None, "output", (parameter,), {}, self._origins)
+            self.log.add(call, parameter.shape)
         if self.meter is not None:
             self.meter.enter(parameter)
         self._origins.declare(parameter, index)
@@ -260,7 +269,7 @@ class Recorder(TorchFunctionMode):
             refs.append(len(self.ops) - 1)
         self.ops.append(Op(name, tuple(refs), (), _NO_ATTRS, self.scopes.failed))
         if self.log is not None:
-            self.log.add(name, args, kwargs, torch.Size(), self._origins.of)
+            self.log.add(self.log.note(None, name, args, kwargs, self._origins), torch.Size())
         if self.meter is not None:
             self.meter.enter(torch.empty(0, device="meta"))
 
@@ -272,23 +281,25 @@ class Recorder(TorchFunctionMode):
         if entry.inplace and args and id(args[0]) in self._buffers and args[0].is_meta:
             if entry.name == "add" and not any(isinstance(a, Tensor) for a in args[1:]):
                 return args[0]
-        before = len(self.ops)
-        out = None
+        before, out, call = len(self.ops), None, None
+        if self.log is not None:
+            call = self.log.note(func, entry.name, args, kwargs, self._origins)
         if entry.rule is not None and not (torch.is_grad_enabled() or transformed()):
             out = entry.rule(args, kwargs)
         if out is None:
             out = self.call(func, entry.name, args, kwargs)
         if isinstance(out, Tensor) or entry.inplace or type(out) in (tuple, list):
-            self._record(entry, args, kwargs, out)
+            self._record(entry, args, kwargs, out, call)
         elif not isinstance(out, (int, float, bool, str, type(None), torch.Size)):
             if tensors_in(out):
-                self._record(entry, args, kwargs, out)
+                self._record(entry, args, kwargs, out, call)
         if self.meter is not None:
             self.meter.call(entry.name, args, kwargs, out, len(self.ops) > before)
         return out
 
     def _describe(self, func: Any) -> _Entry:
         raw = getattr(func, "__name__", "") or str(func)
+        raw = raw.partition(".")[0]  # `set_.source_Tensor` of `torch.ops.aten`
         if raw in ("__get__", "__set__"):  # a property such as `x.shape` or `x.mT`
             name = getattr(getattr(func, "__self__", None), "__name__", raw)
             return _Entry(name, None, raw == "__set__" and name == "data", None)
@@ -326,25 +337,30 @@ class Recorder(TorchFunctionMode):
             return {k: self._to_meta(v) for k, v in value.items()}
         return value
 
-    def _record(self, entry: _Entry, args: tuple, kwargs: dict, out: Any) -> None:
+    def _record(
+        self, entry: _Entry, args: tuple, kwargs: dict, out: Any, call: Call | None
+    ) -> None:
         refs: list[int] = []
         origins = self._origins
         origins.collect(args, refs)
         if kwargs:
             origins.collect(kwargs.values(), refs)
-        if not refs or makes_constants(entry.name):
-            return  # a constant: part of no path from the input or a parameter
         inplace = entry.inplace or kwargs.get("inplace") is True
         target = args[0] if inplace and args else kwargs.get("out")
-        targets = () if target is None else tensors_in(target)
-        outputs = (out,) if isinstance(out, Tensor) else tensors_in(out)
+        targets = [] if target is None else tensors_in(target)
+        outputs = [out] if isinstance(out, Tensor) else tensors_in(out)
         shown = next(iter((*outputs, *targets)), None)
         if shown is None:
             return
+        if not refs or makes_constants(entry.name):
+            # A constant: part of no path from the input or a parameter.
+            if self.log is not None and call is not None:
+                self.log.add_constant(call, outputs or targets)
+            return
         index = len(self.ops)
         attrs = entry.attrs(args, kwargs) if entry.attrs is not None else _NO_ATTRS
-        if self.log is not None:
-            self.log.add(entry.name, args, kwargs, shown.shape, origins.of)
+        if self.log is not None and call is not None:
+            self.log.add(call, shown.shape)
         owners = [origins.write(t, index, refs) for t in targets]
         scope, wrapped = self.scopes.current, transformed()
         self.ops.append(Op(entry.name, tuple(refs), tuple(shown.shape), attrs, scope))
@@ -355,7 +371,7 @@ class Recorder(TorchFunctionMode):
             if entry.name in _SHARING and t._base is None and t is not args[0]:
                 origins.share(t, args[0])
         if self.log is not None:
-            self.log.place(next(iter(owners), None), outputs or (shown,))
+            self.log.place(next(iter(owners), None), outputs or targets)
 
 
 def _with_values(name: str, args: tuple, kwargs: dict, home: torch.device) -> tuple[tuple, dict]:

@@ -88,15 +88,18 @@ def _check(network: nn.Module, modules: list[tuple[str, nn.Module]]) -> None:
         )
 
 
-def _tensors(modules: list[tuple[str, nn.Module]]) -> list[tuple[ParamInfo, Tensor, dict]]:
-    """Every place of a parameter, with the table that holds it."""
+def _held(
+    modules: list[tuple[str, nn.Module]], kind: str = "_parameters"
+) -> list[tuple[ParamInfo, Tensor, dict]]:
+    """Every place of a parameter or a buffer, with the table that holds it."""
     found: list[tuple[ParamInfo, Tensor, dict]] = []
     for path, module in modules:
         prefix = path + "." if path else ""
-        for key, p in module._parameters.items():
-            if p is not None:
-                info = ParamInfo(prefix + key, tuple(p.shape), module)
-                found.append((info, p, module._parameters))
+        table = getattr(module, kind)
+        for key, tensor in table.items():
+            if tensor is not None:
+                info = ParamInfo(prefix + key, tuple(tensor.shape), module)
+                found.append((info, tensor, table))
     return found
 
 
@@ -135,19 +138,20 @@ class _Run:
         given = tensors_in(self.input)
         if not given or not all(t.is_meta for t in given):
             yield self._on_inputs
-        if not any(p.is_meta for _, p, _ in _tensors(self.modules)):
+        if not any(p.is_meta for _, p, _ in _held(self.modules)):
             yield self._on_values
 
     def _on_nothing(self, _: str) -> Trace:
         """Neither weights nor inputs have values."""
         recorder, infos = self._prepare(hollow=True, training=self.training)
-        buffers = []
-        for _, module in self.modules:
-            for key, b in module._buffers.items():
-                if b is not None:
-                    module._buffers[key] = hollow = to_meta(b)
-                    buffers += [b, hollow]
-        recorder.watch_buffers(buffers)
+        buffers = _held(self.modules, "_buffers")
+        hollow = [to_meta(b) for _, b, _ in buffers]
+        for (place, _old, table), b in zip(buffers, hollow):
+            table[place.name.rpartition(".")[2]] = b
+        recorder.watch_buffers(
+            [b for place, b, table in buffers] + hollow,
+            [place.name for place, old, table in buffers] * 2,
+        )
         input = self.input
         if input is None:
             size = (self.batch, *default_input_size(self.network))
@@ -159,9 +163,7 @@ class _Run:
         given = (t.device for t in tensors_in(self.input) if not t.is_meta)
         home = next(given, torch.device("cpu"))
         recorder, infos = self._prepare(hollow=True, training=self.training, values=home)
-        recorder.watch_buffers(
-            [b for _, m in self.modules for b in m._buffers.values() if b is not None]
-        )
+        self._watch_buffers(recorder)
         input = self._images(self.batch) if self.input is None else copied(self.input, _clone)
         outputs = self._call(recorder, input)
         note = "run on real values of the input beside weights without values"
@@ -170,9 +172,10 @@ class _Run:
     def _on_values(self, reason: str) -> Trace:
         """All is real, in eval mode."""
         recorder, infos = self._prepare(hollow=False, training=False)
-        home = next((t.device for _, t, _ in _tensors(self.modules)), None)
-        places = {t.device for _, t, _ in _tensors(self.modules)}
-        places |= {b.device for _, m in self.modules for b in m._buffers.values() if b is not None}
+        home = next((t.device for _, t, _ in _held(self.modules)), None)
+        places = {t.device for _, t, _ in _held(self.modules)}
+        places |= {b.device for _, b, _ in _held(self.modules, "_buffers")}
+        self._watch_buffers(recorder)
 
         def beside(t: Tensor) -> Tensor:
             """A copy, on the network's device where nothing of it is on the tensor's."""
@@ -203,7 +206,7 @@ class _Run:
             guard=self.keeper.guard if hollow else None,  # else it is on already
         )
         known: dict[int, tuple[ParamInfo, Tensor, Tensor]] = {}
-        for info, p, table in _tensors(self.modules):
+        for info, p, table in _held(self.modules):
             if id(p) not in known:
                 shown = torch.empty(p.shape, dtype=p.dtype, device="meta") if hollow else p
                 known[id(p)] = info, p, shown
@@ -212,6 +215,10 @@ class _Run:
         self._prepared = recorder, infos
         recorder.watch_params([(p, q) for _, p, q in known.values()], [i.name for i in infos])
         return recorder, infos
+
+    def _watch_buffers(self, recorder: Recorder) -> None:
+        buffers = _held(self.modules, "_buffers")
+        recorder.watch_buffers([b for _, b, _ in buffers], [info.name for info, _, _ in buffers])
 
     def _call(self, recorder: Recorder, input: Any) -> dict[int, tuple[int, ...]]:
         args, kwargs = call_arguments(input, self.function)
@@ -230,7 +237,7 @@ class _Run:
 
     def _precision(self) -> torch.dtype:
         """Of the images that a half-precision model, say, accepts."""
-        kinds = (p.dtype for _, p, _ in _tensors(self.modules))
+        kinds = (p.dtype for _, p, _ in _held(self.modules))
         return next((kind for kind in kinds if kind.is_floating_point), torch.float32)
 
 

@@ -62,7 +62,8 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     calls: list[Call | None] = [None] * len(draft.nodes)
     for entry, call in zip(entries, trace.calls):  # no node has moved: ops run in order
         calls[entry] = call.renumbered(entries)
-    return graph.replace(calls=tuple(calls))
+    returned = None if trace.returned is None else trace.returned.renumbered(entries)
+    return graph.replace(calls=tuple(calls), returned=returned)
 
 
 def _columns(recorded: Columns, entries: list[int], total: int) -> dict[str, np.ndarray | tuple]:

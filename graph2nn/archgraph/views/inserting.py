@@ -60,6 +60,7 @@ def insert_nodes(
         cell=np.concatenate([graph.cell, graph.cell[before]])[order],
         outputs=tuple(int(number[node]) for node in graph.outputs),
         calls=(),
+        returned=None,
         scope=np.concatenate([graph.scope, graph.scope[before]])[order]
         if graph.scopes
         else graph.scope,

@@ -166,7 +166,16 @@ def test_every_field_is_kept() -> None:
     """A field that `ArchGraph` gets must get a place in the file, and then in this list."""
     fields = set(net().fields())
     kept = {"op", "shape", "edges", "params", "param_shapes", "cell", "ops", "name", "note"}
-    kept |= {"num_classes", "outputs", "calls", "attributes", "scopes", "scope", "columns"}
+    kept |= {
+        "num_classes",
+        "outputs",
+        "calls",
+        "attributes",
+        "scopes",
+        "scope",
+        "columns",
+        "returned",
+    }
     assert fields == kept
 
 

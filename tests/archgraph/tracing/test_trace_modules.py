@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from libraries.untouched import untouched
 from torch import Tensor, nn
 
-from graph2nn.archgraph import PRIMITIVES, coverage, trace
+from graph2nn.archgraph import PRIMITIVES, coverage, replay, trace
+from graph2nn.archgraph.tracing.caller.finding import tensors_in
 
 
 def edges_by_op(graph) -> set[tuple[str, str]]:
@@ -241,6 +243,27 @@ def test_nothing_of_any_module_changes(name, view):
     model, input = CASES[name]
     with untouched(model, input):
         trace(model, input, view=view)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_recorded_calls_compute_the_same(name, training, no_fused_attention):
+    model, input = CASES[name]
+    filled = tuple(torch.rand(t.shape) if t.is_floating_point() else t for t in call(input))
+    model.train(training)
+    graph = trace(model, filled, calls=True, training=training)
+    with untouched(model), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        found = replay(graph, model, filled)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        wanted = copy.deepcopy(model)(*filled)
+    pairs = list(zip(tensors_in(found), tensors_in(wanted), strict=True))
+    assert pairs and all(torch.equal(a, b) for a, b in pairs)
+
+
+def call(input):
+    return input if isinstance(input, tuple) else (input,)
 
 
 def test_nested_module_names_and_edges():
