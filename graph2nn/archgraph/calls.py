@@ -77,7 +77,7 @@ class Constant:
 
     Args:
         shape: Shape of the tensor.
-        source: Where its values are from: the qualified name of a buffer; step and output of the
+        source: Origin of its values: the qualified name of a buffer; step and output of the
             calls that make constants (`Call.before`), these counted over the whole graph; its
             `Values`; None where they are not known. Constants of one shape are equal.
     """

@@ -54,7 +54,7 @@ class CallLog:
             function: Function that is called.
             name: Name of the function.
             args, kwargs: Its arguments.
-            origins: Where tensors come from.
+            origins: Origins of all tensors.
         """
         raw = getattr(function, "__name__", "")
         if raw in REVERSED and len(args) == 2:

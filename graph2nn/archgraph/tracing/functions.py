@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.nn import functional as F
 
 __all__ = ["REVERSED", "function_at", "path_of"]
@@ -20,6 +21,7 @@ REVERSED = {
 }  # fmt: skip
 """Functions whose first argument stands on the right → the operator with both in their places."""
 
+_TORCH = getattr(torch, "_C")  # noqa: B009
 _OPERATORS = frozenset(REVERSED.values())
 _HOMES: dict[str, Any] = {
     "torch.Tensor": Tensor,
@@ -30,10 +32,10 @@ _HOMES: dict[str, Any] = {
     "torch.special": torch.special,
     "torch.autograd": torch.autograd,
     "torch.nn.init": torch.nn.init,
-    "torch._C._nn": getattr(torch, "_C")._nn,  # noqa: B009 - a private name
+    "torch._C._nn": getattr(_TORCH, "_nn"),  # noqa: B009 - private names
 }
 # Of `torch` itself only what computes: it also has functions that read files, say.
-_COMPUTES = frozenset(dir(getattr(torch, "_C")._VariableFunctions)) - {"from_file"}  # noqa: B009
+_COMPUTES = frozenset(dir(getattr(_TORCH, "_VariableFunctions"))) - {"from_file"}  # noqa: B009
 _ALSO = frozenset(torch.functional.__all__)
 
 
@@ -54,7 +56,7 @@ def path_of(function: Any) -> str:
         for known in dict.fromkeys([name, f"__{name}__", short]):
             if getattr(owner, known, None) == function:
                 return f"{home}.{known}"
-    if isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+    if isinstance(function, (OpOverload, OpOverloadPacket)):
         return f"torch.ops.{function}"
     return ""
 
@@ -86,5 +88,5 @@ def _operator_at(names: list[str]) -> Any:
     found: Any = torch.ops
     for name in names:
         found = getattr(found, name, None)
-    kinds = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
+    kinds = (OpOverload, OpOverloadPacket)
     return found if isinstance(found, kinds) else None
