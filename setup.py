@@ -19,7 +19,10 @@ PACKAGE_DIR = {
 DATA = [
     "README.md",
     "ground_truth/README.md",
-    *(f"ground_truth/deepnets_{name}.h5" for name in ("cifar10", "digits")),
+    *(
+        f"ground_truth/{name}.h5"
+        for name in ("deepnets_cifar10", "deepnets_digits", "graphs_digits")
+    ),
     "networks/timm_models.h5",
     "published/README.md",
     "published/*.h5",

@@ -8,7 +8,7 @@
 
 Without --table: networks of the DeepNets-1M grammar, small ones for 8x8 digits; no download. Each
 strategy may train the same number of networks with the common trainer, by validation accuracy. The
-guide starts from the shipped table of 320 trained networks (--no-known: from none) and learns from
+guide starts from the shipped table of 1000 trained networks (--no-known: from none) and learns from
 each batch. The best networks of each strategy are then trained with further seeds and tested.
 
 With --table: the same on a table, where evaluating is looking up: a complete published one, or your

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from graph2nn.families import build_archgraph
+from graph2nn.archgraph.storage import pack_graphs
+from graph2nn.families import DEEPNETS, build_archgraph
 from graph2nn.ground_truth.measure import count_flops, inference_times
 from graph2nn.ground_truth.networks import NetEntry, draw_networks
 from graph2nn.ground_truth.settings import GroundTruthSettings
@@ -45,7 +46,8 @@ def generate(
 
     The same call goes on with a run that was stopped. Inference is timed when all training is done,
     once for the whole table (`inference_times`); keep the machine quiet meanwhile. Attributes
-    (`add_attributes`) of an older table at `path` are kept, NaN for networks that it has not.
+    (`add_attributes`) of an older table at `path`, or of the one that is extended, are kept, NaN
+    for networks that it has not.
 
     Args:
         settings: Settings of the table.
@@ -65,7 +67,10 @@ def generate(
     train_all(settings, place, extend=base, progress=progress, **how)
     entries = draw_networks(settings)
     timing = _timed(place, entries, settings, progress)
-    truth = _with_attributes_of(path, _collect(settings, entries, place, timing))
+    truth = _collect(settings, entries, place, timing)
+    older = read_ground_truth(path) if Path(path).is_file() else base
+    if older is not None:
+        truth = _with_attributes_of(older, truth)
     if base is not None:
         truth = replace(truth, made={**truth.made, "extends": dict(base.made)})
     write_ground_truth(truth, path)
@@ -212,13 +217,11 @@ def _collect(
         final={name: _stack(runs, "final", name, sample) for name in sample["final"]},
         seconds=np.array(seconds, np.float32),
         timing=timing[:, order].astype(np.float32),
+        packed={} if list(settings.weights) == [DEEPNETS] else pack_graphs(graphs),
     )
 
 
-def _with_attributes_of(path: str | Path, truth: GroundTruth) -> GroundTruth:
-    if not Path(path).is_file():
-        return truth
-    old = read_ground_truth(path)
+def _with_attributes_of(old: GroundTruth, truth: GroundTruth) -> GroundTruth:
     rows = {key: row for row, key in enumerate(old.keys)}
     kept = {
         name: np.array([values[rows[key]] if key in rows else np.nan for key in truth.keys])

@@ -102,6 +102,21 @@ TABLES: dict[str, GroundTruthSettings] = {
         recipe=Recipe(
             epochs=4, batch_size=64, test_batch_size=300, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
+        train_networks=500,
+        test_networks=500,
+        repeated=100,
+        converged=50.0,
+    ),
+    "graphs_digits": GroundTruthSettings(
+        name="graphs_digits",
+        images=_images(train=320, val=300, test=300, noise=0.4),
+        recipe=Recipe(
+            epochs=8, batch_size=64, test_batch_size=300, lr=0.1, warmup_epochs=1, **_TRAINING
+        ),
+        families="relational:2,wirings:1",
+        train_networks=300,
+        test_networks=300,
+        repeated=100,
         converged=50.0,
     ),
     "deepnets_cifar10": GroundTruthSettings(

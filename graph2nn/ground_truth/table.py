@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from graph2nn.archgraph.graph import ArchGraph
+from graph2nn.archgraph.storage import unpack_graphs
 from graph2nn.families import Net, build_archgraph, family_of, net_from_json, net_to_json
 from graph2nn.ground_truth.settings import TABLES, GroundTruthSettings
 from graph2nn.names import choose
@@ -32,7 +33,8 @@ __all__ = [
 STATUS = ("missing", "ok", "diverged")
 """What became of a training, by code."""
 
-_FORMAT, _VERSION = "netwright-ground-truth", 2
+_FORMAT, _VERSION = "netwright-ground-truth", 3
+_WITHOUT_GRAPHS = 2  # version of a file that holds no graphs
 _COUNTS_ONCE = 2  # from this version on a multiply-add counts as one in `flops`, before as two
 _NEVER = 2.0  # convergence time of a network that does not get there, as published
 _STORED = {"compression": "gzip", "compression_opts": 9, "shuffle": True, "fletcher32": True}
@@ -58,6 +60,8 @@ class GroundTruth:
         seconds: Time of training a run.
         timing: Milliseconds an image of inference in each round.
         attributes: Further numbers known without training, by name (`add_attributes`).
+        packed: Graphs of the networks as `pack_graphs` lays them out, where building them takes
+            long; empty otherwise.
 
     Shapes:
         Split, keys and every fact and attribute (N,); status, seconds and every final value (S, N);
@@ -77,20 +81,24 @@ class GroundTruth:
     seconds: np.ndarray
     timing: np.ndarray
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    packed: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.configs)
 
     def graphs(self) -> list[ArchGraph]:
-        """Build the graph of every network, with its facts and attributes as attributes."""
+        """Return the graph of every network, with its facts and attributes as attributes.
+
+        They are built from the configurations, or read where they are `packed`.
+        """
         known = {**self.facts, **self.attributes}
+        found = unpack_graphs(self.packed) if self.packed else map(build_archgraph, self.configs)
         return [
-            replace(
-                build_archgraph(config),
+            graph.replace(
                 name=self.names[row],
                 attributes={name: float(values[row]) for name, values in known.items()},
             )
-            for row, config in enumerate(self.configs)
+            for row, graph in enumerate(found)
         ]
 
     @property
@@ -192,7 +200,8 @@ def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
     """
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
+        version = _VERSION if truth.packed else _WITHOUT_GRAPHS
+        file.attrs["format"], file.attrs["version"] = _FORMAT, version
         file.attrs["settings"] = json.dumps(to_dict(truth.settings))
         file.attrs["made"] = json.dumps(dict(truth.made))
         texts = {
@@ -212,6 +221,7 @@ def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
 
 def _arrays(truth: GroundTruth) -> dict[str, np.ndarray]:
     grouped = {"facts": truth.facts, "curves": truth.curves, "final": truth.final}
+    grouped |= {"graphs": truth.packed} if truth.packed else {}
     arrays = {f"{group}/{k}": v for group, values in grouped.items() for k, v in values.items()}
     arrays |= {f"attributes/{k}": v for k, v in truth.attributes.items()}
     arrays |= {"status": truth.status, "seconds": truth.seconds, "timing": truth.timing}
@@ -231,7 +241,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
     Examples:
         >>> truth = read_ground_truth("deepnets_digits")
         >>> len(truth.graphs()), truth.targets["val_acc"].shape
-        (320, (320,))
+        (1000, (1000,))
     """
     names = {name: f"ground_truth/{name}.h5" for name in TABLES}
     what = "a table (graph2nn.ground_truth.generate(settings, path) can make it)"
@@ -267,6 +277,7 @@ def _read(file: h5py.File) -> GroundTruth:
         status=file["status"][()],
         seconds=file["seconds"][()],
         timing=file["timing"][()],
+        packed={name: values[()] for name, values in file.get("graphs", {}).items()},
         **groups,
     )
 

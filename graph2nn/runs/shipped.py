@@ -56,7 +56,7 @@ def shipped_folder(name: str) -> Path:
 
     Examples:
         >>> sorted(path.name for path in shipped_folder("data/ground_truth").glob("*.h5"))
-        ['deepnets_cifar10.h5', 'deepnets_digits.h5']
+        ['deepnets_cifar10.h5', 'deepnets_digits.h5', 'graphs_digits.h5']
     """
     place = _find(name)
     if not place.is_dir():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from graph2nn.ground_truth import TABLES as TRAINED_TABLES
 from graph2nn.ground_truth import holds_ground_truth, read_ground_truth
 from graph2nn.names import choose
 from graph2nn.runs.variables import reference_folder
@@ -48,7 +49,7 @@ _SOURCES = {
         name: _Source(
             partial(trained.trained_table, name=name), partial(trained.ground_truth_folder, name)
         )
-        for name in ("deepnets_digits", "deepnets_cifar10")
+        for name in TRAINED_TABLES
     },
     "deepnets_published": _Source(
         deepnets.deepnets_published,

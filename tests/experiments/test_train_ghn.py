@@ -227,7 +227,7 @@ def test_the_hypernetwork_is_a_configuration_of_its_own():
 
 
 def test_accuracy_as_a_second_output(train, tmp_path):
-    table = ("--accuracy", "deepnets_digits", "--accuracy_labels", "290", "--accuracy_batch", "8")
+    table = ("--accuracy", "deepnets_digits", "--accuracy_labels", "970", "--accuracy_batch", "8")
     out, run = train(*table, "--val_every", "0", "--test_nets", "0"), tmp_path / "tiny"
     assert "30 networks of deepnets_digits that it has not learned from: tau" in out
     found = load_checkpoint(run / "ghn.pt", kind="ghn")["card"]["accuracy"]
@@ -238,6 +238,6 @@ def test_accuracy_as_a_second_output(train, tmp_path):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10))
     assert ghn.predict_accuracy(net, torch.zeros(1, 3, 8, 8)).std > 0
 
-    message = refusal(train, *table[:2], "--accuracy_labels", "319", "--name", "other")
-    assert "320 labelled networks do not allow 319 for training" in message
+    message = refusal(train, *table[:2], "--accuracy_labels", "999", "--name", "other")
+    assert "1000 labelled networks do not allow 999 for training" in message
     assert "unknown table 'nothing'" in refusal(train, "--accuracy", "nothing", "--name", "other")

@@ -72,7 +72,9 @@ def test_networks_are_drawn_once_each() -> None:
 
 
 def test_a_table_is_extended_without_its_run(made, tmp_path, monkeypatch) -> None:
-    truth, path, _ = made
+    truth, made_path, _ = made
+    path = shutil.copy(made_path, tmp_path / "old.h5")
+    add_attributes(path, {"zc_mine": [1.0, 2.0, 3.0, 4.0]})
     more = replace(SETTINGS, train_networks=3)
     trained = []
     train = training.train_group
@@ -90,6 +92,7 @@ def test_a_table_is_extended_without_its_run(made, tmp_path, monkeypatch) -> Non
         np.testing.assert_array_equal(found, values)
     np.testing.assert_array_equal(again.seconds[:, old], truth.seconds)
     assert again.made["extends"] == truth.made
+    np.testing.assert_array_equal(again.attributes["zc_mine"], [1, 2, np.nan, 3, 4])
     other = replace(more, recipe=replace(more.recipe, lr=0.1))
     with pytest.raises(ValueError, match=r"tiny cannot be extended: .*other settings \(recipe\)"):
         generate(other, tmp_path / "o.h5", folder=tmp_path / "other", extend=path, **QUIET)
