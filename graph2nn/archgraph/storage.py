@@ -20,9 +20,10 @@ _NONE = -1  # stands for None among numbers that are not negative
 def pack_graphs(graphs: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
     """Lay graphs end to end in arrays of numbers, by name, for a file of any format.
 
-    Everything of a graph is kept but what it remembers. Texts (names, operations, parameters) and
-    vocabularies that several graphs share are kept once, in `texts`, as JSON in bytes. Integers
-    have the smallest type that holds them.
+    Everything of a graph is kept but what it remembers, calls of modules (`scopes`) and `columns`,
+    which `ArchGraph.save` keeps. Texts (names, operations, parameters) and vocabularies that
+    several graphs share are kept once, in `texts`, as JSON in bytes. Integers have the smallest
+    type that holds them.
 
     Args:
         graphs: The graphs, of any kinds.

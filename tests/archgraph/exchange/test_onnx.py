@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +153,17 @@ def test_functions_and_weights_elsewhere(tmp_path: Path) -> None:
     made.opset_import.append(helper.make_opsetid("own", 1))
     named.write_bytes(made.SerializeToString())
     assert from_onnx(named).op_names() == ["input", "relu"]
+
+
+def test_long_expressions_take_no_time(tmp_path: Path) -> None:
+    doubled = [node("Add", f"h{k} h{k}", f"h{k + 1}") for k in range(60)]
+    nodes = [node("Sigmoid", "x", "h0"), *doubled, node("Mul", "x h60", "y")]
+    path, _ = file(tmp_path / "net.onnx", nodes, {})
+    start = time.perf_counter()
+    assert from_onnx(path).op_names()[-1] == "mul"  # no activation is as long
+    short, _ = file(tmp_path / "silu.onnx", [*nodes[:3], node("Mul", "x h2", "y")], {})
+    assert from_onnx(short).op_names()[-1] == "silu"
+    assert time.perf_counter() - start < 20
 
 
 def test_an_operation_that_nobody_knows(tmp_path: Path) -> None:

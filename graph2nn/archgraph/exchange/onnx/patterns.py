@@ -14,6 +14,7 @@ __all__ = ["fused"]
 _GATES = {"sigmoid": "silu", "hardsigmoid": "hardswish", "erf": "gelu", "clamp": "hardswish"}
 _UNARY = {*_GATES, "tanh", "softplus", "add", "mul", "div", "pow", "neg", "exp", "log", "sub"}
 _MOVES = {"reshape", "view"}
+_LONGEST = 20  # operations of which an activation is written
 
 
 def fused(record: Recording) -> Recording:
@@ -39,14 +40,15 @@ def fused(record: Recording) -> Recording:
 def _activation(ops: list[Op], x: int, gate: int) -> str:
     """The activation that `x * gate` is, "" if it is none."""
     names: set[str] = set()
-    stack = [gate]
+    seen, stack = {x}, [gate]
     while stack:
         k = stack.pop()
-        if k == x:
+        if k in seen:
             continue
         op = ops[k]
-        if k < x or op.name not in _UNARY or op.params or not op.refs:
+        if k < x or len(seen) > _LONGEST or op.name not in _UNARY or op.params or not op.refs:
             return ""
+        seen.add(k)
         names.add(op.name)
         stack.extend(op.refs)
     if {"tanh", "softplus"} <= names:
