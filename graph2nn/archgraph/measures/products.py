@@ -125,6 +125,20 @@ def _recurrent(args: tuple, kwargs: dict, out: Tensor) -> int:
     return steps * sum(w.numel() for w in weights[-1] if w.dim() == 2)  # states stand before them
 
 
+def _quantised_recurrent(gates: int) -> Count:
+    """The same where the matrices are packed: their sizes follow from those of the states."""
+
+    def count(args: tuple, kwargs: dict, out: Tensor) -> int:
+        inputs, states = args[:2]
+        state = states[0] if isinstance(states, (list, tuple)) else states
+        width, ways = state.shape[-1], out.shape[-1] // state.shape[-1]
+        layers = state.shape[0] // ways
+        read = inputs.shape[-1] + (layers - 1) * ways * width + layers * width
+        return inputs.numel() // inputs.shape[-1] * ways * gates * width * read
+
+    return count
+
+
 def _cell(args: tuple, kwargs: dict, out: Tensor) -> int:
     inputs = args[0]
     return inputs.numel() // inputs.shape[-1] * (args[2].numel() + args[3].numel())
@@ -147,6 +161,8 @@ PRODUCTS: dict[str, Count] = {
     **dict.fromkeys(["addmm", "addmv", "baddbmm"], _added_product),
     **dict.fromkeys(["lstm", "gru", "rnn_tanh", "rnn_relu"], _recurrent),
     **dict.fromkeys(["lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"], _cell),
+    "quantized_lstm": _quantised_recurrent(4),
+    "quantized_gru": _quantised_recurrent(3),
     "bilinear": _bilinear,
     "addbmm": _summed_products,
     "grouped_mm": _grouped,

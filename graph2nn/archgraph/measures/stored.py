@@ -23,6 +23,7 @@ class Holding:
         same_as: Qualified name under which this very module comes before, and is counted.
         parameters, trainable, parameter_bytes: Numbers of scalars, and bytes, of the parameters
             that no module before holds; weights that a quantised layer has packed are among them.
+        quantised: Number of scalars of packed weights.
         buffer_bytes: Bytes of the buffers.
         tied: Own name of each parameter that another module holds before, with its name there.
     """
@@ -33,6 +34,7 @@ class Holding:
     same_as: str | None = None
     parameters: int = 0
     trainable: int = 0
+    quantised: int = 0
     parameter_bytes: int = 0
     buffer_bytes: int = 0
     tied: dict[str, str] = field(default_factory=dict)
@@ -72,6 +74,7 @@ def _walk(
         found.parameter_bytes += bytes_of(parameter)
     for packed in _packed(module):
         found.parameters += packed.numel()
+        found.quantised += packed.numel()
         found.parameter_bytes += bytes_of(packed)
     for name, buffer in module._buffers.items():
         if buffer is not None and tensors.setdefault(id(buffer), prefix + name) == prefix + name:

@@ -32,6 +32,8 @@ class ModuleSummary:
         output_shape: Shape of the first tensor that its last call returned, () where none did.
         parameters, trainable: Number of scalars of the parameters, all and those that are not
             frozen; a parameter that several modules hold is counted at the first.
+        quantised: Number of those that quantised layers have packed, which are no tensors of their
+            own any more.
         parameter_bytes, buffer_bytes: Bytes of these parameters, and of buffers.
         multiply_adds, flops: Work of all calls, see `graph2nn.archgraph.measured`.
         allocated_bytes: Bytes of all values that the calls make; views and what is done in place
@@ -47,6 +49,7 @@ class ModuleSummary:
     output_shape: tuple[int, ...]
     parameters: int
     trainable: int
+    quantised: int
     parameter_bytes: int
     buffer_bytes: int
     multiply_adds: int
@@ -54,6 +57,11 @@ class ModuleSummary:
     allocated_bytes: int
     same_as: str | None = None
     tied: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def frozen(self) -> int:
+        """Number of scalars of the parameters that are not trained, packed ones left out."""
+        return self.parameters - self.trainable - self.quantised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +112,10 @@ class Summary:
 
     def _foot(self) -> list[str]:
         total = self.total
-        frozen = total.parameters - total.trainable
+        packed = f", {total.quantised:,} quantised" if total.quantised else ""
         lines = [
             f"parameters     {total.parameters:,} ({_size(total.parameter_bytes)}), "
-            f"{total.trainable:,} trained, {frozen:,} frozen; buffers "
+            f"{total.trainable:,} trained, {total.frozen:,} frozen{packed}; buffers "
             f"{_size(total.buffer_bytes)}",
             f"multiply-adds  {total.multiply_adds:,}; floating-point operations {total.flops:,}",
             f"activations    {_size(total.allocated_bytes)} in all, at most "
@@ -117,7 +125,7 @@ class Summary:
 
 
 _TOTALS = (
-    *("parameters", "trainable", "parameter_bytes", "buffer_bytes"),
+    *("parameters", "trainable", "quantised", "parameter_bytes", "buffer_bytes"),
     *("multiply_adds", "flops", "allocated_bytes"),
 )
 _NUMBERS = ("parameters", "multiply-adds", "activations")
@@ -216,7 +224,7 @@ def _within_itself(graph: ArchGraph, number: int) -> bool:
 
 
 _WORK = ("multiply_adds", "flops", "allocated_bytes")
-_HELD = ("parameters", "trainable", "parameter_bytes", "buffer_bytes")
+_HELD = ("parameters", "trainable", "quantised", "parameter_bytes", "buffer_bytes")
 
 
 def _module(
@@ -251,10 +259,9 @@ def _line(module: ModuleSummary) -> dict[str, str]:
     if module.calls > 1:
         notes.append(f"called {module.calls} times")
     notes += [f"{own} is {other}" for own, other in module.tied.items()]
-    if module.parameters and not module.trainable:
-        notes.append("frozen")
-    elif module.trainable < module.parameters:
-        notes.append(f"{module.parameters - module.trainable:,} frozen")
+    for count, what in ((module.frozen, "frozen"), (module.quantised, "quantised")):
+        if count:
+            notes.append(what if count == module.parameters else f"{count:,} {what}")
     return {
         "module": "  " * module.depth + name,
         "kind": module.kind,
