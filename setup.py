@@ -64,7 +64,7 @@ EXTRAS = {
     "explain": ["shap"],
     "boost": ["xgboost", "lightgbm"],
     "vision": ["torchvision"],
-    "zoo": ["torchvision", "timm"],
+    "timm": ["torchvision", "timm"],
     "hub": ["huggingface_hub", "safetensors"],
     "log": ["tensorboard"],
     "ode": ["torchdiffeq"],
@@ -73,6 +73,15 @@ EXTRAS = {
     "shell": ["shtab"],
     "cluster": ["dask[distributed]", "ray; python_version < '3.15'"],
 }
+# Networks of other libraries that tests and benchmarks run; no function needs these libraries.
+ZOO = [
+    *EXTRAS["timm"],
+    "transformers>=5",
+    "diffusers",
+    "segmentation-models-pytorch",
+    "peft",
+    "monai",
+]
 # Of mkdocs: version 2 takes neither plug-ins nor this theme.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocs-jupyter", "mkdocstrings[python]"]
 NOTEBOOKS = ["nbclient", "ipykernel"]
@@ -112,8 +121,8 @@ def long_description() -> str:
 
 def extras() -> dict[str, list[str]]:
     runtime = sorted({requirement for group in EXTRAS.values() for requirement in group})
-    test = [*runtime, *TOOLS, *DOCS, *NOTEBOOKS]
-    return {**EXTRAS, "docs": DOCS, "test": test, "all": runtime}
+    test = [*runtime, *ZOO, *TOOLS, *DOCS, *NOTEBOOKS]
+    return {**EXTRAS, "zoo": ZOO, "docs": DOCS, "test": test, "all": runtime}
 
 
 setup(

@@ -20,6 +20,7 @@ SCRIPTS = (
     *("graph_measures", "width_matching", "relational_training", "graph_tokens", "gpu"),
     "training_iteration",
     "large_networks",
+    "graph_tools",
 )
 
 
@@ -63,6 +64,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("training_iteration", "CPU ms a network"),
         ("large_networks", "low-rank, kept"),
         ("wirings", "tiny static, training step"),
+        ("graph_tools", "Netwright, summary |  2 of 2"),
         ("sparse_topometrics", "Edge-free, Wide-Resnet-28-2, 60% uniform"),
     ],
 )

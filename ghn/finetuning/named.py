@@ -275,7 +275,7 @@ def _timm(arch: str, wanted: _Wanted) -> NamedNetwork:
     try:
         import timm
     except ImportError:
-        raise ValueError('timm is not installed; run: pip install "netwright[zoo]"') from None
+        raise ValueError('timm is not installed; run: pip install "netwright[timm]"') from None
     name = arch.partition(":")[2]
     choose("model of timm", name.partition(".")[0], timm.list_models(), where="arch")
     how: dict[str, Any] = {"pretrained": wanted.pretrained, "in_chans": wanted.images.channels}

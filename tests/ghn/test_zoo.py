@@ -12,7 +12,7 @@ from zoo import TIMM, build_timm, build_torchvision, image_size
 from ghn import GHN, use_batch_statistics
 
 torchvision = pytest.importorskip("torchvision")
-pytest.importorskip("timm", reason="the zoo holds models of timm: pip install netwright[zoo]")
+pytest.importorskip("timm", reason="the zoo holds models of timm: pip install netwright[timm]")
 
 TORCHVISION = torchvision.models.list_models(module=torchvision.models)
 CLASSES = 10

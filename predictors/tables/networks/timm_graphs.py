@@ -46,7 +46,7 @@ def trace_timm(arch: str, img_size: int) -> Network:
     try:
         import timm
     except ImportError:
-        raise ImportError('timm is not installed: pip install "netwright[zoo]"') from None
+        raise ImportError('timm is not installed: pip install "netwright[timm]"') from None
     if not timm.is_model(arch):
         raise ValueError(f"timm {timm.__version__} has no model {arch!r}: pip install -U timm")
     with torch.device("meta"):

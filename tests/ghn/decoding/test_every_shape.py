@@ -54,7 +54,7 @@ def test_small_modules(tiny, name: str, decoder: str) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_known_networks(tiny, name: str, decoder: str) -> None:
     pytest.importorskip("torchvision")
-    pytest.importorskip("timm", reason="the zoo holds models of timm: pip install netwright[zoo]")
+    pytest.importorskip("timm", reason="the zoo holds models of timm: pip install netwright[timm]")
     build = build_torchvision if name in ZOO[:2] else build_timm
     model = build(name, num_classes=10)
     predicted = same_as_written(tiny(decoder=decoder, rank=4), model)

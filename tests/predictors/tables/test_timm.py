@@ -57,7 +57,7 @@ def test_groups_are_the_modules_of_timm() -> None:
 
 
 def test_shipped_graphs_are_those_of_tracing() -> None:
-    pytest.importorskip("timm", reason="models come from timm: pip install netwright[zoo]")
+    pytest.importorskip("timm", reason="models come from timm: pip install netwright[timm]")
     networks = read_network_graphs(shipped_file("data/networks/timm_models.h5"))
     for name in SOME:
         graph, module = trace_timm(*name)
@@ -99,7 +99,7 @@ def test_rows_without_a_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_timm_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("timm", reason="models come from timm: pip install netwright[zoo]")
+    pytest.importorskip("timm", reason="models come from timm: pip install netwright[timm]")
     with pytest.raises(ValueError, match="has no model 'resnet_best': pip install -U timm"):
         trace_timm("resnet_best", 224)
     monkeypatch.setitem(sys.modules, "timm", None)

@@ -13,9 +13,9 @@ from libraries.hf_more import AUDIO, MULTIMODAL, SERIES
 from libraries.medical import MONAI
 from libraries.message_passing import GRAPH_NETWORKS
 from libraries.segmentation import SEGMENTERS
-from libraries.untouched import untouched
+from libraries.untouched import Belongings, untouched
 
-__all__ = ["CASES", "FAMILIES", "Case", "call", "outputs", "untouched", "used"]
+__all__ = ["CASES", "FAMILIES", "Belongings", "Case", "call", "outputs", "untouched", "used"]
 
 FAMILIES: dict[str, list[Case]] = {
     "transformers, text": LANGUAGE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ __all__ = ["MONAI"]
 def make(name: str, sizes: dict[str, Any]) -> nn.Module:
     import monai.networks.nets as library
 
-    return getattr(library, name)(**sizes)
+    return getattr(library, name)(**deepcopy(sizes))  # some turn the lists they are given
 
 
 def case(name: str, kind: str, input: Any, **sizes: Any) -> Case:

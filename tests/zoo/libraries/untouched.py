@@ -21,11 +21,15 @@ _CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.
 class Belongings:
     """Everything that is reached from some objects, and the random states, as they are now.
 
-    Tensors are kept by identity, version of their storage and content, containers by what they
-    hold, other objects and the classes of modules by their attributes.
+    Tensors are kept by identity and content, containers by what they hold, other objects and the
+    classes of modules by their attributes.
+
+    Args:
+        strict: Whether another container or object of equal content counts as a change.
     """
 
-    def __init__(self, *objects: Any) -> None:
+    def __init__(self, *objects: Any, strict: bool = True) -> None:
+        self.strict = strict
         self.found: dict[str, Any] = {}
         self._seen: dict[int, Any] = {}
         for position, value in enumerate(objects):
@@ -36,7 +40,7 @@ class Belongings:
 
     def changes(self, *objects: Any) -> list[str]:
         """Where the same objects differ from what they were."""
-        now = Belongings(*objects).found
+        now = Belongings(*objects, strict=self.strict).found
         places = dict.fromkeys((*self.found, *now))
         return [place for place in places if not self._same(place, now)]
 
@@ -53,7 +57,7 @@ class Belongings:
             self.found[place] = repr(value)  # nan is nan there
             return
         if id(value) in self._seen:
-            self.found[place] = id(value)
+            self.found[place] = id(value) if self.strict else type(value).__qualname__
             return
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
@@ -74,7 +78,8 @@ class Belongings:
         self._walk(f"{place}.grad", value.grad if value.is_leaf else None)
 
     def _inside(self, place: str, value: Any) -> None:
-        self.found[place] = f"{type(value).__qualname__} {id(value)}"
+        known = self.strict and not isinstance(value, (tuple, frozenset))
+        self.found[place] = f"{type(value).__qualname__} {id(value) if known else ''}"
         if isinstance(value, np.ndarray):
             self.found[f"{place}, content"] = repr(value.tolist())
         elif isinstance(value, dict):
