@@ -7,10 +7,12 @@ const STATUS = { failed: "#d92d20", added: "#1a9850", removed: "#d73027", change
 
 function rgb(hex) { return [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)); }
 
-/** Whether dark writing is easier to read on a colour than white. */
+/** Whether black writing is easier to read on a colour than white (contrast as of WCAG 2.2). */
 function light(hex) {
-  const [r, g, b] = rgb(hex);
-  return 0.299 * r + 0.587 * g + 0.114 * b > 140;
+  const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = rgb(hex).map((c) => linear(c / 255));
+  const shine = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  return (shine + 0.05) / 0.05 > 1.05 / (shine + 0.05);
 }
 
 /** Colour at a place from 0 to 1 of a list of colours. */

@@ -2,7 +2,7 @@
 "use strict";
 
 const FONT = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
-const GAP = { nodesep: 22, ranksep: 30, edgesep: 12 };
+const GAP = { nodesep: 22, ranksep: 24, edgesep: 12 };
 const PAD = 14, HEADER = 30, WIDEST = 250;
 
 const measure = (() => {

@@ -9,7 +9,7 @@
   const drawing = graph.places ? new PlacedDrawing(graph, layers) : new Drawing(graph, layers);
   const finder = new Finder(graph);
   const camera = { x: 0, y: 0, scale: 1 };
-  const FITS = 40, MOST = 700, READABLE = 0.72, SMALLEST = 0.02, LARGEST = 6;
+  const FITS = 40, MOST = 700, READABLE = 0.72, LEAST = 0.62, SMALLEST = 0.02, LARGEST = 6;
   let folding = new Folding(graph), layout = null, colours = null, selected = null, turned = false;
   const changed = graph.status && graph.status.some((s) => s === "added" || s === "removed" || s === "changed");
   let colouring = graph.colour ?? (changed ? "difference" : "kind");
@@ -172,7 +172,7 @@
       const kept = folding;
       folding = attempt; // texts of repeats depend on it
       const { made } = compute(attempt);
-      if ((width - 40) / made.width < READABLE || (height - 40) / made.height < READABLE) folding = kept;
+      if ((width - 40) / made.width < LEAST || (height - 40) / made.height < LEAST) folding = kept;
     }
   }
 
@@ -401,7 +401,7 @@
     if (marked.length <= FITS) for (const v of marked) folding.reveal(v);
   }
   draw();
-  fit(graph.places ? SMALLEST : 0.6);
+  fit(graph.places ? SMALLEST : LEAST);
   if (failed >= 0) {
     actions.select(failed);
     centre(failed);
