@@ -71,6 +71,8 @@ def read_onnx(path: str | Path) -> OnnxFile:
     path = Path(path)
     model = _loaded(path)
     graph = model.graph
+    if any(isinstance(text, bytes) for text in _texts(graph)):
+        raise ValueError(f"{path} is damaged: a name in it is no text")
     _refuse(path, model)
     weights = {x.name: tuple(x.dims) for x in graph.initializer if x.data_type in _FLOATS}
     kinds, metadata = {}, (*graph.value_info, *graph.input, *graph.initializer)
@@ -137,6 +139,18 @@ def _forget_values(model: Any) -> None:
             if len(data) > _KEPT or (field == "external_data" and len(data)):
                 value.ClearField(field)
                 value.ClearField("data_location")
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    """All names in a graph; those that are no UTF-8 come as bytes."""
+    yield graph.name
+    for node in graph.node:
+        yield from (node.op_type, node.name, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        yield from (text for pair in node.metadata_props for text in (pair.key, pair.value))
+    for value in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (text for pair in value.metadata_props for text in (pair.key, pair.value))
 
 
 def _refuse(path: Path, model: Any) -> None:
