@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 from ghn import GHN, from_pretrained
-from ghn.decoding.batching import decode
-from ghn.decoding.tiling import tile_to
 from ghn.reading.class_layers import ClassLayers
 from graph2nn.archgraph import TraceError
 from graph2nn.archgraph.exchange.onnx.graph import turned_weights
@@ -121,9 +119,8 @@ def _of_graph(config: PredictCommand, ghn: GHN) -> dict[str, Tensor]:
     """The parameters of a graph; nothing but names and shapes is known of the network."""
     graph = graph_of(config.target, view="primitives")
     with torch.no_grad():
-        targets = ghn.targets([graph], predict_class_layers=_CLASSES[config.classes])
-        states = ghn.encode([graph])
-        found = {t.name: tile_to(block, t) for t, block in decode(ghn, states, targets)}
+        how = _CLASSES[config.classes]
+        found = ghn.predict_graphs([graph], predict_class_layers=how)[0]
     if not found:
         raise ValueError(f"{config.target} has no parameters to predict")
     if config.target.endswith(".onnx"):
