@@ -61,7 +61,12 @@ def _by(
     rules: dict[str, Count], name: str, parts: list[tuple[tuple, Tensor]], kwargs: dict
 ) -> int | None:
     rule = rules.get(name)
-    return None if rule is None else sum(int(rule(args, kwargs, out)) for args, out in parts)
+    if rule is None:
+        return None
+    try:
+        return sum(int(rule(args, kwargs, out)) for args, out in parts)
+    except (AttributeError, IndexError, StopIteration, TypeError):
+        return None  # another function of this name, or called as no rule knows: by its kernels
 
 
 def _number_of_parts(tensors: list[Tensor]) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from graph2nn.archgraph.measures.products import argument
 
 __all__ = ["NO_WINDOW", "axes_of", "window_of"]
@@ -125,11 +127,9 @@ def _movedim(rank: int, args: tuple, kwargs: dict) -> Axes:
 def _reduction(rank: int, args: tuple, kwargs: dict) -> Axes:
     dims = argument(args, kwargs, 1, "dim", kwargs.get("axis"))
     keep = bool(argument(args, kwargs, 2, "keepdim", False))
-    dims = range(rank) if dims is None or dims == () else dims
-    if isinstance(dims, int):
-        dims = (dims,)
-    if any(not isinstance(d, int) for d in dims):
+    if isinstance(dims, Tensor):
         return ()  # `max(x, y)`
+    dims = (dims,) if isinstance(dims, int) else dims or range(rank)
     gone = {d % rank for d in dims} if rank else set()
     return tuple(-1 if d in gone else d for d in range(rank) if keep or d not in gone)
 

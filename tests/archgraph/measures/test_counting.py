@@ -175,6 +175,19 @@ def test_nested_tensors(layout: torch.layout) -> None:
         assert multiply_adds(attention) == (9 + 25) * 2 * 8
 
 
+def test_other_functions_of_a_known_name() -> None:
+    """An operation of one's own may be called `linear`, and take what it likes."""
+
+    @torch.library.custom_op("measures_test::linear", mutates_args=())
+    def linear(scale: float, x: Tensor) -> Tensor:
+        return scale * x
+
+    linear.register_fake(lambda scale, x: torch.empty_like(x))
+    assert multiply_adds(lambda: torch.ops.measures_test.linear(2.0, torch.ones(3, 3))) == 0
+    graph = measured(Function(lambda x: torch.max(x, x.sum())), torch.ones(2, 3))
+    assert graph.op_names() == ["input", "sum", "max"]
+
+
 def test_functions_of_functions() -> None:
     """The branch of `cond` that is taken, what is computed again behind a checkpoint."""
     layer, x = nn.Linear(6, 3), torch.ones(5, 6)
