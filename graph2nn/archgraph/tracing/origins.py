@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch._C import _functorch
 
+from graph2nn.archgraph.tracing.caller.finding import PLAIN
 from graph2nn.archgraph.tracing.caller.guarding import memory_of
 
 __all__ = ["Origins", "overlap", "transformed"]
@@ -61,12 +62,14 @@ class Origins:
         """Append the origins of all tensors in nested values."""
         of = self.of
         for value in values:
+            if type(value) in PLAIN:
+                continue
             ref = of.get(id(value))
             if ref is None and isinstance(value, Tensor):
                 ref = self._search(value)
             if ref is not None:
                 refs.append(ref)
-                if self._writes:
+                if self._writes and (value._base is not None or id(value) in self._owners):
                     self._collect_later_writes(value, ref, refs)
             elif isinstance(value, (tuple, list)):
                 self.collect(value, refs)

@@ -107,6 +107,8 @@ class _Entry(NamedTuple):
     rule: Rule | None
     inplace: bool
     attrs: Callable[[tuple, dict], dict] | None
+    constant: bool
+    shares: bool
 
 
 _NO_ATTRS: dict[str, Any] = {}
@@ -155,7 +157,8 @@ class Recorder(TorchFunctionMode):
     ):
         super().__init__()
         self._values = values
-        self._guard = nullcontext() if guard is None else guard
+        self._guard = guard
+        self._originals: set[int] = set()
         self.scopes = Scopes() if scopes is None else scopes
         self.ops: list[Op] = []
         self.fast = fast
@@ -192,12 +195,13 @@ class Recorder(TorchFunctionMode):
         They may be of any shape.
 
         Args:
-            tensors: Tensors that stand for each parameter.
+            tensors: Tensors that stand for each parameter, its own first.
             names: Name of each parameter.
         """
         if self.log is not None:
             self.log.watch_params(names)
         for j, group in enumerate(tensors):
+            self._originals.add(id(group[0]))
             for t in group:
                 self._origins.declare(t, ~j)
         if self.meter is not None:
@@ -302,11 +306,13 @@ class Recorder(TorchFunctionMode):
         raw = raw.partition(".")[0]  # `set_.source_Tensor` of `torch.ops.aten`
         if raw in ("__get__", "__set__"):  # a property such as `x.shape` or `x.mT`
             name = getattr(getattr(func, "__self__", None), "__name__", raw)
-            return _Entry(name, None, raw == "__set__" and name == "data", None)
+            inplace = raw == "__set__" and name == "data"
+            return _Entry(name, None, inplace, None, False, name in _SHARING)
         inplace = raw in _INPLACE_DUNDERS or (raw.endswith("_") and not raw.endswith("__"))
         name = function_name(raw)
         rule = SHAPE_RULES.get(raw) if self.fast else None
-        return _Entry(name, rule, inplace, ATTRIBUTES.get(name))
+        facts = ATTRIBUTES.get(name)
+        return _Entry(name, rule, inplace, facts, makes_constants(name), name in _SHARING)
 
     def call(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
         """Run the function; tensors made on another device than meta follow the meta ones."""
@@ -315,15 +321,22 @@ class Recorder(TorchFunctionMode):
         if self._values is not None:
             args, kwargs = _with_values(name, args, kwargs, self._values)
         try:
-            if any(isinstance(a, Tensor) and not a.is_meta for a in args):
-                with self._guard:
-                    return func(*args, **kwargs)
+            for a in args:
+                if isinstance(a, Tensor) and (not a.is_meta or id(a) in self._originals):
+                    return self._guarded(func, args, kwargs)
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):
             tensors = tensors_in((args, kwargs))
             if not any(t.is_meta for t in tensors) or all(t.is_meta for t in tensors):
                 raise
         return func(*self._to_meta(args), **self._to_meta(kwargs))
+
+    def _guarded(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        if self._guard is None:
+            return func(*args, **kwargs)
+        self._guard.watch(a for a in args if isinstance(a, Tensor))
+        with self._guard:
+            return func(*args, **kwargs)
 
     def _to_meta(self, value: Any) -> Any:
         if isinstance(value, Tensor) and not value.is_meta:
@@ -345,17 +358,18 @@ class Recorder(TorchFunctionMode):
         origins.collect(args, refs)
         if kwargs:
             origins.collect(kwargs.values(), refs)
-        inplace = entry.inplace or kwargs.get("inplace") is True
-        target = args[0] if inplace and args else kwargs.get("out")
+        inplace = entry.inplace or (kwargs and kwargs.get("inplace") is True)
+        target = args[0] if inplace and args else kwargs.get("out") if kwargs else None
         targets = [] if target is None else tensors_in(target)
         outputs = [out] if isinstance(out, Tensor) else tensors_in(out)
-        shown = next(iter((*outputs, *targets)), None)
-        if shown is None:
+        made = outputs or targets
+        if not made:
             return
-        if not refs or makes_constants(entry.name):
+        shown = made[0]
+        if not refs or entry.constant:
             # A constant: part of no path from the input or a parameter.
             if self.log is not None and call is not None:
-                self.log.add_constant(call, outputs or targets)
+                self.log.add_constant(call, made)
             return
         index = len(self.ops)
         attrs = entry.attrs(args, kwargs) if entry.attrs is not None else _NO_ATTRS
@@ -368,10 +382,10 @@ class Recorder(TorchFunctionMode):
             origins.declare(t, index)
             if wrapped:
                 origins.declare_wrapped(t, index)
-            if entry.name in _SHARING and t._base is None and t is not args[0]:
+            if entry.shares and t._base is None and t is not args[0]:
                 origins.share(t, args[0])
         if self.log is not None:
-            self.log.place(next(iter(owners), None), outputs or targets)
+            self.log.place(owners[0] if owners else None, made)
 
 
 def _with_values(name: str, args: tuple, kwargs: dict, home: torch.device) -> tuple[tuple, dict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from graph2nn.archgraph.tracing.caller.inputs import (
     call_arguments,
     copied,
     default_input_size,
+    hollow,
     to_meta,
 )
 from graph2nn.archgraph.tracing.caller.keeping import Keeper, kept
@@ -68,6 +69,7 @@ def record(
     modules = modules_of(network)
     _check(network, modules)
     places = {p.device for _, m in modules for p in m._parameters.values() if p is not None}
+    places -= {torch.device("meta"), torch.device("cpu")}
     refuse_nested(network, input)
     with kept(network, model, input) as keeper, everything_seeded(0, places):
         run = _Run(network, function, modules, keeper, input, fast, training, calls, meter, batch)
@@ -75,32 +77,41 @@ def record(
 
 
 def _check(network: nn.Module, modules: list[tuple[str, nn.Module]]) -> None:
-    if any(isinstance(m, torch.jit.ScriptModule) for _, m in modules):
+    if any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(m) for _, m in modules}):
         raise ValueError(
             f"cannot trace {type(network).__name__}: it contains TorchScript modules, whose "
             "operations cannot be seen from Python; pass the original nn.Module instead"
         )
-    tensors = (p for _, m in modules for p in m._parameters.values())
-    if any(isinstance(p, nn.UninitializedParameter) for p in tensors):
+    if nn.UninitializedParameter in {type(p) for _, m in modules for p in m._parameters.values()}:
         raise ValueError(
             f"cannot trace {type(network).__name__}: a lazy module has no shapes yet; "
             "run the model on one batch first"
         )
 
 
-def _held(
-    modules: list[tuple[str, nn.Module]], kind: str = "_parameters"
-) -> list[tuple[ParamInfo, Tensor, dict]]:
-    """Every place of a parameter or a buffer, with the table that holds it."""
-    found: list[tuple[ParamInfo, Tensor, dict]] = []
-    for path, module in modules:
-        prefix = path + "." if path else ""
-        table = getattr(module, kind)
-        for key, tensor in table.items():
-            if tensor is not None:
-                info = ParamInfo(prefix + key, tuple(tensor.shape), module)
-                found.append((info, tensor, table))
-    return found
+class _Place(NamedTuple):
+    """Where a parameter or a buffer is held: path and module, and the table with its key there."""
+
+    path: str
+    module: nn.Module
+    key: str
+    tensor: Tensor
+    table: dict
+
+    @property
+    def name(self) -> str:
+        return f"{self.path}.{self.key}" if self.path else self.key
+
+
+def _held(modules: list[tuple[str, nn.Module]], kind: str = "_parameters") -> list[_Place]:
+    """Every place of a parameter or a buffer."""
+    tables = [(path, module, getattr(module, kind)) for path, module in modules]
+    return [
+        _Place(path, module, key, tensor, table)
+        for path, module, table in tables
+        for key, tensor in table.items()
+        if tensor is not None
+    ]
 
 
 @dataclass
@@ -138,20 +149,20 @@ class _Run:
         given = tensors_in(self.input)
         if not given or not all(t.is_meta for t in given):
             yield self._on_inputs
-        if not any(p.is_meta for _, p, _ in _held(self.modules)):
+        if not any(place.tensor.is_meta for place in _held(self.modules)):
             yield self._on_values
 
     def _on_nothing(self, _: str) -> Trace:
         """Neither weights nor inputs have values."""
-        recorder, infos = self._prepare(hollow=True, training=self.training)
+        recorder, infos = self._prepare(empty=True, training=self.training)
         buffers = _held(self.modules, "_buffers")
-        hollow = [to_meta(b) for _, b, _ in buffers]
-        for (place, _old, table), b in zip(buffers, hollow):
-            table[place.name.rpartition(".")[2]] = b
-        recorder.watch_buffers(
-            [b for place, b, table in buffers] + hollow,
-            [place.name for place, old, table in buffers] * 2,
-        )
+        empty = [hollow(place.tensor) for place in buffers]
+        for place, b in zip(buffers, empty):
+            # Norms count their batches only where there is a counter.
+            counts = place.key == "num_batches_tracked" and _counts_only(type(place.module))
+            place.table[place.key] = None if counts else b
+        tensors = [place.tensor for place in buffers] + empty
+        recorder.watch_buffers(tensors, [place.name for place in buffers] * 2)
         input = self.input
         if input is None:
             size = (self.batch, *default_input_size(self.network))
@@ -162,7 +173,7 @@ class _Run:
         """Weights have no values, all else has."""
         given = (t.device for t in tensors_in(self.input) if not t.is_meta)
         home = next(given, torch.device("cpu"))
-        recorder, infos = self._prepare(hollow=True, training=self.training, values=home)
+        recorder, infos = self._prepare(empty=True, training=self.training, values=home)
         self._watch_buffers(recorder)
         input = self._images(self.batch) if self.input is None else copied(self.input, _clone)
         outputs = self._call(recorder, input)
@@ -171,10 +182,10 @@ class _Run:
 
     def _on_values(self, reason: str) -> Trace:
         """All is real, in eval mode."""
-        recorder, infos = self._prepare(hollow=False, training=False)
-        home = next((t.device for _, t, _ in _held(self.modules)), None)
-        places = {t.device for _, t, _ in _held(self.modules)}
-        places |= {b.device for _, b, _ in _held(self.modules, "_buffers")}
+        recorder, infos = self._prepare(empty=False, training=False)
+        places = [p.tensor.device for p in _held(self.modules)]
+        home = next(iter(places), None)
+        places += [p.tensor.device for p in _held(self.modules, "_buffers")]
         self._watch_buffers(recorder)
 
         def beside(t: Tensor) -> Tensor:
@@ -182,35 +193,38 @@ class _Run:
             return _clone(t) if home is None or t.device in places else _filled(t).to(home)
 
         input = self._images(1) if self.input is None else self.input
+        self.keeper.watch_tensors()
         with self.keeper.guard:
             outputs = self._call(recorder, copied(input, beside))
         note = f"run on real values in eval mode, because on meta tensors: {reason}"
         return recorder.finished(infos, outputs, note)
 
     def _prepare(
-        self, *, hollow: bool, training: bool, values: torch.device | None = None
+        self, *, empty: bool, training: bool, values: torch.device | None = None
     ) -> tuple[Recorder, list[ParamInfo]]:
         """A recorder that knows the parameters, which are made hollow or not."""
         if self.function != self.network.forward:
             self.network.__dict__["forward"] = self.function
-        set_mode(self.network, training)
+        set_mode(self.modules, training)
         observer = self.meter() if self.meter else None
         scopes = Scopes(observer)
         scopes.watch(self.modules)
         recorder = Recorder(
-            fast=self.fast and hollow,
+            fast=self.fast and empty,
             log=CallLog(self.modules) if self.calls else None,
             scopes=scopes,
             meter=observer,
             values=values,
-            guard=self.keeper.guard if hollow else None,  # else it is on already
+            guard=self.keeper.guard if empty else None,  # else it is on already
         )
         known: dict[int, tuple[ParamInfo, Tensor, Tensor]] = {}
-        for info, p, table in _held(self.modules):
+        for place in _held(self.modules):
+            p = place.tensor
             if id(p) not in known:
-                shown = torch.empty(p.shape, dtype=p.dtype, device="meta") if hollow else p
+                shown = torch.empty(p.shape, dtype=p.dtype, device="meta") if empty else p
+                info = ParamInfo(place.name, tuple(p.shape), place.module)
                 known[id(p)] = info, p, shown
-            table[info.name.rpartition(".")[2]] = known[id(p)][2]
+            place.table[place.key] = known[id(p)][2]
         infos = [info for info, _, _ in known.values()]
         self._prepared = recorder, infos
         recorder.watch_params([(p, q) for _, p, q in known.values()], [i.name for i in infos])
@@ -218,7 +232,7 @@ class _Run:
 
     def _watch_buffers(self, recorder: Recorder) -> None:
         buffers = _held(self.modules, "_buffers")
-        recorder.watch_buffers([b for _, b, _ in buffers], [info.name for info, _, _ in buffers])
+        recorder.watch_buffers([p.tensor for p in buffers], [p.name for p in buffers])
 
     def _call(self, recorder: Recorder, input: Any) -> dict[int, tuple[int, ...]]:
         args, kwargs = call_arguments(input, self.function)
@@ -237,8 +251,17 @@ class _Run:
 
     def _precision(self) -> torch.dtype:
         """Of the images that a half-precision model, say, accepts."""
-        kinds = (p.dtype for _, p, _ in _held(self.modules))
+        tables = (module._parameters.values() for _, module in self.modules)
+        kinds = (p.dtype for table in tables for p in table if p is not None)
         return next((kind for kind in kinds if kind.is_floating_point), torch.float32)
+
+
+def _counts_only(kind: type[nn.Module]) -> bool:
+    """Whether a norm's forward pass is torch's own, which may go without the counter."""
+    return getattr(kind, "forward", None) in _NORMS
+
+
+_NORMS = (nn.BatchNorm1d.forward, nn.InstanceNorm1d.forward)
 
 
 def _clone(tensor: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ def replay(graph: ArchGraph, model: nn.Module | Mapping[str, Tensor], input: Any
     held = dict(model) if isinstance(model, Mapping) else _held(model)
     args, kwargs = call_arguments(copied(input, lambda t: t.detach().clone()))
     inputs = tensors_in((args, kwargs))
-    guard = TensorGuard(held.values())
+    guard = TensorGuard()
+    guard.watch(held.values())
     try:
         with torch.no_grad(), guard:
             return _Replay(graph, held, inputs).run()

@@ -146,6 +146,24 @@ def _adaptive_pool2d(args: tuple, kwargs: dict) -> Tensor | None:
     return _new((*a[:-2], *(n if s is None else s for n, s in zip(a[-2:], size))), x)
 
 
+def _max_pool2d(args: tuple, kwargs: dict) -> Tensor | None:
+    """`max_pool2d(x, size, stride, padding, dilation, ceil_mode=False, return_indices=False)`."""
+    if len(args) < 5 or any(args[5:]) or any(kwargs.values()):
+        return None
+    x, *settings = args[:5]
+    if len(x.shape) not in (3, 4) or not x.is_meta or not x.is_contiguous():
+        return None
+    pairs = [(n, n) if isinstance(n, int) else tuple(n) for n in settings]
+    if any(len(pair) != 2 for pair in pairs):
+        return None
+    shape = list(x.shape)
+    for axis, (size, stride, padding, dilation) in zip((-2, -1), zip(*pairs)):
+        shape[axis] = (shape[axis] + 2 * padding - dilation * (size - 1) - 1) // stride + 1
+        if shape[axis] < 1 or 2 * padding > size:
+            return None
+    return _new(tuple(shape), x)
+
+
 def _cat(args: tuple, kwargs: dict) -> Tensor | None:
     tensors = args[0] if args else kwargs.get("tensors")
     dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
@@ -246,6 +264,7 @@ SHAPE_RULES: dict[str, Rule] = {
     "linear": _linear,
     "adaptive_avg_pool2d": _adaptive_pool2d,
     "cat": _cat,
+    "max_pool2d": _max_pool2d,
     "mean": _mean,
     "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": _multi_head,

@@ -248,13 +248,15 @@ def carriers(trace: Trace) -> dict[int, int]:
 
     That is the first one that reads it on the way to an output, else the first one of all.
     """
-    wanted = _ancestors(trace.ops, trace.outputs)
-    first: dict[int, int] = {}
+    readers: dict[int, list[int]] = {}
     for i, op in enumerate(trace.ops):
-        for j in op.params:
-            if j not in first or (i in wanted and first[j] not in wanted):
-                first[j] = i
-    return first
+        for r in op.refs:
+            if r < 0:
+                readers.setdefault(~r, []).append(i)
+    if len(readers) == sum(map(len, readers.values())):
+        return {j: found[0] for j, found in readers.items()}
+    wanted = _ancestors(trace.ops, trace.outputs)
+    return {j: next((i for i in f if i in wanted), f[0]) for j, f in readers.items()}
 
 
 def union(groups: list[tuple[int, ...]]) -> tuple[int, ...]:

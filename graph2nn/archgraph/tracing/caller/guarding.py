@@ -21,18 +21,13 @@ class TensorGuard(TorchDispatchMode):
     """A mode that copies what is about to be overwritten, unless it was made under the mode.
 
     Nothing is copied of a network that only reads its weights, whatever their size.
-
-    Args:
-        tensors: Tensors of the caller, of any shape, whose memory, gradient and flag are noted.
     """
 
-    def __init__(self, tensors: Iterable[Tensor] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._made: set[int] = set()
         self._kept: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
-        self._bindings = [
-            (t, t.detach(), t.grad if t.is_leaf else None, t.requires_grad) for t in tensors
-        ]
+        self._bindings: dict[int, tuple[Tensor, Tensor, Tensor | None, bool]] = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -48,6 +43,13 @@ class TensorGuard(TorchDispatchMode):
         self._made |= {memory_of(t) for t in tensors_in(out)} - given
         return out
 
+    def watch(self, tensors: Iterable[Tensor]) -> None:
+        """Note which memory, gradient and flag tensors of the caller have, of any shape."""
+        for t in tensors:
+            if id(t) not in self._bindings:
+                grad = t.grad if t.is_leaf else None
+                self._bindings[id(t)] = t, t.detach(), grad, t.requires_grad
+
     def keep(self, value: Any) -> None:
         """Copy the memory behind the tensors in a value, of any shape, once."""
         for tensor in tensors_in(value):
@@ -60,7 +62,7 @@ class TensorGuard(TorchDispatchMode):
         """Put everything back."""
         for storage, content in self._kept.values():
             storage.copy_(content)
-        for tensor, values, grad, needs_grad in self._bindings:
+        for tensor, values, grad, needs_grad in self._bindings.values():
             if _moved(tensor, values):
                 tensor.data = values
             if tensor.is_leaf:

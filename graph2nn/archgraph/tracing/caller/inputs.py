@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from graph2nn.archgraph.tracing.caller.finding import PLAIN, leaves_in
 
-__all__ = ["call_arguments", "copied", "default_input_size", "to_meta"]
+__all__ = ["call_arguments", "copied", "default_input_size", "hollow", "to_meta"]
 
 
 def default_input_size(model: nn.Module) -> tuple[int, ...]:
@@ -63,10 +63,14 @@ def to_meta(value: Any) -> Any:
 
     Tensors may be of any shape; sparse ones are copied with their values.
     """
-    return copied(value, _hollow)
+    return copied(value, hollow)
 
 
-def _hollow(tensor: Tensor) -> Tensor:
+def hollow(tensor: Tensor) -> Tensor:
+    """Return a tensor of the same shape and strides without values; sparse ones are copied.
+
+    It may be of any shape.
+    """
     if tensor.layout != torch.strided or tensor.is_nested:
         return tensor.detach().clone()
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")

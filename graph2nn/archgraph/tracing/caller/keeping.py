@@ -23,11 +23,13 @@ __all__ = ["Keeper", "kept"]
 
 _PLAIN = PLAIN - {types.FunctionType, types.MethodType}  # these lead on to what they keep
 _LIBRARIES = ("torch.", "builtins", "typing", "abc", "collections", "functools", "numpy", "enum")
+_EMPTY = frozenset([dict, OrderedDict, set, list])
 _CONTAINERS = (dict, list, set, deque, bytearray)
 # Objects of these are no caches of a network, and may lead far away.
 _FOREIGN = ("threading", "logging", "asyncio", "concurrent", "multiprocessing", "torch.fx", "io")
 _MANY = 64  # tables of configurations, say; what they hold is no cache
 _MISSING = object()
+_CACHE = type(functools.lru_cache(len))
 
 
 @contextmanager
@@ -58,12 +60,13 @@ class Keeper:
     def __init__(self, owned: Iterable[Any]):
         self._seen: set[int] = set()
         self._alive: list[Any] = []  # ids say what was seen, so nothing of it may go
-        self._empty: list[dict] = []
+        self._empty: list[Any] = []
         self._undo: list[tuple[Callable[..., Any], tuple]] = []
         self._tensors: list[Tensor] = []
         self._shared: list[tuple[Callable[..., None], tuple]] = []
         self._open: list[Any] = list(owned)
         self._classes: dict[type, None] = {}
+        self._seen_kinds: set[type] = set()
         self._functions: list[types.FunctionType] = []
         self._imported: list[types.FunctionType] = []
         self._handlers: dict[type, Callable[[Any], None] | None] = dict.fromkeys(_PLAIN)
@@ -74,9 +77,15 @@ class Keeper:
         while self._functions:
             self._look_at_function(self._functions.pop())
         for function in self._imported:
-            self._share(function.__globals__)
-        self.guard = TensorGuard(self._tensors)
+            if not (function.__module__ or "").startswith(_LIBRARIES):
+                self._share(function.__globals__)
+                self._share_values([v for v in function.__globals__.values() if type(v) is _CACHE])
+        self.guard = TensorGuard()
         self._handlers.clear()  # methods of this object, which would keep it alive
+
+    def watch_tensors(self) -> None:
+        """Note what every tensor is, for a run in which any of them may become another."""
+        self.guard.watch(self._tensors)
 
     def restore(self) -> None:
         """Put everything back."""
@@ -120,23 +129,25 @@ class Keeper:
         for known, handler in table:
             if issubclass(kind, known):  # type: ignore[arg-type]
                 return handler
-        if hasattr(kind, "cache_info"):
+        if kind is _CACHE:
             return self._look_at_cache
         return self._look_at_object
 
     def _look_at_module(self, module: nn.Module) -> None:
         state = module.__dict__
-        self._undo.append((_refill_dict, (state, state.copy())))
-        self._classes.update(dict.fromkeys(type(module).__mro__))
-        for value in state.values():
-            kind = type(value)
-            if kind is dict or kind is OrderedDict:
-                if not value:
-                    self._empty.append(value)
-                    continue
-            elif kind in _PLAIN:
-                continue
-            self._open.append(value)
+        self._undo.append((_overwrite, (state, state.copy())))
+        if type(module) not in self._seen_kinds:
+            self._seen_kinds.add(type(module))
+            self._classes.update(dict.fromkeys(type(module).__mro__))
+        values = state.values()
+        self._empty += [v for v in values if type(v) in _EMPTY and not v]
+        self._open += [
+            v
+            for v in values
+            if type(v) not in _PLAIN
+            and (type(v) not in _EMPTY or v)
+            and (type(v) is not tuple or not _PLAIN.issuperset(map(type, v)))
+        ]
 
     def _look_at_dict(self, value: dict) -> None:
         content = dict(dict.items(value))
@@ -198,30 +209,45 @@ class Keeper:
 
     def _look_at_function(self, function: types.FunctionType) -> None:
         """What a function keeps outside of every object: in globals, its closure, its defaults."""
-        if id(function.__code__) in self._seen:
+        code = function.__code__
+        if id(code) in self._seen or (function.__module__ or "").startswith(_LIBRARIES):
             return
-        self._seen.add(id(function.__code__))
+        self._seen.add(id(code))
         self._share(function.__globals__)
         for cell in function.__closure__ or ():
             self._share_cell(cell)
         for values in (function.__defaults__, (function.__kwdefaults__ or {}).values()):
             self._share_values(values or ())
         self._share_values(function.__dict__.values())
+        self._look_at_names(code, function.__globals__)
+
+    def _look_at_names(self, code: types.CodeType, content: dict) -> None:
+        """The functions that code calls by name, those of other files among them."""
+        for name in code.co_names:
+            value: Any = content.get(name)
+            kind = type(value)
+            if kind is types.ModuleType and not value.__name__.startswith(_LIBRARIES):
+                found = [vars(value).get(n) for n in code.co_names]
+                self._imported += [f for f in found if type(f) is types.FunctionType]
+            elif kind is types.FunctionType:
+                own = value.__globals__ is content
+                (self._functions if own else self._imported).append(value)
+            elif kind is _CACHE:
+                self._share_values((value,))
+        for inner in code.co_consts:
+            if type(inner) is types.CodeType:
+                self._look_at_names(inner, content)
 
     def _share(self, content: dict) -> None:
-        """Watch the globals of a file: what they name, and the containers and caches there."""
-        if id(content) in self._seen or content.get("__name__", "").startswith(_LIBRARIES):
+        """Watch the globals of a file: what they name, and the containers and objects there."""
+        home = content.get("__name__", "")
+        if id(content) in self._seen or home.startswith(_LIBRARIES):
             return
         self._seen.add(id(content))
         self._shared.append((_purge_dict, (content, content.copy())))
-        home = content.get("__name__")
-        for value in list(content.values()):
-            kind = type(value)
-            if kind is types.FunctionType:
-                functions = self._functions if value.__module__ == home else self._imported
-                functions.append(value)
-            elif kind in _CONTAINERS or kind.__module__ == home or hasattr(kind, "cache_info"):
-                self._share_values((value,))
+        own = {kind for kind in set(map(type, content.values())) if kind.__module__ == home}
+        shared = own.union(_CONTAINERS)
+        self._share_values([v for v in content.values() if type(v) in shared])
 
     def _share_cell(self, cell: types.CellType) -> None:
         if _cell_content(cell) is not _MISSING and id(cell) not in self._seen:
@@ -248,8 +274,9 @@ class Keeper:
         elif isinstance(value, (list, set, deque)):
             self._shared.append((_purge, (value, value.copy())))
             self._share_values(value if len(value) < _MANY else ())
-        elif hasattr(type(value), "cache_info"):
+        elif type(value) is _CACHE:
             self._look_at_cache(value)
+            self._share_values((value.__wrapped__,))
         elif not type(value).__module__.startswith(_FOREIGN):
             self._share_values((attributes(value),))
 
@@ -273,14 +300,18 @@ def _same(values: Iterable[Any], others: Iterable[Any]) -> bool:
     return all(map(operator.is_, values, others))
 
 
+def _overwrite(container: dict, content: dict) -> None:
+    container.clear()
+    container.update(content)
+
+
 def _refill_dict(container: dict, content: dict) -> None:
     same = len(container) == len(content) and _same(dict.keys(container), content)
     if same and _same(dict.values(container), content.values()):
         return
     kind = OrderedDict if isinstance(container, OrderedDict) else dict
     kind.clear(container)
-    for key, value in content.items():
-        kind.__setitem__(container, key, value)
+    kind.update(container, content)
 
 
 def _refill(container: Any, content: Any) -> None:
@@ -307,6 +338,8 @@ def _empty_if_used(noted: list) -> None:
 
 
 def _purge_dict(container: dict, content: dict) -> None:
+    if len(container) == len(content) and _same(container.values(), content.values()):
+        return
     for key, value in list(container.items()):
         before = content.get(key, _MISSING)
         if value is not before and tensors_in(value):

@@ -79,16 +79,22 @@ def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
             continue
         seen.add(id(module))
         found.append((path, module))
-        prefix = path + "." if path else ""
-        stack.extend((prefix + k, m) for k, m in reversed(module._modules.items()))
+        if module._modules:
+            prefix = path + "." if path else ""
+            stack.extend([(prefix + k, m) for k, m in reversed(module._modules.items())])
     return found
 
 
-def set_mode(model: nn.Module, training: bool) -> None:
-    """Set train or eval mode as the network does it, or of every module where it cannot."""
-    modules = modules_of(model)
-    if all(callable(getattr(m, name, None)) for _, m in modules for name in ("train", "children")):
-        model.train(training)
+def set_mode(modules: list[tuple[str, nn.Module]], training: bool) -> None:
+    """Set train or eval mode as the network does it, or of every module where it cannot.
+
+    Args:
+        modules: Modules of the network with their names, itself first.
+        training: Whether it is train mode.
+    """
+    own = any(kind.train is not nn.Module.train for kind in {type(m) for _, m in modules})
+    if own and not any("train" in m.__dict__ or "children" in m.__dict__ for _, m in modules):
+        modules[0][1].train(training)
     else:
         for _, module in modules:
-            module.training = training
+            module.__dict__["training"] = training
