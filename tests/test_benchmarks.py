@@ -21,6 +21,7 @@ SCRIPTS = (
     "training_iteration",
     "large_networks",
     "graph_tools",
+    "tracing",
 )
 
 
@@ -63,6 +64,7 @@ def test_help(name: str, load, capsys: pytest.CaptureFixture) -> None:
         ("graph_tokens", "s for 1 000 networks"),
         ("training_iteration", "CPU ms a network"),
         ("large_networks", "low-rank, kept"),
+        ("tracing", "a run on meta tensors"),
         ("wirings", "tiny static, training step"),
         ("graph_tools", "Netwright, summary |  2 of 2"),
         ("sparse_topometrics", "Edge-free, Wide-Resnet-28-2, 60% uniform"),

@@ -19,6 +19,7 @@ class Origins:
 
     Attributes:
         of: Origin of each tensor, by its id: `i >= 0` is op i, `~j` is parameter j.
+        made: All tensors of which this is known.
     """
 
     def __init__(self) -> None:
@@ -28,14 +29,14 @@ class Origins:
         self._constants: set[int] = set()
         self._owners: dict[int, Tensor] = {}  # of tensors that share memory and are no views
         self._writes: dict[int, list[tuple[int, Tensor]]] = {}  # by the owner of the memory
-        self._made: list[Tensor] = []
+        self.made: list[Tensor] = []
         self._memory: dict[int, Tensor] = {}
         self._mapped = 0
 
     def declare(self, tensor: Tensor, origin: int) -> None:
         """Say where the content of a tensor of any shape comes from."""
         self.of[id(tensor)] = origin
-        self._made.append(tensor)
+        self.made.append(tensor)
 
     def declare_wrapped(self, tensor: Tensor, origin: int) -> None:
         """Say the same of everything that transformations of `torch.func` have wrapped.
@@ -60,7 +61,7 @@ class Origins:
 
     def collect(self, values: Iterable[Any], refs: list[int]) -> None:
         """Append the origins of all tensors in nested values."""
-        of = self.of
+        of, writes = self.of, self._writes
         for value in values:
             if type(value) in PLAIN:
                 continue
@@ -69,7 +70,7 @@ class Origins:
                 ref = self._search(value)
             if ref is not None:
                 refs.append(ref)
-                if self._writes and (value._base is not None or id(value) in self._owners):
+                if writes and ref >= 0 and (value._base is not None or id(value) in self._owners):
                     self._collect_later_writes(value, ref, refs)
             elif isinstance(value, (tuple, list)):
                 self.collect(value, refs)
@@ -139,10 +140,10 @@ class Origins:
         return self.of[id(owner)]
 
     def _in_same_memory(self, tensor: Tensor) -> Tensor | None:
-        for made in self._made[self._mapped :]:
+        for made in self.made[self._mapped :]:
             if made._base is None:  # a view may be one of a constant
                 self._memory.setdefault(memory_of(made), made)
-        self._mapped = len(self._made)
+        self._mapped = len(self.made)
         return self._memory.get(memory_of(tensor))
 
 

@@ -376,14 +376,15 @@ class Recorder(TorchFunctionMode):
         if self.log is not None and call is not None:
             self.log.add(call, shown.shape)
         owners = [origins.write(t, index, refs) for t in targets]
-        scope, wrapped = self.scopes.current, transformed()
+        scope = self.scopes.current
         self.ops.append(Op(entry.name, tuple(refs), tuple(shown.shape), attrs, scope))
-        for t in outputs:
-            origins.declare(t, index)
-            if wrapped:
+        origins.of.update([(id(t), index) for t in outputs])
+        origins.made += outputs
+        if entry.shares and outputs and outputs[0]._base is None and outputs[0] is not args[0]:
+            origins.share(outputs[0], args[0])
+        if transformed():
+            for t in outputs:
                 origins.declare_wrapped(t, index)
-            if entry.shares and t._base is None and t is not args[0]:
-                origins.share(t, args[0])
         if self.log is not None:
             self.log.place(owners[0] if owners else None, made)
 

@@ -156,11 +156,15 @@ class _Run:
         """Neither weights nor inputs have values."""
         recorder, infos = self._prepare(empty=True, training=self.training)
         buffers = _held(self.modules, "_buffers")
-        empty = [hollow(place.tensor) for place in buffers]
-        for place, b in zip(buffers, empty):
+        empty: list[Tensor] = []
+        for place in buffers:
             # Norms count their batches only where there is a counter.
-            counts = place.key == "num_batches_tracked" and _counts_only(type(place.module))
-            place.table[place.key] = None if counts else b
+            if place.key == "num_batches_tracked" and _counts_only(type(place.module)):
+                place.table[place.key] = None
+                empty.append(place.tensor)
+            else:
+                place.table[place.key] = hollow(place.tensor)
+                empty.append(place.table[place.key])
         tensors = [place.tensor for place in buffers] + empty
         recorder.watch_buffers(tensors, [place.name for place in buffers] * 2)
         input = self.input

@@ -42,9 +42,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
         preds = union([(exits[r],) for r in op.inputs])
         entries.append(len(draft.nodes))
         draft.scope = op.scope
-        exits.append(
-            draft.chain(_nodes(op, trace, [j for j in op.params if carrier[j] == i]), preds)
-        )
+        exits.append(draft.chain(_nodes(op, trace, carrier, i), preds))
     draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
     graph = draft.finish(
         name=type(model).__name__,
@@ -79,11 +77,13 @@ def _columns(recorded: Columns, entries: list[int], total: int) -> dict[str, np.
     }
 
 
-def _nodes(op: Op, trace: Trace, carried: list[int]) -> list[Node]:
+def _nodes(op: Op, trace: Trace, carrier: dict[int, int], index: int) -> list[Node]:
+    """The nodes of op number `index`; a parameter's name stands at the op that carries it."""
     nodes = [Node(op.name, (1, 1, *op.attrs["kernel"]) if "kernel" in op.attrs else None)]
-    for k, j in enumerate(op.params):
+    params = op.params
+    for k, j in enumerate(params):
         info = trace.params[j]
-        names = (info.name,) if j in carried and j not in op.params[:k] else ()
+        names = (info.name,) if carrier[j] == index and j not in params[:k] else ()
         if k == 0:
             nodes[0].shape, nodes[0].params = info.shape, names
         elif op.name in NORMS:

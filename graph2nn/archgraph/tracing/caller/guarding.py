@@ -46,7 +46,7 @@ class TensorGuard(TorchDispatchMode):
     def watch(self, tensors: Iterable[Tensor]) -> None:
         """Note which memory, gradient and flag tensors of the caller have, of any shape."""
         for t in tensors:
-            if id(t) not in self._bindings:
+            if id(t) not in self._bindings and _has_memory(t):
                 grad = t.grad if t.is_leaf else None
                 self._bindings[id(t)] = t, t.detach(), grad, t.requires_grad
 
@@ -70,6 +70,17 @@ class TensorGuard(TorchDispatchMode):
                     tensor.grad = grad
                 if tensor.requires_grad != needs_grad:
                     tensor.requires_grad_(needs_grad)
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    """Wrappers of transformations and of torch's compiler have none, and do not outlive the run."""
+    if tensor.is_nested:
+        return False
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return tensor.is_meta or tensor.layout != torch.strided
+    return True
 
 
 def _moved(tensor: Tensor, before: Tensor) -> bool:

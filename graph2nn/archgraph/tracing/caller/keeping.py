@@ -23,7 +23,10 @@ __all__ = ["Keeper", "kept"]
 
 _PLAIN = PLAIN - {types.FunctionType, types.MethodType}  # these lead on to what they keep
 _LIBRARIES = ("torch.", "builtins", "typing", "abc", "collections", "functools", "numpy", "enum")
-_EMPTY = frozenset([dict, OrderedDict, set, list])
+_OWN = list(nn.Module().__dict__)
+_TABLES = operator.itemgetter(
+    *(k for k, v in enumerate(nn.Module().__dict__.values()) if isinstance(v, (dict, set)))
+)
 _CONTAINERS = (dict, list, set, deque, bytearray)
 # Objects of these are no caches of a network, and may lead far away.
 _FOREIGN = ("threading", "logging", "asyncio", "concurrent", "multiprocessing", "torch.fx", "io")
@@ -61,6 +64,8 @@ class Keeper:
         self._seen: set[int] = set()
         self._alive: list[Any] = []  # ids say what was seen, so nothing of it may go
         self._empty: list[Any] = []
+        self._states: list[tuple[dict, dict]] = []
+        self._dicts: list[tuple[dict, dict]] = []
         self._undo: list[tuple[Callable[..., Any], tuple]] = []
         self._tensors: list[Tensor] = []
         self._shared: list[tuple[Callable[..., None], tuple]] = []
@@ -92,6 +97,11 @@ class Keeper:
         for container in self._empty:
             if container:
                 container.clear()
+        for state, content in self._states:  # every one has changed: its calls were watched
+            state.clear()
+            state.update(content)
+        for container, content in self._dicts:
+            _refill_dict(container, content)
         for act, args in (*self._undo, *self._shared):
             act(*args)
         self.guard.restore()
@@ -135,23 +145,26 @@ class Keeper:
 
     def _look_at_module(self, module: nn.Module) -> None:
         state = module.__dict__
-        self._undo.append((_overwrite, (state, state.copy())))
+        self._states.append((state, state.copy()))
         if type(module) not in self._seen_kinds:
             self._seen_kinds.add(type(module))
             self._classes.update(dict.fromkeys(type(module).__mro__))
-        values = state.values()
-        self._empty += [v for v in values if type(v) in _EMPTY and not v]
+        values = list(state.values())
+        if list(state)[: len(_OWN)] == _OWN:  # what every module has, in tables
+            tables = _TABLES(values)
+            self._empty += [t for t in tables if not t]
+            self._open += [t for t in tables if t]
+            del values[: len(_OWN)]
         self._open += [
             v
             for v in values
             if type(v) not in _PLAIN
-            and (type(v) not in _EMPTY or v)
             and (type(v) is not tuple or not _PLAIN.issuperset(map(type, v)))
         ]
 
     def _look_at_dict(self, value: dict) -> None:
         content = dict(dict.items(value))
-        self._undo.append((_refill_dict, (value, content)))
+        self._dicts.append((value, content))
         self._open.extend(content.values())
         if type(value) not in (dict, OrderedDict):
             self._look_at_object(value)
@@ -247,7 +260,8 @@ class Keeper:
         self._shared.append((_purge_dict, (content, content.copy())))
         own = {kind for kind in set(map(type, content.values())) if kind.__module__ == home}
         shared = own.union(_CONTAINERS)
-        self._share_values([v for v in content.values() if type(v) in shared])
+        builtin = content.get("__builtins__")
+        self._share_values([v for v in content.values() if type(v) in shared and v is not builtin])
 
     def _share_cell(self, cell: types.CellType) -> None:
         if _cell_content(cell) is not _MISSING and id(cell) not in self._seen:
@@ -298,11 +312,6 @@ def _set_slot(slot: Any, value: Any, content: Any) -> None:
 
 def _same(values: Iterable[Any], others: Iterable[Any]) -> bool:
     return all(map(operator.is_, values, others))
-
-
-def _overwrite(container: dict, content: dict) -> None:
-    container.clear()
-    container.update(content)
 
 
 def _refill_dict(container: dict, content: dict) -> None:
