@@ -317,7 +317,8 @@ class GHN(nn.Module):
     def embed_network(self, model: nn.Module | ArchGraph, input: Any = None) -> Tensor:
         """Embed a network as the mean of its node states, (h,).
 
-        See arXiv:2110.13100, section 5.3.
+        See arXiv:2110.13100, section 5.3. The published graph is read; where that has no nodes for
+        weights of layers (3-d convolutions, recurrent layers), the graph with every parameter.
         """
         return self.encode([graph_of(self, model, input)]).mean(0)
 
