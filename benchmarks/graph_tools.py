@@ -43,7 +43,7 @@ ZOO = str(Path(__file__).resolve().parents[1] / "tests" / "zoo")
 if ZOO not in sys.path:
     sys.path.append(ZOO)
 
-from libraries import CASES, Belongings, Case  # noqa: E402
+from libraries import CASES, Belongings, Case, call, outputs  # noqa: E402
 
 LIMIT = 90
 """Seconds after which a tool is stopped."""
@@ -66,6 +66,12 @@ def by_position(model: nn.Module, input: Any) -> tuple[nn.Module, tuple]:
     if isinstance(input, dict):
         return Positional(model, tuple(input)), tuple(input.values())
     return model, input if isinstance(input, tuple) else (input,)
+
+
+def forward_pass(model: nn.Module, input: Any, folder: Path) -> int:
+    """What any tool that runs the network may change."""
+    with torch.no_grad():
+        return len(outputs(call(model, input)))
 
 
 def netwright_graph(model: nn.Module, input: Any, folder: Path) -> int:
@@ -157,6 +163,7 @@ class Browser:
 
 
 TOOLS: dict[str, tuple[str, Work]] = {
+    "(a forward pass)": ("torch", forward_pass),
     "Netwright, graph": ("graph2nn", netwright_graph),
     "Netwright, page": ("graph2nn", netwright_page),
     "Netwright, summary": ("graph2nn", netwright_summary),
@@ -298,6 +305,16 @@ def summarised(tool: str, rows: list[dict[str, Any]]) -> list[Any]:
     return [tool, f"{len(good)} of {len(rows)}", middle, high, changed]
 
 
+def weighed(weights: list[dict[str, Any]], tool: str, name: str) -> str:
+    """One cell of the second table."""
+    for row in weights:
+        if (row["tool"], row["network"]) == (tool, name):
+            if row["error"]:
+                return row["error"].partition(":")[0]
+            return f"{row['cpu']:.2g}, {max(row['memory'], 0):.0f}"
+    return "-"
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     found = parser(__doc__, reference=False)
     found.add_argument(
@@ -306,7 +323,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     found.add_argument("--tools", nargs="*", choices=[*TOOLS], help="default: all installed")
     found.add_argument("--site", type=Path, help="packages of tools that are installed elsewhere")
     found.add_argument("--chromium", default="", help="browser for netron; default: playwright's")
-    found.add_argument("--skip-large", action="store_true", help="the first table alone")
+    found.add_argument("--only", choices=("small", "large"), help="one of the two tables")
     return found.parse_args(argv)
 
 
@@ -322,19 +339,21 @@ def main(argv: list[str] | None = None) -> None:
     there = [tool for tool in args.tools or TOOLS if find_spec(TOOLS[tool][0]) is not None]
     more = ["--every", str(args.every), "--chromium", args.chromium]
     more += ["--site", str(args.site)] if args.site else []
-    if args.quick:
-        surveys = {tool: survey(tool, args) for tool in there[:3]}
-    else:
-        surveys = {tool: fresh_process(__file__, tool, args, *more) for tool in there}
-    lines = [summarised(tool, rows) for tool, rows in surveys.items()]
-    tables = [table(["small networks", "handled", "median s", "90 % s", "changed"], lines)]
+    tables: list[str] = []
+    surveys: dict[str, list[dict[str, Any]]] = {}
     weights: list[dict[str, Any]] = []
-    if not (args.quick or args.skip_large):
+    if args.quick:
+        surveys = {tool: survey(tool, args) for tool in there[:4]}
+    elif args.only != "large":
+        surveys = {tool: fresh_process(__file__, tool, args, *more) for tool in there}
+    if surveys:
+        lines = [summarised(tool, rows) for tool, rows in surveys.items()]
+        tables.append(table(["small networks", "handled", "median s", "90 % s", "changed"], lines))
+    if not args.quick and args.only != "small":
         pairs = [(tool, name) for name in LARGE for tool in there if tool != "netron"]
         weights = [fresh_process(__file__, f"{tool}: {name}", args, *more) for tool, name in pairs]
-        kept = ("network", "tool", "cpu", "memory", "error")
-        cells = [[row[key] for key in kept] for row in weights]
-        tables.append(table(["large networks", "tool", "CPU s", "MB more", ""], cells))
+        rows = [[tool, *(weighed(weights, tool, name) for name in LARGE)] for tool in there]
+        tables.append(table(["CPU s, MB more", *LARGE], rows))
     report(args, tables, {"small": surveys, "large": weights})
 
 

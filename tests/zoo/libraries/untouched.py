@@ -60,6 +60,11 @@ class Belongings:
             self.found[place] = id(value) if self.strict else type(value).__qualname__
             return
         self._seen[id(value)] = value
+        self._look(place, value)
+        if not self.strict and not isinstance(value, (nn.Module, Tensor)):
+            del self._seen[id(value)]  # two equal ones are as good as one that is shared
+
+    def _look(self, place: str, value: Any) -> None:
         if isinstance(value, Tensor):
             self._tensor(place, value)
         elif isinstance(value, type):
@@ -94,7 +99,8 @@ class Belongings:
         if isinstance(value, nn.Module):
             self._class(type(value))
         for name, item in list(getattr(value, "__dict__", {}).items()):
-            self._walk(f"{place}.{name}", item)
+            if name != "__orig_class__":  # which typing writes
+                self._walk(f"{place}.{name}", item)
 
     def _class(self, kind: type) -> None:
         """What modules keep in their class, as some do with caches."""
