@@ -117,6 +117,8 @@ _INPLACE_DUNDERS = {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itrued
 _CONSTANT_MAKERS = ("new_", "zeros_like", "ones_like", "empty_like", "full_like", "rand")
 # What these return shares the memory of their argument, though it is no view.
 _SHARING = {"data", "detach"}
+# Where a meta tensor is indexed, the values of a mask tell the shape.
+_INDEXED = {"getitem", "setitem", "index_put", "masked_select"}
 _MOVES = {"to", "cuda", "cpu", "pin_memory"}
 
 
@@ -321,9 +323,9 @@ class Recorder(TorchFunctionMode):
         if self._values is not None:
             args, kwargs = _with_values(name, args, kwargs, self._values)
         try:
-            for a in args:
+            for a in (*args, *kwargs.values()) if kwargs else args:
                 if isinstance(a, Tensor) and (not a.is_meta or id(a) in self._originals):
-                    return self._guarded(func, args, kwargs)
+                    return self._guarded(func, name, args, kwargs)
             return func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):
             tensors = tensors_in((args, kwargs))
@@ -331,7 +333,11 @@ class Recorder(TorchFunctionMode):
                 raise
         return func(*self._to_meta(args), **self._to_meta(kwargs))
 
-    def _guarded(self, func: Any, args: tuple, kwargs: dict) -> Any:
+    def _guarded(self, func: Any, name: str, args: tuple, kwargs: dict) -> Any:
+        kinds = {t.is_meta for t in tensors_in((args, kwargs))}
+        if len(kinds) == 2 and not (name in _INDEXED and args[0].is_meta):
+            # Not left to torch, which may compute with the memory that a meta tensor has not.
+            return func(*self._to_meta(args), **self._to_meta(kwargs))
         if self._guard is None:
             return func(*args, **kwargs)
         self._guard.watch(a for a in args if isinstance(a, Tensor))

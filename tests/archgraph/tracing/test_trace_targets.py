@@ -155,6 +155,22 @@ def test_hollow_model_whose_weights_are_read_says_so() -> None:
         trace(lambda x: model(x) * float(model(x).sum()), X)
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(3, 4, 3, bias=False), (2, 3, 8, 8)),
+        (nn.Conv1d(3, 4, 3), (2, 3, 8)),
+        (nn.Linear(4, 4, bias=False), (2, 4)),
+        (nn.ConvTranspose2d(3, 4, 2), (2, 3, 8, 8)),
+    ],
+)
+def test_hollow_weights_give_no_values(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    """torch itself would compute a real convolution with the memory that they have not."""
+    layer = layer.to("meta")
+    with pytest.raises(TraceError, match=r"Tensor.item\(\) cannot be called on meta tensors"):
+        trace(lambda x: layer(x) * layer(x).sum().item(), torch.rand(shape))
+
+
 def test_a_hollow_input_of_a_network_that_needs_values_is_filled() -> None:
     net = nn.Linear(4, 4)
     graph = trace(lambda x: net(x) if x.mean() < 9 else x, X.to("meta"))
