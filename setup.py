@@ -81,6 +81,7 @@ ZOO = [
     "segmentation-models-pytorch",
     "peft",
     "monai",
+    "einops",  # layers of MONAI's transformers
 ]
 # Of mkdocs: version 2 takes neither plug-ins nor this theme.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocs-jupyter", "mkdocstrings[python]"]

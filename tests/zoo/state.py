@@ -22,7 +22,7 @@ from torch.optim import optimizer as nn_optimizer
 
 __all__ = ["differences", "put_back", "same_random_numbers", "snapshot"]
 
-LIBRARY = ("graph2nn", "ghn", "predictors", "archtokens")
+LIBRARY = ("graph2nn", "ghn", "predictors", "archtokens", "netwright")
 FREE_MODULES = (*LIBRARY, "torch_geometric.")  # which writes modules for its convolutions
 SIGNALS = [getattr(signal, f"SIG{name}") for name in "INT TERM HUP ALRM USR1 USR2".split()]
 HOOKS = [

@@ -188,7 +188,7 @@ def test_bad_data(data):
     strange = cell_graph(
         ["input", "tanh", "output"], [(0, 1), (1, 2)], vocabulary=("input", "tanh", "output")
     )
-    with pytest.warns(UnknownOperationWarning, match="CountPredictor: 1 of 1 networks .*tanh → "):
+    with pytest.warns(UnknownOperationWarning, match="CountPredictor: 1 of 1 networks, .*tanh → "):
         CountPredictor(epochs=1).fit(X, y).predict([strange])
     with pytest.raises(ValueError, match="does not know"):
         CountPredictor(epochs=1, ops=("input", "output")).fit(X, y)

@@ -103,5 +103,7 @@ def test_what_timm_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="has no model 'resnet_best': pip install -U timm"):
         trace_timm("resnet_best", 224)
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match=r'timm is not installed: pip install "netwright\[zoo\]"'):
+    with pytest.raises(
+        ImportError, match=r'timm is not installed: pip install "netwright\[timm\]"'
+    ):
         trace_timm("resnet18", 224)
