@@ -85,7 +85,7 @@ ZOO = [
 ]
 # Of mkdocs: version 2 takes neither plug-ins nor this theme.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocs-jupyter", "mkdocstrings[python]"]
-NOTEBOOKS = ["nbclient", "ipykernel"]
+NOTEBOOKS = ["nbclient", "ipykernel", "ipywidgets"]  # without widgets tqdm warns
 TOOLS = [
     "onnxscript",
     "playwright",
