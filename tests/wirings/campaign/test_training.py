@@ -109,7 +109,7 @@ from graph2nn.vision import load_images
 from graph2nn.wirings.campaign.published import find_config
 from graph2nn.wirings.campaign.start import find_start
 from graph2nn.wirings.campaign.training import WiringObserver, train_wiring
-from tests.wirings.campaign.test_training import CONFIG, QUIET
+from test_training import CONFIG, QUIET
 train = load_images("digits", split="train").subset(torch.arange(300))
 test = load_images("digits", split="test").subset(torch.arange(100))
 WiringObserver.before_step = lambda self, step: step < 8 or os.kill(os.getpid(), signal.SIGKILL)
@@ -118,7 +118,8 @@ train_wiring(CONFIG, train, test, folder={folder!r}, **QUIET)
 
 
 def test_a_killed_run_loses_the_present_epoch_at_most(digits, tmp_path: Path) -> None:
-    paths = [str(ROOT), str(ROOT / "tests" / "zoo"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = [str(Path(__file__).parent), str(ROOT), str(ROOT / "tests" / "zoo")]
+    paths = [*own, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     code = KILLED.format(folder=str(tmp_path / "run"))
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
