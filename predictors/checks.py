@@ -9,7 +9,14 @@ import numpy as np
 
 from graph2nn.archgraph import PRIMITIVES, ArchGraph
 
-__all__ = ["check_folds", "check_graphs", "check_ops", "check_primitives", "check_targets"]
+__all__ = [
+    "check_folds",
+    "check_graphs",
+    "check_ops",
+    "check_primitives",
+    "check_targets",
+    "unknown_ops",
+]
 
 
 def check_graphs(X: Any) -> list[ArchGraph]:
@@ -68,19 +75,22 @@ def check_ops(graphs: Sequence[ArchGraph], known: Sequence[str], reader: str) ->
     Raises:
         ValueError: An unknown one.
     """
-    names = set(known)
-    seen: set[tuple[str, ...]] = set()
+    names = frozenset(known)
     for k, graph in enumerate(graphs):
-        if graph.ops in seen and set(graph.ops) <= names:
-            continue
-        seen.add(graph.ops)
-        unknown = sorted(set(graph.op_names()) - names)
+        unknown = unknown_ops(graph, names)
         if unknown:
             raise ValueError(
                 f"X[{k}] ({graph.name or 'unnamed'}) has the operation {unknown[0]!r}, which "
                 f"{reader} does not know; known are {', '.join(known)}. Leave `ops` or the "
                 "encoder out, or choose networks without it"
             )
+
+
+def unknown_ops(graph: ArchGraph, names: frozenset[str]) -> list[str]:
+    """List the operations of a graph that are not among some names, sorted."""
+    if names.issuperset(graph.ops):
+        return []
+    return sorted(set(graph.op_names()) - names)
 
 
 def check_primitives(graphs: Sequence[ArchGraph]) -> None:

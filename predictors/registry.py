@@ -9,6 +9,7 @@ from typing import Any
 
 from graph2nn.names import check_choice, choose
 from predictors.base import ArchPredictor
+from predictors.targets import AIMS
 
 __all__ = ["BASELINE", "MODELS", "ModelEntry", "make_predictor"]
 
@@ -194,7 +195,7 @@ def make_predictor(
     """
     choose("model", name, MODELS)
     entry = MODELS[name]
-    check_choice("aim", aim, ("ranks", "values"))
+    check_choice("aim", aim, AIMS)
     settings: dict[str, Any] = {**entry.options, "seed": seed}
     if aim == "values":
         if entry.values is None:

@@ -7,7 +7,10 @@ from scipy.stats import rankdata
 
 from graph2nn.names import check_choice
 
-__all__ = ["TARGETS", "TargetTransform"]
+__all__ = ["AIMS", "TARGETS", "TargetTransform"]
+
+AIMS = ("ranks", "values")
+"""What predictions are for: the order of networks, or their numbers."""
 
 TARGETS = ("rank", "standard", "none")
 """Kinds: ranks spread evenly over [-1, 1], mean 0 and deviation 1, or as they are."""

@@ -12,7 +12,7 @@ from graph2nn.ground_truth.settings import GroundTruthSettings
 
 __all__ = ["NetEntry", "draw_networks"]
 
-_HALVES = {"val": "train", "test": "test"}  # of DeepNets-1M's splits
+_SPLITS = {"train": "val", "test": "test"}  # of DeepNets-1M, by half
 _RESERVE = 1.3  # of the networks asked for: what may be drawn in place of repeated architectures
 
 
@@ -72,22 +72,20 @@ def _source(settings: GroundTruthSettings, half: str, count: int) -> tuple[str, 
     """How the networks of a half are named, and where they come from."""
     weights = settings.weights
     if list(weights) == [DEEPNETS]:
-        split = next(split for split, own in _HALVES.items() if own == half)
-        return split, _deepnets(settings, split, count)
-    images = settings.images
+        return _SPLITS[half], _deepnets(settings, _SPLITS[half], count)
+    images, seed = settings.images, settings.network_seed
     kind = {
         "image_size": images.side,
         "num_classes": images.num_classes,
         "in_channels": images.channels,
     }
-    seed, held_out = settings.network_seed, half == "test"
-    sources: dict[str, NetSource] = {}
-    for family in weights:
-        if family == DEEPNETS:
-            split = next(split for split, own in _HALVES.items() if own == half)
-            sources[family] = _deepnets(settings, split, count)
-        else:
-            sources[family] = FAMILIES[family](seed, held_out=held_out, **kind)
+    sources: dict[str, NetSource] = {
+        name: FAMILIES[name](seed, held_out=half == "test", **kind)
+        for name in weights
+        if name != DEEPNETS
+    }
+    if DEEPNETS in weights:
+        sources[DEEPNETS] = _deepnets(settings, _SPLITS[half], count)
     return half, FamilyMix(sources, weights, seed)
 
 

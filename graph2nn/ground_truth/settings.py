@@ -93,12 +93,13 @@ class GroundTruthSettings:
         return parse_families(self.families)
 
 
+_DIGITS = _images(train=320, val=300, test=300, noise=0.4)
 _TRAINING: dict[str, Any] = {"precise_bn": 0, "lr_per_step": True, "weight_decay": 3e-4}
 
 TABLES: dict[str, GroundTruthSettings] = {
     "deepnets_digits": GroundTruthSettings(
         name="deepnets_digits",
-        images=_images(train=320, val=300, test=300, noise=0.4),
+        images=_DIGITS,
         recipe=Recipe(
             epochs=4, batch_size=64, test_batch_size=300, lr=0.05, warmup_epochs=1, **_TRAINING
         ),
@@ -109,7 +110,7 @@ TABLES: dict[str, GroundTruthSettings] = {
     ),
     "graphs_digits": GroundTruthSettings(
         name="graphs_digits",
-        images=_images(train=320, val=300, test=300, noise=0.4),
+        images=_DIGITS,
         recipe=Recipe(
             epochs=8, batch_size=64, test_batch_size=300, lr=0.1, warmup_epochs=1, **_TRAINING
         ),

@@ -6,7 +6,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache, partial
@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from graph2nn.archgraph import ArchGraph
+from predictors.checks import unknown_ops
 from predictors.features.padded import ENDS
 
 __all__ = ["Factors", "UnknownOperationWarning", "factors_of", "most_alike", "read_as_known"]
@@ -143,20 +144,24 @@ def read_as_known(
     """
     names = frozenset(known)
     found: Counter[str] = Counter()
+    new: dict[str, str] = {}
     read = []
     for graph in graphs:
-        unknown = _unknown_ops(graph, names)
+        unknown = unknown_ops(graph, names)
         found.update(unknown)
-        read.append(_translated(graph, tuple(known), unknown) if unknown else graph)
+        new |= {op: most_alike(op, known) for op in unknown if op not in new}
+        # Remembered, so that what is computed of the graph it is read as is computed once.
+        key = ("read as known", tuple(known))
+        read.append(graph.remember(key, partial(_renamed, graph, new)) if unknown else graph)
     if found:
         changed = [k for k, graph in enumerate(graphs) if graph is not read[k]]
         first = f"X[{changed[0]}] ({graphs[changed[0]].name or 'unnamed'})"
-        _warn(f"{reader}: {len(changed)} of {len(read)} networks, first {first},", found, known)
+        _warn(f"{reader}: {len(changed)} of {len(read)} networks, first {first},", found, new)
     return read
 
 
-def _warn(who: str, found: Counter[str], known: Sequence[str]) -> None:
-    parts = [f"{op} → {most_alike(op, known)}" for op, _ in found.most_common(_SHOWN)]
+def _warn(who: str, found: Counter[str], new: Mapping[str, str]) -> None:
+    parts = [f"{op} → {new[op]}" for op, _ in found.most_common(_SHOWN)]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     warnings.warn(
         f"{who} have operations that it has not learned from; they "
@@ -167,19 +172,7 @@ def _warn(who: str, found: Counter[str], known: Sequence[str]) -> None:
     )
 
 
-def _unknown_ops(graph: ArchGraph, names: frozenset[str]) -> list[str]:
-    if names.issuperset(graph.ops):
-        return []
-    return sorted(set(graph.op_names()) - names)
-
-
-def _translated(graph: ArchGraph, known: tuple[str, ...], unknown: Sequence[str]) -> ArchGraph:
-    """The graph with other names, made once so that what is computed of it is remembered."""
-    return graph.remember(("read as known", known), partial(_renamed, graph, known, unknown))
-
-
-def _renamed(graph: ArchGraph, known: tuple[str, ...], unknown: Sequence[str]) -> ArchGraph:
-    new = {op: most_alike(op, known) for op in unknown}
+def _renamed(graph: ArchGraph, new: Mapping[str, str]) -> ArchGraph:
     names = [new.get(op, op) for op in graph.op_names()]
     ops = tuple(dict.fromkeys(names))
     place = {op: k for k, op in enumerate(ops)}

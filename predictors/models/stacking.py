@@ -20,16 +20,13 @@ from predictors.checks import check_folds
 from predictors.features.operations import UnknownOperationWarning
 from predictors.metrics import kendall_tau
 from predictors.models.classical import FeaturePredictor
-from predictors.targets import TargetTransform
+from predictors.targets import AIMS, TargetTransform
 from predictors.tart import TART
 
-__all__ = ["AIMS", "COMBINATIONS", "StackedEnsemble", "features_and_tokens", "standard_members"]
+__all__ = ["COMBINATIONS", "StackedEnsemble", "features_and_tokens", "standard_members"]
 
 COMBINATIONS = ("weights", "mean", "best")
 """Non-negative weights by least squares, the mean of all, or the best single member."""
-
-AIMS = ("ranks", "values")
-"""What predictions are for: the order of networks, or their numbers."""
 
 
 def standard_members(
