@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -11,13 +10,12 @@ import numpy as np
 from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
 
 from graph2nn.archgraph import ArchGraph
 from graph2nn.names import check_choice, choose
 from predictors.base import ArchPredictor
 from predictors.checks import check_folds
-from predictors.features.operations import UnknownOperationWarning
+from predictors.intervals import out_of_fold
 from predictors.metrics import kendall_tau
 from predictors.models.classical import FeaturePredictor
 from predictors.targets import AIMS, TargetTransform
@@ -205,13 +203,7 @@ class StackedEnsemble(ArchPredictor):
         self, member: ArchPredictor, graphs: list[ArchGraph], targets: np.ndarray
     ) -> np.ndarray:
         """Ranks predicted for each network by a member that has not seen it. Shapes: (N, T)."""
-        found = np.zeros_like(targets)
-        folds = KFold(self.folds, shuffle=True, random_state=self.seed)
-        with warnings.catch_warnings():  # what falls out of a fold is there when all is fitted
-            warnings.simplefilter("ignore", UnknownOperationWarning)
-            for inside, left in folds.split(graphs):
-                model = clone(member).fit([graphs[k] for k in inside], targets[inside])
-                found[left] = model.predict([graphs[k] for k in left])
+        found, _ = out_of_fold(member, graphs, targets, folds=self.folds, seed=self.seed)
         return self._ranks(found)
 
     def _ranks(self, values: np.ndarray) -> np.ndarray:

@@ -128,7 +128,8 @@ class Writer:
         self.packages |= {package_of(name)} - {""}
         state: Callable[[], Any] = getattr(value, "saved_state", lambda: plain_state(value))
         place = where if where != "predictor" else kind.__name__
-        items = {k: self.tree(v, f"{place}.{k}") for k, v in state().items()}
+        left = getattr(kind, "not_saved", ())
+        items = {k: self.tree(v, f"{place}.{k}") for k, v in state().items() if k not in left}
         return {"class": name, "state": items}
 
     def _keep_once(self, key: Hashable, tensor: Tensor, owner: Any = None) -> str:
