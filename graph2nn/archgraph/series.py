@@ -33,7 +33,8 @@ def in_series(
 
     The graph is that of tracing all of them at once, so that thousands of networks made of a few
     blocks need few traces. The first node of each part is its input; what it feeds is fed by the
-    last nodes of the part before. A part without other nodes is an identity.
+    last nodes of the part before. A part without other nodes is an identity. The column `values` is
+    theirs, so that each part should have been traced on what the one before gives out.
 
     Args:
         parts: Graphs of one vocabulary, in order; parameters have their full names (`with_prefix`).
@@ -70,6 +71,7 @@ def in_series(
         name=name,
         num_classes=num_classes,
         outputs=ends,
+        columns=_values(parts),
     )
 
 
@@ -93,6 +95,14 @@ def _edges(parts: Sequence[ArchGraph]) -> tuple[np.ndarray, tuple[int, ...]]:
     pairs = np.concatenate(edges, axis=1).astype(np.int64)
     order = np.lexsort((pairs[1], pairs[0]))
     return np.ascontiguousarray(pairs[:, order]), tuple(sorted(ends))
+
+
+def _values(parts: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
+    """The column `values`, where all parts have it."""
+    if not all("values" in graph.columns for graph in parts):
+        return {}
+    each = [graph.numbers("values") for graph in parts]
+    return {"values": np.concatenate([each[0][:1], *(values[1:] for values in each)])}
 
 
 def _check(parts: Sequence[ArchGraph]) -> None:

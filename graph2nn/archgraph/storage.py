@@ -20,10 +20,10 @@ _NONE = -1  # stands for None among numbers that are not negative
 def pack_graphs(graphs: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
     """Lay graphs end to end in arrays of numbers, by name, for a file of any format.
 
-    Everything of a graph is kept but what it remembers, calls of modules (`scopes`) and `columns`,
-    which `ArchGraph.save` keeps. Texts (names, operations, parameters) and vocabularies that
-    several graphs share are kept once, in `texts`, as JSON in bytes. Integers have the smallest
-    type that holds them.
+    Everything of a graph is kept but what it remembers, calls of modules (`scopes`) and all
+    `columns` but `values`, which `ArchGraph.save` keeps. Texts (names, operations, parameters) and
+    vocabularies that several graphs share are kept once, in `texts`, as JSON in bytes. Integers
+    have the smallest type that holds them.
 
     Args:
         graphs: The graphs, of any kinds.
@@ -68,6 +68,8 @@ def pack_graphs(graphs: Sequence[ArchGraph]) -> dict[str, np.ndarray]:
         "shaped": [texts[name] for name, _ in named],
         "axes": [len(shape) for _, shape in named],
         "size": [int(n) for _, shape in named for n in shape],
+        "valued": ["values" in g.columns for g in graphs],
+        "values": _joined([g.numbers("values") for g in graphs if "values" in g.columns]),
     }
     arrays = {name: smallest_integers(np.asarray(values)) for name, values in numbers.items()}
     known = list(dict.fromkeys(name for g in graphs for name in g.attributes))
@@ -117,6 +119,7 @@ def _unpacked(arrays: Mapping[str, np.ndarray]) -> list[ArchGraph]:
     # Files of before calls were kept whole do not have it.
     returned = arrays.get("returned", np.full(len(arrays["nodes"]), _NONE))
     attributes = _attributes(arrays, parts["attributes"])
+    columns = _columns(arrays)
     one = {n: arrays[n].tolist() for n in ("vocabulary", "name", "note", "classes", "called")}
     spans = zip(_spans(arrays["output_count"]), _spans(arrays["shaped_count"]))
     graphs = []
@@ -138,6 +141,7 @@ def _unpacked(arrays: Mapping[str, np.ndarray]) -> list[ArchGraph]:
                 calls=next(calls) if one["called"][k] else (),
                 returned=_call(returned[k], texts),
                 attributes=attributes[k],
+                columns=columns[k],
             )
         )
     return graphs
@@ -209,6 +213,23 @@ def _attributes(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> list[
     return [
         {name: value for name, value, known in zip(names, values, there) if known}
         for values, there in rows
+    ]
+
+
+def _columns(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The column `values` of every graph that has it; files of before it was kept do not."""
+    nodes = arrays["nodes"].astype(np.int64)
+    valued = np.asarray(arrays.get("valued", np.zeros(len(nodes)))).astype(bool)
+    counts = nodes * valued
+    values = np.asarray(arrays.get("values", np.zeros(0))).astype(np.int64)
+    if len(valued) != len(nodes) or len(values) != counts.sum():
+        raise ValueError(
+            f"the stored graphs are altered: expected {counts.sum()} numbers 'values', got "
+            f"{len(values)}"
+        )
+    return [
+        {"values": values[a:b].copy()} if there else {}
+        for there, (a, b) in zip(valued, _spans(counts))
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
+from operator import floordiv
 
 import torch
 from torch import Tensor, nn
@@ -28,14 +29,18 @@ from graph2nn.cells.networks.macro_resnet import (
 __all__ = ["fbnet_multiply_adds", "fbnet_network", "gpt_network", "tnb101_macro_network"]
 
 _SIDE = 32  # pixels of the images of FBNet on CIFAR-100
+_MACRO_SIDE = 256  # of TransNAS-Bench-101's images
+_TOKENS = 1024  # of the sequences that HW-GPT-Bench measures
+_BATCH = 2  # as `trace` takes
 
 
 def gpt_network(sizes: GPTSizes) -> ArchGraph:
     """Make the graph of a GPT: exactly that of tracing it, in a fraction of a millisecond.
 
-    That is `trace(GPT(sizes), tokens, view="primitives")`. Token embedding (`pos_enc`, the
-    primitive of embeddings), then for each block norm, attention and MLP; heads and widths are in
-    the shapes. A tied output layer has its shape and no parameters of its own.
+    That is `trace(GPT(sizes), tokens, view="primitives")` on two sequences of 1 024 tokens. Token
+    embedding (`pos_enc`, the primitive of embeddings), then for each block norm, attention and MLP;
+    heads and widths are in the shapes. A tied output layer has its shape and no parameters of its
+    own.
 
     Examples:
         >>> gpt_network(GPTSizes(embed_dim=192, heads=(4,) * 10, mlp_ratios=(2,) * 10))
@@ -66,7 +71,8 @@ def fbnet_network(code: Sequence[int], *, num_classes: int = 100) -> ArchGraph:
     """
     ops, layers = fbnet_ops(code), fbnet_layers()
     stem, head = _fbnet_ends(num_classes)
-    blocks = [_fbnet_block(op, layer, k) for k, (op, layer) in enumerate(zip(ops, layers))]
+    places = zip(ops, layers, _fbnet_sides())
+    blocks = [_fbnet_block(op, layer, side, k) for k, (op, layer, side) in enumerate(places)]
     stages = [layer.stage for layer in layers]
     return in_series(
         [stem, *blocks, head],
@@ -82,11 +88,8 @@ def fbnet_multiply_adds(code: Sequence[int], *, num_classes: int = 100) -> int:
     Raises:
         ValueError: Not 22 codes from 0 to 8.
     """
-    side, total = _SIDE, _fbnet_end_costs(num_classes)
-    for op, layer in zip(fbnet_ops(code), fbnet_layers()):
-        total += _fbnet_block_costs(op, layer, side)
-        side //= layer.stride
-    return total
+    places = zip(fbnet_ops(code), fbnet_layers(), _fbnet_sides())
+    return _fbnet_end_costs(num_classes) + sum(_fbnet_block_costs(*place) for place in places)
 
 
 def tnb101_macro_network(code: Sequence[int], *, num_classes: int = 75) -> ArchGraph:
@@ -103,9 +106,10 @@ def tnb101_macro_network(code: Sequence[int], *, num_classes: int = 75) -> ArchG
         3419499
     """
     modules = macro_resnet_modules(code)
-    stem, head = _macro_ends(modules[-1][1], num_classes)
-    parts = [_macro_module(sizes, k) for k, sizes in enumerate(modules)]
     halved = [0, *accumulate(stride == 2 for _, _, stride in modules)]
+    sides = [_MACRO_SIDE // 4 >> times for times in halved]
+    parts = [_macro_module(sizes, side, k) for k, (sizes, side) in enumerate(zip(modules, sides))]
+    stem, head = _macro_ends(modules[-1][1], sides[-1], num_classes)
     return in_series(
         [stem, *parts, head],
         stages=[*halved, halved[-1]],
@@ -118,8 +122,8 @@ def _traced(module: nn.Module, input: Tensor, prefix: str) -> ArchGraph:
     return with_prefix(trace(module, input, view="primitives"), prefix)
 
 
-def _images(channels: int, side: int = 8) -> Tensor:
-    return torch.zeros(2, channels, side, side, device="meta")
+def _images(channels: int, side: int, batch: int = _BATCH) -> Tensor:
+    return torch.zeros(batch, channels, side, side, device="meta")
 
 
 # ---- GPT -------------------------------------------------------------------------------------
@@ -134,7 +138,7 @@ def _gpt_block(sizes: GPTSizes, heads: int, ratio: int, place: int) -> ArchGraph
 def _gpt_template(sizes: GPTSizes, heads: int, ratio: int) -> ArchGraph:
     with torch.device("meta"):
         block = GPTBlock(sizes, heads, ratio)
-    return trace(block, torch.zeros(1, 2, sizes.embed_dim, device="meta"), view="primitives")
+    return trace(block, _sequences(sizes), view="primitives")
 
 
 @lru_cache(maxsize=64)
@@ -142,71 +146,79 @@ def _gpt_ends(sizes: GPTSizes) -> tuple[ArchGraph, tuple[ArchGraph, ArchGraph]]:
     """Graphs of the embedding, and of norm and output layer."""
     with torch.device("meta"):
         net = GPT(replace(sizes, tied=False))
-    x = torch.zeros(1, 2, sizes.embed_dim, device="meta")
-    tokens = torch.zeros(1, 2, dtype=torch.long, device="meta")
+    x = _sequences(sizes)
+    tokens = torch.zeros(_BATCH, _TOKENS, dtype=torch.long, device="meta")
     after = (_traced(net.norm, x, "norm"), _traced(net.head, x, "head"))
     return _traced(net.tokens, tokens, "tokens"), after
+
+
+def _sequences(sizes: GPTSizes) -> Tensor:
+    return torch.zeros(_BATCH, _TOKENS, sizes.embed_dim, device="meta")
 
 
 # ---- FBNet -----------------------------------------------------------------------------------
 
 
+def _fbnet_sides() -> list[int]:
+    """Pixels of a side of what each layer reads, and of what the last one gives out."""
+    return list(accumulate((layer.stride for layer in fbnet_layers()), floordiv, initial=_SIDE))
+
+
 @lru_cache(maxsize=1024)
-def _fbnet_block(op: str, layer: FBNetLayer, place: int) -> ArchGraph:
-    return with_prefix(_fbnet_template(op, layer), f"layers.{place}")
+def _fbnet_block(op: str, layer: FBNetLayer, side: int, place: int) -> ArchGraph:
+    return with_prefix(_fbnet_template(op, layer, side), f"layers.{place}")
 
 
 @lru_cache(maxsize=512)
-def _fbnet_template(op: str, layer: FBNetLayer) -> ArchGraph:
+def _fbnet_template(op: str, layer: FBNetLayer, side: int) -> ArchGraph:
     with torch.device("meta"):
         block = FBNetBlock(op, layer)
-    return trace(block, _images(layer.c_in), view="primitives")
+    return trace(block, _images(layer.c_in, side), view="primitives")
 
 
 @lru_cache(maxsize=16)
 def _fbnet_ends(num_classes: int) -> tuple[ArchGraph, ArchGraph]:
     with torch.device("meta"):
         net = FBNet([8] * len(fbnet_layers()), num_classes=num_classes)
-    stem = _traced(net.stem, _images(3), "stem")
-    return stem, _traced(net.head, _images(fbnet_layers()[-1].c), "head")
+    stem = _traced(net.stem, _images(3, _SIDE), "stem")
+    return stem, _traced(net.head, _images(fbnet_layers()[-1].c, _fbnet_sides()[-1]), "head")
 
 
 @lru_cache(maxsize=1024)
 def _fbnet_block_costs(op: str, layer: FBNetLayer, side: int) -> int:
     with torch.device("meta"):
         block = FBNetBlock(op, layer)
-    return multiply_adds(lambda: block(_images(layer.c_in, side)[:1]))
+    return multiply_adds(lambda: block(_images(layer.c_in, side, 1)))
 
 
 @lru_cache(maxsize=16)
 def _fbnet_end_costs(num_classes: int) -> int:
-    last = _SIDE
-    for layer in fbnet_layers():
-        last //= layer.stride
+    last = _fbnet_sides()[-1]
     with torch.device("meta"):
         net = FBNet([8] * len(fbnet_layers()), num_classes=num_classes)
-    head = multiply_adds(lambda: net.head(_images(fbnet_layers()[-1].c, last)[:1]))
-    return head + multiply_adds(lambda: net.stem(_images(3, _SIDE)[:1]))
+    head = multiply_adds(lambda: net.head(_images(fbnet_layers()[-1].c, last, 1)))
+    return head + multiply_adds(lambda: net.stem(_images(3, _SIDE, 1)))
 
 
 # ---- TransNAS-Bench-101 macro ----------------------------------------------------------------
 
 
 @lru_cache(maxsize=1024)
-def _macro_module(sizes: tuple[int, int, int], place: int) -> ArchGraph:
-    return with_prefix(_macro_template(sizes), f"layers.{place}")
+def _macro_module(sizes: tuple[int, int, int], side: int, place: int) -> ArchGraph:
+    return with_prefix(_macro_template(sizes, side), f"layers.{place}")
 
 
-@lru_cache(maxsize=64)
-def _macro_template(sizes: tuple[int, int, int]) -> ArchGraph:
+@lru_cache(maxsize=256)
+def _macro_template(sizes: tuple[int, int, int], side: int) -> ArchGraph:
     with torch.device("meta"):
         module = MacroResNetModule(*sizes)
-    return trace(module, _images(sizes[0]), view="primitives")
+    return trace(module, _images(sizes[0], side), view="primitives")
 
 
-@lru_cache(maxsize=64)
-def _macro_ends(width: int, num_classes: int) -> tuple[ArchGraph, ArchGraph]:
-    """Graphs of the stem, and of the head behind `width` channels."""
+@lru_cache(maxsize=256)
+def _macro_ends(width: int, side: int, num_classes: int) -> tuple[ArchGraph, ArchGraph]:
+    """Graphs of the stem, and of the head behind `width` channels of a side."""
     with torch.device("meta"):
         stem, head = macro_resnet_stem(), macro_resnet_head(width, num_classes)
-    return _traced(stem, _images(3, 16), "stem"), _traced(head, _images(width), "head")
+    image = _images(3, _MACRO_SIDE)
+    return _traced(stem, image, "stem"), _traced(head, _images(width, side), "head")

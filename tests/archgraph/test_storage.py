@@ -43,6 +43,20 @@ def test_missing_attributes_stay_missing_and_nan_stays() -> None:
     assert second.attributes == {"b": 1.0}
 
 
+def test_numbers_of_values_are_kept_and_files_without_them_read() -> None:
+    plain = nb201_cell([0] * 6)
+    known = plain.replace(columns={"values": np.arange(plain.num_nodes) * 10**12})
+    arrays = pack_graphs([plain, known, plain])
+    first, second, third = unpack_graphs(arrays)
+    assert not first.columns and not third.columns
+    assert second == known
+    old = {name: values for name, values in arrays.items() if name not in ("valued", "values")}
+    assert unpack_graphs(old) == [plain] * 3
+    arrays["values"] = arrays["values"][1:]
+    with pytest.raises(ValueError, match="expected 8 numbers 'values', got 7"):
+        unpack_graphs(arrays)
+
+
 def test_what_was_not_stored_is_not_shared() -> None:
     one, other = unpack_graphs(pack_graphs([nb201_cell([0] * 6)] * 2))
     one.op[:] = 3

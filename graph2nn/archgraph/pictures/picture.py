@@ -104,7 +104,7 @@ class Picture:
 
 
 _FIRST = ("output_shape", "dtype", "flops", "multiply_adds", "parameters")
-_HIDDEN = {"memory", "axes"}  # numbers of blocks and axes, which tell a reader nothing
+_HIDDEN = {"memory", "axes", "values"}  # numbers that tell a reader nothing, or nothing more
 _LARGEST = {"receptive_field"}
 
 

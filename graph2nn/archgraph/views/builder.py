@@ -25,6 +25,7 @@ class Node:
     preds: dict[int, None] = field(default_factory=dict)  # an ordered set
     label: str = ""  # name that decides the cell number
     scope: int = -1
+    values: int = 0
 
     @property
     def path(self) -> str:
@@ -36,18 +37,20 @@ class Draft:
     """Nodes in an order that is topological, or is made so by `finish`.
 
     `ends` are the nodes the network's outputs end in, `scope` is the module call that nodes added
-    now belong to.
+    now belong to, `values` the number of values of their operation's output.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Node | None] = []
         self.ends: dict[int, None] = {}
         self.scope = -1
+        self.values = 0
 
     def add(self, node: Node, preds: Iterable[int] = ()) -> int:
         """Append a node and return its number."""
         node.preds = dict.fromkeys(preds)
         node.scope = self.scope
+        node.values = self.values
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -140,6 +143,7 @@ class Draft:
         pairs.sort()
         edges = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         names = [n for node in nodes for n in node.params]
+        values = np.array([n.values for n in nodes], dtype=np.int64)
         return ArchGraph(
             op=np.array([index[n.op] for n in nodes], dtype=np.int64),
             shape=shape,
@@ -154,6 +158,7 @@ class Draft:
             note=note,
             scopes=scopes,
             scope=np.array([n.scope for n in nodes if scopes], dtype=np.int64),
+            columns={"values": values} if values.any() else {},
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from torch import nn
 
@@ -29,7 +31,8 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     """Make a graph with one node for every recorded operation, named after its function.
 
     Names are `conv2d`, `gelu`, `getitem`, ... The node carries the first parameter the operation
-    reads; a normalisation its weight and bias. Further parameters follow as nodes of their own:
+    reads; a normalisation its weight and bias. The column `values` is the number of values of the
+    (first) output. Further parameters follow as nodes of their own:
     `bias`, or `<operation>.<parameter>` (a recurrent layer's matrices, the output projection of
     attention). A parameter read twice (tied, reused) is carried by the first reader only, of those
     that lead to an output.
@@ -41,7 +44,7 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
     for i, op in enumerate(trace.ops):
         preds = union([(exits[r],) for r in op.inputs])
         entries.append(len(draft.nodes))
-        draft.scope = op.scope
+        draft.scope, draft.values = op.scope, math.prod(op.shape)
         exits.append(draft.chain(_nodes(op, trace, carrier, i), preds))
     draft.ends = dict.fromkeys(exits[i] for i in trace.outputs)
     graph = draft.finish(
@@ -54,7 +57,8 @@ def full_view(model: nn.Module, trace: Trace) -> ArchGraph:
         scopes=trace.scopes,
     )
     if trace.columns is not None:
-        graph = graph.replace(columns=_columns(trace.columns, entries, len(draft.nodes)))
+        columns = _columns(trace.columns, entries, len(draft.nodes))
+        graph = graph.replace(columns={**columns, **graph.columns})
     if trace.calls is None:
         return graph
     calls: list[Call | None] = [None] * len(draft.nodes)

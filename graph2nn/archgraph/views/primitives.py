@@ -7,6 +7,8 @@ parametrised weights.
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 from graph2nn.archgraph.graph import ArchGraph
@@ -39,7 +41,8 @@ def primitives_view(model: nn.Module, trace: Trace) -> ArchGraph:
     Class tokens, position and bias tables, embeddings: `pos_enc`; layer scales, group norms and
     other multiplied vectors: `ln`; matrices and kernels of any kind: `conv`; added vectors: `bias`.
     A weight of three axes or more that holds matrices (experts, heads) has a node of the size of
-    one of them, (out, in). Weights computed from parameters (weight norm, spectral norm, weight
+    one of them, (out, in). The column `values` is the number of values of what the node's operation
+    gives out. Weights computed from parameters (weight norm, spectral norm, weight
     standardisation) stand where the computed weight is used. A parameter read twice is carried by
     its first node.
     """
@@ -84,7 +87,9 @@ class _Builder:
             self.data.append(op.name == "input" or any(self.data[r] for r in op.inputs))
         for i, op in enumerate(ops):
             self.draft.scope, self.here = op.scope, i
+            self.draft.values = math.prod(op.shape)
             if op.name == "input":
+                self.draft.nodes[0].values += self.draft.values  # type: ignore[union-attr]
                 self.reach.append((0,))
             elif self.data[i]:
                 self.reach.append(self._data_op(op))
@@ -101,6 +106,7 @@ class _Builder:
                 reach = union([reach, (self.node_of[j],)])
             else:
                 user = self._consumer(i)
+                self.draft.values = math.prod((user or op).shape)
                 kind = self._kind(op, self.trace.params[j], "" if user is None else user.name)
                 parallel = kind == "pos_enc" and bool(reach)
                 reader = op if op.name == "einsum" else user  # whose letters name the axes

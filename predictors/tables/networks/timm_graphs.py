@@ -74,11 +74,12 @@ def write_network_graphs(
         OSError: See `write_packed`.
         ValueError: Another number of networks than names.
     """
-    distinct: dict[str, ArchGraph] = {}
-    numbers: dict[str, int] = {}
+    distinct: dict[tuple[str, bytes], ArchGraph] = {}
+    numbers: dict[tuple[str, bytes], int] = {}
     rows, modules = [], []
     for graph, module in networks:
-        key = structural_hash(graph)
+        values = graph.columns.get("values", np.zeros(0))
+        key = structural_hash(graph), np.asarray(values).tobytes()
         distinct.setdefault(key, graph.replace(name="", attributes={}))
         rows.append(numbers.setdefault(key, len(numbers)))
         modules.append(module)

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from exchanged import NETWORKS, OWN, build
@@ -41,7 +42,10 @@ def check(name: str) -> None:
         used = {graph.scopes[k].path for k in graph.scope if k >= 0}
         assert {found.scopes[k].path for k in found.scope if k >= 0} == used
         if name in OWN:  # no module without an operation: the very same graph
-            assert found == graph
+            assert found.replace(columns=graph.columns) == graph
+            same = found.numbers("values") == graph.numbers("values")
+            # An exported assignment gives out the entries it changed, not the whole.
+            assert all(same | (np.array(graph.op_names()) == "setitem"))
 
 
 @pytest.mark.parametrize("name", OWN)

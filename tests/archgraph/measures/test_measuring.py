@@ -31,7 +31,8 @@ def test_columns_of_a_block() -> None:
     graph = measured(Block(), IMAGES)
     names = ["input", "conv2d", "batch_norm", "relu", "add", "dropout", "flatten"]
     assert graph.op_names() == names
-    assert set(graph.columns) == {*WORK, *FACTS, "parameters", "parameter_bytes", "module"}
+    expected = {*WORK, *FACTS, "parameters", "parameter_bytes", "module", "values"}
+    assert set(graph.columns) == expected
     table = {name: graph.numbers(name).tolist() for name in (*WORK, "memory", "parameters")}
     assert table == {
         "multiply_adds": [0, SIZE * 36, 0, 0, 0, 0, 0],
@@ -70,7 +71,7 @@ def test_a_parameter_of_its_own_node_costs_nothing_there() -> None:
 
 def test_the_graph_is_the_same_with_measures() -> None:
     plain, measures = trace(Block(), IMAGES), trace(Block(), IMAGES, measures=True)
-    assert plain.op_names() == measures.op_names() and not plain.columns
+    assert plain.op_names() == measures.op_names() and set(plain.columns) == {"values"}
     assert np.array_equal(plain.edges, measures.edges)
     called = trace(Block(), IMAGES, measures=True, calls=True)
     assert called.columns["site"] == measures.columns["site"] and len(called.calls) == 7
@@ -112,6 +113,8 @@ def test_measures_are_of_the_full_view() -> None:
 
 def test_a_column_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="there are none at all: trace.model, input, measures"):
+        trace(Block(), IMAGES).replace(columns={}).numbers("flops")
+    with pytest.raises(ValueError, match="there are values: trace.model, input, measures"):
         trace(Block(), IMAGES).numbers("flops")
     with pytest.raises(ValueError, match="'site' .* it holds texts or shapes; there are multiply"):
         measured(Block(), IMAGES).numbers("site")

@@ -116,5 +116,5 @@ def test_as_memory_is_held() -> None:
 
 
 def test_without_measures() -> None:
-    with pytest.raises(ValueError, match="column 'memory' .* none at all"):
+    with pytest.raises(ValueError, match="column 'memory' .* there are values: trace"):
         peak_memory(trace(Branches(), X))
