@@ -17,6 +17,7 @@ from graph2nn.archgraph.tracing.caller.inputs import (
     default_input_size,
     hollow,
     to_meta,
+    weightless,
 )
 from graph2nn.archgraph.tracing.caller.keeping import Keeper, kept
 from graph2nn.archgraph.tracing.caller.targets import as_network, modules_of, set_mode
@@ -225,7 +226,7 @@ class _Run:
         for place in _held(self.modules):
             p = place.tensor
             if id(p) not in known:
-                shown = torch.empty(p.shape, dtype=p.dtype, device="meta") if empty else p
+                shown = weightless(p) if empty else p
                 info = ParamInfo(place.name, tuple(p.shape), place.module)
                 known[id(p)] = info, p, shown
             place.table[place.key] = known[id(p)][2]

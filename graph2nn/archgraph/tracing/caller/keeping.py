@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import operator
 import random
 import types
@@ -31,6 +32,7 @@ _CONTAINERS = (dict, list, set, deque, bytearray)
 # Objects of these are no caches of a network, and may lead far away.
 _FOREIGN = ("threading", "logging", "asyncio", "concurrent", "multiprocessing", "torch.fx", "io")
 _MANY = 64  # tables of configurations, say; what they hold is no cache
+_TENSORS = {Tensor, nn.Parameter}
 _MISSING = object()
 _CACHE = type(functools.lru_cache(len))
 
@@ -94,10 +96,9 @@ class Keeper:
 
     def restore(self) -> None:
         """Put everything back."""
-        for container in self._empty:
-            if container:
-                container.clear()
-        for state, content in self._states:  # every one has changed: its calls were watched
+        for container in filter(None, self._empty):
+            container.clear()
+        for state, content in self._states:  # other tensors stood there, or calls were watched
             state.clear()
             state.update(content)
         for container, content in self._dicts:
@@ -108,11 +109,16 @@ class Keeper:
 
     def _walk(self) -> None:
         seen, alive, handlers = self._seen, self._alive, self._handlers
+        next_value, note_tensor = self._open.pop, self._tensors.append
         while self._open:
-            value = self._open.pop()
-            handler = handlers.get(type(value), _MISSING)
+            value = next_value()
+            kind = type(value)
+            if kind in _TENSORS:
+                note_tensor(value)
+                continue
+            handler = handlers.get(kind, _MISSING)
             if handler is _MISSING:
-                handler = handlers[type(value)] = self._handler(type(value))
+                handler = handlers[kind] = self._handler(kind)
             if handler is not None and id(value) not in seen:
                 seen.add(id(value))
                 alive.append(value)
@@ -152,8 +158,15 @@ class Keeper:
         values = list(state.values())
         if list(state)[: len(_OWN)] == _OWN:  # what every module has, in tables
             tables = _TABLES(values)
-            self._empty += [t for t in tables if not t]
-            self._open += [t for t in tables if t]
+            self._empty += itertools.filterfalse(None, tables)
+            for table in filter(None, tables):
+                if type(table) is dict:  # as `_look_at_dict`, for the many there are
+                    content = table.copy()
+                    changes = type(next(iter(content.values()))) in _TENSORS
+                    (self._states if changes else self._dicts).append((table, content))
+                    self._open += content.values()
+                else:
+                    self._open.append(table)
             del values[: len(_OWN)]
         self._open += [
             v
@@ -359,6 +372,8 @@ def _purge_dict(container: dict, content: dict) -> None:
 
 
 def _purge(container: Any, content: Any) -> None:
+    if len(container) == len(content) and _same(container, content):
+        return
     known = set(map(id, content))
     if any(id(v) not in known and tensors_in(v) for v in container):
         _refill(container, content)
