@@ -22,6 +22,9 @@ from predictors.features.live import (
     paths_block,
     stages_block,
 )
+from predictors.features.networks.blocks import blocks_columns, levels_columns, with_levels
+from predictors.features.networks.nodes import warn_of_unknown_sizes
+from predictors.features.networks.sizes import maps_columns, sizes_columns
 from predictors.features.operations import read_as_known
 from predictors.features.padded import ENDS, Padded, padded_batches
 from predictors.features.places import places_columns
@@ -54,11 +57,23 @@ _DAG: dict[str, Callable[[Padded, Space], Columns]] = {
     "signal": signal_block,
 }
 
-BLOCKS: tuple[str, ...] = (*_DAG, "shapes", "places", "relational")
-"""Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
-parameters, of places from either end, and of undirected relational graphs."""
+_NETWORK: dict[str, Callable[[Sequence[ArchGraph], Space], Columns]] = {
+    "places": places_columns,
+    "sizes": sizes_columns,
+    "maps": maps_columns,
+    "levels": levels_columns,
+    "blocks": blocks_columns,
+}
 
-STANDARD_BLOCKS = ("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational")
+BLOCKS: tuple[str, ...] = (*_DAG, "shapes", *_NETWORK, "relational")
+"""Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
+parameters, of places from either end, of the sizes and places of operations where a graph knows how
+many values they give out, and of undirected relational graphs."""
+
+STANDARD_BLOCKS = (
+    *("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational"),
+    *("sizes", "maps", "levels", "blocks"),
+)
 """The default: all that does not depend on how a graph was written down."""
 
 
@@ -110,14 +125,21 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         self.contract = contract
 
     def fit(self, X: Sequence[ArchGraph], y: Any = None) -> GraphFeatures:
-        """Learn the vocabulary, the columns and the scale of attributes."""
+        """Learn the vocabulary, the columns and the scale of attributes.
+
+        Warns:
+            UnknownSizesWarning: Networks with parameters that know neither how many values their
+                operations give out nor stages, so that places are missing.
+        """
         unknown = [block for block in self.blocks if block not in BLOCKS]
         if unknown or not (self.blocks or self.attributes):
             raise ValueError(
                 f"blocks: expected some of {', '.join(BLOCKS)}, got {', '.join(unknown) or 'none'}"
             )
         graphs = check_graphs(X)
-        self.space_ = space_of(graphs, self.ops, self.drop, self.contract)
+        self.space_ = with_levels(space_of(graphs, self.ops, self.drop, self.contract), graphs)
+        if self.space_.shaped and len(self.space_.stages) == 1:
+            warn_of_unknown_sizes(graphs)
         self.relational_ = is_relational(graphs[0])
         self._check_kind(graphs)
         self.attributes_ = None
@@ -138,11 +160,15 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         Warns:
             UnknownOperationWarning: Operations that were not in `fit` nor in `ops`; they are read
                 as those most like them.
+            UnknownSizesWarning: Graphs that do not know how many values their operations give out,
+                where those of `fit` did.
         """
         self._check_fitted()
         graphs = check_graphs(X)
         self._check_kind(graphs)
         graphs = read_as_known(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
+        if self.space_.valued:
+            warn_of_unknown_sizes(graphs)
         table, columns = self._structure(graphs)
         if columns != self.columns_:
             raise ValueError(
@@ -190,8 +216,9 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
                     table[rows] = values
         if "shapes" in self.blocks and self.space_.shaped:
             columns["shapes"], tables["shapes"] = shapes_columns(graphs, self.space_.ops)
-        if "places" in self.blocks:
-            columns["places"], tables["places"] = places_columns(graphs, self.space_)
+        for block in self.blocks:
+            if block in _NETWORK:
+                columns[block], tables[block] = _NETWORK[block](graphs, self.space_)
         return _joined(tables, columns, len(graphs))
 
     def _relational(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:

@@ -30,6 +30,10 @@ class Space:
         nodes: Number of nodes where all graphs have the same, else 0.
         largest: Number of nodes of the largest graph.
         shaped: Whether any graph has parameters.
+        valued: Whether all graphs know how many values their operations give out.
+        levels: Number of levels of the networks, where they know.
+        blocks: Number of blocks of the deepest network.
+        level_blocks: Largest number of blocks on one level.
     """
 
     ops: tuple[str, ...]
@@ -39,6 +43,10 @@ class Space:
     nodes: int = 0
     largest: int = 0
     shaped: bool = False
+    valued: bool = False
+    levels: int = 0
+    blocks: int = 0
+    level_blocks: int = 0
 
     @property
     def active(self) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Features of whole networks: how large their operations are, and where they stand."""
