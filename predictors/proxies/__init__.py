@@ -10,22 +10,27 @@ from predictors.proxies import flow
 from predictors.proxies import jacobian
 from predictors.proxies import regions
 from predictors.proxies import zen
+from predictors.proxies import maps
 
 # isort: on
 from predictors.proxies.compute import ProxyValues, compute_proxies
 from predictors.proxies.ground_truth import add_proxies
+from predictors.proxies.maps import AZ_NAS, az_nas
 from predictors.proxies.registry import PROXIES, Proxy
 from predictors.proxies.sets import PREFIX, proxy_attributes, with_proxies
 
 __all__ = [
+    "AZ_NAS",
     "PREFIX",
     "PROXIES",
     "Proxy",
     "ProxyValues",
     "add_proxies",
+    "az_nas",
     "compute_proxies",
     "flow",
     "jacobian",
+    "maps",
     "proxy_attributes",
     "regions",
     "saliency",

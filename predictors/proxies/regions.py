@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from predictors.proxies.probe import ProxyProbe
 from predictors.proxies.registry import proxy
 
-__all__ = ["nwot"]
+__all__ = ["nwot", "swap"]
 
 RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
     getattr(owner, name)
@@ -25,6 +25,9 @@ RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
     if hasattr(owner, name)
 )
 """Activations that are positive where their input is."""
+
+
+_PATTERN = 16
 
 
 @proxy("nwot", "NAS without training, arXiv:2006.04647")
@@ -47,6 +50,48 @@ def nwot(probe: ProxyProbe) -> float:
     if sign <= 0 or not torch.isfinite(logdet):
         raise ValueError("the kernel is singular: images that no rectifier tells apart")
     return float(logdet)
+
+
+@proxy("swap", "SWAP-NAS, arXiv:2403.04161")
+@torch.no_grad()
+def swap(probe: ProxyProbe) -> float:
+    """Count the different ways in which rectifiers are switched by the images.
+
+    Each rectifier, at each position, is on for some of the images: that is its pattern, and
+    patterns that several have count once. At most 16 images of the batch, as published: with more,
+    nearly every rectifier has a pattern of its own.
+
+    Raises:
+        ValueError: No such activation.
+    """
+    images = probe.images[:_PATTERN]
+    with _Patterns(len(images)) as seen:
+        probe.forward(probe.parameters(), images)
+    if not seen.found:
+        raise ValueError("the network has no rectifier")
+    return float(len(seen.found))
+
+
+class _Patterns(TorchFunctionMode):
+    """Gathers the patterns of every activation, each a whole number of a bit an image."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.bits = 2 ** torch.arange(batch)
+        self.found: set[int] = set()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func in RECTIFIERS and isinstance(out, Tensor) and len(out) == len(self.bits):
+            on = (out.flatten(1) > 0).long()  # (B, U)
+            self.found.update((self.bits.to(on.device) @ on).unique().tolist())
+        return out
 
 
 class _Switches(TorchFunctionMode):

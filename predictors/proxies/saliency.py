@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from graph2nn.training.saliency import second_order
+from graph2nn.training.saliency import first_order, second_order
 from predictors.proxies.probe import ProxyProbe, is_weight
 from predictors.proxies.registry import proxy
 
-__all__ = ["fisher", "grad_norm", "grasp", "plain", "snip"]
+__all__ = ["fisher", "grad_norm", "grasp", "plain", "snip", "zico"]
 
 
 @proxy("grad_norm", "arXiv:2101.08134")
@@ -68,6 +69,31 @@ def fisher(probe: ProxyProbe) -> float:
         loss = probe.loss(values, probe.images, probe.labels)
     torch.autograd.grad(loss, weights, allow_unused=True)
     return float(sum(terms))
+
+
+@proxy("zico", "ZiCo, arXiv:2301.11300")
+def zico(probe: ProxyProbe) -> float:
+    """Sum, over layers, the logarithm of Σ mean |g| / deviation of g over a weight's gradients.
+
+    They are those of the two halves of the batch, as the official code takes two batches. Weights
+    whose gradient does not vary are left out, and so are layers of only such weights.
+
+    Raises:
+        ValueError: A single image, or gradients that vary in no layer.
+    """
+    if len(probe.images) < 2:
+        raise ValueError("the gradient varies over two halves of a batch: take a larger batch")
+    halves = zip(probe.images.tensor_split(2), probe.labels.tensor_split(2))
+    first, second = ([g.double() for _, g in first_order(probe, half)] for half in halves)
+    found = []
+    for a, b in zip(first, second):
+        deviation = (a - b).abs() / 2
+        ratio = (a.abs() + b.abs()) / 2 / deviation
+        total = float(ratio[deviation > 0].sum())
+        found += [math.log(total)] if total > 0 else []
+    if not found:
+        raise ValueError("the gradients of two halves of the batch are the same")
+    return sum(found)
 
 
 def _fan_in(module: nn.Module) -> int:

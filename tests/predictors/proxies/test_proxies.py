@@ -65,8 +65,9 @@ def plain_gradients(net: nn.Sequential, batch: tuple[Tensor, Tensor]) -> list[nn
 
 def test_the_order_of_proxies_is_that_of_tables() -> None:
     assert tuple(PROXIES) == (
-        *("params", "flops", "l2_norm", "grad_norm", "plain", "snip", "grasp", "fisher", "synflow"),
-        *("jacov", "epe_nas", "nwot", "zen", "ghn_acc", "ghn_loss"),
+        *("params", "flops", "l2_norm", "grad_norm", "plain", "snip", "grasp", "fisher", "zico"),
+        *("synflow", "jacov", "epe_nas", "nwot", "swap", "zen", "meco", "az_expressivity"),
+        *("az_progressivity", "az_trainability", "ghn_acc", "ghn_loss"),
     )
 
 
