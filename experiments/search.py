@@ -5,6 +5,7 @@
     python experiments/search.py --table nb201 --seeds 10
     python experiments/search.py --table nb201 --predictor rf-graph --strategy guided
     python experiments/search.py --table mine.h5
+    python experiments/search.py --table hwgpt --objectives perplexity lat_a100_ms
 
 Without --table: networks of the DeepNets-1M grammar, small ones for 8x8 digits; no download. Each
 strategy may train the same number of networks with the common trainer, by validation accuracy. The
@@ -13,7 +14,8 @@ each batch. The best networks of each strategy are then trained with further see
 
 With --table: the same on a table, where evaluating is looking up: a complete published one, or your
 own (docs/how_to/own_table.md). Shown is the regret, the distance of the best network so far from
-the best of the table.
+the best of the table. With two --objectives, targets of the table, searches look for the networks
+that are best in both; shown is the hypervolume of what they found.
 
 The same command goes on with a search that was stopped.
 """
@@ -24,6 +26,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from archtokens import ArchGrammar
 from graph2nn.archgraph import ArchGraph
@@ -35,12 +38,15 @@ from predictors.search import (
     Comparison,
     GrammarSpace,
     GuidedSearch,
+    ParetoEvolution,
+    ParetoGuided,
     RandomSearch,
     RegularisedEvolution,
     Strategy,
     TrainedNetworks,
     compare_on_table,
     compare_trained,
+    compare_two_on_table,
 )
 
 STRATEGIES = ("random", "evolution", "guided")
@@ -56,11 +62,14 @@ class SearchConfig:
 
     table: str | None = option(None, "-t", help="nb201, ..., or a file; none trains")
     target: str | None = option(None, help="target of the table; none for its own")
+    objectives: tuple[str, ...] = option((), help="two targets to search for the best in both")
+    attributes: tuple[str, ...] = option((), help="attributes of graphs to use, for --objectives")
     strategy: tuple[str, ...] = option(STRATEGIES, help="strategies to compare", choices=STRATEGIES)
     predictor: str | None = option(
         None,
         "-m",
-        help="the guide, see neural_predictor.py --list; none for svr-graph, gp-graph if trained",
+        help="the guide, see neural_predictor.py --list; none: svr-graph, or gp-graph if trained "
+        "or with --objectives",
     )
     acquisition: str = option("mean", help="thompson explores", choices=("mean", "thompson"))
     budget: int | None = option(None, "-n", help="networks a search; none for 150, or 32 trained")
@@ -82,45 +91,59 @@ class SearchConfig:
         for name in ("budget", "batch", "seeds"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+        if self.objectives and (self.table is None or len(self.objectives) != 2):
+            raise ValueError("--objectives: expected two targets, and a --table that has them")
+        if self.objectives and self.target is not None:
+            raise ValueError("--target: the two --objectives say what is searched for")
+        if self.attributes and not self.objectives:
+            raise ValueError("--attributes: expected --objectives beside")
         if self.final < 0:
             raise ValueError(f"--final: expected at least 0, got {self.final}")
 
     @property
     def folder(self) -> Path:
-        return Path(self.out or f"runs/search_{Path(self.table or 'digits').stem}")
+        what = "_".join([Path(self.table or "digits").stem, *self.objectives])
+        return Path(self.out or f"runs/search_{what}")
 
 
 def strategies(config: SearchConfig) -> dict[str, Strategy]:
     """The strategies to compare, by name."""
-    trains = config.table is None
-    known: Known = load_table("deepnets_digits") if trains and config.known else ((), ())
-    every: dict[str, Strategy] = {
-        "random": RandomSearch(),
-        "evolution": RegularisedEvolution(**SMALL_POPULATION if trains else {}),
-        "guided": GuidedSearch(
+    if config.objectives:
+        evolution: Strategy = ParetoEvolution()
+        guided: Strategy = ParetoGuided(
+            predictor=config.predictor or "gp-graph",
+            acquisition=config.acquisition,
+            attributes=config.attributes,
+        )
+    else:
+        trains = config.table is None
+        known: Known = load_table("deepnets_digits") if trains and config.known else ((), ())
+        evolution = RegularisedEvolution(**SMALL_POPULATION if trains else {})
+        guided = GuidedSearch(
             predictor=config.predictor or ("gp-graph" if trains else "svr-graph"),
             acquisition=config.acquisition,
             crossover=0.3 if trains else 0.0,
             initial=config.batch if trains else 20,
             known=known,
-        ),
-    }
+        )
+    every = {"random": RandomSearch(), "evolution": evolution, "guided": guided}
     return {name: every[name] for name in config.strategy}
 
 
 def on_table(config: SearchConfig) -> Comparison:
-    """Simulates searches on a table."""
+    """Simulates searches on a table, for the best network or for the best in two respects."""
     assert config.table is not None
-    return compare_on_table(
-        config.table,
-        strategies(config),
-        config.folder,
-        target=config.target,
-        budget=config.budget or 150,
-        batch=config.batch,
-        seeds=config.seeds or 10,
-        data_dir=config.data_dir,
-    )
+    how: dict[str, Any] = {
+        "budget": config.budget or 150,
+        "batch": config.batch,
+        "seeds": config.seeds or 10,
+        "data_dir": config.data_dir,
+    }
+    place = config.table, strategies(config), config.folder
+    if config.objectives:
+        how |= {"targets": config.objectives, "attributes": config.attributes}
+        return compare_two_on_table(*place, **how)
+    return compare_on_table(*place, target=config.target, **how)
 
 
 def on_digits(config: SearchConfig) -> Comparison:

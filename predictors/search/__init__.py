@@ -8,6 +8,8 @@ from predictors.search.comparison import (
 )
 from predictors.search.figures import draw_evaluated, draw_progress, mean_and_error
 from predictors.search.loop import best_so_far, run_search
+from predictors.search.objectives import ParetoEvolution, ParetoGuided
+from predictors.search.pareto import hypervolume, pareto_front
 from predictors.search.spaces import CellSpace, GrammarSpace, SearchSpace, TableSpace
 from predictors.search.strategies import (
     Evaluated,
@@ -17,6 +19,7 @@ from predictors.search.strategies import (
     Strategy,
 )
 from predictors.search.training import TrainedNetworks
+from predictors.search.two import compare_two_on_table
 
 __all__ = [
     "CellSpace",
@@ -24,6 +27,8 @@ __all__ = [
     "Evaluated",
     "GrammarSpace",
     "GuidedSearch",
+    "ParetoEvolution",
+    "ParetoGuided",
     "RandomSearch",
     "RegularisedEvolution",
     "SearchSpace",
@@ -34,8 +39,11 @@ __all__ = [
     "compare",
     "compare_on_table",
     "compare_trained",
+    "compare_two_on_table",
     "draw_evaluated",
     "draw_progress",
+    "hypervolume",
     "mean_and_error",
+    "pareto_front",
     "run_search",
 ]

@@ -18,10 +18,11 @@ from predictors.search.strategies import Evaluated, GuidedSearch, Strategy
 from predictors.search.training import TrainedNetworks
 from predictors.tables import Table, TableLike, read_table
 
-__all__ = ["Comparison", "compare", "compare_on_table", "compare_trained"]
+__all__ = ["STEPS", "Comparison", "compare", "compare_on_table", "compare_trained"]
 
 _WHOLE = ("nb201", "tnb101_micro", "nas_bench_macro")  # tables that hold a whole space
-_STEPS = (10, 20, 50, 100, 150, 200, 300, 500, 1000)
+STEPS = (10, 20, 50, 100, 150, 200, 300, 500, 1000)
+"""Numbers of evaluations that reports show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +226,7 @@ def _tested(
 
 def _regret_report(regret: Mapping[str, np.ndarray], title: str) -> str:
     length = next(iter(regret.values())).shape[1]
-    steps = [n for n in _STEPS if n < length] + [length]
+    steps = [n for n in STEPS if n < length] + [length]
     rows = []
     for name, curves in regret.items():
         mean, error = mean_and_error(curves)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -16,7 +16,7 @@ from predictors.search.strategies import Evaluated, Proposal, Strategy
 
 __all__ = ["Evaluate", "best_so_far", "run_search"]
 
-Evaluate: TypeAlias = Callable[[list[str]], Sequence[float]]
+Evaluate: TypeAlias = Callable[[list[str]], Sequence[float] | Sequence[Sequence[float]]]
 
 
 def run_search(
@@ -35,8 +35,8 @@ def run_search(
     Args:
         space: Space that is searched.
         strategy: Strategy that says what is evaluated next.
-        evaluate: Function from words to values, larger is better, NaN for networks that diverged.
-            It sees one batch at a time.
+        evaluate: Function from words to values, larger is better, NaN for networks that diverged;
+            to several values each where several things count. It sees one batch at a time.
         budget: Number of evaluations.
         batch: Number of networks proposed at a time.
         seed: Seed of proposals. The chance in a batch depends on the seed and its number only.
@@ -67,11 +67,10 @@ def run_search(
             rng = np.random.default_rng([seed, step])
             count = min(batch, listed - len(history)) if listed else batch
             proposed = strategy.propose(space, history, count, rng)[: budget - len(history)]
-            values = [float(v) for v in evaluate([word for word, _ in proposed])]
-            found = _evaluated(proposed, values, step)
+            found = _evaluated(proposed, evaluate([word for word, _ in proposed]), step)
             for one in found:
                 if run is not None:
-                    run.log(step, word=one.word, value=one.value, predicted=one.predicted)
+                    _log(run, one)
             history += found
             bar.update(len(found))
             bar.set_postfix(best=f"{best_so_far(history)[-1]:.4g}", refresh=False)
@@ -85,14 +84,25 @@ def best_so_far(history: Sequence[Evaluated]) -> np.ndarray:
     return np.where(np.isfinite(best), best, np.nan)
 
 
-def _evaluated(proposed: Sequence[Proposal], values: Sequence[float], step: int) -> list[Evaluated]:
+def _log(run: RunFolder, one: Evaluated) -> None:
+    values = [value if math.isfinite(value) else None for value in one.values]
+    more: dict[str, Any] = {"values": values} if values else {}
+    run.log(one.step, word=one.word, value=one.value, predicted=one.predicted, **more)
+
+
+def _evaluated(
+    proposed: Sequence[Proposal], values: Sequence[float] | Sequence[Sequence[float]], step: int
+) -> list[Evaluated]:
     if len(values) != len(proposed):
         raise ValueError(
             f"evaluate: expected {len(proposed)} values, one a word, got {len(values)}"
         )
+    found: Sequence[Any] = values  # numbers or sequences of them
+    several = [tuple(map(float, v)) if np.ndim(v) else () for v in found]
+    firsts = [one[0] if one else float(v) for one, v in zip(several, found)]
     return [
-        Evaluated(word=word, value=value, predicted=expected, step=step)
-        for (word, expected), value in zip(proposed, values)
+        Evaluated(word=word, value=first, predicted=expected, step=step, values=every)
+        for (word, expected), first, every in zip(proposed, firsts, several)
     ]
 
 
@@ -107,6 +117,7 @@ def _stored(run: RunFolder, batch: int) -> list[Evaluated]:
             value=math.nan if row["value"] is None else row["value"],
             predicted=row["predicted"],
             step=row["step"],
+            values=tuple(math.nan if v is None else v for v in row.get("values", ())),
         )
         for row in rows[: whole * batch]
     ]

@@ -13,6 +13,7 @@ from archtokens.grammar import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
 from graph2nn.cells.sampling import cell_code, cell_of, mutate_cell, sample_cells
+from predictors.features.attributes import AttributeScaler, attribute_names
 from predictors.tables import Table
 
 __all__ = ["CellSpace", "GrammarSpace", "SearchSpace", "TableSpace"]
@@ -114,17 +115,30 @@ class TableSpace(SearchSpace):
     Args:
         table: The table.
         target: Target that networks have a label of; None for the table's own.
+        also: Further targets that networks have labels of.
+        attributes: Patterns of attributes of the graphs that count for what is alike, too.
         near: Number of networks that count as much like one.
         far: Share of mutants that are drawn from the whole table, so that all can be reached.
     """
 
     def __init__(
-        self, table: Table, target: str | None = None, *, near: int = 8, far: float = 0.1
+        self,
+        table: Table,
+        target: str | None = None,
+        *,
+        also: Sequence[str] = (),
+        attributes: Sequence[str] = (),
+        near: int = 8,
+        far: float = 0.1,
     ) -> None:
         super().__init__()
         self.table, self.near, self.far = table, near, far
+        self.attributes = attribute_names(table.graphs, attributes)
         self.rows = table.rows(target)
-        self.name = f"{table.name}, {target or table.default}, {table.checksum[:16]}"
+        for other in also:
+            self.rows = np.intersect1d(self.rows, table.rows(other))
+        labels = ", ".join([target or table.default, *also])
+        self.name = f"{table.name}, {labels}, {table.checksum[:16]}"
 
     def words(self) -> Sequence[str]:
         return [str(row) for row in self.rows]
@@ -155,6 +169,9 @@ class TableSpace(SearchSpace):
         sizes = [(g.num_nodes, g.num_edges, g.num_params()) for g in self.table.graphs]
         numbers = [[*(c[op] for op in ops), *size] for c, size in zip(counts, sizes)]
         columns = np.log1p(np.array(numbers, dtype=np.float64))
+        if self.attributes:
+            more = AttributeScaler(self.attributes).fit(self.table.graphs)
+            columns = np.concatenate([columns, more.transform(self.table.graphs)], axis=1)
         return columns / np.maximum(columns.std(0), 1e-9)
 
     def _graph(self, word: str) -> ArchGraph:

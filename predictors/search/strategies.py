@@ -17,13 +17,18 @@ from predictors.registry import make_predictor
 from predictors.search.spaces import SearchSpace
 
 __all__ = [
+    "ACQUISITIONS",
     "Evaluated",
+    "Fresh",
     "GuidedSearch",
     "Proposal",
     "RandomSearch",
     "RegularisedEvolution",
     "Strategy",
 ]
+
+ACQUISITIONS = ("mean", "thompson")
+"""Rules by which a guide chooses: expected values, or draws from what is predicted."""
 
 _TRIES = 30
 
@@ -37,12 +42,14 @@ class Evaluated:
         value: Value, larger is better; NaN where it diverged.
         predicted: Value that the guide expected; None without a guide.
         step: Number of the batch it was in.
+        values: All values, where several things count; `value` is then the first.
     """
 
     word: str
     value: float
     predicted: float | None = None
     step: int = 0
+    values: tuple[float, ...] = ()
 
 
 Proposal = tuple[str, float | None]
@@ -79,7 +86,7 @@ class RandomSearch(Strategy):
         count: int,
         rng: np.random.Generator,
     ) -> list[Proposal]:
-        new = _Fresh(space, history)
+        new = Fresh(space, history)
         return [(new.draw(lambda: space.random(rng), rng), None) for _ in range(count)]
 
 
@@ -117,7 +124,7 @@ class RegularisedEvolution(Strategy):
         count: int,
         rng: np.random.Generator,
     ) -> list[Proposal]:
-        new = _Fresh(space, history)
+        new = Fresh(space, history)
         found: list[Proposal] = []
         for k in range(count):
             if len(history) + k < self.population or not history:
@@ -175,7 +182,7 @@ class GuidedSearch(Strategy):
             raise ValueError(
                 f"GuidedSearch.crossover: expected a share of 0 to 1, got {self.crossover}"
             )
-        if self.acquisition not in ("mean", "thompson"):
+        if self.acquisition not in ACQUISITIONS:
             raise ValueError(
                 f"GuidedSearch.acquisition: expected mean or thompson, got {self.acquisition!r}"
             )
@@ -196,7 +203,7 @@ class GuidedSearch(Strategy):
             return RandomSearch().propose(space, history, count, rng)
         graphs = [*self.known[0], *(space.graph(one.word) for one in history)]
         ops = {op for graph in graphs for op in graph.op_names()}
-        new = _Fresh(space, history)
+        new = Fresh(space, history)
         size = max(self.candidates, count)
         if 0 < len(rest := new.rest()) <= size * (self.generations + 2):
             scores = self._scores(model, space, rest, ops, rng)  # few enough to look at all
@@ -233,7 +240,7 @@ class GuidedSearch(Strategy):
         return model.fit(graphs, values)
 
     def _children(
-        self, parents: Sequence[str], space: SearchSpace, new: _Fresh, rng: np.random.Generator
+        self, parents: Sequence[str], space: SearchSpace, new: Fresh, rng: np.random.Generator
     ) -> list[str]:
         words = []
         for _ in range(self.candidates if parents else 0):
@@ -265,15 +272,20 @@ class GuidedSearch(Strategy):
         return scores
 
 
-class _Fresh:
-    """Words of networks that nobody has proposed yet."""
+class Fresh:
+    """Source of words of networks that nobody has proposed yet.
+
+    Args:
+        space: The space.
+        history: Networks that were proposed before.
+    """
 
     def __init__(self, space: SearchSpace, history: Sequence[Evaluated]) -> None:
         self.space = space
         self.seen = {space.identity(one.word) for one in history}
 
     def draw(self, source: Callable[[], str], rng: np.random.Generator) -> str:
-        """The first new word of a source; mutants of its words where it has no new ones."""
+        """Return the first new word of a source, or a mutant where it has no new ones."""
         for _ in range(_TRIES):
             word = source()
             if self._add(word):
@@ -281,7 +293,11 @@ class _Fresh:
         return self.mutant(word, rng)
 
     def mutant(self, word: str, rng: np.random.Generator) -> str:
-        """A new word some mutations away."""
+        """Return a new word some mutations away.
+
+        Raises:
+            ValueError: No network is left.
+        """
         for attempt in range(20 * _TRIES):
             # All neighbours may be known already: go further, step by step.
             other = word
@@ -295,7 +311,7 @@ class _Fresh:
         raise ValueError(f"{self.space.name}: found no network that is new; search for fewer")
 
     def rest(self) -> list[str]:
-        """Every word left, where the space can be listed."""
+        """List every word left, where the space can be listed."""
         return [word for word in self.space.words() if self.space.identity(word) not in self.seen]
 
     def _add(self, word: str) -> bool:

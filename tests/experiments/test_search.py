@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from graph2nn.cells.sampling import sample_cells
 from graph2nn.ground_truth import GroundTruthSettings
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
 from predictors.search import GuidedSearch
+from predictors.tables import Table
 
 
 def test_a_small_search(
@@ -44,12 +47,35 @@ def test_the_guide_starts_from_the_shipped_table(script) -> None:
     assert len(on_table.known[0]) == 0
 
 
+def test_two_objectives_on_a_table_of_ones_own(
+    script, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    graphs = sample_cells("nb201", 40, np.random.default_rng(0))
+    cost = np.array([graph.op_names().count("conv_3x3") for graph in graphs])
+    drawn = np.random.default_rng(1).uniform(size=(2, 40))
+    targets = {"error": 9 - cost + drawn[0], "time": 1 + cost + drawn[1]}
+    minimise = frozenset(targets)
+    mine = Table(name="mine", graphs=graphs, targets=targets, default="error", minimise=minimise)
+    path = mine.save(tmp_path / "mine.h5")
+    flags = ["-t", str(path), "--objectives", "error", "time", "-n", "24", "-s", "2", "-m", "ridge"]
+    script.main([*flags, "-o", str(tmp_path / "run")])
+    out = capsys.readouterr().out
+    assert "hypervolume" in out and "| guided | " in out and "fronts.png" in out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["-m", "oracle"], "unknown model 'oracle'"),
         (["-n", "0"], "--budget: expected at least 1, got 0"),
         (["--final", "-1"], "--final: expected at least 0"),
+        (["--objectives", "a", "b"], "--objectives: expected two targets, and a --table"),
+        (["-t", "hwgpt", "--objectives", "perplexity"], "--objectives: expected two targets"),
+        (["-t", "hwgpt", "--attributes", "bias"], "--attributes: expected --objectives beside"),
+        (
+            ["-t", "x", "--target", "a", "--objectives", "a", "b"],
+            "--target: the two --objectives say",
+        ),
     ],
 )
 def test_wrong_flags(script, flags: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
