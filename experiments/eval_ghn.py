@@ -11,7 +11,6 @@ and ViT), torch (torchvision's classifiers), all (val to bnfree and predefined),
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,7 @@ from graph2nn.deepnets import EVAL_SPLITS, SPLITS
 from graph2nn.families import FAMILIES
 from graph2nn.names import check_choice
 from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_text
+from graph2nn.runs.processes import run_script
 from graph2nn.vision import DATASETS, Batches, load_images
 
 ALL = (*EVAL_SPLITS, "predefined")
@@ -194,7 +194,4 @@ def report(config: EvalConfig, results: Results, skipped: dict[str, str]) -> Non
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"eval_ghn: {error}")
+    run_script(main)

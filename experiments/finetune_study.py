@@ -13,7 +13,6 @@ Writes results.csv, tables and a figure; docs/results/finetuning.md says what ca
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from ghn.finetuning.study import (
     run_study,
     study_page,
 )
-from graph2nn.runs import flat, flattened, option, parse_config, write_text
+from graph2nn.runs import flat, flattened, option, parse_config, run_script, write_text
 from graph2nn.runs.tables import write_rows
 
 
@@ -76,7 +75,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"finetune_study: {error}")
+    run_script(main)

@@ -13,7 +13,6 @@ data/ground_truth/README.md describes the tables that are shipped.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from graph2nn.ground_truth import (
     regenerate,
     summarise_ground_truth,
 )
-from graph2nn.runs import option, parse_command
+from graph2nn.runs import option, parse_command, run_script
 from graph2nn.training import AMP
 
 FOLDER = "data/ground_truth"
@@ -176,7 +175,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"ground_truth: {error}")
+    run_script(main)

@@ -34,7 +34,7 @@ from graph2nn.deepnets import (
     write_published,
 )
 from graph2nn.deepnets.dataset import EVAL_CHUNK, eval_chunk
-from graph2nn.runs import parallel_map
+from graph2nn.runs import parallel_map, run_script
 from graph2nn.runs.figures import canvas, save_figure
 
 
@@ -191,4 +191,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

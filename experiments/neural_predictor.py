@@ -16,7 +16,6 @@ targets.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.names import choose
-from graph2nn.runs import option, parse_config
+from graph2nn.runs import option, parse_config, run_script
 from graph2nn.runs.summaries import with_error
 from predictors import MODELS, TABLES, read_table
 from predictors.benchmark import (
@@ -150,7 +149,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        sys.exit(f"neural_predictor: {error}")
+    run_script(main)

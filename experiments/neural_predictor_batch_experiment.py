@@ -13,7 +13,6 @@ your own (docs/how_to/own_table.md) in place of suites.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from graph2nn.names import choose
-from graph2nn.runs import option, parse_config
+from graph2nn.runs import option, parse_config, run_script
 from predictors import MODELS
 from predictors.benchmark import (
     SUITES,
@@ -106,7 +105,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        sys.exit(f"neural_predictor_batch_experiment: {error}")
+    run_script(main)

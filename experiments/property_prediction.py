@@ -14,7 +14,6 @@ have them. The run folder gets results.csv, report.md, properties.png, and best.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -24,7 +23,15 @@ import numpy as np
 
 from ghn import GHN, from_pretrained
 from graph2nn.deepnets import EndlessNets, build_graph, split_rules
-from graph2nn.runs import RunFolder, one_thread, option, parse_config, to_dict, write_text
+from graph2nn.runs import (
+    RunFolder,
+    one_thread,
+    option,
+    parse_config,
+    run_script,
+    to_dict,
+    write_text,
+)
 from graph2nn.runs.shipped import find_data
 from graph2nn.runs.summaries import with_error
 from graph2nn.runs.tables import write_rows
@@ -190,7 +197,4 @@ def predict(config: PropertyConfig) -> list[PropertyScore]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"property_prediction: {error}")
+    run_script(main)

@@ -13,7 +13,6 @@ docs/understand/relational.md says how to read what comes out.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from graph2nn.relational import (
     run_jobs,
     sweep_to_file,
 )
-from graph2nn.runs import option, parse_command
+from graph2nn.runs import option, parse_command, run_script
 from graph2nn.training import AMP, Recipe
 from predictors.studies.relational import analyze
 
@@ -193,7 +192,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"relational: {error}")
+    run_script(main)

@@ -22,7 +22,6 @@ The same command goes on with a search that was stopped.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from archtokens import ArchGrammar
 from graph2nn.archgraph import ArchGraph
 from graph2nn.ground_truth import find_table
 from graph2nn.names import choose
-from graph2nn.runs import option, parse_config
+from graph2nn.runs import option, parse_config, run_script
 from predictors import MODELS, load_table
 from predictors.search import (
     Comparison,
@@ -193,7 +192,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        sys.exit(f"search: {error}")
+    run_script(main)

@@ -13,13 +13,12 @@ graphs", arXiv:2305.16886. Images are read only where a pruner or the training n
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from graph2nn.runs import RunFolder, option, parse_config, to_dict
+from graph2nn.runs import RunFolder, option, parse_config, run_script, to_dict
 from graph2nn.runs.summaries import format_rows
 from graph2nn.runs.tables import write_rows
 from graph2nn.sparsity import (
@@ -192,7 +191,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"sparse_topology: {error}")
+    run_script(main)

@@ -31,11 +31,13 @@ from graph2nn.runs import (
     Workers,
     parse_config,
     relaunch,
+    run_script,
     save_checkpoint,
     seeded,
     to_dict,
     write_text,
 )
+from graph2nn.runs.jobs import threads
 from graph2nn.training import count_parameters
 from graph2nn.vision import load_images
 
@@ -65,7 +67,8 @@ def main() -> None:
     try:
         ghn = trainer.fit()
         if run is not None:
-            finish(config, run, ghn, trainer, held)
+            with threads(config.threads):
+                finish(config, run, ghn, trainer, held)
     finally:
         workers.stop()
 
@@ -165,7 +168,4 @@ def evaluate(config: TrainConfig, run: RunFolder, ghn: GHN, card: dict) -> list[
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"error: {error}")
+    run_script(main)

@@ -14,7 +14,6 @@ names go on behind that of `-o`.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from ghn.finetuning.config import NetworkConfig
 from ghn.finetuning.figures import plot_learning, read_learning
 from ghn.weights import compare_weights, plot_weights
 from graph2nn.archgraph import draw
-from graph2nn.runs import option, parse_command
+from graph2nn.runs import option, parse_command, run_script
 from graph2nn.runs.figures import figure_path
 from graph2nn.runs.tables import write_rows
 from graph2nn.training import count_parameters
@@ -194,7 +193,4 @@ def main(argv: Sequence[str] | None = None) -> Made:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"visualize: {error}")
+    run_script(main)

@@ -17,7 +17,6 @@ that was stopped. docs/understand/wirings.md says how to read what comes out.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from graph2nn.runs import add_arguments, from_args, option
+from graph2nn.runs import add_arguments, from_args, option, run_script
 from graph2nn.runs.config import settings_of
 from graph2nn.runs.summaries import format_rows
 from graph2nn.runs.tables import write_rows
@@ -194,7 +193,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        sys.exit(f"wirings: {error}")
+    run_script(main)

@@ -24,7 +24,7 @@ import torch
 from ghn.finetuning import NamedNetwork, train
 from ghn.finetuning.config import TrainNetConfig
 from ghn.finetuning.figures import plot_learning
-from graph2nn.runs import Workers, parse_config, relaunch, save_checkpoint, to_dict
+from graph2nn.runs import Workers, parse_config, relaunch, run_script, save_checkpoint, to_dict
 from graph2nn.training import Record, count_parameters
 
 
@@ -120,7 +120,4 @@ def accuracies(record: Record, *names: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"train_net: {error}")
+    run_script(main)

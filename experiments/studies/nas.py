@@ -11,12 +11,11 @@ on with a study that was stopped. Writes results.csv and table.md.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph2nn.runs import flat, flattened, option, parse_config, write_text
+from graph2nn.runs import flat, flattened, option, parse_config, run_script, write_text
 from graph2nn.runs.tables import write_rows
 from predictors.studies.nas import NasSettings, nas_page, run_nas
 
@@ -64,7 +63,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"nas: {error}")
+    run_script(main)

@@ -15,7 +15,6 @@ stands beside what noise of the seeds allows and beside simple baselines.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,14 @@ import numpy as np
 from ghn import from_pretrained
 from ghn.evaluation import evaluation_batches
 from graph2nn.relational.campaign.graph_means import GraphMeans
-from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_text
+from graph2nn.runs import (
+    describe_environment,
+    option,
+    parse_config,
+    run_script,
+    to_dict,
+    write_text,
+)
 from graph2nn.runs.summaries import format_rows, standard_error, with_error
 from graph2nn.vision import load_images
 from predictors.studies.relational.predicted import (
@@ -153,7 +159,4 @@ def write(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"relational_ghn: {error}")
+    run_script(main)

@@ -12,7 +12,6 @@ first `--trained` networks are also trained from as many seeds: what ensembles b
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,14 @@ from ghn.evaluation import evaluation_batches
 from ghn.training.networks import evaluation_nets
 from graph2nn.deepnets import EVAL_SPLITS
 from graph2nn.names import check_choice
-from graph2nn.runs import describe_environment, option, parse_config, to_dict, write_text
+from graph2nn.runs import (
+    describe_environment,
+    option,
+    parse_config,
+    run_script,
+    to_dict,
+    write_text,
+)
 from graph2nn.runs.summaries import format_rows, standard_error, with_error
 from graph2nn.training import Recipe
 from graph2nn.vision import load_images
@@ -157,7 +163,4 @@ def _mean(values: Sequence[float], digits: int) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"sample_ghn: {error}")
+    run_script(main)

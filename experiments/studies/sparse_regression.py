@@ -15,12 +15,11 @@ docs/understand/sparsity.md says how to read them.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph2nn.runs import option, parse_config
+from graph2nn.runs import option, parse_config, run_script
 from graph2nn.runs.shipped import find_data
 from graph2nn.runs.summaries import with_error
 from graph2nn.sparsity.campaign.results import OWN_TABLES, SparseTable, read_sparse_table
@@ -104,7 +103,4 @@ def main(argv: Sequence[str] | None = None) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f"sparse_regression: {error}")
+    run_script(main)

@@ -120,37 +120,39 @@ class AccuracyTask:
         ghn.accuracy_head.standardise(_TRAINED, labels.mean(), labels.std())
         ghn.accuracy_head.standardise(_PREDICTED, OWN_OFFSET, OWN_SCALE)
 
-        self._sum, self._steps = 0.0, 0
+        self._sum = 0.0
+        self._taught: set[int] = set()
 
     def learn(
         self,
         step: int,
         graphs: Sequence[ArchGraph],
         accuracies: Sequence[float],
-        workers: Workers,
         *,
+        shard: int = 0,
+        shards: int = 1,
+        total: int | None = None,
         scale: float = 1.0,
     ) -> None:
-        """Add the gradients of a step of the `Trainer`; the processes share the networks.
+        """Add the gradients of a part of a step of the `Trainer`.
 
         Args:
             step: Number of the step.
-            graphs, accuracies, scale: Arguments of `add_gradients`.
-            workers: Processes of the run.
+            graphs, accuracies, total, scale: Arguments of `add_gradients`.
+            shard, shards: Number of the part, and of all parts of the step.
         """
-        rows = self.rows(step, rank=workers.rank, world=workers.world)
-        total = int(workers.sum(len(graphs))[0])
+        rows = self.rows(step, rank=shard, world=shards)
         self._sum += self.add_gradients(rows, graphs, accuracies, total=total, scale=scale)
-        self._steps += 1
+        self._taught.add(step)
 
     def log_entries(self, workers: Workers) -> dict[str, float]:
         """Return the mean loss since the last call, for the log; called in all processes."""
-        mean = workers.sum(self._sum)[0] / max(self._steps, 1)
-        self._sum, self._steps = 0.0, 0
+        mean = workers.sum(self._sum)[0] / max(len(self._taught), 1)
+        self._sum, self._taught = 0.0, set()
         return {"accuracy_loss": mean}
 
     def rows(self, step: int, *, rank: int = 0, world: int = 1) -> np.ndarray:
-        """Choose the labelled networks of a step for one of `world` processes, (b,)."""
+        """Choose the labelled networks of a step for part `rank` of `world`, (b,)."""
         random = np.random.default_rng((self.seed, step))
         chosen = random.choice(len(self.networks.graphs), self.batch_size, replace=False)
         return chosen[rank::world]

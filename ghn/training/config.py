@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -134,6 +135,17 @@ class TrainConfig:
         None,
         help="processes that share a step's networks; none takes 2 on digits if there are cores",
     )
+    shards: int | None = option(
+        None,
+        help="parts of a step's networks whose gradients are summed in one order, so that any "
+        "number of processes that divides theirs gives the same bits; none takes 2 on digits, "
+        "else a part a process",
+    )
+    threads: int | None = option(
+        None,
+        help="threads of a process, on whose number sums depend; none takes 1 on digits, else "
+        "torch's choice",
+    )
     multigpu: bool = option(False, help="refers to torchrun, which replaces it")
     ckpt: str | None = option(
         None, "-C", help="start from this checkpoint: its weights and its hypernetwork settings"
@@ -161,6 +173,9 @@ class TrainConfig:
             "save_every",
             "log_interval",
             "accuracy_batch",
+            "processes",
+            "shards",
+            "threads",
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -232,7 +247,11 @@ def _defaults(c: TrainConfig) -> dict[str, Any]:
         "processes": 1,
     }
     if c.dataset == "digits":
-        values |= {**_DIGITS, "processes": 1 if _on_gpu(c.device) else min(2, os.cpu_count() or 1)}
+        values |= _DIGITS
+        if not _on_gpu(c.device):
+            parts = c.shards or max(c.processes or 0, min(2, c.meta_batch_size or 2))
+            own = {"shards": parts, "threads": 1}
+            values |= {**own, "processes": math.gcd(parts, min(2, os.cpu_count() or 1))}
         if c.opt not in (None, "soap"):
             values["lr"] = 3e-3
     kinds = {"gatedgnn": "ghn2", "graphormer": "ghn3"}

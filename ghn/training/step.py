@@ -18,7 +18,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.families import Net, build_blueprint, run_blueprint
 from graph2nn.runs import seeded
 
-__all__ = ["StepResult", "autocast", "joint_step", "meta_step"]
+__all__ = ["StepResult", "autocast", "joint_step", "meta_step", "united"]
 
 _NOISE_STREAM = 2**61  # between the seeds of dropout and those of noise
 
@@ -38,6 +38,17 @@ class StepResult:
     accuracy: float
     accuracies: tuple[float, ...] = ()
     finite: bool = True
+
+
+def united(results: Sequence[StepResult]) -> StepResult:
+    """Unite what the parts of a step have measured; one without networks counts for nothing."""
+    count = max(1, sum(len(r.accuracies) for r in results))
+    return StepResult(
+        loss=sum(r.loss * len(r.accuracies) for r in results) / count,
+        accuracy=sum(r.accuracy * len(r.accuracies) for r in results) / count,
+        accuracies=tuple(value for r in results for value in r.accuracies),
+        finite=all(r.finite for r in results),
+    )
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:

@@ -25,11 +25,13 @@ from ghn.training.config import TrainConfig
 from ghn.training.images import ImageSet, load_image_set
 from ghn.training.init import add_accuracy_head, add_noise, unit_gain
 from ghn.training.networks import mixed_evaluation_nets, training_nets
-from ghn.training.step import StepResult, meta_step
+from ghn.training.step import StepResult, meta_step, united
 from graph2nn.archgraph import ArchGraph
 from graph2nn.deepnets import MetaBatch, MetaBatches
 from graph2nn.families import Net
 from graph2nn.runs import RunFolder, Workers, load_checkpoint, seeded
+from graph2nn.runs.jobs import threads
+from graph2nn.runs.processes import flat_gradient, set_gradient, stopping_between_steps
 from graph2nn.training import (
     Schedule,
     clip_gradients,
@@ -81,6 +83,7 @@ class Trainer:
         c = self.config = config.resolved()
         w = self.workers = workers or Workers(0, 1, torch.device("cpu"))
         self.run = run
+        self.shards = _checked_shards(c, w)
         self.images: ImageSet = load_image_set(c, w)
         self.image_kind = {
             "image_size": self.images.train.data.image_size,
@@ -104,6 +107,8 @@ class Trainer:
         self.average = RunningAverage(self.ghn, c.ema) if c.ema else None
         if resume_from is not None:
             self._restore(resume_from)
+        if run is not None:
+            run.rewind(self.step)
         w.broadcast(self.ghn)
 
     @property
@@ -117,14 +122,19 @@ class Trainer:
         Raises:
             RuntimeError: More steps of an epoch failed (loss not finite, or out of memory) than 2
                 %.
+            Stopped: The program was asked to stop, see `stoppable`; the step is saved.
         """
         start = time.monotonic() - 60 * self.minutes
         nets = self._meta_batches()
         images = self.images.train.endless()
         window = _Window()
-        with tqdm(
-            total=self.total, initial=self.step, unit="step", disable=not self._shows_progress
-        ) as bar:
+        with (
+            threads(self.config.threads),
+            stopping_between_steps(self.workers) as request,
+            tqdm(
+                total=self.total, initial=self.step, unit="step", disable=not self._shows_progress
+            ) as bar,
+        ):
             while self.step < self.total:
                 if self.step % self.steps_per_epoch == 0:
                     self.failures = 0
@@ -133,7 +143,10 @@ class Trainer:
                 self.minutes = (time.monotonic() - start) / 60
                 bar.update()
                 self._after_step(window, bar)
-        self._save()
+                if request.asked():
+                    self._save()
+                    request.stop(self._kept)
+            self._save()
         return self.result
 
     def _one_step(self, nets: Iterator[MetaBatch], images: Tensor, labels: Tensor) -> StepResult:
@@ -143,11 +156,8 @@ class Trainer:
         while True:
             batch = next(nets)
             self.next_batch = batch.index + 1
-            self.optimizer.zero_grad(set_to_none=True)
-            result = self._gradients(batch, images, labels)
-            if self.workers.all_true(result.finite):
-                self._learn_accuracies(batch, result)
-                self.workers.sum_gradients(self.ghn.parameters())
+            result = self._summed_gradients(batch, images, labels)
+            if result.finite:
                 self.scaler.unscale_(self.optimizer)
                 norm = clip_gradients(self.ghn.parameters(), c.grad_clip)
                 scale = self.scaler.get_scale()
@@ -160,16 +170,47 @@ class Trainer:
                     continue  # only the scale of fp16 was too large, and has been lowered
             self._count_failure(result)
 
-    def _gradients(self, batch: MetaBatch, images: Tensor, labels: Tensor) -> StepResult:
+    def _summed_gradients(self, batch: MetaBatch, images: Tensor, labels: Tensor) -> StepResult:
+        """The gradient of the whole meta-batch in every process, where all losses are finite."""
+        several = self.shards // self.workers.world
+        seeds = self._dropout_seeds(len(batch))
+        nets = list(zip(batch.configs, batch.graphs, strict=True))
+        total = int(self.workers.sum(len(batch))[0])
+        results: list[StepResult] = []
+        parts: list[Tensor] = []
+        for own in range(several):
+            self.optimizer.zero_grad(set_to_none=True)
+            mine = slice(own, None, several)
+            results.append(self._gradients(nets[mine], seeds[mine], images, labels, total))
+            if not self.workers.all_true(results[-1].finite):
+                return replace(results[-1], finite=False)
+            shard = self.workers.rank + own * self.workers.world
+            self._learn_accuracies(batch.graphs[mine], results[-1], shard, total)
+            if self.config.shards is not None:
+                parts.append(flat_gradient(self.ghn.parameters()))
+        if self.config.shards is None:
+            self.workers.sum_gradients(self.ghn.parameters())
+        else:
+            set_gradient(self.ghn.parameters(), self.workers.sum_in_order(parts))
+        return united(results)
+
+    def _gradients(
+        self,
+        nets: list[tuple[Net, ArchGraph]],
+        seeds: list[int],
+        images: Tensor,
+        labels: Tensor,
+        total: int,
+    ) -> StepResult:
         c = self.config
         try:
             return meta_step(
                 self.ghn,
-                list(zip(batch.configs, batch.graphs, strict=True)),
+                nets,
                 images,
                 labels,
-                total=int(self.workers.sum(len(batch))[0]),
-                seeds=self._dropout_seeds(len(batch)),
+                total=total,
+                seeds=seeds,
                 label_smoothing=c.label_smooth or 0.0,
                 norm_penalty=c.norm_penalty or 0.0,
                 diversity=c.diversity,
@@ -182,11 +223,18 @@ class Trainer:
                 torch.cuda.empty_cache()
             return StepResult(loss=math.nan, accuracy=math.nan, finite=False)
 
-    def _learn_accuracies(self, batch: MetaBatch, result: StepResult) -> None:
+    def _learn_accuracies(
+        self, graphs: Sequence[ArchGraph], result: StepResult, shard: int, total: int
+    ) -> None:
         if self.accuracy is not None:
-            scale = self.scaler.get_scale()
             self.accuracy.learn(
-                self.step, batch.graphs, result.accuracies, self.workers, scale=scale
+                self.step,
+                graphs,
+                result.accuracies,
+                shard=shard,
+                shards=self.shards,
+                total=total,
+                scale=self.scaler.get_scale(),
             )
 
     def _dropout_seeds(self, count: int) -> list[int]:
@@ -273,6 +321,10 @@ class Trainer:
             **more,
         )
 
+    @property
+    def _kept(self) -> str:
+        return f"step {self.step} is kept in {self.run.path}" if self.run is not None else ""
+
     def _save(self) -> None:
         if self.run is not None:
             self.run.save_last(self._payload())
@@ -295,8 +347,6 @@ class Trainer:
         self.images.train.load_state_dict(progress["images"])
         self.step, self.next_batch = progress["step"], progress["next_batch"]
         self.failures, self.minutes = progress["failures"], progress["minutes"]
-        if self.run is not None:
-            self.run.rewind(self.step)
 
     def _initial(self) -> GHN:
         """The hypernetwork before training, the same for the same seed."""
@@ -341,6 +391,19 @@ class Trainer:
     @property
     def _shows_progress(self) -> bool:
         return self.workers.first and self.config.debug > 0
+
+
+def _checked_shards(c: TrainConfig, workers: Workers) -> int:
+    """In how many parts the networks of a step are; each process has equally many."""
+    shards = c.shards or workers.world
+    assert c.meta_batch_size is not None
+    if shards % workers.world or shards > c.meta_batch_size:
+        raise ValueError(
+            f"{c.meta_batch_size} networks a step in {shards} parts cannot be shared by "
+            f"{workers.world} processes: --shards must be a multiple of the processes, and at most "
+            "--meta_batch_size"
+        )
+    return shards
 
 
 def _schedule(c: TrainConfig, steps_per_epoch: int) -> Schedule:

@@ -34,8 +34,8 @@ from graph2nn.runs.config import (
 )
 from graph2nn.runs.folder import RunFolder, describe_environment, read_metrics
 from graph2nn.runs.jobs import one_thread, parallel_map
+from graph2nn.runs.processes import Workers, relaunch, run_script
 from graph2nn.runs.seeds import generator_state, restore_generator, seeded
-from graph2nn.runs.workers import Workers, relaunch
 
 __all__ = [
     "Campaign",
@@ -66,6 +66,7 @@ __all__ = [
     "restore_generator",
     "result_files",
     "run_campaign",
+    "run_script",
     "save_checkpoint",
     "seeded",
     "settings_of",

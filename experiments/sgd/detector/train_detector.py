@@ -13,14 +13,13 @@ Where a default is none and the help says no more, the data set decides.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ghn.detection import TrainedDetector, detect, plot_boxes, plot_detection, train_detector
 from ghn.detection.config import DetectConfig
 from ghn.detection.training import KIND
-from graph2nn.runs import parse_config, save_checkpoint, to_dict
+from graph2nn.runs import parse_config, run_script, save_checkpoint, to_dict
 from graph2nn.training import Record, count_parameters
 
 
@@ -79,7 +78,4 @@ def report(trained: TrainedDetector) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"train_detector: {error}")
+    run_script(main)

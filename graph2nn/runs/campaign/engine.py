@@ -22,6 +22,7 @@ from graph2nn.runs.folder import RunFolder
 from graph2nn.runs.jobs import WORKER_DIED, check_jobs, unordered_map
 from graph2nn.runs.jobs.clusters import RESTARTS, Lost
 from graph2nn.runs.lock import claimed
+from graph2nn.runs.processes.stopping import stopped_with
 
 __all__ = ["Campaign", "Files", "Job", "Report", "follow_jobs", "run_campaign"]
 
@@ -146,7 +147,12 @@ def run_campaign(
         facts = report(files) if report is not None and files is not None else {}
         return {"job": job.name, "networks": job.networks, "error": error, **facts}
 
-    with claimed(run.path) if run else nullcontext(), _cleared(plan if run else ()):
+    where = run.path if run else Path(str(place))
+    with (
+        claimed(where) if run else nullcontext(),
+        _cleared(plan if run else ()),
+        stopped_with(f"what is finished is kept in {where}"),
+    ):
         kept, todo = _divided(plan)
         late = _left_half_done(run, kept)
         with closing(_outcomes(todo, jobs, backend)) as outcomes:
@@ -160,7 +166,7 @@ def run_campaign(
                 postfix=postfix,
                 unit=unit,
             )
-    return Campaign(total=len(todo), failed=failed, place=run.path if run else Path(str(place)))
+    return Campaign(total=len(todo), failed=failed, place=where)
 
 
 def follow_jobs(

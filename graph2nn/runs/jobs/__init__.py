@@ -7,6 +7,7 @@ from graph2nn.runs.jobs.parallel import (
     follow_parent,
     one_thread,
     parallel_map,
+    threads,
     unordered_map,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "follow_parent",
     "one_thread",
     "parallel_map",
+    "threads",
     "unordered_map",
 ]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import CancelledError
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 import joblib
@@ -19,9 +17,11 @@ from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from graph2nn.runs.jobs.clusters import CLUSTERS, Lost, cluster_backend
+from graph2nn.runs.processes.parents import end_with_parent
 
 __all__ = [
-    "WORKER_DIED", "check_jobs", "follow_parent", "one_thread", "parallel_map", "unordered_map",
+    "WORKER_DIED", "check_jobs", "follow_parent", "one_thread", "parallel_map",
+    "threads", "unordered_map",
 ]  # fmt: skip
 
 WORKER_DIED = BrokenProcessPool
@@ -199,20 +199,23 @@ def follow_parent(parent: int) -> None:
         parent: Number of the process that started this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with_parent(parent)
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+def one_thread() -> AbstractContextManager[None]:
+    """Let torch compute with a single thread: sums come out the same on any number of cores."""
+    return threads(1)
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with a single thread: sums come out the same on any number of cores."""
+def threads(count: int | None) -> Iterator[None]:
+    """Let torch compute with so many threads in the block.
+
+    Args:
+        count: Their number, on which sums depend; None leaves it as it is.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count or before)
     try:
         yield
     finally:

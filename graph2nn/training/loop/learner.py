@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graph2nn.runs.workers import Workers
+from graph2nn.runs.processes import Workers
 from graph2nn.training.evaluation import RunningErrors, mean_losses, topk_correct, widened
 from graph2nn.training.loop.synchronised import synchronised
 from graph2nn.training.optim import clip_gradients, make_optimizer, set_learning_rate

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from graph2nn.runs.workers import Workers
+from graph2nn.runs.processes import Workers
 from graph2nn.training.costs import count_parameters
 from graph2nn.training.loop.learner import HALVES, Learner, Single
 from graph2nn.training.precise_bn import PreciseStatistics

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from graph2nn.runs.workers import Workers
+from graph2nn.runs.processes import Workers
 
 __all__ = ["synchronised"]
 

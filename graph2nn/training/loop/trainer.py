@@ -8,7 +8,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from graph2nn.runs.checkpoint import load_checkpoint
 from graph2nn.runs.folder import RunFolder
+from graph2nn.runs.processes import StopRequest, Workers, stopping_between_steps
 from graph2nn.runs.seeds import derived_seed, reseed, seeded
-from graph2nn.runs.workers import Workers
 from graph2nn.training.evaluation import RunningErrors
 from graph2nn.training.loop.images import Streams
 from graph2nn.training.loop.learner import Learner
@@ -119,6 +119,7 @@ def train_networks(
     Raises:
         ValueError: No network, a seed or folder that cannot be used, images without a whole batch,
             an observer of no network or of one that is stacked.
+        Stopped: The program was asked to stop, see `stoppable`; with a folder the step is saved.
 
     Examples:
         >>> from graph2nn.vision import load_images
@@ -151,6 +152,7 @@ def train_networks(
         training = _Training(learners, data, run, watching, workers, progress and workers.first)
         training.save_seconds, training.save_epochs = save_seconds, save_epochs
         if folder is not None:
+            training.kept_in = Path(folder)
             workers.barrier()  # until the first process has looked at the folder
             training.restore(Path(folder) / "last.pt")
             workers.barrier()  # before the first process writes
@@ -172,6 +174,7 @@ class _Training:
         self.learners, self.data, self.run, self.recipe = learners, data, run, data.recipe
         self.observers, self.workers, self.progress = observers, workers, progress
         self.save_seconds, self.save_epochs = math.inf, False
+        self.kept_in: Path | None = None
         self.names = [name for learner in learners for name in learner.names]
         self.done = -1  # epochs evaluated; -1 before the first evaluation
         self.records: list[Record] = []
@@ -180,12 +183,16 @@ class _Training:
 
     def fit(self) -> list[Record]:
         total = self.recipe.epochs * len(self.data.train)
-        with tqdm(
-            total=total, initial=self._step, unit="step", leave=None, disable=not self.progress
-        ) as bar:
+        held = stopping_between_steps(self.workers) if self.kept_in else nullcontext()
+        with (
+            held as request,
+            tqdm(
+                total=total, initial=self._step, unit="step", leave=None, disable=not self.progress
+            ) as bar,
+        ):
             while self.done < self.recipe.epochs:
                 if self.done >= 0 and self.data.train.epoch == self.done:
-                    self._train_epoch(bar)
+                    self._train_epoch(bar, request)
                 self._finish_epoch()
         for learner in self.learners:
             learner.train(False)
@@ -197,7 +204,7 @@ class _Training:
         """The next step of the optimiser, from 0."""
         return self.data.train.epoch * len(self.data.train) + self.data.train.position
 
-    def _train_epoch(self, bar: tqdm) -> None:
+    def _train_epoch(self, bar: tqdm, request: StopRequest | None) -> None:
         """The rest of an epoch, from wherever the images stand."""
         shown = time.monotonic()
         active = [learner for learner in self.learners if any(learner.alive)]
@@ -215,6 +222,10 @@ class _Training:
                 bar.set_postfix(epoch=self.done + 1, loss=f"{self._mean_loss():.3f}")
             if self.run is not None and time.monotonic() - self._saved >= self.save_seconds:
                 self._save(self.run)
+            if request is not None and request.asked():
+                if self.run is not None:
+                    self._save(self.run)
+                request.stop(f"epoch {self.done + 1}, step {self._step} is kept in {self.kept_in}")
 
     def _train_step(self, learner: Learner, step: int, images: Tensor, labels: Tensor) -> None:
         observer = self.observers.get(learner.names[0])

@@ -138,8 +138,7 @@ def test_resume_equals_uninterrupted(uninterrupted, tmp_path: Path, monkeypatch,
     assert second.step == (0 if after == 1 else 2)
     assert equal(weights(second.fit()), uninterrupted)
     steps = [r["step"] for r in run.metrics()]
-    # without a checkpoint the run starts anew, and nothing takes back what it logged
-    assert steps == ([1, 1, 2, 3, 4] if after == 1 else [1, 2, 3, 4])
+    assert steps == [1, 2, 3, 4], "every step once, also without a checkpoint to go on from"
 
 
 @pytest.mark.parametrize("after", [1, 3])
@@ -328,7 +327,7 @@ def test_a_failed_step_is_repeated_with_other_networks(uninterrupted, monkeypatc
         return real(ghn, nets, images, *args, **options)
 
     monkeypatch.setattr(module, "meta_step", flaky)
-    trainer = Trainer(small())
+    trainer = Trainer(small(shards=1))
     end = weights(trainer.fit())
     assert len(seen) == 5 and trainer.next_batch >= 5
     assert seen[1][0] == seen[2][0] != seen[3][0]

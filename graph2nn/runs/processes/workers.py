@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-__all__ = ["Workers", "relaunch"]
+from graph2nn.runs.processes.parents import end_with_parent
+
+__all__ = ["Workers", "flat_gradient", "set_gradient"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Workers:
             torch.cuda.set_device(device)
         if world > 1 and not dist.is_initialized():
             gpu = device if device.type == "cuda" else None  # NCCL guesses it, with a warning
-            dist.init_process_group("gloo" if gpu is None else "nccl", device_id=gpu)
+            how = _meeting(world)
+            dist.init_process_group("gloo" if gpu is None else "nccl", device_id=gpu, **how)
         return cls(dist.get_rank() if world > 1 else 0, world, device)
 
     @property
@@ -76,6 +78,10 @@ class Workers:
         flag = torch.tensor(int(value), device=self.device)
         dist.all_reduce(flag, op=dist.ReduceOp.MIN)
         return bool(flag.item())
+
+    def any_true(self, value: bool) -> bool:
+        """Tell whether `value` is true in some process."""
+        return not self.all_true(not value)
 
     def sum(self, *values: float) -> list[float]:
         """Sum each value over the processes."""
@@ -114,31 +120,64 @@ class Workers:
             for tensor in (*module.parameters(), *module.buffers()):
                 dist.broadcast(tensor.data, src=0)
 
+    def sum_in_order(self, parts: Sequence[Tensor]) -> Tensor:
+        """Sum tensors of one shape over the processes, in an order that their number leaves alone.
+
+        Part k of this process stands at place `rank + k * world` of all, and places are summed from
+        the first to the last.
+
+        Args:
+            parts: Those of this process; every process has equally many.
+        """
+        total: Tensor | None = None
+        for part in parts:
+            every = [part]
+            if self.world > 1:
+                every = [torch.empty_like(part) for _ in range(self.world)]
+                dist.all_gather(every, part)
+            for one in every:
+                total = one.clone() if total is None else total.add_(one)
+        assert total is not None
+        return total
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Sum `.grad` over the processes, in one message; a missing gradient counts as zero."""
         if self.world == 1:
             return
         parameters = list(parameters)
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        grads: list[Tensor] = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in grads])
+        flat = flat_gradient(parameters)
         dist.all_reduce(flat)
-        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-            grad.copy_(part.view_as(grad))
+        set_gradient(parameters, flat)
 
 
-def relaunch(processes: int) -> int:
-    """Run this program once more, with its arguments, in several processes that are one run.
+def flat_gradient(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Copy the gradients of parameters, one behind the other; zeros where there is none.
 
-    Returns:
-        Its exit status.
+    Shape (n,), the number of all entries.
     """
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, f"--nproc_per_node={processes}", *sys.argv]
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
-    return subprocess.call(command, env={"OMP_NUM_THREADS": threads, **os.environ})
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+def set_gradient(parameters: Iterable[nn.Parameter], flat: Tensor) -> None:
+    """Make the parts of a tensor the gradients of parameters, in their order.
+
+    Shape (n,), the number of all entries.
+    """
+    for p in parameters:
+        p.grad, flat = flat[: p.numel()].view_as(p), flat[p.numel() :]
+
+
+def _meeting(world: int) -> dict[str, Any]:
+    """Where the processes of a run find each other, and that they end with who started them."""
+    launcher, _, port = os.environ.get("NETWRIGHT_LAUNCHER", "").partition(":")
+    if launcher:  # see `relaunch`
+        end_with_parent(int(launcher))
+        store = dist.TCPStore("127.0.0.1", int(port), world, is_master=False)
+        return {"store": store, "rank": int(os.environ["RANK"]), "world_size": world}
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun leaves them behind if it is killed
+        end_with_parent(os.getppid())
+    return {}
 
 
 def _check_gpu(device: torch.device) -> None:
