@@ -26,6 +26,7 @@ from graph2nn.relational import (
     EXECUTIONS,
     TASKS,
     SweepGrid,
+    diverged_runs,
     division_entries,
     find_task,
     network_specs,
@@ -166,6 +167,9 @@ def train(config: TrainConfig) -> None:
             spread = f"{np.nanmean(errors):.2f} ± {np.nanstd(errors):.2f}"
             print(f"{title:10} top-1 error {spread} % (mean and deviation of {errors.size} runs)")
     print(f"wrote {out}/results.csv; next: python experiments/relational.py analyze {out}")
+    if lost := diverged_runs(out):
+        runs = f"{len(lost)} of {len(specs) * len(config.seeds or task.seeds)} runs"
+        raise ValueError(f"{runs} diverged and are in no table: lower --lr, with another --out")
 
 
 def analysis(config: AnalyzeConfig) -> None:

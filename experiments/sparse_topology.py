@@ -27,6 +27,7 @@ from graph2nn.sparsity import (
     TOPOMETRICS,
     Setting,
     SparseGrid,
+    diverged_networks,
     encode,
     find_grid,
     layer_table,
@@ -177,6 +178,8 @@ def whole_grid(config: TopologyConfig) -> None:
         print(format_rows(accuracy_rows(table)))
         print(f"wrote {plot_grid(table, out / 'accuracy.png')}")
     print(f"wrote {path}, {path.stem}_layers.csv and {path.stem}.json beside it")
+    if lost := diverged_networks(grid, out):
+        raise ValueError(f"{len(lost)} networks diverged and are in no table, see the warning")
 
 
 def parse(argv: Sequence[str] | None = None) -> TopologyConfig:

@@ -3,7 +3,7 @@
 from graph2nn.deprecated import called_as_before, moved
 from graph2nn.relational.as_archgraph import message_graph, relational_archgraph
 from graph2nn.relational.as_picture import relational_picture
-from graph2nn.relational.campaign.job_results import merge_results
+from graph2nn.relational.campaign.job_results import diverged_runs, merge_results
 from graph2nn.relational.campaign.results import ResultTable, read_results, write_results
 from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.campaign.tasks import (
@@ -86,6 +86,7 @@ __all__ = [
     "count_module",
     "count_params",
     "cycle",
+    "diverged_runs",
     "division_entries",
     "erdos_renyi",
     "find_task",

@@ -18,7 +18,7 @@ from graph2nn.sparsity.campaign.results import (
     published_table,
     read_sparse_table,
 )
-from graph2nn.sparsity.campaign.training import regenerate, run_grid
+from graph2nn.sparsity.campaign.training import diverged_networks, regenerate, run_grid
 from graph2nn.sparsity.graphs.drawing import draw_multipartite
 from graph2nn.sparsity.graphs.edges import EdgeList, edge_list
 from graph2nn.sparsity.graphs.encodings.encode import ENCODINGS, encode
@@ -57,6 +57,7 @@ __all__ = [
     "density_summary",
     "draw_multipartite",
     "edge_list",
+    "diverged_networks",
     "encode",
     "features",
     "find_grid",

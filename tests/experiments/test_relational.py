@@ -60,6 +60,19 @@ def test_another_recipe_does_not_mix_into_a_run(script, run, sweep) -> None:
         script.main([*TRAIN, *flags])
 
 
+@pytest.mark.filterwarnings("ignore:network .* not finite")
+def test_diverged_runs_have_no_error_and_fail_the_command(script, tmp_path, capsys) -> None:
+    """Not the error before training, which is finite."""
+    flags = ["--division", "best", "--lr", "1e30", "--out", str(tmp_path)]
+    with (
+        pytest.warns(RuntimeWarning, match="diverged"),
+        pytest.raises(ValueError, match="2 of 2 runs diverged.*lower --lr"),
+    ):
+        script.main(["train", "--task", "mlp_digits", "--epochs", "1", "--seeds", "1", *flags])
+    assert "top-1 error" not in capsys.readouterr().out
+    assert read_results(tmp_path).num_rows == 0
+
+
 def test_analyze(script, run, capsys) -> None:
     script.main(["analyze", str(run)])
     folder = run / "analysis"

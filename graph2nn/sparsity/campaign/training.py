@@ -24,7 +24,7 @@ from graph2nn.sparsity.campaign.results import KEY, LAYER_COLUMNS, METRICS
 from graph2nn.sparsity.networks.pruning.prune import PRUNERS
 from graph2nn.vision import load_sets
 
-__all__ = ["TABLE_COLUMNS", "regenerate", "run_grid", "write_tables"]
+__all__ = ["TABLE_COLUMNS", "diverged_networks", "regenerate", "run_grid", "write_tables"]
 
 TABLE_COLUMNS = (
     *("accuracy", "pruning", "sparsity", "model", "dataset", "seed"),
@@ -252,6 +252,19 @@ def _compute(task: _Task) -> list[list[Row]]:
 def _told(files: Files) -> Report:
     row = files[0][0]
     return {"accuracy": row.get("accuracy"), "seconds": row.get("seconds")}
+
+
+def diverged_networks(grid: SparseGrid, folder: str | Path) -> list[str]:
+    """Name the networks of a run whose loss stopped being finite.
+
+    Args:
+        grid: Settings of the grid.
+        folder: Folder of the run.
+
+    Raises:
+        ValueError: A damaged result.
+    """
+    return _collect(grid, Path(folder))[2]
 
 
 def _collect(grid: SparseGrid, folder: Path) -> tuple[list[Row], list[Row], list[str]]:

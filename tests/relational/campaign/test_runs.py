@@ -16,7 +16,7 @@ import torch
 from campaigns import send_through_pickle
 
 from graph2nn.relational.campaign import training
-from graph2nn.relational.campaign.job_results import merge_results
+from graph2nn.relational.campaign.job_results import diverged_runs, merge_results
 from graph2nn.relational.campaign.results import (
     COLUMNS,
     ResultTable,
@@ -219,11 +219,17 @@ def test_diverged_runs_are_named_and_left_out(tmp_path: Path) -> None:
     (path,) = result_files(tmp_path)
     rows = read_job(path)
     lost = rows[0]["graph_id"]
-    changed = [{**r, "top1_error": None} if r["graph_id"] == lost else r for r in rows]
+    last = max(row["epoch"] for row in rows)
+    changed = [
+        {**r, "top1_error": None} if (r["graph_id"], r["epoch"]) == (lost, last) else r
+        for r in rows
+    ]
     write_job(path, "job", changed)
+    assert [run[1:] for run in diverged_runs(tmp_path)] == [(lost, 1)]
     with pytest.warns(RuntimeWarning, match=rf"1 runs diverged.*{lost} \(seed 1\)"):
         rest = merge_results(tmp_path)
     assert rest.num_rows == table.num_rows // 2 and lost not in rest["graph_id"]
+    assert last > 0, "the epochs before it stay out, too"
 
 
 def test_failing_jobs_do_not_stop_the_others(whole, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from repository import ROOT
 from graph2nn.runs import from_dict, read_job, to_dict, write_job
 from graph2nn.runs.summaries import format_rows
 from graph2nn.runs.tables import cell_text
+from graph2nn.sparsity import diverged_networks
 from graph2nn.sparsity.campaign import training
 from graph2nn.sparsity.campaign.figures import plot_grid
 from graph2nn.sparsity.campaign.grid import (
@@ -173,6 +174,7 @@ def test_partial_tables_and_networks_that_diverged(made, tmp_path) -> None:
     with pytest.warns(RuntimeWarning, match="1 networks diverged.*snip_0.95_s0"):
         path = write_tables(GRID, folder, folder / "t.csv")
     assert read_sparse_table(path)["pruning"].tolist() == ["uniform"]
+    assert diverged_networks(GRID, folder) == [replace(ROW, pruning="snip").name]
     with pytest.raises(ValueError, match=r"written as \.csv, got t\.txt"):
         write_tables(GRID, folder, folder / "t.txt")
 
