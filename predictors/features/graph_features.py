@@ -26,6 +26,7 @@ from predictors.features.networks.blocks import blocks_columns, levels_columns, 
 from predictors.features.networks.nodes import warn_of_unknown_sizes
 from predictors.features.networks.sizes import maps_columns, sizes_columns
 from predictors.features.operations import read_as_known
+from predictors.features.operations.factored import factors_columns
 from predictors.features.padded import ENDS, Padded, padded_batches
 from predictors.features.places import places_columns
 from predictors.features.raw_features import (
@@ -65,14 +66,17 @@ _NETWORK: dict[str, Callable[[Sequence[ArchGraph], Space], Columns]] = {
     "blocks": blocks_columns,
 }
 
-BLOCKS: tuple[str, ...] = (*_DAG, "shapes", *_NETWORK, "relational")
+BLOCKS: tuple[str, ...] = (*_DAG, "shapes", *_NETWORK, "factors", "relational")
 """Blocks of columns: of graphs as given (the first four), of their living part, of the shapes of
 parameters, of places from either end, of the sizes and places of operations where a graph knows how
-many values they give out, and of undirected relational graphs."""
+many values they give out, of what operations are made of, and of undirected relational graphs."""
+
+Tables = tuple[dict[str, np.ndarray], dict[str, list[str]]]
+"""Values and names of columns of each block."""
 
 STANDARD_BLOCKS = (
     *("paths", "live", "merge", "flow", "stages", "depth", "shapes", "relational"),
-    *("sizes", "maps", "levels", "blocks"),
+    *("sizes", "maps", "levels", "blocks", "factors"),
 )
 """The default: all that does not depend on how a graph was written down."""
 
@@ -145,7 +149,7 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         self.attributes_ = None
         if self.attributes:
             self.attributes_ = AttributeScaler(self.attributes, self.scale).fit(graphs)
-        _, self.columns_ = self._structure(graphs[:1])
+        _, self.columns_ = self._structure(graphs[:1], graphs[:1])
         self.n_features_out_ = len(self.get_feature_names_out())
         if not self.n_features_out_:
             raise ValueError(
@@ -166,10 +170,10 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         self._check_fitted()
         graphs = check_graphs(X)
         self._check_kind(graphs)
-        graphs = read_as_known(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
+        known = read_as_known(graphs, (*self.space_.ops, *ENDS), "GraphFeatures")
         if self.space_.valued:
             warn_of_unknown_sizes(graphs)
-        table, columns = self._structure(graphs)
+        table, columns = self._structure(graphs, known)
         if columns != self.columns_:
             raise ValueError(
                 "this GraphFeatures was fitted by a version of netwright with other columns: fit "
@@ -192,20 +196,28 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         owners = [name.split(":")[0] for name in self.get_feature_names_out()]
         return [np.flatnonzero([o == owner for o in owners]) for owner in dict.fromkeys(owners)]
 
-    def _structure(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
-        """Columns that come from the graph, from the memory of the graphs where they are there."""
+    def _structure(
+        self, graphs: list[ArchGraph], known: list[ArchGraph]
+    ) -> tuple[np.ndarray, dict[str, list[str]]]:
+        """Columns that come from the graph, from the memory of the graphs where they are there.
+
+        Factors of operations are read from the graphs as given, all else with known operations.
+        """
         key = ("features", tuple(self.blocks), self.space_)
         missing = [k for k, graph in enumerate(graphs) if graph.recall(key) is None]
         if missing:
-            fresh = [graphs[k] for k in missing]
-            measure = self._relational if self.relational_ else self._labelled
-            table, columns = measure(fresh)
-            for row, graph in zip(table, fresh):
-                graph.remember(key, partial(tuple, (row, columns)))
-        known = [graph.recall(key) for graph in graphs]
-        return np.array([row for row, _ in known]), known[0][1]
+            fresh = [known[k] for k in missing]
+            tables, columns = (self._relational if self.relational_ else self._labelled)(fresh)
+            if "factors" in self.blocks and not self.relational_:
+                given = [graphs[k] for k in missing]
+                columns["factors"], tables["factors"] = factors_columns(given, self.space_)
+            joined = np.concatenate([np.zeros((len(fresh), 0)), *tables.values()], axis=1)
+            for k, row in zip(missing, joined):
+                graphs[k].remember(key, partial(tuple, (row, columns)))
+        found = [graph.recall(key) for graph in graphs]
+        return np.array([row for row, _ in found]), found[0][1]
 
-    def _labelled(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
+    def _labelled(self, graphs: list[ArchGraph]) -> Tables:
         tables: dict[str, np.ndarray] = {}
         columns: dict[str, list[str]] = {}
         for rows, batch in padded_batches(graphs, self.space_.ops):
@@ -219,9 +231,9 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
         for block in self.blocks:
             if block in _NETWORK:
                 columns[block], tables[block] = _NETWORK[block](graphs, self.space_)
-        return _joined(tables, columns, len(graphs))
+        return tables, columns
 
-    def _relational(self, graphs: list[ArchGraph]) -> tuple[np.ndarray, dict[str, list[str]]]:
+    def _relational(self, graphs: list[ArchGraph]) -> Tables:
         sizes = np.array([graph.num_nodes for graph in graphs])
         wanted = "relational" in self.blocks
         tables: dict[str, np.ndarray] = {}
@@ -233,7 +245,7 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
                 tables.setdefault(group, np.zeros((len(graphs), len(names))))[rows] = values
         if wanted:
             columns["size"], tables["size"] = ["log nodes"], np.log(sizes)[:, None]
-        return _joined(tables, columns, len(graphs))
+        return tables, columns
 
     def _check_kind(self, graphs: list[ArchGraph]) -> None:
         if any(is_relational(graph) != self.relational_ for graph in graphs):
@@ -245,9 +257,3 @@ class GraphFeatures(Saveable, TransformerMixin, BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "space_"):
             raise NotFittedError("this GraphFeatures is not fitted: call fit(graphs) first")
-
-
-def _joined(
-    tables: dict[str, np.ndarray], columns: dict[str, list[str]], count: int
-) -> tuple[np.ndarray, dict[str, list[str]]]:
-    return np.concatenate([np.zeros((count, 0)), *tables.values()], axis=1), columns

@@ -10,6 +10,7 @@ import numpy as np
 from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.paths import topological_levels
 from graph2nn.names import check_choice
+from predictors.features.networks.nodes import all_valued, node_sizes
 
 __all__ = ["NODE_FEATURES", "NodeFeatures", "useful_features"]
 
@@ -20,8 +21,9 @@ class NodeFeatures:
     """Features of nodes as one row of numbers each.
 
     The operation is one-hot; further blocks are named by `NODE_FEATURES`: `shape` (logarithms of
-    the four axes of the node's parameter), `stage` (the cell that the node is in, as a share of the
-    largest), `depth` (longest paths from a source and to a sink, as shares of the longest),
+    the four axes of the node's parameter), `size` (logarithms of its values, positions, width,
+    parameters, multiply-adds and memory traffic), `stage` (the cell that the node is in, as a share
+    of the largest), `depth` (longest paths from a source and to a sink, as shares of the longest),
     `degree` (logarithms of in-, out- and total degree), `walks` (probability that a random walk of
     k = 1..8 undirected steps returns, arXiv:2110.07875, equation 5).
 
@@ -69,12 +71,14 @@ class NodeFeatures:
 def useful_features(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
     """Find the blocks that say something of these graphs beside operations and edges.
 
-    These are parameter shapes and stages where graphs have them; degrees and walks where all nodes
-    are alike.
+    These are parameter shapes, sizes and stages where graphs have them; degrees and walks where all
+    nodes are alike.
     """
     names = []
     if any(graph.shape.any() for graph in graphs):
         names.append("shape")
+    if all_valued(graphs):
+        names.append("size")
     if any(graph.cell.any() for graph in graphs):
         names.append("stage")
     if len({op for graph in graphs for op in graph.op_names()}) == 1:
@@ -84,6 +88,12 @@ def useful_features(graphs: Sequence[ArchGraph]) -> tuple[str, ...]:
 
 def _shape(graph: ArchGraph) -> np.ndarray:
     return np.log2(1 + graph.shape) / 8
+
+
+def _size(graph: ArchGraph) -> np.ndarray:
+    sizes = node_sizes(graph)
+    parts = (sizes.values, sizes.positions, sizes.width, sizes.params, sizes.work, sizes.traffic)
+    return np.log2(1 + np.stack(parts, axis=1)) / 16
 
 
 def _stage(graph: ArchGraph) -> np.ndarray:
@@ -116,6 +126,7 @@ def _walks(graph: ArchGraph) -> np.ndarray:
 
 NODE_FEATURES: Final[dict[str, Callable[[ArchGraph], np.ndarray]]] = {
     "shape": _shape,
+    "size": _size,
     "stage": _stage,
     "depth": _depth,
     "degree": _degree,
@@ -123,4 +134,4 @@ NODE_FEATURES: Final[dict[str, Callable[[ArchGraph], np.ndarray]]] = {
 }
 """Blocks of features beside the operation. Shapes: -> (N, columns)."""
 
-_WIDTHS = {"shape": 4, "stage": 1, "depth": 2, "degree": 3, "walks": _WALK_LENGTHS}
+_WIDTHS = {"shape": 4, "size": 6, "stage": 1, "depth": 2, "degree": 3, "walks": _WALK_LENGTHS}
