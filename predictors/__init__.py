@@ -11,6 +11,7 @@ from graph2nn.lazy import on_first_use
 if TYPE_CHECKING:
     from predictors.base import ArchPredictor
     from predictors.features import GraphFeatures
+    from predictors.latency import LatencyPredictor
     from predictors.models.bananas import BANANASPredictor
     from predictors.models.baseline import LinearBaseline
     from predictors.models.classical import GRAF_BLOCKS, ONE_HOT_BLOCKS, FeaturePredictor
@@ -43,6 +44,7 @@ __all__ = [
     "GHNPredictor",
     "GraphFeatures",
     "JointGHNPredictor",
+    "LatencyPredictor",
     "LinearBaseline",
     "MultiSpacePredictor",
     "PyGPredictor",
@@ -62,6 +64,7 @@ __all__ = [
 _NAMES = {
     "predictors.base": ("ArchPredictor",),
     "predictors.features": ("GraphFeatures",),
+    "predictors.latency": ("LatencyPredictor",),
     "predictors.models.bananas": ("BANANASPredictor",),
     "predictors.models.baseline": ("LinearBaseline",),
     "predictors.models.classical": ("GRAF_BLOCKS", "ONE_HOT_BLOCKS", "FeaturePredictor"),
@@ -83,7 +86,17 @@ _NAMES = {
     "predictors.tart": ("TART",),
 }
 _ROOMS = (
-    *("base", "benchmark", "features", "models", "neural", "proxies", "registry", "search"),
+    *(
+        "base",
+        "benchmark",
+        "features",
+        "latency",
+        "models",
+        "neural",
+        "proxies",
+        "registry",
+        "search",
+    ),
     *("saving", "studies", "tables", "targets", "tart"),
 )
 

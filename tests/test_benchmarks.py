@@ -22,6 +22,8 @@ SCRIPTS = (
     "large_networks",
     "graph_tools",
     "tracing",
+    "intervals",
+    "latency",
 )
 
 

@@ -4,6 +4,8 @@
     netwright summary torchvision.models:vit_b_16
     netwright predict models.py:small width=32 --checkpoint ghn2-digits --out weights.safetensors
     netwright accuracy torchvision.models:resnet50 --table timm_models
+    netwright measure
+    netwright latency torchvision.models:resnet50 --input 1x3x64x64
     netwright diff torchvision.models:resnet34 torchvision.models:resnet50
     netwright data
 
@@ -30,6 +32,12 @@ from netwright.command.completion import CompletionCommand, completion_script
 from netwright.command.data import DataCommand, show_data
 from netwright.command.graph import GraphCommand, show_graph
 from netwright.command.inputs import INPUT_HELP
+from netwright.command.latency import (
+    LatencyCommand,
+    MeasureCommand,
+    measure_machine,
+    show_latency,
+)
 from netwright.command.predict import PredictCommand, write_parameters
 from netwright.command.summary import SummaryCommand, show_summary
 
@@ -46,6 +54,8 @@ COMMANDS: Mapping[str, tuple[type, Callable[[Any], str]]] = {
     "summary": (SummaryCommand, show_summary),
     "predict": (PredictCommand, write_parameters),
     "accuracy": (AccuracyCommand, show_accuracy),
+    "measure": (MeasureCommand, measure_machine),
+    "latency": (LatencyCommand, show_latency),
     "diff": (DiffCommand, show_difference),
     "data": (DataCommand, show_data),
     "completion": (CompletionCommand, _show_completion),

@@ -24,6 +24,8 @@ _OURS = {
     "predictors.features.path_encoding": ("AdjacencyEncoding", "PathEncoding"),
     "predictors.features.space": ("Space",),
     "predictors.gaussian": ("GroupedGP",),
+    "predictors.latency.predictor": ("LatencyPredictor",),
+    "predictors.latency.times": ("OperationTimes",),
     "predictors.models.bananas": ("BANANASPredictor",),
     "predictors.models.baseline": ("LinearBaseline",),
     "predictors.models.classical": ("FeaturePredictor",),

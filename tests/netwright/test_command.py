@@ -18,9 +18,11 @@ from graph2nn import __version__
 from graph2nn.archgraph import ArchGraph, canonical_key, trace
 from graph2nn.runs.tensors import read_tensors
 from netwright.command.inputs import example_input
+from netwright.command.latency import MeasureCommand
 from netwright.command.main import COMMANDS, main
 from netwright.command.targets import graph_of, model_of, read_keywords
 from predictors import Table
+from predictors.latency.networks import COUNT, SmallNetwork
 
 MODELS = '''
 import torch
@@ -222,6 +224,31 @@ def test_accuracy(run, refused, here: Path) -> None:
     assert "no head for accuracies" in refused(
         "accuracy", "models.py:small", *SIZES, "--checkpoint", "ghn2-digits"
     )
+
+
+def test_latency(run, refused, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictors.latency.machine._ROUNDS", (2, 1))
+    monkeypatch.setattr("predictors.latency.machine.build_small", _tiny)
+    assert "run `netwright measure` once" in refused("latency", "models.py:small", *SIZES)
+    said = run("measure", "--count", "12")
+    assert "latency.safetensors holds the predictor, learned from 12 networks" in said
+    said = run("latency", "models.py:small", "width=12", *SIZES)
+    assert said.startswith("Sequential: ") and " ms\n" in said and "conv2d" in said and "%" in said
+    by_module = run("latency", "models.py:small", *SIZES, "--by", "module", "--rows", "2")
+    assert len(by_module.strip().splitlines()) < len(said.strip().splitlines())
+    assert "--clock cpu counts one thread" in refused("measure", "--clock", "cpu", "--threads", "2")
+    if not torch.cuda.is_available():
+        assert "device: cuda is not available" in refused("measure", "--device", "cuda")
+
+
+def _tiny(network: SmallNetwork) -> tuple[nn.Module, torch.Tensor]:
+    width = 4 + 8 * network.seed
+    layers = nn.Conv2d(3, width, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36 * width, 3)
+    return nn.Sequential(*layers).eval(), torch.rand(1, 3, 8, 8)
+
+
+def test_the_list_has_as_many_networks_as_the_help_says() -> None:
+    assert MeasureCommand().count == COUNT
 
 
 def test_diff(run) -> None:
