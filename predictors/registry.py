@@ -78,8 +78,9 @@ MODELS: dict[str, ModelEntry] = {
     "lgbm-graph": _features("lgbm", "LightGBM (extra boost)"),
     "ensemble": ModelEntry(
         place="predictors.models.stacking:StackedEnsemble",
-        summary="mean of gp, svr, rf (and xgb, lgbm: extra boost) on graph features",
-        options={"combine": "mean"},
+        summary="gp, svr, rf (and xgb, lgbm: extra boost) on graph features, two lines, gcn, "
+        "shares by how well they predict networks left out",
+        options={"combine": "scores"},
         attributes=True,
         values={"aim": "values"},
     ),

@@ -17,18 +17,32 @@ from predictors.base import ArchPredictor
 from predictors.checks import check_folds
 from predictors.intervals import out_of_fold
 from predictors.metrics import kendall_tau
+from predictors.models.baseline import LinearBaseline
 from predictors.models.classical import FeaturePredictor
+from predictors.neural.gcn import GCNPredictor
 from predictors.targets import AIMS, TargetTransform
 from predictors.tart import TART
 
 __all__ = ["COMBINATIONS", "StackedEnsemble", "features_and_tokens", "standard_members"]
 
-COMBINATIONS = ("weights", "mean", "best")
-"""Non-negative weights by least squares, the mean of all, or the best single member."""
+COMBINATIONS = ("weights", "mean", "best", "scores")
+"""Non-negative weights by least squares, the mean of all, the best single member, or shares that
+fall with the fourth power of a member's squared error."""
+
+LINE_BLOCKS = ("sizes", "maps", "levels", "blocks", "counts", "factors", "relational")
+"""What a line is drawn through beside `LinearBaseline`: costs by kind and place."""
+
+_SHARP = 4
+_EPOCHS, _FEW_EPOCHS = 60, 30
+_FEW_NODES, _MOST_NODES = 6_000, 12_000  # of all graphs, up to which a graph network is trained
 
 
 def standard_members(
-    attributes: Sequence[str] = (), *, boost: bool | None = None, aim: str = "ranks"
+    attributes: Sequence[str] = (),
+    *,
+    boost: bool | None = None,
+    aim: str = "ranks",
+    unlike: bool = False,
 ) -> list[tuple[str, ArchPredictor]]:
     """Make the default members: regressors that err differently, on the same features.
 
@@ -37,6 +51,8 @@ def standard_members(
         boost: Whether to include XGBoost and LightGBM (the extra `boost`) instead of extremely
             random trees; None does so where both are installed. All measured figures are with them.
         aim: One of `AIMS`; for values no member learns ranks.
+        unlike: Whether to include members of other kinds, which are best on some spaces and bad on
+            others, for combinations that tell: two linear models and a graph network.
     """
     check_choice("aim", aim, AIMS)
     if boost is None:
@@ -46,18 +62,38 @@ def standard_members(
         settings += [("xgb", "standard", 3), ("lgbm", "rank", 3)]
     else:
         settings += [("et", "standard", 1)]
-    return [
+    values = aim == "values"
+    members: list[tuple[str, ArchPredictor]] = [
         (
-            f"{kind} {target}" if aim == "ranks" else kind,
+            kind if values else f"{kind} {target}",
             FeaturePredictor(
-                kind,
-                attributes=attributes,
-                target="standard" if aim == "values" else target,
-                bags=bags,
+                kind, attributes=attributes, target="standard" if values else target, bags=bags
             ),
         )
         for kind, target, bags in settings
     ]
+    return members + (_unlike(attributes, values) if unlike else [])
+
+
+def _unlike(attributes: Sequence[str], values: bool) -> list[tuple[str, ArchPredictor]]:
+    target = "standard" if values else "rank"
+    costs = FeaturePredictor(
+        "ridge-scaled", blocks=LINE_BLOCKS, attributes=attributes, target=target
+    )
+    loss: dict[str, Any] = {"loss": "mse", "target": "standard"} if values else {}
+    network = GCNPredictor(
+        preset="canonical",
+        attributes=attributes,
+        hidden=96,
+        epochs=_EPOCHS,
+        lr=3e-3,
+        **loss,
+    )
+    return [("line", LinearBaseline(attributes=attributes)), ("costs", costs), (NETWORK, network)]
+
+
+NETWORK = "gcn"
+"""Name of the standard member that is a graph network."""
 
 
 def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> StackedEnsemble:
@@ -90,11 +126,15 @@ class StackedEnsemble(ArchPredictor):
     are the aim (ranks bend them where labels are sparse: on NAS-Bench-201 with 200 networks their
     root mean square error is twice that of values, while their tau is .025 higher). `weights` is
     Breiman's non-negative stacking (Machine Learning 24, 1996), drawn half towards the mean where
-    networks are few: the weight of the mean is `prior` / (`prior` + networks).
+    networks are few: the weight of the mean is `prior` / (`prior` + networks). `scores` asks less
+    of few networks: a member's share is the fourth power of the least squared error over its own.
+    Fewer networks than two a fold are too few for either, and `scores` is the mean then.
 
     Args:
-        members: Pairs (name, predictor); None takes `standard_members(attributes, aim=aim)`. Their
-            settings are parameters of the ensemble, `NAME__SETTING`.
+        members: Pairs (name, predictor); None takes `standard_members(attributes, aim=aim)`, for
+            combinations that tell good from bad with the `unlike` ones. Of these the graph network
+            is trained for 60 epochs, for 30 from 6 000 nodes in all graphs on, and not at all from
+            12 000 on. Settings of members are parameters of the ensemble, `NAME__SETTING`.
         combine: One of `COMBINATIONS`.
         folds: Number of folds of the cross-validation.
         prior: Number of networks at which mean and learned weights count alike.
@@ -160,19 +200,33 @@ class StackedEnsemble(ArchPredictor):
 
     def _named(self) -> Sequence[tuple[str, ArchPredictor]]:
         if self.members is None:
-            return standard_members(self.attributes, aim=self.aim)
+            told = self.combine != "mean"
+            return standard_members(self.attributes, aim=self.aim, unlike=told)
         return self.members
+
+    def _affordable(self, graphs: list[ArchGraph]) -> Sequence[tuple[str, ArchPredictor]]:
+        """The members, of the standard ones those that these graphs do not make too slow."""
+        members = self._named()
+        nodes = sum(graph.num_nodes for graph in graphs)
+        if self.members is not None or nodes <= _FEW_NODES:
+            return members
+        if nodes > _MOST_NODES:
+            return [(name, member) for name, member in members if name != NETWORK]
+        return [
+            (name, member.set_params(epochs=_FEW_EPOCHS) if name == NETWORK else member)
+            for name, member in members
+        ]
 
     def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
         self._check(len(graphs))
-        members = self._named()
+        members = self._affordable(graphs)
         self.transform_ = TargetTransform("rank" if self.aim == "ranks" else "standard").fit(
             targets
         )
         self.range_ = targets.min(0), targets.max(0)
         self.names_ = [name for name, _ in members]
         fresh = [_seeded(member, self.seed) for _, member in members]
-        if self.combine == "mean":
+        if self.combine == "mean" or self.combine == "scores" and not self._divisible(targets):
             share = np.full((len(fresh), targets.shape[1]), 1 / len(fresh))
         else:
             share = self._learned(fresh, graphs, targets)
@@ -194,10 +248,20 @@ class StackedEnsemble(ArchPredictor):
         if self.combine == "best":
             return np.eye(len(members))[:, scores.argmax(0)]
         labels = self.transform_.transform(targets)
+        if self.combine == "scores":
+            error = ((outside - labels) ** 2).mean(1)
+            found = (np.maximum(error.min(0), 1e-9) / np.maximum(error, 1e-9)) ** _SHARP
+            return found / found.sum(0)
         learned = np.stack([nnls(outside[:, :, t].T, labels[:, t])[0] for t in columns], axis=1)
         learned /= np.maximum(learned.sum(0), 1e-12)
         trust = len(graphs) / (len(graphs) + self.prior)
         return trust * learned + (1 - trust) / len(members)
+
+    def _divisible(self, targets: np.ndarray) -> bool:
+        """Whether each fold leaves two labels or more to learn from. Shapes: targets (N, T)."""
+        count = len(targets)
+        usual = [np.unique(column, return_counts=True)[1].max() for column in targets.T]
+        return count >= 2 * self.folds and count - max(usual) > -(-count // self.folds)
 
     def _out_of_fold(
         self, member: ArchPredictor, graphs: list[ArchGraph], targets: np.ndarray
@@ -241,7 +305,8 @@ class StackedEnsemble(ArchPredictor):
         if self.combine != "mean":
             if self.folds < 2:
                 raise ValueError(f"folds: expected at least 2, got {self.folds}")
-            check_folds(count, self.folds, "StackedEnsemble")
+            if self.combine != "scores":
+                check_folds(count, self.folds, "StackedEnsemble")
 
 
 def _seeded(member: ArchPredictor, seed: int) -> ArchPredictor:

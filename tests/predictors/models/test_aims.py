@@ -10,24 +10,33 @@ from sklearn.model_selection import GridSearchCV
 from graph2nn.archgraph import ArchGraph
 from graph2nn.cells import nb201_cell
 from predictors import MODELS, FeaturePredictor, LinearBaseline, make_predictor
+from predictors.base import ArchPredictor
 from predictors.models.stacking import StackedEnsemble, standard_members
 
 
-def sparse(count: int) -> tuple[list[ArchGraph], np.ndarray]:
+def sparse(count: int, seed: int = 0) -> tuple[list[ArchGraph], np.ndarray]:
     """Cells whose labels are crowded at the top, with a long tail."""
-    codes = np.random.default_rng(0).integers(0, 5, (count, 6))
+    codes = np.random.default_rng(seed).integers(0, 5, (count, 6))
     badness = (codes == 1).sum(1) + 0.3 * (codes == 4).sum(1) + 0.01 * codes.sum(1)
     return [nb201_cell(code) for code in codes], 90 - np.exp(1.5 * badness)
 
 
+def quick_members(aim: str) -> list[tuple[str, ArchPredictor]]:
+    """The standard members without trees and networks, which take seconds."""
+    return standard_members(aim=aim)[:2]
+
+
 @pytest.mark.parametrize("name", ["gp-graph", "ensemble", "stack"])
 def test_values_have_smaller_errors(name: str) -> None:
-    X, y = sparse(160)
-    errors = {}
-    for aim in ("ranks", "values"):
-        model = make_predictor(name, aim=aim).fit(X[:100], y[:100])
-        errors[aim] = np.sqrt(np.mean((model.predict(X[100:]) - y[100:]) ** 2))
-    assert errors["values"] < errors["ranks"]
+    """Over four draws: of one, the few networks in the tail decide."""
+    errors: dict[str, list[float]] = {"ranks": [], "values": []}
+    for aim, found in errors.items():
+        members = {} if name == "gp-graph" else {"members": quick_members(aim)}
+        for seed in range(4):
+            X, y = sparse(160, seed)
+            model = make_predictor(name, aim=aim, **members).fit(X[:100], y[:100])
+            found.append(np.sqrt(np.mean((model.predict(X[100:]) - y[100:]) ** 2)))
+    assert np.mean(errors["values"]) < np.mean(errors["ranks"])
 
 
 def test_models_that_only_order_say_so() -> None:
@@ -42,7 +51,8 @@ def test_models_that_only_order_say_so() -> None:
 
 
 def test_standard_members_of_values_learn_values() -> None:
-    assert {m.target for _, m in standard_members(aim="values", boost=False)} == {"standard"}
+    members = standard_members(aim="values", boost=False, unlike=True)
+    assert {m.get_params()["target"] for _, m in members} == {"standard"}
     assert standard_members(boost=False)[0][0] == "gp rank"
 
 

@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from graph2nn.cells import nb201_cell
+from predictors.intervals import out_of_fold
 from predictors.metrics import kendall_tau
 from predictors.models.classical import FeaturePredictor
 from predictors.models.stacking import StackedEnsemble, standard_members
@@ -112,3 +113,53 @@ def test_the_standard_ensemble_meets_the_bar() -> None:
     model = StackedEnsemble(standard_members(), combine="mean")
     model.fit([X[k] for k in rows], y[rows])
     assert kendall_tau(y[left], model.predict([X[k] for k in left])) > 0.78
+
+
+def test_shares_fall_with_the_fourth_power_of_the_error() -> None:
+    cells, y = labelled()
+    model = StackedEnsemble([*MEMBERS, ("again", MEMBERS[0][1])], combine="scores").fit(cells, y)
+    good, poor, again = model.weights_[:, 0]
+    assert good == pytest.approx(again) and good + poor + again == pytest.approx(1)
+    assert 0 < poor < 0.1 * good
+    errors = []
+    for _, member in MEMBERS:
+        outside, _ = out_of_fold(member, cells, y[:, None], folds=5)
+        ranks = model.transform_.transform(outside) - model.transform_.transform(y[:, None])
+        errors.append(np.mean(ranks**2))
+    assert poor / good == pytest.approx((errors[0] / errors[1]) ** 4, rel=0.3)  # ends are extended
+
+
+def test_few_networks_and_labels_that_fall_into_one_fold_take_the_mean() -> None:
+    cells, y = labelled(9)
+    model = StackedEnsemble(MEMBERS, combine="scores").fit(cells, y)
+    assert model.weights_[:, 0].tolist() == [0.5, 0.5]
+    cells, y = labelled(20)
+    equal = np.where(np.arange(20) < 3, 1.0, 0.0)
+    model = StackedEnsemble(MEMBERS, combine="scores").fit(cells, equal)
+    assert model.weights_[:, 0].tolist() == [0.5, 0.5]
+
+
+def test_a_linear_space_is_left_to_the_lines() -> None:
+    """Sums over edges, as latencies are."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 5, (240, 6))
+    cells = [nb201_cell(code) for code in codes]
+    y = rng.uniform(1, 2, (6, 5))[np.arange(6), codes].sum(1)
+    members = {n: m for n, m in standard_members(boost=False, unlike=True) if n != "gcn"}
+    model = StackedEnsemble(list(members.items()), combine="scores").fit(cells[:90], y[:90])
+    assert dict(zip(model.names_, model.weights_[:, 0]))["line"] > 0.9
+    forest = clone(members["rf standard"]).fit(cells[:90], y[:90])
+    found, trees = (kendall_tau(y[90:], m.predict(cells[90:])) for m in (model, forest))
+    assert found > 0.9 > trees
+
+
+def test_a_graph_network_is_among_the_members_as_long_as_graphs_are_small() -> None:
+    epochs = {}
+    for copies in (1, 2, 4):
+        graphs = [nb201_cell([1, 2, 3, 4, 0, 1])] * (400 * copies)
+        members = dict(StackedEnsemble(combine="scores")._affordable(graphs))
+        epochs[copies] = members["gcn"].epochs if "gcn" in members else None
+    assert epochs == {1: 60, 2: 30, 4: None}
+    own = StackedEnsemble(combine="scores").set_params(gcn__epochs=7)
+    assert dict(own._affordable(graphs))["gcn"].epochs == 7
+    assert "gcn" not in dict(StackedEnsemble(combine="mean")._named())
