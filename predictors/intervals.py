@@ -13,6 +13,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from graph2nn.archgraph import ArchGraph
 from predictors.checks import check_folds
+from predictors.features.networks.nodes import UnknownSizesWarning
 from predictors.features.operations import UnknownOperationWarning
 
 __all__ = ["conformal_scores", "half_widths", "out_of_fold"]
@@ -62,7 +63,8 @@ def out_of_fold(
     mean = np.zeros_like(targets)
     std: np.ndarray | None = np.zeros_like(targets)
     with warnings.catch_warnings():  # what falls out of a fold is there when all is fitted
-        warnings.simplefilter("ignore", UnknownOperationWarning)
+        for known in (UnknownOperationWarning, UnknownSizesWarning):
+            warnings.simplefilter("ignore", known)
         for inside, left in splits:
             found = clone(model).fit([graphs[k] for k in inside], targets[inside])
             moments = found.predict_moments([graphs[k] for k in left])

@@ -82,12 +82,12 @@ def compare_two_on_table(
         for name, searches in histories.items()
     }
     what = f"{found.name}, {' and '.join(targets)}"
-    label = f"hypervolume, share of the table's, {what}"
+    label = "share of the table's hypervolume"
     figures = [
         draw_progress(shares, Path(folder) / "hypervolume.png", ylabel=label),
         draw_fronts(found, targets, histories, every, Path(folder) / "fronts.png"),
     ]
-    report = _report(shares, f"{label}, mean ± standard error of {seeds}")
+    report = _report(shares, f"{what}: {label}, mean ± standard error of {seeds}")
     write_text(Path(folder) / "report.md", report)
     return Comparison(histories=histories, report=report, figures=figures)
 
