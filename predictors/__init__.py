@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from predictors.models.embeddings import GHNEmbedding, GHNPredictor
     from predictors.models.joint import JointGHNPredictor
     from predictors.models.multispace import MultiSpacePredictor
+    from predictors.models.roofline import RooflinePredictor
     from predictors.models.stacking import StackedEnsemble, features_and_tokens, standard_members
     from predictors.neural.gcn import GCNPredictor
     from predictors.neural.message_passing import PyGPredictor
@@ -48,6 +49,7 @@ __all__ = [
     "LinearBaseline",
     "MultiSpacePredictor",
     "PyGPredictor",
+    "RooflinePredictor",
     "StackedEnsemble",
     "Table",
     "TargetTransform",
@@ -72,6 +74,7 @@ _NAMES = {
     "predictors.models.embeddings": ("GHNEmbedding", "GHNPredictor"),
     "predictors.models.joint": ("JointGHNPredictor",),
     "predictors.models.multispace": ("MultiSpacePredictor",),
+    "predictors.models.roofline": ("RooflinePredictor",),
     "predictors.models.stacking": (
         "StackedEnsemble",
         "features_and_tokens",

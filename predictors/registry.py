@@ -76,6 +76,12 @@ MODELS: dict[str, ModelEntry] = {
     "et-graph": _features("et", "extremely random trees"),
     "xgb-graph": _features("xgb", "XGBoost (extra boost)"),
     "lgbm-graph": _features("lgbm", "LightGBM (extra boost)"),
+    "roofline": ModelEntry(
+        place="predictors.models.roofline:RooflinePredictor",
+        summary="prices of work and traffic, and a process of what they leave: times of networks",
+        attributes=True,
+        values={},
+    ),
     "ensemble": ModelEntry(
         place="predictors.models.stacking:StackedEnsemble",
         summary="gp, svr, rf (and xgb, lgbm: extra boost) on graph features, two lines, gcn, "

@@ -15,10 +15,12 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.names import check_choice, choose
 from predictors.base import ArchPredictor
 from predictors.checks import check_folds
+from predictors.features.networks.nodes import all_valued
 from predictors.intervals import out_of_fold
 from predictors.metrics import kendall_tau
 from predictors.models.baseline import LinearBaseline
 from predictors.models.classical import FeaturePredictor
+from predictors.models.roofline import RooflinePredictor
 from predictors.neural.gcn import GCNPredictor
 from predictors.targets import AIMS, TargetTransform
 from predictors.tart import TART
@@ -33,6 +35,7 @@ LINE_BLOCKS = ("sizes", "maps", "levels", "blocks", "counts", "factors", "relati
 """What a line is drawn through beside `LinearBaseline`: costs by kind and place."""
 
 _SHARP = 4
+_SPREAD = 3.0  # of the largest label over the least, from which on a label may be a cost
 _EPOCHS, _FEW_EPOCHS = 60, 30
 _FEW_NODES, _MOST_NODES = 6_000, 12_000  # of all graphs, up to which a graph network is trained
 
@@ -52,7 +55,7 @@ def standard_members(
             random trees; None does so where both are installed. All measured figures are with them.
         aim: One of `AIMS`; for values no member learns ranks.
         unlike: Whether to include members of other kinds, which are best on some spaces and bad on
-            others, for combinations that tell: two linear models and a graph network.
+            others, for combinations that tell: two linear models, prices of costs, a graph network.
     """
     check_choice("aim", aim, AIMS)
     if boost is None:
@@ -89,11 +92,16 @@ def _unlike(attributes: Sequence[str], values: bool) -> list[tuple[str, ArchPred
         lr=3e-3,
         **loss,
     )
-    return [("line", LinearBaseline(attributes=attributes)), ("costs", costs), (NETWORK, network)]
+    return [
+        ("line", LinearBaseline(attributes=attributes)),
+        ("costs", costs),
+        (PRICES, RooflinePredictor(attributes=attributes)),
+        (NETWORK, network),
+    ]
 
 
-NETWORK = "gcn"
-"""Name of the standard member that is a graph network."""
+PRICES, NETWORK = "roofline", "gcn"
+"""Names of the standard members that are not for all labels and graphs."""
 
 
 def features_and_tokens(*, attributes: Sequence[str] = (), seed: int = 0) -> StackedEnsemble:
@@ -134,7 +142,9 @@ class StackedEnsemble(ArchPredictor):
         members: Pairs (name, predictor); None takes `standard_members(attributes, aim=aim)`, for
             combinations that tell good from bad with the `unlike` ones. Of these the graph network
             is trained for 60 epochs, for 30 from 6 000 nodes in all graphs on, and not at all from
-            12 000 on. Settings of members are parameters of the ensemble, `NAME__SETTING`.
+            12 000 on; prices of costs are there where labels are positive and the largest is three
+            times the least or more. Settings of members are parameters of the ensemble,
+            `NAME__SETTING`.
         combine: One of `COMBINATIONS`.
         folds: Number of folds of the cross-validation.
         prior: Number of networks at which mean and learned weights count alike.
@@ -204,22 +214,27 @@ class StackedEnsemble(ArchPredictor):
             return standard_members(self.attributes, aim=self.aim, unlike=told)
         return self.members
 
-    def _affordable(self, graphs: list[ArchGraph]) -> Sequence[tuple[str, ArchPredictor]]:
-        """The members, of the standard ones those that these graphs do not make too slow."""
+    def _suitable(
+        self, graphs: list[ArchGraph], targets: np.ndarray
+    ) -> Sequence[tuple[str, ArchPredictor]]:
+        """The members, of the standard ones those that are for such graphs and labels."""
         members = self._named()
-        nodes = sum(graph.num_nodes for graph in graphs)
-        if self.members is not None or nodes <= _FEW_NODES:
+        if self.members is not None:
             return members
-        if nodes > _MOST_NODES:
-            return [(name, member) for name, member in members if name != NETWORK]
+        nodes = sum(graph.num_nodes for graph in graphs)
+        spread = (targets.min(0) > 0).all() and (targets.max(0) >= _SPREAD * targets.min(0)).all()
+        left_out = {NETWORK} if nodes > _MOST_NODES else set()
+        left_out |= set() if spread and all_valued(graphs) else {PRICES}
+        few = {"epochs": _FEW_EPOCHS} if nodes > _FEW_NODES else {}
         return [
-            (name, member.set_params(epochs=_FEW_EPOCHS) if name == NETWORK else member)
+            (name, member.set_params(**few) if name == NETWORK else member)
             for name, member in members
+            if name not in left_out
         ]
 
     def _fit(self, graphs: list[ArchGraph], targets: np.ndarray) -> None:
         self._check(len(graphs))
-        members = self._affordable(graphs)
+        members = self._suitable(graphs, targets)
         self.transform_ = TargetTransform("rank" if self.aim == "ranks" else "standard").fit(
             targets
         )

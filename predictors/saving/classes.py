@@ -34,6 +34,7 @@ _OURS = {
     "predictors.models.joint": ("JointGHNPredictor",),
     "predictors.models.multispace": ("MultiSpacePredictor",),
     "predictors.models.regressors": ("Regressor", "_Unnamed", "_WideSVR"),
+    "predictors.models.roofline": ("RooflinePredictor",),
     "predictors.models.stacking": ("StackedEnsemble",),
     "predictors.neural.gcn": ("GCNPredictor",),
     "predictors.neural.message_passing": ("PyGPredictor",),

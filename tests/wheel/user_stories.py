@@ -129,6 +129,7 @@ def predictors() -> str:
 
     X, y = load_table("nas_bench_macro")
     nets, accuracies = load_table("deepnets_digits")
+    sized = load_table("tnb101_macro")
     neural = ("gcn", "gcn-raw", "neurpred", "gin", "gat", "pna", "bananas", "bananas-published")
     neural += ("ghn-joint", "ghn-labels", "ghn-frozen")
     quick = dict.fromkeys((*neural, "tart", "tart-scratch", "tart-published"), {"epochs": 2})
@@ -138,6 +139,8 @@ def predictors() -> str:
         if needed and not has(needed):
             continue
         graphs, targets = (nets, accuracies) if entry.place.endswith("GHNPredictor") else (X, y)
+        if name == "roofline":
+            graphs, targets = sized
         model = make_predictor(name, **quick.get(name, {}))
         model.fit(graphs[:40], targets[:40])
         before = model.predict(graphs[40:50])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from graph2nn.archgraph import ArchGraph
 from predictors.features.networks.nodes import KINDS, NodeSizes, node_sizes
 from predictors.features.space import Columns, Space
 
-__all__ = ["maps_columns", "sizes_columns"]
+__all__ = ["costs_of", "maps_columns", "sizes_columns"]
 
 _BALANCES = (1.0, 16.0, 256.0)  # multiply-adds that a device does while it moves a value
 _OVERHEADS = (0.0, 1e5)  # values that it could move while it starts an operation
@@ -41,6 +42,15 @@ def sizes_columns(graphs: Sequence[ArchGraph], space: Space) -> Columns:
     return names, np.array([_row(graph) for graph in graphs])
 
 
+def costs_of(graphs: Sequence[ArchGraph]) -> np.ndarray:
+    """Sum up the costs of each network that add up: the totals and times of `sizes_columns`.
+
+    Shapes:
+        (B, C), not as logarithms.
+    """
+    return np.array([graph.remember("costs", partial(_costs, graph)) for graph in graphs])
+
+
 def maps_columns(graphs: Sequence[ArchGraph], space: Space) -> Columns:
     """Count operations, and sum up their work, by kind, size of the map, and width.
 
@@ -62,10 +72,24 @@ def maps_columns(graphs: Sequence[ArchGraph], space: Space) -> Columns:
 
 def _row(graph: ArchGraph) -> list[float]:
     sizes = node_sizes(graph)
-    parts = [sizes.params, sizes.work, sizes.values, sizes.traffic]
-    numbers = [part.sum() for part in parts] + [part.max() for part in parts]
+    parts = _parts(sizes)
+    costs = graph.remember("costs", partial(_costs, graph)).tolist()
+    numbers = costs[: len(parts)] + [part.max() for part in parts]
     numbers += [sizes.work.sum() / max(sizes.traffic.sum(), 1)]
-    numbers += [sizes.width.max(), sizes.width[-1], sizes.positions[0]]
+    numbers += [sizes.width.max(), sizes.width[-1], sizes.positions[0], *costs[len(parts) :]]
+    for part in (np.ones(graph.num_nodes), *parts):
+        numbers += np.bincount(sizes.kind, part, len(KINDS)).tolist()
+    return np.log2(1 + np.array(numbers)).tolist()
+
+
+def _parts(sizes: NodeSizes) -> list[np.ndarray]:
+    """What `_TOTALS` names, of each node. Shapes: (N,) each."""
+    return [sizes.params, sizes.work, sizes.values, sizes.traffic]
+
+
+def _costs(graph: ArchGraph) -> np.ndarray:
+    """Totals, then times summed over all nodes and over the slowest path. Shapes: (C,)."""
+    sizes = node_sizes(graph)
     times = np.stack(
         [
             np.maximum(sizes.work / balance, sizes.traffic) + overhead * (sizes.traffic > 0)
@@ -73,10 +97,8 @@ def _row(graph: ArchGraph) -> list[float]:
             for overhead in _OVERHEADS
         ]
     )
-    numbers += [*times.sum(1), *_longest(graph.edges, times)]
-    for part in (np.ones(graph.num_nodes), *parts):
-        numbers += np.bincount(sizes.kind, part, len(KINDS)).tolist()
-    return np.log2(1 + np.array(numbers)).tolist()
+    totals = [part.sum() for part in _parts(sizes)]
+    return np.concatenate([totals, times.sum(1), _longest(graph.edges, times)])
 
 
 def _longest(edges: np.ndarray, times: np.ndarray) -> np.ndarray:
