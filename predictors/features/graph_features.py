@@ -24,7 +24,7 @@ from predictors.features.live import (
 )
 from predictors.features.networks.blocks import blocks_columns, levels_columns, with_levels
 from predictors.features.networks.nodes import warn_of_unknown_sizes
-from predictors.features.networks.sizes import maps_columns, sizes_columns
+from predictors.features.networks.sizes import maps_columns, sizes_columns, totals_columns
 from predictors.features.operations import read_as_known
 from predictors.features.operations.factored import factors_columns
 from predictors.features.padded import ENDS, Padded, padded_batches
@@ -60,6 +60,7 @@ _DAG: dict[str, Callable[[Padded, Space], Columns]] = {
 
 _NETWORK: dict[str, Callable[[Sequence[ArchGraph], Space], Columns]] = {
     "places": places_columns,
+    "totals": totals_columns,
     "sizes": sizes_columns,
     "maps": maps_columns,
     "levels": levels_columns,

@@ -34,6 +34,9 @@ fall with the fourth power of a member's squared error."""
 LINE_BLOCKS = ("sizes", "maps", "levels", "blocks", "counts", "factors", "relational")
 """What a line is drawn through beside `LinearBaseline`: costs by kind and place."""
 
+TOTAL_BLOCKS = ("totals",)
+"""What a second line is drawn through, which holds far from the networks learned from."""
+
 _SHARP = 4
 _SPREAD = 3.0  # of the largest label over the least, from which on a label may be a cost
 _EPOCHS, _FEW_EPOCHS = 60, 30
@@ -55,7 +58,8 @@ def standard_members(
             random trees; None does so where both are installed. All measured figures are with them.
         aim: One of `AIMS`; for values no member learns ranks.
         unlike: Whether to include members of other kinds, which are best on some spaces and bad on
-            others, for combinations that tell: two linear models, prices of costs, a graph network.
+            others, for combinations that tell: three linear models, prices of costs, a graph
+            network.
     """
     check_choice("aim", aim, AIMS)
     if boost is None:
@@ -80,8 +84,9 @@ def standard_members(
 
 def _unlike(attributes: Sequence[str], values: bool) -> list[tuple[str, ArchPredictor]]:
     target = "standard" if values else "rank"
-    costs = FeaturePredictor(
-        "ridge-scaled", blocks=LINE_BLOCKS, attributes=attributes, target=target
+    costs, totals = (
+        FeaturePredictor("ridge-scaled", blocks=blocks, attributes=attributes, target=target)
+        for blocks in (LINE_BLOCKS, TOTAL_BLOCKS)
     )
     loss: dict[str, Any] = {"loss": "mse", "target": "standard"} if values else {}
     network = GCNPredictor(
@@ -95,12 +100,13 @@ def _unlike(attributes: Sequence[str], values: bool) -> list[tuple[str, ArchPred
     return [
         ("line", LinearBaseline(attributes=attributes)),
         ("costs", costs),
+        (TOTALS, totals),
         (PRICES, RooflinePredictor(attributes=attributes)),
         (NETWORK, network),
     ]
 
 
-PRICES, NETWORK = "roofline", "gcn"
+TOTALS, PRICES, NETWORK = "totals", "roofline", "gcn"
 """Names of the standard members that are not for all labels and graphs."""
 
 
@@ -142,9 +148,9 @@ class StackedEnsemble(ArchPredictor):
         members: Pairs (name, predictor); None takes `standard_members(attributes, aim=aim)`, for
             combinations that tell good from bad with the `unlike` ones. Of these the graph network
             is trained for 60 epochs, for 30 from 6 000 nodes in all graphs on, and not at all from
-            12 000 on; prices of costs are there where labels are positive and the largest is three
-            times the least or more. Settings of members are parameters of the ensemble,
-            `NAME__SETTING`.
+            12 000 on; totals and prices of costs are there for networks whose sizes are known, the
+            latter where labels are positive and the largest is three times the least. Settings of
+            members are parameters of the ensemble, `NAME__SETTING`.
         combine: One of `COMBINATIONS`.
         folds: Number of folds of the cross-validation.
         prior: Number of networks at which mean and learned weights count alike.
@@ -224,7 +230,9 @@ class StackedEnsemble(ArchPredictor):
         nodes = sum(graph.num_nodes for graph in graphs)
         spread = (targets.min(0) > 0).all() and (targets.max(0) >= _SPREAD * targets.min(0)).all()
         left_out = {NETWORK} if nodes > _MOST_NODES else set()
-        left_out |= set() if spread and all_valued(graphs) else {PRICES}
+        valued = all_valued(graphs)
+        left_out |= set() if valued else {TOTALS}
+        left_out |= set() if valued and spread else {PRICES}
         few = {"epochs": _FEW_EPOCHS} if nodes > _FEW_NODES else {}
         return [
             (name, member.set_params(**few) if name == NETWORK else member)

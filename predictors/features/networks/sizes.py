@@ -11,7 +11,7 @@ from graph2nn.archgraph import ArchGraph
 from predictors.features.networks.nodes import KINDS, NodeSizes, node_sizes
 from predictors.features.space import Columns, Space
 
-__all__ = ["costs_of", "maps_columns", "sizes_columns"]
+__all__ = ["costs_of", "maps_columns", "sizes_columns", "totals_columns"]
 
 _BALANCES = (1.0, 16.0, 256.0)  # multiply-adds that a device does while it moves a value
 _OVERHEADS = (0.0, 1e5)  # values that it could move while it starts an operation
@@ -40,6 +40,21 @@ def sizes_columns(graphs: Sequence[ArchGraph], space: Space) -> Columns:
     names += [f"{part} {time}" for part in ("time", "longest path") for time in times]
     names += [f"{name} {kind}" for name in ("count", *_TOTALS) for kind in KINDS]
     return names, np.array([_row(graph) for graph in graphs])
+
+
+def totals_columns(graphs: Sequence[ArchGraph], space: Space) -> Columns:
+    """List the totals of `sizes_columns` alone, with the positions of the input.
+
+    A line through these goes on beyond the networks learned from, where others do not.
+
+    Shapes:
+        (B, 5).
+    """
+    if not space.valued:
+        return [], np.zeros((len(graphs), 0))
+    positions = [[node_sizes(graph).positions[0]] for graph in graphs]
+    table = np.concatenate([costs_of(graphs)[:, : len(_TOTALS)], positions], axis=1)
+    return [*(f"total {name}" for name in _TOTALS), "first positions"], np.log2(1 + table)
 
 
 def costs_of(graphs: Sequence[ArchGraph]) -> np.ndarray:

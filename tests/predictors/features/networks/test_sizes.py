@@ -54,6 +54,10 @@ def table_of(graphs: list[ArchGraph], block: str) -> dict[str, np.ndarray]:
 def test_totals_peaks_and_slowest_paths() -> None:
     graphs = [network([[(16, 3)]]), network([[(16, 3), (32, 5)], [(8, 3)]])]
     found = table_of(graphs, "sizes")
+    totals = table_of(graphs, "totals")
+    assert len(totals) == 5 and 2 ** totals["first positions"] - 1 == pytest.approx(2 * 16 * 16)
+    for name in totals:
+        assert np.array_equal(totals[name], found[name])
     for k, graph in enumerate(graphs):
         sizes = node_sizes(graph)
         assert 2 ** found["total work"][k] - 1 == pytest.approx(sizes.work.sum())
