@@ -85,8 +85,8 @@ MODELS: dict[str, ModelEntry] = {
     "ensemble": ModelEntry(
         place="predictors.models.stacking:StackedEnsemble",
         summary="gp, svr, rf (and xgb, lgbm: extra boost) on graph features, two lines, gcn, "
-        "shares by how well they predict networks left out",
-        options={"combine": "scores"},
+        "weighed by how well they predict networks left out",
+        options={"combine": "scores", "prior": 100.0},
         attributes=True,
         values={"aim": "values"},
     ),

@@ -24,6 +24,7 @@ SCRIPTS = (
     "tracing",
     "intervals",
     "latency",
+    "real_networks",
 )
 
 
@@ -165,3 +166,15 @@ def test_stages_are_timed_and_wrapping_is_undone(load) -> None:
     assert owner.act is act
     assert "forward" not in vars(layer)
     assert set(watch.seconds) == {"first", "second"}
+
+
+def test_rows_of_real_networks(load, tmp_path: Path) -> None:
+    """The baseline's row, which a second run keeps."""
+    path = tmp_path / "rows.csv"
+    few = ["--tasks", "tnb101_macro:jigsaw", "--train", "60", "--seeds", "1", "--out", str(path)]
+    script = load("real_networks")
+    script.main([*few, "--models"])
+    text = path.read_text()
+    assert text.splitlines()[1].startswith("tnb101_macro,jigsaw,one-hot,60,0,0.")
+    script.main([*few, "--models"])
+    assert path.read_text() == text

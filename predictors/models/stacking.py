@@ -28,8 +28,9 @@ from predictors.tart import TART
 __all__ = ["COMBINATIONS", "StackedEnsemble", "features_and_tokens", "standard_members"]
 
 COMBINATIONS = ("weights", "mean", "best", "scores")
-"""Non-negative weights by least squares, the mean of all, the best single member, or shares that
-fall with the fourth power of a member's squared error."""
+"""Non-negative weights by least squares, drawn towards the mean where networks are few; the mean of
+all; the best single member; or such weights drawn towards shares that fall with the fourth power of
+a member's squared error."""
 
 LINE_BLOCKS = ("sizes", "maps", "levels", "blocks", "counts", "factors", "relational")
 """What a line is drawn through beside `LinearBaseline`: costs by kind and place."""
@@ -140,9 +141,9 @@ class StackedEnsemble(ArchPredictor):
     are the aim (ranks bend them where labels are sparse: on NAS-Bench-201 with 200 networks their
     root mean square error is twice that of values, while their tau is .025 higher). `weights` is
     Breiman's non-negative stacking (Machine Learning 24, 1996), drawn half towards the mean where
-    networks are few: the weight of the mean is `prior` / (`prior` + networks). `scores` asks less
-    of few networks: a member's share is the fourth power of the least squared error over its own.
-    Fewer networks than two a fold are too few for either, and `scores` is the mean then.
+    networks are few: the weight of the mean is `prior` / (`prior` + networks). `scores` draws them
+    towards shares instead: a member's is the fourth power of the least squared error over its own.
+    For fewer networks than two a fold it is the mean.
 
     Args:
         members: Pairs (name, predictor); None takes `standard_members(attributes, aim=aim)`, for
@@ -153,7 +154,7 @@ class StackedEnsemble(ArchPredictor):
             members are parameters of the ensemble, `NAME__SETTING`.
         combine: One of `COMBINATIONS`.
         folds: Number of folds of the cross-validation.
-        prior: Number of networks at which mean and learned weights count alike.
+        prior: Number of networks at which mean (or shares) and learned weights count alike.
         aim: One of `AIMS`: what members are combined as, and what the standard ones learn.
         attributes: Patterns of graph attributes for the standard members.
         seed: Seed of the folds and, added to it, of members that have one.
@@ -271,14 +272,18 @@ class StackedEnsemble(ArchPredictor):
         if self.combine == "best":
             return np.eye(len(members))[:, scores.argmax(0)]
         labels = self.transform_.transform(targets)
-        if self.combine == "scores":
-            error = ((outside - labels) ** 2).mean(1)
-            found = (np.maximum(error.min(0), 1e-9) / np.maximum(error, 1e-9)) ** _SHARP
-            return found / found.sum(0)
         learned = np.stack([nnls(outside[:, :, t].T, labels[:, t])[0] for t in columns], axis=1)
         learned /= np.maximum(learned.sum(0), 1e-12)
         trust = len(graphs) / (len(graphs) + self.prior)
-        return trust * learned + (1 - trust) / len(members)
+        return trust * learned + (1 - trust) * self._shares(outside, labels)
+
+    def _shares(self, outside: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """What learned weights are drawn towards. Shapes: (M, N, T), (N, T) -> (M, T) or (1, 1)."""
+        if self.combine != "scores":
+            return np.full((1, 1), 1 / len(outside))
+        error = np.maximum(((outside - labels) ** 2).mean(1), 1e-9)
+        found = (error.min(0) / error) ** _SHARP
+        return found / found.sum(0)
 
     def _divisible(self, targets: np.ndarray) -> bool:
         """Whether each fold leaves two labels or more to learn from. Shapes: targets (N, T)."""

@@ -117,7 +117,9 @@ def test_the_standard_ensemble_meets_the_bar() -> None:
 
 def test_shares_fall_with_the_fourth_power_of_the_error() -> None:
     cells, y = labelled()
-    model = StackedEnsemble([*MEMBERS, ("again", MEMBERS[0][1])], combine="scores").fit(cells, y)
+    model = StackedEnsemble([*MEMBERS, ("again", MEMBERS[0][1])], combine="scores", prior=1e9).fit(
+        cells, y
+    )
     good, poor, again = model.weights_[:, 0]
     assert good == pytest.approx(again) and good + poor + again == pytest.approx(1)
     assert 0 < poor < 0.1 * good
