@@ -30,16 +30,45 @@ def _bytes(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+class _StoredType:
+    """The numbers of a stored array, by numpy's code (`u1`); objects and records are refused."""
+
+    def __init__(self, code: str | bytes, *_: Any) -> None:
+        text = code.decode("ascii") if isinstance(code, bytes) else code
+        self.dtype = np.dtype(text)
+        if self.dtype.kind not in "uifb" or self.dtype.shape:
+            raise pickle.UnpicklingError(f"it wants an array of {text[:20]!r}, expected numbers")
+
+    def __setstate__(self, state: tuple) -> None:
+        order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _StoredArray:
+    """What a pickle says of an array. Numpy itself would believe it, memory addresses included."""
+
+    array: np.ndarray
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, kind, by_column, content = state
+        if not isinstance(kind, _StoredType) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("it holds an array that is not made of bytes")
+        flat = np.frombuffer(content, kind.dtype)
+        self.array = flat.reshape(shape, order="F" if by_column else "C")
+
+
 class _ArraysOnly(pickle.Unpickler):
     """CIFAR's published pickles hold numpy arrays in dictionaries; nothing else may be built."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np.empty(0).__reduce__()[0]
+            return _StoredArray
         if (module, name) == ("_codecs", "encode"):
             return _bytes  # how Python 3 writes bytes in Python 2's protocol
         if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
+            return _StoredArray if name == "ndarray" else _StoredType
         raise pickle.UnpicklingError(f"it wants {module}.{name}, which no CIFAR file needs")
 
 
@@ -47,8 +76,8 @@ def read_cifar_pickle(file: BinaryIO, where: str) -> dict[bytes, Any]:
     """Read one of CIFAR's `data_batch_1`, `train`, ... as a dictionary with `bytes` keys.
 
     Raises:
-        ValueError: Anything but a dictionary of numpy arrays, lists and strings. Nothing in
-            the file is executed.
+        ValueError: Anything but a dictionary of arrays of numbers, lists and strings. Nothing in
+            the file is executed, and arrays are made here from their bytes.
     """
     try:
         value = _ArraysOnly(file, encoding="bytes").load()
@@ -56,7 +85,9 @@ def read_cifar_pickle(file: BinaryIO, where: str) -> dict[bytes, Any]:
         raise ValueError(f"{where} is not a CIFAR batch ({error}); nothing was executed") from None
     if not isinstance(value, dict) or b"data" not in value:
         raise ValueError(f"{where} is not a CIFAR batch: expected a dictionary with b'data'")
-    return value
+    return {
+        k: getattr(v, "array", None) if isinstance(v, _StoredArray) else v for k, v in value.items()
+    }
 
 
 def read_cifar_python(
@@ -69,9 +100,20 @@ def read_cifar_python(
     images, labels = [], []
     for name in names:
         with opened(name) as file:
-            batch = read_cifar_pickle(file, name)
-        images.append(np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32))
-        labels.append(np.asarray(batch[label_key], dtype=np.int64))
+            where = str(getattr(file, "name", name))
+            batch = read_cifar_pickle(file, where)
+        pixels, classes = batch[b"data"], batch.get(label_key)
+        if (
+            getattr(pixels, "dtype", None) != np.uint8
+            or pixels.ndim != 2
+            or pixels.shape[1] != 3072
+        ):
+            raise ValueError(f"{where} holds no images: expected b'data' of (N, 3072) bytes")
+        whole = isinstance(classes, list) and {type(one) for one in classes} == {int}
+        if not whole or len(classes) != len(pixels) or not 0 <= min(classes) <= max(classes) < 100:
+            raise ValueError(f"{where}: expected {label_key!r} to be the class of each image")
+        images.append(pixels.reshape(-1, 3, 32, 32))
+        labels.append(np.array(classes, dtype=np.int64))
     return np.concatenate(images), np.concatenate(labels)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from graph2nn.vision import DATASETS, FolderImages, ImageData, empty_images, load_images
+from graph2nn.vision.readers import read_cifar_pickle
 
 
 def cifar_batch(n: int, first: int, key: str) -> dict:
@@ -131,6 +133,53 @@ def test_cifar_pickles_cannot_run_code(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="data_batch_3 is not a CIFAR batch.*nothing was executed"):
         load_images("cifar10", data_dir=tmp_path)
     assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("kind", ["O", "S8", "i8,O", "M8[s]"])
+def test_cifar_pickles_cannot_forge_arrays(tmp_path: Path, kind: str) -> None:
+    """Numpy takes the bytes of an array of objects for addresses."""
+    make_cifar10(tmp_path)
+
+    class Forged:
+        def __reduce__(self) -> tuple:
+            made, (_, *rest) = np.empty(0).__reduce__()[:2]
+            state = (1, (1,), np.dtype(kind), False, b"A" * np.dtype(kind).itemsize)
+            return (made, (np.ndarray, *rest), state)
+
+    raw = pickle.dumps({b"data": Forged(), b"labels": [0]}, protocol=2)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(raw)
+    with pytest.raises(ValueError, match="data_batch_3 is not a CIFAR batch.*expected numbers"):
+        load_images("cifar10", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("kind", ["<f4", ">i8", "u1"])
+def test_arrays_of_pickles_are_what_numpy_makes_of_them(protocol: int, kind: str) -> None:
+    array = np.arange(6).reshape(2, 3).astype(kind)
+    file = io.BytesIO(pickle.dumps({b"data": array, b"t": array.T}, protocol=protocol))
+    found = read_cifar_pickle(file, "here")
+    assert np.array_equal(found[b"data"], array) and found[b"data"].dtype == array.dtype
+    assert np.array_equal(found[b"t"], array.T)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {b"labels": [0, 1, 2]},
+        {b"labels": [0, 1, 2, 10**30]},
+        {b"labels": [0, 1, 2, "3"]},
+        {b"labels": np.zeros(4)},
+        {b"data": np.zeros((4, 3071), np.uint8)},
+        {b"data": np.zeros((4, 3072), np.float32)},
+        {b"data": b"none"},
+    ],
+)
+def test_other_contents_of_a_cifar_batch(tmp_path: Path, change: dict) -> None:
+    make_cifar10(tmp_path)
+    raw = pickle.dumps(cifar_batch(4, 0, "labels") | change, protocol=2)
+    (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(raw)
+    with pytest.raises(ValueError, match="test_batch.*expected"):
+        load_images("cifar10", data_dir=tmp_path, split="test")
 
 
 @pytest.mark.parametrize("cut", [0, 10, 2000])
