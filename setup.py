@@ -29,18 +29,26 @@ DATA = [
     *(
         f"relational/{sweep}/{file}"
         for sweep in ("mlp_cifar10_13_long", "mlp_cifar10_52", "mlp_digits_52")
-        for file in ("config.json", "environment.json", "results.csv", "results_by_epoch.csv.gz")
+        for file in (
+            *("config.json", "environment.json", "results.csv", "results.csv.sha256"),
+            *("results_by_epoch.csv.gz", "results_by_epoch.csv.gz.sha256"),
+        )
     ),
     "sparse/README.md",
     *(
         f"sparse/{name}{end}"
         for name in ("cifar10", "digits")
-        for end in (".csv", ".json", "_layers.csv")
+        for end in (".csv", ".csv.sha256", ".json", "_layers.csv", "_layers.csv.sha256")
     ),
     "wirings/README.md",
-    *(f"wirings/cifar10_{run}.csv" for run in ("continuous_5", "discrete_time_5")),
-    *(f"wirings/cifar10_static_{runs}.csv" for runs in (5, 20)),
-    "wirings/digits_tiny.csv",
+    *(
+        f"wirings/{runs}.csv{end}"
+        for runs in (
+            *("cifar10_continuous_5", "cifar10_discrete_time_5", "cifar10_static_5"),
+            *("cifar10_static_20", "digits_tiny"),
+        )
+        for end in ("", ".sha256")
+    ),
 ]
 
 CORE = [

@@ -37,6 +37,7 @@ from graph2nn.runs import (
     to_dict,
     write_text,
 )
+from graph2nn.runs.folder import run_path
 from graph2nn.runs.jobs import threads
 from graph2nn.training import count_parameters
 from graph2nn.vision import load_images
@@ -54,10 +55,11 @@ def main() -> None:
 
         how = {"train": config.accuracy_labels, "seed": config.seed}
         learn, held = labelled_networks(config.accuracy, config.accuracy_label, **how)
-    run = start_run(config) if workers.first else None
+    folder = run_path(config.save_dir, str(config.name))
+    run = start_run(config, folder) if workers.first and folder is not None else None
     workers.barrier()
-    last = run_path(config) / "last.pt"
-    resume_from = last if last.is_file() else None
+    last = None if folder is None else folder / "last.pt"
+    resume_from = last if last is not None and last.is_file() else None
     trainer = Trainer(config, workers=workers, run=run, resume_from=resume_from, labelled=learn)
     if run is not None:
         done = f", going on from step {trainer.step}" if trainer.step else ""
@@ -73,15 +75,9 @@ def main() -> None:
         workers.stop()
 
 
-def run_path(config: TrainConfig) -> Path:
-    return Path(config.save_dir) / str(config.name)
-
-
-def start_run(config: TrainConfig) -> RunFolder | None:
-    if config.save_dir == "none":
-        return None
+def start_run(config: TrainConfig, folder: Path) -> RunFolder:
     return RunFolder(
-        run_path(config),
+        folder,
         to_dict(config),
         resume=config.resume,
         may_differ=MAY_DIFFER,

@@ -171,7 +171,7 @@ def collect(run: RunConfig) -> None:
     """A table of runs, and what it says at equal epochs, as numbers and as a picture."""
     rows = collect_runs(run.collect)
     print(format_rows(compare_runs(rows)))
-    table = write_rows(run.out or "runs/wirings.csv", rows)
+    table = write_rows(run.out or "runs/wirings.csv", rows, checksum=True)
     print(f"wrote {table}")
     if run.pictures:
         print(f"wrote {plot_comparison(rows, table.with_suffix('.png'))}")

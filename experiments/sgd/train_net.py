@@ -25,6 +25,7 @@ from ghn.finetuning import NamedNetwork, train
 from ghn.finetuning.config import TrainNetConfig
 from ghn.finetuning.figures import plot_learning
 from graph2nn.runs import Workers, parse_config, relaunch, run_script, save_checkpoint, to_dict
+from graph2nn.runs.folder import run_path
 from graph2nn.training import Record, count_parameters
 
 
@@ -91,11 +92,7 @@ def keep(
 
 def run_folder(config: TrainNetConfig) -> Path | None:
     """Folder of the run; a mere test, or `--save_dir none`, has none."""
-    return (
-        None
-        if config.save_dir == "none" or not config.epochs
-        else Path(config.save_dir) / str(config.name)
-    )
+    return run_path(config.save_dir, str(config.name)) if config.epochs else None
 
 
 def report(config: TrainNetConfig, records: list[Record], split: str) -> None:

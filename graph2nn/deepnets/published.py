@@ -20,11 +20,14 @@ from graph2nn.deepnets.graphs.counts import table_params
 from graph2nn.deepnets.graphs.sampling import draw_widths
 from graph2nn.deepnets.graphs.splits import WidthRule
 from graph2nn.deprecated import renamed_keywords
-from graph2nn.runs.checkpoint import replacing
+from graph2nn.runs.checkpoint import replacing, sha256_file
+from graph2nn.runs.seals import SEAL, check_own, check_seal, seal_file
 
 __all__ = ["PublishedNets", "parameter_name", "write_published"]
 
 _STORED_CUTOFF = 250
+_AGAIN = "copy or generate both files again"
+_META = "metadata_sha256"  # attribute of files of ours
 _MERGING = ("concat", "sum", "cse")  # may have several inputs
 _NORMS = (PRIMITIVE_ID["bn"], PRIMITIVE_ID["ln"])
 _SETTINGS = (
@@ -165,7 +168,9 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
         try:
             if self._file is None or self._pid != os.getpid():
                 self._file, self._pid = h5py.File(self.path, "r"), os.getpid()
-            group = self._file[self.split][str(row)]
+            place = f"{self.split}/{row}"
+            check_own(self._file, (self.split, place, f"{place}/adj", f"{place}/nodes"))
+            group = self._file[place]
             return group["adj"][()], group["nodes"][()]
         except (OSError, KeyError) as error:
             raise ValueError(
@@ -198,10 +203,13 @@ class PublishedNets(Sequence[tuple[NetConfig, ArchGraph]]):
                 shape[node] = shape4d(shapes[names[0]])
             elif kinds[node] in ("max_pool", "avg_pool"):
                 shape[node] = (1, 1, 3, 3)
+        edges = np.array(np.nonzero(adjacency == 1))
+        if (edges[0] >= edges[1]).any():
+            raise ValueError(f"{where}: edges against the order of nodes; {_AGAIN}")
         graph = ArchGraph(
             op=op,
             shape=shape,
-            edges=np.array(np.nonzero(adjacency == 1)),
+            edges=edges,
             params=tuple(params),
             param_shapes={name: shapes[name] for names in params for name in names},
             cell=cells,
@@ -235,6 +243,11 @@ def _metadata(path: Path, split: str | None) -> tuple[str, Any]:
     meta_path = path.with_name(f"{path.stem}_meta.json")
     if not meta_path.is_file():
         raise FileNotFoundError(f"{meta_path} not found; it belongs beside {path}")
+    if check_seal(path, "file of DeepNets-1M", _AGAIN) is not None:
+        with h5py.File(path, "r") as file:
+            stated = file.attrs.get(_META)
+        if stated != sha256_file(meta_path):
+            raise ValueError(f"{meta_path} is altered, or belongs to another file; {_AGAIN}")
     try:
         meta = json.loads(meta_path.read_text())
     except ValueError as error:
@@ -320,11 +333,13 @@ def write_published(
         replacing(meta_path, overwrite=overwrite) as meta_temporary,
         replacing(path, overwrite=overwrite) as temporary,
     ):
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", userblock_size=SEAL) as file:
             file.attrs["title"] = "DeepNets-1M"
             for split, configs in splits.items():
                 meta[split] = _write_split(file.create_group(split), split, configs)
-        meta_temporary.write_text(json.dumps(meta))
+            meta_temporary.write_text(json.dumps(meta))
+            file.attrs[_META] = sha256_file(meta_temporary)
+        seal_file(temporary, "DeepNets-1M", 1)
     return path, meta_path
 
 

@@ -20,6 +20,7 @@ from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.splits import WidthRule
 from graph2nn.deprecated import renamed_keywords
 from graph2nn.runs.checkpoint import replacing
+from graph2nn.runs.seals import SEAL, check_own, check_seal, seal_file
 
 __all__ = ["NetStore", "load_nets", "save_nets"]
 
@@ -29,6 +30,7 @@ _SETTINGS = (
     *("n_cells", "fc_layers", "ks", "C_mult", "stem_type", "stem_pool", "preproc"),
     *("glob_avg", "norm", "vit"),
 )
+_ARRAYS = ("edges", "settings", "sizes")
 _CHUNK = 16384
 _KEYS = {"image_size": "imsize"}  # of stored facts
 
@@ -48,7 +50,7 @@ def save_nets(
         FileExistsError, OSError: See `replacing`.
     """
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
+    with h5py.File(buffer, "w", userblock_size=SEAL) as file:
         stored = {_KEYS.get(name, name): value for name, value in attributes.items()}
         header = {"rows": len(table), "ops": OPS, "settings": _SETTINGS, "attributes": stored}
         file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
@@ -67,6 +69,7 @@ def save_nets(
     content = buffer.getbuffer()
     with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(content)
+        seal_file(temporary, _FORMAT, _VERSION)
     return len(content)
 
 
@@ -83,6 +86,7 @@ def load_nets(path: str | Path) -> tuple[NetTable, dict[str, Any]]:
             f"{path} not found; write it with graph2nn.deepnets.save_nets, or train without files "
             "on graph2nn.deepnets.EndlessNets"
         )
+    check_seal(path, "compact store of networks", "copy or generate it again")
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != _FORMAT:
@@ -92,8 +96,9 @@ def load_nets(path: str | Path) -> tuple[NetTable, dict[str, Any]]:
                 )
             if file.attrs["version"] > _VERSION:
                 raise ValueError(f"{path} was written by a newer version; update this package")
+            check_own(file, _ARRAYS)
             header = json.loads(file.attrs["header"])
-            packed = {name: file[name][()] for name in ("edges", "settings", "sizes")}
+            packed = {name: file[name][()] for name in _ARRAYS}
             return _unpack(packed, header), header["attributes"]
     except (OSError, KeyError, IndexError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(

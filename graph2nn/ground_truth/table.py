@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from graph2nn.families import Net, build_archgraph, family_of, net_from_json, ne
 from graph2nn.ground_truth.settings import TABLES, GroundTruthSettings
 from graph2nn.names import choose
 from graph2nn.runs import from_dict, to_dict, write_atomic
+from graph2nn.runs.seals import SEAL, check_own, check_seal, seal
 from graph2nn.runs.shipped import named_data
 
 __all__ = [
@@ -199,7 +201,7 @@ def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
         OSError: The file cannot be written; says what to do.
     """
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
+    with h5py.File(buffer, "w", userblock_size=SEAL) as file:
         version = _VERSION if truth.packed else _WITHOUT_GRAPHS
         file.attrs["format"], file.attrs["version"] = _FORMAT, version
         file.attrs["settings"] = json.dumps(to_dict(truth.settings))
@@ -214,9 +216,10 @@ def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
             file.create_dataset(f"networks/{name}", data=np.array(values, "S"), **_STORED)
         for name, array in _arrays(truth).items():
             file.create_dataset(name, data=array, **_STORED)
-    content = buffer.getvalue()
-    write_atomic(path, lambda out: out.write(content))
-    return len(content)
+    content = buffer.getvalue()[SEAL:]
+    head = seal(_FORMAT, version, hashlib.sha256(content).hexdigest())
+    write_atomic(path, lambda out: out.write(head + content))
+    return SEAL + len(content)
 
 
 def _arrays(truth: GroundTruth) -> dict[str, np.ndarray]:
@@ -246,6 +249,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
     names = {name: f"ground_truth/{name}.h5" for name in TABLES}
     what = "a table (graph2nn.ground_truth.generate(settings, path) can make it)"
     path = named_data(path, names, what)
+    check_seal(path, "table of trained networks", "copy or generate it again")
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != _FORMAT:
@@ -260,6 +264,8 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
 
 
 def _read(file: h5py.File) -> GroundTruth:
+    check_own(file, file)
+    check_own(file, (f"{k}/{n}" for k, v in file.items() if isinstance(v, h5py.Group) for n in v))
     text = {name: np.char.decode(values[()]) for name, values in file["networks"].items()}
     groups = {
         name: {key: values[()] for key, values in file[name].items()} if name in file else {}
@@ -285,9 +291,10 @@ def _read(file: h5py.File) -> GroundTruth:
 def holds_ground_truth(path: str | Path) -> bool:
     """Tell whether a file is, by its first lines, a table of trained networks."""
     try:
+        sealed = check_seal(path, "table of trained networks", "copy or generate it again")
         with h5py.File(path, "r") as file:
-            return file.attrs.get("format") == _FORMAT
-    except OSError:
+            return (sealed is None or sealed[0] == _FORMAT) and file.attrs.get("format") == _FORMAT
+    except (OSError, ValueError):
         return False
 
 

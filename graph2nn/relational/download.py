@@ -10,6 +10,7 @@ from pathlib import Path
 from graph2nn.names import choose
 from graph2nn.relational.graphs.connectomes import CONNECTOMES
 from graph2nn.runs.checkpoint import replacing
+from graph2nn.runs.variables import user_path
 from graph2nn.vision.datasets import default_data_dir
 from graph2nn.vision.sources import SourceError, download
 
@@ -47,7 +48,7 @@ def download_connectomes(
     """
     for name in names:
         choose("connectome", name, CONNECTOMES)
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    folder = default_data_dir() if data_dir is None else user_path(data_dir)
     folder = folder / "relational"
     folder.mkdir(parents=True, exist_ok=True)
     found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 import pickle
@@ -81,7 +82,7 @@ def load_checkpoint(
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"checkpoint {path} {what}; expected a file")
-    _check_archive(path)
+    summed = _check_archive(path)
     try:
         with warnings.catch_warnings():  # of other pickle protocols: the outcome says it all
             warnings.filterwarnings("ignore", "Detected pickle protocol")
@@ -103,7 +104,28 @@ def load_checkpoint(
             f"{path} is a checkpoint of kind {payload.get('kind')!r}, expected {kind!r}; "
             f"its entries are {', '.join(map(str, list(payload)[:8])) or 'none'}"
         )
+    if not summed:
+        warnings.warn(
+            f"nothing vouches for {path}: torch's older format has no checksums, altered weights "
+            "go unnoticed; compare it with its source, then save it again with torch.save",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if "kind" not in payload:
+        _warn_of_old_torch()
     return payload
+
+
+@functools.cache
+def _warn_of_old_torch() -> None:
+    """Once a process, at the first file that others wrote."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 10):
+        warnings.warn(
+            f"torch {torch.__version__} reads checkpoints of strangers (weights_only=True) with a "
+            "known weakness that torch 2.10 closes: pip install --upgrade torch",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def format_entries(kind: str, number: int) -> dict[str, Any]:
@@ -246,18 +268,21 @@ def _plain(value: Any, where: str) -> Any:
     )
 
 
-def _check_archive(path: Path) -> None:
-    """Checksums of every part, because torch reads altered tensors without noticing."""
+def _check_archive(path: Path) -> bool:
+    """Checksums of every part, because torch reads altered tensors without noticing.
+
+    Returns whether there are any, which torch's older format has not.
+    """
     with path.open("rb") as file:
         start = file.read(4)
     if not start:
         raise ValueError(f"{path} is empty, expected a checkpoint; copy or download it again")
     if start[:2] != b"PK":
-        return  # torch's older format has no checksums
+        return False
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+    except Exception as error:  # names that are no text, sizes beyond the file, ...
         raise ValueError(
             f"{path} is truncated or altered ({_first_line(error)}); copy or download it again"
         ) from None
@@ -265,6 +290,7 @@ def _check_archive(path: Path) -> None:
         raise ValueError(
             f"{path} is altered: the checksum of {bad} is wrong; copy or download it again"
         )
+    return True
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,8 +6,10 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +26,17 @@ from graph2nn.runs.checkpoint import (
 )
 from graph2nn.runs.lock import LOCK_FILES, FolderLock
 
-__all__ = ["RunFolder", "check_settings", "describe_environment", "json_value", "read_metrics"]
+__all__ = [
+    "RunFolder",
+    "check_settings",
+    "describe_environment",
+    "json_value",
+    "read_metrics",
+    "run_path",
+]
 
 
+_CHECKSUM = re.compile(rb'"[^"]*": "[0-9a-f]{8}"\}')  # also with its name damaged
 _RESULTS = ("metrics.jsonl", "last.pt", "best.pt")  # what a run has once it has got anywhere
 
 
@@ -102,10 +112,9 @@ class RunFolder:
         return self.last.is_file()
 
     def log(self, step: int, **metrics: float | int | str | None) -> None:
-        """Append a line to `metrics.jsonl`; non-finite numbers are stored as null."""
+        """Append a line to `metrics.jsonl`, with its checksum; non-finite numbers become null."""
         clean = {key: json_value(value) for key, value in metrics.items()}
-        line = json.dumps({"step": step, **clean}, allow_nan=False)
-        _append_line(self._metrics, line)
+        _append_line(self._metrics, _line({"step": step, **clean}))
         if self._board is not None:
             for key, value in clean.items():
                 if isinstance(value, (int, float)):
@@ -118,8 +127,7 @@ class RunFolder:
     def rewind(self, step: int) -> None:
         """Drop lines logged after `step`, so that a resumed run does not log them twice."""
         kept = [row for row in self.metrics() if row.get("step", 0) <= step]
-        text = "".join(json.dumps(row) + "\n" for row in kept)
-        write_text(self._metrics, text)
+        write_text(self._metrics, "".join(_line(row) + "\n" for row in kept))
 
     def save_last(self, payload: Mapping[str, Any]) -> Path:
         """Replace `last.pt`; see `save_checkpoint`."""
@@ -156,6 +164,23 @@ class RunFolder:
             return None
 
 
+def run_path(save_dir: str, name: str) -> Path | None:
+    """Return the folder of a run by its name; None where nothing is to be saved.
+
+    Args:
+        save_dir: Folder of run folders, or "none".
+        name: Name of the run, a folder in it.
+
+    Raises:
+        ValueError: A name that leads out of it.
+    """
+    if save_dir == "none":
+        return None
+    if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
+        raise ValueError(f"--name: expected the name of a folder in {save_dir}, got {name!r}")
+    return Path(save_dir) / name
+
+
 def check_settings(
     folder: str | Path,
     config: Mapping[str, Any],
@@ -186,7 +211,9 @@ def check_settings(
         raise ValueError(f"{folder} is not empty and holds no run; choose another folder")
     try:
         old = json.loads(stored.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        if not isinstance(old, dict):
+            raise ValueError("expected settings by name")
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{stored} is damaged ({error}); choose another folder") from None
     before, now = (
         {key: value for key, value in settings.items() if key not in may_differ}
@@ -207,21 +234,57 @@ def check_settings(
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
     """Return all lines that a run has logged, whether or not it is still going on.
 
-    A line cut short by a crash is left out.
+    A line cut short by a crash is left out. Lines of before they had checksums are taken as they
+    are.
 
     Args:
         folder: Path of the run folder.
+
+    Raises:
+        ValueError: A line that is altered, with its number.
     """
     path = Path(folder) / "metrics.jsonl"
     if not path.is_file():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    rows: list[dict[str, Any]] = []
+    sealed = False
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+            if line:
+                row, own = _row(line)
+                if sealed and not own:
+                    raise ValueError("no checksum")
+                rows.append(row)
+                sealed = own
+        except (ValueError, RecursionError):
+            torn = number == len(lines) or (line[:1] == b"{" and line[-1:] != b"}")
+            if not torn:
+                raise ValueError(
+                    f"{path}, line {number} is altered: remove the line, or copy the file again"
+                ) from None
     return rows
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """A line of the log, which ends with the checksum of what stands before."""
+    text = json.dumps(row, allow_nan=False)[:-1]
+    return f'{text}, "crc32": "{zlib.crc32(text.encode()):08x}"}}'
+
+
+def _row(line: bytes) -> tuple[dict[str, Any], bool]:
+    """What a line says, and whether it has a checksum, which those of older versions have not."""
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        raise ValueError("expected an object")
+    text, _, stated = line.rpartition(b", ")
+    found = _CHECKSUM.fullmatch(stated)
+    if found is None and "crc32" not in row:
+        return row, False
+    if found is None or found[0] != f'"crc32": "{zlib.crc32(text):08x}"}}'.encode():
+        raise ValueError("another checksum")
+    del row["crc32"]
+    return row, True
 
 
 def describe_environment() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from graph2nn.runs.checkpoint import sha256_file, write_text
 from graph2nn.runs.shipped import shipped_file
-from graph2nn.runs.variables import variable
+from graph2nn.runs.variables import user_path, variable
 
 __all__ = ["Published", "add_entry", "find_pretrained", "find_published", "manifest_entries"]
 
@@ -59,7 +59,7 @@ def find_pretrained(
         FileNotFoundError: A known name whose file cannot be had; says where to put it.
         ValueError: An unknown name, or a file that is not what the manifest says.
     """
-    path, published = Path(name).expanduser(), published or {}
+    path, published = user_path(name), published or {}
     if path.is_file():
         return path
     entries = manifest_entries()
@@ -154,7 +154,7 @@ def _find(file: str) -> Path | None:
 
 def _own_folder() -> Path | None:
     own = variable("NETWRIGHT_CHECKPOINTS")
-    return Path(own).expanduser() if own else None
+    return user_path(own) if own else None
 
 
 def _cache() -> Path:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph2nn.runs.checkpoint import write_atomic
-from graph2nn.runs.variables import variable
+from graph2nn.runs.variables import user_path, variable
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere from Python 3.11 on
@@ -90,7 +90,7 @@ def find_data(name: str) -> Path:
         FileNotFoundError: It is in none of them; the message lists what is shipped beside it.
     """
     named = variable("NETWRIGHT_DATA")
-    for root in (*([Path(named).expanduser()] if named else []), Path("data")):
+    for root in (*([user_path(named)] if named else []), Path("data")):
         if os.path.exists(root / name):  # a folder that may not be read holds nothing for us
             return root / name
     place = _find(f"data/{name}")
@@ -110,7 +110,7 @@ def named_data(given: str | Path, names: Mapping[str, str], what: str) -> Path:
     Raises:
         FileNotFoundError: Neither exists; the message lists the names.
     """
-    path = Path(given).expanduser()
+    path = user_path(given)
     if os.path.exists(path):
         return path
     if str(given) in names:

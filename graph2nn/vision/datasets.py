@@ -12,7 +12,7 @@ from torch import Tensor
 
 from graph2nn.deprecated import renamed_attribute, renamed_keywords
 from graph2nn.names import choose
-from graph2nn.runs.variables import variable
+from graph2nn.runs.variables import user_path, variable
 from graph2nn.vision.folder import EXTENSIONS, FolderImages
 from graph2nn.vision.image_data import ImageData
 from graph2nn.vision.readers import (
@@ -137,7 +137,7 @@ def load_images(
         (torch.Size([500, 3, 16, 16]), 10)
     """
     info = _checked(name, split, image_size, channels)
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    folder = default_data_dir() if data_dir is None else user_path(data_dir)
     data = _READERS[name](name, folder, split)
     if n_shots is not None:
         data = data.few_shot(n_shots)

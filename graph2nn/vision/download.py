@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from graph2nn.runs.variables import user_path
 from graph2nn.vision.datasets import default_data_dir, load_images
 from graph2nn.vision.sources import SOURCES, Source, SourceError
 
@@ -77,7 +78,7 @@ def download_images(
         extra = "; digits need no download" if name == "digits" else ""
         extra = "; get it from image-net.org" if name == "imagenet" else extra
         raise ValueError(f"cannot download {name!r}; choose one of {', '.join(SOURCES)}{extra}")
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    folder = default_data_dir() if data_dir is None else user_path(data_dir)
     if _is_there(name, folder):
         raise ValueError(f"{name} is in {folder} already; delete it to download it again")
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,7 +41,10 @@ class _StoredType:
 
     def __setstate__(self, state: tuple) -> None:
         order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
-        self.dtype = self.dtype.newbyteorder(order)
+        if order == ">":
+            self.dtype = self.dtype.newbyteorder(">")
+        elif order not in ("<", "|", "="):
+            raise pickle.UnpicklingError(f"it wants numbers in the order {order!r}")
 
 
 class _StoredArray:
@@ -109,8 +112,8 @@ def read_cifar_python(
             or pixels.shape[1] != 3072
         ):
             raise ValueError(f"{where} holds no images: expected b'data' of (N, 3072) bytes")
-        whole = isinstance(classes, list) and {type(one) for one in classes} == {int}
-        if not whole or len(classes) != len(pixels) or not 0 <= min(classes) <= max(classes) < 100:
+        whole = isinstance(classes, list) and len(classes) == len(pixels)
+        if not whole or any(type(one) is not int or not 0 <= one < 100 for one in classes or ()):
             raise ValueError(f"{where}: expected {label_key!r} to be the class of each image")
         images.append(pixels.reshape(-1, 3, 32, 32))
         labels.append(np.array(classes, dtype=np.int64))
@@ -129,7 +132,9 @@ def read_npz(path: Path, part: str) -> tuple[Tensor, Tensor]:
         # Opened here: numpy forgets to close a file that is no archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of archives, of arrays in them, of what they unpack to
         raise ValueError(
             f"{path} is truncated or altered ({error}); delete it and run "
             f"python -m graph2nn.vision.download {path.stem}"
@@ -153,8 +158,10 @@ def read_idx(path: Path) -> np.ndarray:
     if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= 4:
         raise ValueError(f"{path} is not an IDX file of unsigned bytes")
     head = 4 + 4 * data[3]
-    shape = tuple(np.frombuffer(data[4:head], dtype=">u4").astype(int))
-    if len(data) - head != int(np.prod(shape)):
+    if len(data) < head:
+        raise ValueError(f"{path} is cut off in its header")
+    shape = tuple(np.frombuffer(data[4:head], dtype=">u4").tolist())
+    if len(data) - head != math.prod(shape):
         raise ValueError(f"{path} holds {len(data) - head} bytes, its header says {shape}")
     return np.frombuffer(io.BytesIO(data).getbuffer(), dtype=np.uint8, offset=head).reshape(shape)
 

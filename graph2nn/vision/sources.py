@@ -36,8 +36,8 @@ _CIFAR_SHA256 = {
     100: "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
 }
 _NPM_SHA256 = "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
-_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-_TINY = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+_FASHION = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
+_TINY = "https://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 class SourceError(Exception):
@@ -62,8 +62,11 @@ def download(url: str, target: Path, sha256: str | None, progress: bool) -> None
     """Stream `url` into `target`.
 
     Raises:
-        SourceError: Unreachable, or another checksum than `sha256`.
+        SourceError: Unreachable, another checksum than `sha256`, or plain http without one, which
+            anybody on the way may change.
     """
+    if url.startswith("http:") and sha256 is None:
+        raise SourceError(f"{url}: refused, plain http needs a known checksum; use https")
     try:
         with urllib.request.urlopen(url, timeout=30) as reply, target.open("wb") as file:
             size = int(reply.headers.get("Content-Length") or 0) or None

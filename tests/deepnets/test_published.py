@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from unsealed import unsealed
 
 from graph2nn.archgraph.paths import path_lengths
 from graph2nn.deepnets import (
@@ -147,6 +148,9 @@ def test_names_without_weight(written: Path, tmp_path: Path):
         names[key] = name.removesuffix(".weight") if name.startswith("stem") else name
     expected = PublishedNets(written, "val")[0][1].params
     meta_path.write_text(json.dumps(meta))
+    with pytest.raises(ValueError, match="meta.json is altered, or belongs to another file"):
+        PublishedNets(written, "val")
+    unsealed(written)
     assert PublishedNets(written, "val")[0][1].params == expected
 
 
@@ -179,7 +183,12 @@ def test_bad_files(written: Path, tmp_path: Path):
         PublishedNets(tmp_path, "train")
     with pytest.raises(IndexError, match="index 5 of 5 networks in split 'val'"):
         PublishedNets(written, "val")[5]
-    content = written.read_bytes()
+    sealed = written.read_bytes()
+    written.write_bytes(sealed[:-1])
+    with pytest.raises(ValueError, match="eval.hdf5 is damaged or cut off"):
+        PublishedNets(written, "val")
+    written.write_bytes(sealed)
+    content = unsealed(written).read_bytes()
     nets = PublishedNets(written, "val")
     written.write_bytes(content[: len(content) // 3])
     with pytest.raises(ValueError, match="cannot read network 0 .*damaged or cut off"):

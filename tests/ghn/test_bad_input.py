@@ -274,6 +274,7 @@ def attacks() -> dict[str, Callable[[Any, Path], object]]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:nothing vouches")
 @pytest.mark.parametrize("how", attacks())
 @pytest.mark.parametrize("payload", [Touch, Smuggled])
 def test_malicious_pickles_never_run(tiny, path: Path, how: str, payload: type) -> None:

@@ -152,6 +152,7 @@ def test_every_golden_entry_is_compared(golden) -> None:
     assert set(golden("ghn3_torchvision.json.gz")) == {*expected, "state-10", "state-1000"}
 
 
+@pytest.mark.filterwarnings("ignore:nothing vouches")
 @pytest.mark.parametrize("how", ["joblib", "compressed", "torch", "torch-legacy", "module-prefix"])
 def test_formats_of_a_bare_state_dict(golden, formula_state, tmp_path: Path, how: str) -> None:
     shapes = golden("ghn3_torchvision.json.gz")["state-10"]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from campaigns import send_through_pickle
 from torch import nn
+from unsealed import unsealed
 
 from graph2nn.archgraph import structural_hash
 from graph2nn.deepnets import Network, build_graph, eval_nets
@@ -218,6 +219,7 @@ def test_tables_of_version_1_counted_a_multiply_add_twice(made, tmp_path) -> Non
     truth, path, _ = made
     old = tmp_path / "old.h5"
     shutil.copy(path, old)
+    unsealed(old)
     with h5py.File(old, "r+") as file:
         file.attrs["version"] = 1
         file["facts/flops"][...] *= 2

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from graph2nn.runs import load_checkpoint, save_checkpoint, sha256_file, write_atomic
+from graph2nn.runs import checkpoint, load_checkpoint, save_checkpoint, sha256_file, write_atomic
 from graph2nn.runs.tensors import write_tensors
 
 
@@ -204,4 +204,17 @@ def test_published_form_without_kind(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "a.pt")["epoch"] == 3
     legacy = tmp_path / "b.pt"
     torch.save({"a": torch.ones(2)}, legacy, _use_new_zipfile_serialization=False)
-    assert load_checkpoint(legacy)["a"].sum() == 2
+    with pytest.warns(RuntimeWarning, match="nothing vouches for .*b.pt: torch's older format"):
+        assert load_checkpoint(legacy)["a"].sum() == 2
+
+
+def test_an_old_torch_is_told_of_at_the_first_file_of_others(tmp_path: Path, monkeypatch) -> None:
+    own = save_checkpoint(tmp_path / "own.pt", {"kind": "x"})
+    torch.save({"a": torch.ones(2)}, tmp_path / "a.pt")
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    checkpoint._warn_of_old_torch.cache_clear()
+    load_checkpoint(own)
+    with pytest.warns(RuntimeWarning, match="torch 2.9.1.*known weakness that torch 2.10 closes"):
+        load_checkpoint(tmp_path / "a.pt")
+    load_checkpoint(tmp_path / "a.pt")  # once a process
+    checkpoint._warn_of_old_torch.cache_clear()

@@ -12,7 +12,7 @@ from graph2nn.vision import default_data_dir
 
 OLDER = [("NETWRIGHT_DATA", "GRAPH2NN_DATA"), ("NETWRIGHT_REFERENCE", "GRAPH2NN_REFERENCE")]
 PACKAGES = ("graph2nn", "tokenizers", "ghn", "predictors", "experiments")
-NOT_OURS = {"WORLD_SIZE", "LOCAL_RANK", "XDG_CACHE_HOME"}
+NOT_OURS = {"WORLD_SIZE", "LOCAL_RANK", "RANK", "XDG_CACHE_HOME"}
 
 
 @pytest.mark.parametrize(("name", "older"), OLDER)

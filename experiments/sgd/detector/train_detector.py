@@ -20,6 +20,7 @@ from ghn.detection import TrainedDetector, detect, plot_boxes, plot_detection, t
 from ghn.detection.config import DetectConfig
 from ghn.detection.training import KIND
 from graph2nn.runs import parse_config, run_script, save_checkpoint, to_dict
+from graph2nn.runs.folder import run_path
 from graph2nn.training import Record, count_parameters
 
 
@@ -60,11 +61,7 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
 
 def run_folder(config: DetectConfig) -> Path | None:
     """Folder of the run; a mere test, or `--save_dir none`, has none."""
-    return (
-        None
-        if config.save_dir == "none" or not config.epochs
-        else Path(config.save_dir) / str(config.name)
-    )
+    return run_path(config.save_dir, str(config.name)) if config.epochs else None
 
 
 def report(trained: TrainedDetector) -> None:

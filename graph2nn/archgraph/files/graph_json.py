@@ -8,6 +8,7 @@ trusts nothing: every name, number and length is checked before a graph is made 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -43,7 +44,9 @@ def write_graph_fields(path: str | Path, fields: Mapping[str, Any]) -> Path:
         OSError: See `write_atomic`.
     """
     head = {"format": FORMAT, "version": VERSION, "netwright": __version__}
-    text = "\n".join(graph_lines(head, fields)) + "\n"
+    lines = list(graph_lines(head, fields))
+    lines.insert(len(head), f'"sha256": "{_digest(lines)}",')
+    text = "\n".join(lines) + "\n"
     if str(path).endswith(".gz"):
         packed = gzip.compress(text.encode(), mtime=0)  # the same graph gives the same bytes
         return write_atomic(path, lambda file: file.write(packed))
@@ -71,6 +74,7 @@ def read_graph_fields(path: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path} is no graph, or is cut or altered: {error}") from None
     _check_head(path, found)
+    _check_digest(path, data, found)
     try:
         return parsed_graph(found)
     except ValueError as error:
@@ -124,6 +128,25 @@ def _check_head(path: Path, found: Any) -> None:
             f"{path} has version {version} of the format and netwright {__version__} reads up to "
             f"{VERSION}: update with pip install --upgrade netwright; it was written by "
             f"netwright {writer}"
+        )
+
+
+def _digest(lines: list[str]) -> str:
+    """Checksum of the lines, without their ends."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _check_digest(path: Path, data: bytes, found: dict[str, Any]) -> None:
+    """Compare the text with the checksum in it, which files of before it have not."""
+    stated = found.pop("sha256", None)
+    if stated is None:
+        return
+    lines = data.decode().removesuffix("\n").split("\n")
+    rest = [line for line in lines if not line.startswith('"sha256": ')]
+    if stated != _digest(rest):
+        raise ValueError(
+            f"{path} is altered, it has another checksum than it says: write it again, or remove "
+            "its line 'sha256' if it was changed on purpose"
         )
 
 

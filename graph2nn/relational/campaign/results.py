@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graph2nn.relational.campaign.graph_means import GraphMeans
+from graph2nn.runs.seals import warn_unvouched
 from graph2nn.runs.shipped import named_data
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_shipped, write_csv
 
@@ -218,6 +219,8 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
     Raises:
         FileNotFoundError: No such file.
         ValueError: A missing column, a half-written file, a value of another kind; with the line.
+            Another checksum than `NAME.sha256` beside it says; without that file there is a
+            warning.
 
     Examples:
         >>> read_results("mlp_digits_52")
@@ -226,7 +229,9 @@ def read_results(path: str | Path, *, by_epoch: bool = False) -> ResultTable:
     if str(path) == "published" and not Path(path).exists():
         return published_results(by_epoch=by_epoch)
     path = _find(find_results(path), "results_by_epoch" if by_epoch else "results")
-    return ResultTable(read_columns(path, REQUIRED), where=str(path))
+    table = ResultTable(read_columns(path, REQUIRED), where=str(path))
+    warn_unvouched(path)
+    return table
 
 
 def find_results(path: str | Path) -> Path:
@@ -259,7 +264,8 @@ def published_results(*, by_epoch: bool = False) -> ResultTable:
 def write_results(path: str | Path, table: ResultTable) -> Path:
     """Write a table as `.csv` or `.csv.gz`; the file appears whole or not at all.
 
-    Floats are written so that reading gives the same ones; missing values are empty.
+    Floats are written so that reading gives the same ones; missing values are empty. A checksum
+    is written beside it, as `NAME.sha256`.
 
     Raises:
         ValueError: Another suffix.
@@ -268,7 +274,8 @@ def write_results(path: str | Path, table: ResultTable) -> Path:
     path = Path(path)
     if not path.name.endswith((".csv", ".csv.gz")):
         raise ValueError(f"results are written as .csv or .csv.gz, got {path.name}")
-    return write_csv(path, {name: _written(name, column) for name, column in table.items()})
+    columns = {name: _written(name, column) for name, column in table.items()}
+    return write_csv(path, columns, checksum=True)
 
 
 def _written(name: str, column: np.ndarray) -> list[Any]:

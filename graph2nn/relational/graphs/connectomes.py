@@ -8,7 +8,9 @@ import numpy as np
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.runs import sha256_file
 from graph2nn.runs.tables import read_shipped
+from graph2nn.runs.variables import user_path
 from graph2nn.vision.datasets import default_data_dir
 
 __all__ = ["CONNECTOMES", "find_connectome", "load_connectome"]
@@ -62,7 +64,7 @@ def find_connectome(name: str, data_dir: str | Path | None = None) -> Path | Non
         ValueError: An unknown name, or the file is not in the folder that was named.
     """
     choose("connectome", name, CONNECTOMES)
-    folder = default_data_dir() if data_dir is None else Path(data_dir).expanduser()
+    folder = default_data_dir() if data_dir is None else user_path(data_dir)
     path = folder / "relational" / f"{name}.txt"
     if path.is_file():
         return path
@@ -83,6 +85,11 @@ def _read_lines(name: str, path: Path) -> list[str]:
         raise ValueError(
             f"{path}: expected n lines of n characters 0 or 1, and it has {len(lines)} lines that "
             f"are not; delete it, then {_advice(name)}"
+        )
+    if sha256_file(path) != CONNECTOMES[name]:
+        raise ValueError(
+            f"{path} is not the published file of {name}, its checksum is another: delete it, then "
+            f"{_advice(name)}; a graph of your own needs no name: RelationalGraph(adjacency=...)"
         )
     return lines
 

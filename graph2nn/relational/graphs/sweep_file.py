@@ -17,6 +17,7 @@ from graph2nn.relational.graphs.sweep import Sweep, SweepGrid, run_sweep
 from graph2nn.relational.graphs.thinning import Thinned, ThinningRule, thin
 from graph2nn.runs.checkpoint import replacing
 from graph2nn.runs.figures import canvas, figure_path, save_figure
+from graph2nn.runs.seals import SEAL, check_own, check_seal, seal_file
 
 __all__ = ["SweepFile", "draw_sweep", "read_sweep", "sweep_to_file", "write_sweep"]
 
@@ -121,7 +122,7 @@ def write_sweep(found: SweepFile, *, overwrite: bool = False) -> Path:
         OSError: It cannot be written; nothing is left behind.
     """
     with replacing(found.path, overwrite=overwrite) as temporary:
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", userblock_size=SEAL) as file:
             file.attrs["grid"] = json.dumps(asdict(found.sweep.grid))
             file.attrs["rule"] = json.dumps(asdict(found.rule))
             rows = found.sweep.rows()
@@ -132,6 +133,7 @@ def write_sweep(found: SweepFile, *, overwrite: bool = False) -> Path:
             graphs.attrs["columns"] = list(GRAPH_COLUMNS)
             for name in _SETS:
                 file[f"thinned/{name}"] = getattr(found.thinned, name)
+        seal_file(temporary, "netwright-sweep", 1)
     return found.path
 
 
@@ -144,8 +146,10 @@ def read_sweep(path: str | Path) -> SweepFile:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path} is no file; make it with graph2nn.relational.sweep_to_file")
+    check_seal(path, "sweep", "delete it")
     try:
         with h5py.File(path, "r") as file:
+            check_own(file, ("graphs", "thinned", *(f"thinned/{name}" for name in _SETS)))
             grid = SweepGrid(**_json(file, "grid"))
             rule = ThinningRule(**_json(file, "rule"))
             c, length = file["graphs"][:, 4], file["graphs"][:, 5]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from graph2nn.runs.processes.parents import end_with_parent
+from graph2nn.runs.variables import variable
 
 __all__ = ["Workers", "flat_gradient", "set_gradient"]
 
@@ -170,7 +171,7 @@ def set_gradient(parameters: Iterable[nn.Parameter], flat: Tensor) -> None:
 
 def _meeting(world: int) -> dict[str, Any]:
     """Where the processes of a run find each other, and that they end with who started them."""
-    launcher, _, port = os.environ.get("NETWRIGHT_LAUNCHER", "").partition(":")
+    launcher, _, port = (variable("NETWRIGHT_LAUNCHER") or "").partition(":")
     if launcher:  # see `relaunch`
         end_with_parent(int(launcher))
         store = dist.TCPStore("127.0.0.1", int(port), world, is_master=False)

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.seals import SEAL, check_seal, seal
 from graph2nn.runs.shipped import shipped_file
 from graph2nn.runs.tables.layouts import Layout, Stored, pack_column, unpack_column
 from graph2nn.runs.tables.schema import TableNotFoundError
@@ -24,7 +25,6 @@ _FORMAT, _VERSION = "netwright-columns", 1
 _PARTS = ("columns", "distinct", "arrays")
 _FILTERS = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 _DAMAGE = (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError)
-_SEAL = 512  # bytes before the HDF5 part, which readers of HDF5 skip
 _AGAIN = "install netwright again, or copy or write the file again"
 
 
@@ -110,15 +110,16 @@ def write_packed(
         said["arrays"] = list(arrays)
     header = json.dumps(said, ensure_ascii=False)
     buffer = io.BytesIO()
-    options = {"libver": ("v110", "v110"), "userblock_size": _SEAL}
+    options = {"libver": ("v110", "v110"), "userblock_size": SEAL}
     with h5py.File(buffer, "w", **options) as file:
         file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
         _put(file, "header", np.frombuffer(header.encode(), np.uint8))
         for name, parts in stored.items():
             for part, array in parts.items():
                 _put(file, f"{part}/{_key(name)}", array)
-    content = buffer.getvalue()[_SEAL:]
-    return write_atomic(path, lambda out: out.write(_seal(content) + content))
+    content = buffer.getvalue()[SEAL:]
+    head = seal(_FORMAT, _VERSION, hashlib.sha256(content).hexdigest())
+    return write_atomic(path, lambda out: out.write(head + content))
 
 
 def _packed(
@@ -182,28 +183,16 @@ def read_shipped(name: str) -> PackedTable:
     return read_packed(shipped_file(f"data/published/{name}.h5"))
 
 
-def _seal(content: bytes) -> bytes:
-    """What stands before the HDF5 part: format, version and the checksum of that part."""
-    digest = hashlib.sha256(content).hexdigest()
-    return f"{_FORMAT} {_VERSION}\nsha256 {digest}\n".encode().ljust(_SEAL, b"\0")
-
-
 def _check_seal(path: Path) -> None:
-    """Look at the bytes before HDF5 does: a flipped bit may keep that library busy for ever."""
-    data = path.read_bytes()
-    first, _, _ = data[:_SEAL].partition(b"\n")
-    name, _, version = first.decode("latin-1").partition(" ")
-    if name != _FORMAT:
+    kind = f"table of columns: expected a file of the format {_FORMAT}"
+    found = check_seal(path, kind, _AGAIN)
+    if found is None or found[0] != _FORMAT:
+        raise ValueError(f"{path} is no {kind}; {_AGAIN}")
+    if found[1] != _VERSION:
         raise ValueError(
-            f"{path} is no table of columns: expected a file of the format {_FORMAT}; {_AGAIN}"
-        )
-    if version != str(_VERSION):
-        raise ValueError(
-            f"{path} has version {version} of the format {_FORMAT}, this package reads version "
+            f"{path} has version {found[1]} of the format {_FORMAT}, this package reads version "
             f"{_VERSION}: install the netwright that wrote it, or a newer one"
         )
-    if data[:_SEAL] != _seal(data[_SEAL:]):
-        raise ValueError(f"{path} is damaged or cut off (another checksum); {_AGAIN}")
 
 
 def _parts(file: h5py.File, name: str) -> Stored:

@@ -16,6 +16,7 @@ Row = Mapping[str, Any]
 """One line of a table: value by column."""
 
 _MISSING: dict[type, Any] = {str: "", int: -1, float: np.nan}
+_EXACT = 2.0**53  # beyond, floats leave whole numbers out
 _EXPECTED = {int: "a whole number", bool: "0 or 1"}
 ALTERED = "the file is half-written or altered: remove the line or write the file again"
 """Advice on a value that a file should not hold."""
@@ -118,7 +119,8 @@ class Schema:
         wrong = np.isnan(numbers) & ~missing
         if kind is not float:
             with np.errstate(invalid="ignore"):
-                wrong |= ~missing & ((numbers != np.floor(numbers)) | np.isinf(numbers))
+                whole = (numbers == np.floor(numbers)) & (np.abs(numbers) <= _EXACT)
+                wrong |= ~missing & ~whole
                 wrong |= (kind is bool) & ~missing & ~np.isin(numbers, (0, 1))
         if wrong.any():
             row = int(wrong.argmax())

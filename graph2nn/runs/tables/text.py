@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from graph2nn.runs.checkpoint import write_atomic
+from graph2nn.runs.seals import check_beside, remove_beside, write_beside
 from graph2nn.runs.tables.schema import (
     ALTERED,
     ColumnTable,
@@ -67,7 +68,7 @@ def read_columns(
         FileNotFoundError: There is no such file.
         ValueError: It is empty or damaged, a column is missing or there twice, a row has another
             number of values than the header, or the last line has no end, as in a file that was
-            cut off; with the line.
+            cut off; with the line. Or it has another checksum than `NAME.sha256` beside it says.
     """
     path = Path(path)
     text = _text(path)
@@ -106,6 +107,7 @@ _DELIMITERS = ",;\t|"
 def _text(path: Path) -> str:
     if not path.is_file():
         raise TableNotFoundError(path, "a table, a file such as NAME.csv or NAME.csv.gz")
+    check_beside(path)
     data = path.read_bytes()
     try:
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
@@ -126,6 +128,7 @@ def write_rows(
     columns: Sequence[str] | None = None,
     *,
     digits: int | None = None,
+    checksum: bool = False,
 ) -> Path:
     """Write rows as `write_csv` does.
 
@@ -133,18 +136,23 @@ def write_rows(
         path: The file.
         rows: Values by column; what a row lacks is left empty.
         columns: Their order; None for all that occur, in order of appearance.
-        digits: Significant digits of numbers; None for those that give the same number again.
+        digits, checksum: As in `write_csv`.
 
     Raises:
         OSError, ValueError: See `write_csv`.
     """
     rows = list(rows)
     names = list(dict.fromkeys(n for row in rows for n in row)) if columns is None else columns
-    return write_csv(path, {n: [row.get(n) for row in rows] for n in names}, digits=digits)
+    columns_ = {n: [row.get(n) for row in rows] for n in names}
+    return write_csv(path, columns_, digits=digits, checksum=checksum)
 
 
 def write_csv(
-    path: str | Path, columns: Mapping[str, Iterable[Any]], *, digits: int | None = None
+    path: str | Path,
+    columns: Mapping[str, Iterable[Any]],
+    *,
+    digits: int | None = None,
+    checksum: bool = False,
 ) -> Path:
     """Write columns of one length as a `.csv` or `.csv.gz` file, whole or not at all.
 
@@ -152,6 +160,7 @@ def write_csv(
         path: The file.
         columns: Values by column; None and NaN are left empty.
         digits: Significant digits of numbers; None for those that give the same number again.
+        checksum: Whether `NAME.sha256` is written beside it, against which it is read.
 
     Raises:
         OSError: See `write_atomic`.
@@ -165,7 +174,11 @@ def write_csv(
     writer.writerows(zip(*cells, strict=True))
     data = text.getvalue().encode()
     packed = gzip.compress(data, mtime=0) if path.suffix == ".gz" else data
-    return write_atomic(path, lambda file: file.write(packed))
+    remove_beside(path)  # of an older file: a crash before the new one leaves none
+    write_atomic(path, lambda file: file.write(packed))
+    if checksum:
+        write_beside(path)
+    return path
 
 
 def cell_text(value: Any, digits: int | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from graph2nn.runs.seals import warn_unvouched
 from graph2nn.runs.shipped import named_data
 from graph2nn.runs.tables import ColumnTable, Schema, read_columns, read_shipped
 
@@ -243,7 +244,8 @@ def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> Spa
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: As `SparseTable`, or a damaged file.
+        ValueError: As `SparseTable`, or a damaged file, or another checksum than `NAME.sha256`
+            beside it says; without that file there is a warning.
 
     Examples:
         >>> read_sparse_table("digits").num_rows
@@ -258,7 +260,11 @@ def read_sparse_table(path: str | Path, layers: str | Path | None = None) -> Spa
         places = [path.with_name(f"{stem}_layers.csv{end}") for end in ("", ".gz")]
         layers = next((place for place in places if place.is_file()), None)
     columns = read_columns(path, _REQUIRED)
-    return SparseTable(columns, None if layers is None else read_columns(layers), where=str(path))
+    more = None if layers is None else read_columns(layers)
+    table = SparseTable(columns, more, where=str(path))
+    for file in (path,) if layers is None else (path, layers):
+        warn_unvouched(file)
+    return table
 
 
 def published_table() -> SparseTable:

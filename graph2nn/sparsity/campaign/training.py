@@ -166,9 +166,9 @@ def write_tables(grid: SparseGrid, folder: str | Path, path: str | Path) -> Path
         )
     columns = [name for name in TABLE_COLUMNS if any(row.get(name) is not None for row in rows)]
     columns = columns or list(TABLE_COLUMNS)
-    write_rows(path, rows, columns)
+    write_rows(path, rows, columns, checksum=True)
     beside = path.with_name(f"{path.stem}_layers.csv")
-    write_rows(beside, layers, [*KEY, "accuracy", *LAYER_COLUMNS])
+    write_rows(beside, layers, [*KEY, "accuracy", *LAYER_COLUMNS], checksum=True)
     about = {
         "rows": len(rows),
         "planned": len(grid.settings()),

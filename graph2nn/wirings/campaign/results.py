@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from graph2nn.runs import read_metrics
 from graph2nn.runs.figures import canvas, figure_path, save_figure
+from graph2nn.runs.seals import warn_unvouched
 from graph2nn.runs.shipped import named_data
 from graph2nn.runs.summaries import standard_error
 from graph2nn.runs.tables import Schema, read_csv
@@ -72,8 +74,7 @@ def collect_runs(folders: Iterable[str | Path]) -> list[Row]:
         wiring = stored["observers"][name]["wiring"]
         settings = {key: wiring[key] for key in _SETTINGS}
         settings["milestones"] = " ".join(map(str, wiring["milestones"]))
-        for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
+        for record in read_metrics(folder):
             rows.append(
                 {
                     "name": name,
@@ -98,14 +99,17 @@ def read_collected(path: str | Path) -> list[Row]:
 
     Raises:
         FileNotFoundError: Neither exists.
-        ValueError: A missing column or a damaged file.
+        ValueError: A missing column or a damaged file, or another checksum than `NAME.sha256`
+            beside it says; without that file there is a warning.
 
     Examples:
         >>> [row["kind"] for row in compare_runs(read_collected("digits_tiny"))][:2]
         ['dnw_no_update', 'random']
     """
     names = {name: f"wirings/{name}.csv" for name in OWN_RUNS}
-    rows = read_csv(named_data(path, names, "a table of runs"), _SCHEMA).rows()
+    file = named_data(path, names, "a table of runs")
+    rows = read_csv(file, _SCHEMA).rows()
+    warn_unvouched(file)
     return [{k: None if v != v or v == "" else v for k, v in row.items()} for row in rows]
 
 

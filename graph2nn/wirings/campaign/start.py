@@ -91,7 +91,13 @@ def read_edges(text: str) -> Any:
     if path.suffix in _READERS:
         if not path.is_file():
             raise FileNotFoundError(f"edges: {text} does not exist")
-        return _READERS[path.suffix](path)
+        try:
+            return _READERS[path.suffix](path)
+        except Exception as error:  # of parsers, of what they find
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            raise ValueError(
+                f"edges: {text} cannot be read as {path.suffix} ({reason}); write it again"
+            ) from None
     if ":" not in text:
         raise ValueError(
             f"edges: expected the folder of a run, a file ({', '.join(_READERS)}) or a family with "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graph2nn.runs import save_checkpoint, to_dict
+from graph2nn.runs import read_metrics, save_checkpoint, to_dict
 from graph2nn.training import Observer, Record, train_networks
 from graph2nn.vision import Augment, ImageData
 from graph2nn.wirings.campaign.checkpoints import FINAL, INITIAL
@@ -199,8 +198,7 @@ def train_wiring(
 def draw_run(folder: str | Path) -> list[Path]:
     """Draw the curves of a run and join its pictures to a moving one; return the files."""
     folder = Path(folder)
-    rows = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(row) for row in rows]
+    records = read_metrics(folder)
     written = [plot_curves(records, folder / _FIGURES / "curves.png")]
     last = max(record["step"] for record in records)
     named = {int(p.stem.split("_")[1]): p for p in (folder / _FIGURES).glob("adjacency_*.png")}

@@ -26,6 +26,13 @@ def net() -> ArchGraph:
     return trace(model, torch.zeros(2, 3, 8, 8), calls=True)
 
 
+def edited(path: Path) -> dict[str, Any]:
+    """What the file says, without its checksum, as who changes it leaves it out."""
+    found = json.loads(path.read_text())
+    del found["sha256"]
+    return found
+
+
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     return net().save(tmp_path / "net.json")
@@ -40,12 +47,22 @@ def test_equal_graphs_come_back(kind: str) -> None:
 
 
 def test_the_file_is_read_by_people_and_programs(written: Path) -> None:
-    text = json.loads(written.read_text())
+    text = edited(written)
     assert (text["format"], text["version"], text["name"]) == ("netwright graph", 1, "Sequential")
     conv = text["nodes"][1]
     assert conv["op"] == "conv2d" and conv["from"] == [0] and conv["params"]["0.weight"]
     assert sum(line.startswith('{"op"') for line in written.read_text().splitlines()) == 7
     assert is_graph_file(written) and not is_graph_file(__file__)
+
+
+def test_changed_files_are_told_from_damaged_ones(written: Path) -> None:
+    whole = written.read_text()
+    written.write_text(whole.replace('"shape": [8', '"shape": [9', 1))
+    with pytest.raises(ValueError, match="altered, it has another checksum.*remove its line"):
+        ArchGraph.load(written)
+    lines = [line for line in whole.splitlines() if not line.startswith('"sha256"')]
+    written.write_text("\n".join(lines) + "\n")
+    assert ArchGraph.load(written) == net()
 
 
 def test_compressed(written: Path) -> None:
@@ -115,7 +132,7 @@ ALTERED_NODES: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("part", "value", "message"), ALTERED)
 def test_an_altered_file_says_where(written: Path, part: str, value: Any, message: str) -> None:
-    text = json.loads(written.read_text())
+    text = edited(written)
     written.write_text(json.dumps({**text, part: value}))
     with pytest.raises(ValueError, match=message) as error:
         ArchGraph.load(written)
@@ -124,7 +141,7 @@ def test_an_altered_file_says_where(written: Path, part: str, value: Any, messag
 
 @pytest.mark.parametrize(("part", "value", "message"), ALTERED_NODES)
 def test_an_altered_node_says_which(written: Path, part: str, value: Any, message: str) -> None:
-    text = json.loads(written.read_text())
+    text = edited(written)
     text["nodes"][3][part] = value
     written.write_text(json.dumps(text))
     with pytest.raises(ValueError, match=message):
@@ -191,7 +208,7 @@ ALTERED_COLUMNS: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("part", "value", "message"), ALTERED_COLUMNS)
 def test_altered_scopes_and_columns(tmp_path: Path, part: str, value: Any, message: str) -> None:
     path = SETS["columns"]()[2].save(tmp_path / "net.json")
-    text = json.loads(path.read_text())
+    text = edited(path)
     path.write_text(json.dumps({**text, part: value}))
     with pytest.raises(ValueError, match=message):
         ArchGraph.load(path)
@@ -209,7 +226,7 @@ def test_altered_scopes_and_columns(tmp_path: Path, part: str, value: Any, messa
 )
 def test_an_altered_column(tmp_path: Path, column: str, value: Any, message: str) -> None:
     path = SETS["columns"]()[0].save(tmp_path / "net.json")
-    text = json.loads(path.read_text())
+    text = edited(path)
     text["nodes"][1]["columns"][column] = value
     path.write_text(json.dumps(text))
     with pytest.raises(ValueError, match=message):
@@ -236,7 +253,7 @@ def test_fuzzed_files_are_refused_or_are_graphs(written: Path, kind: str) -> Non
     rng, refused = np.random.default_rng(0), 0
     if kind == "columns":
         SETS["columns"]()[2].save(written)
-    text, raw = json.loads(written.read_text()), written.read_bytes()
+    text, raw = edited(written), written.read_bytes()
     for k in range(200):
         if k % 2:
             written.write_text(json.dumps(mutated(rng, text)))

@@ -15,6 +15,7 @@ from graph2nn.relational.campaign.results import (
     read_results,
     write_results,
 )
+from graph2nn.runs import sha256_file
 
 _HEADER = "task,seed,epoch,top1_error,C,L,is_baseline,graph_id\n"
 
@@ -48,7 +49,22 @@ def test_reading_gives_what_was_written(tmp_path: Path, name: str) -> None:
         assert list(again) == list(table)
         for column in table:
             np.testing.assert_array_equal(again[column], table[column])
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.sha256"]
+
+
+def test_a_table_is_read_against_the_checksum_beside_it(tmp_path: Path) -> None:
+    path = write_results(tmp_path / "results.csv", _table())
+    stated = tmp_path / "results.csv.sha256"
+    assert stated.read_text() == f"{sha256_file(path)}  results.csv\n", "as sha256sum writes it"
+    whole = path.read_text()
+    path.write_text(whole.replace("7", "8", 1))
+    with pytest.raises(ValueError, match="results.csv is altered or half-written.*delete"):
+        read_results(path)
+    stated.unlink()
+    with pytest.warns(RuntimeWarning, match="nothing vouches for .*results.csv.*sha256sum"):
+        read_results(path)
+    write_results(path, _table())
+    assert path.read_text() == whole and read_results(path).num_rows == _table().num_rows
 
 
 def test_missing_whole_numbers_are_empty_as_published(tmp_path: Path) -> None:

@@ -50,10 +50,13 @@ def test_directed_measures() -> None:
         assert (clustering(graph), path_length(graph)) == pytest.approx((c, length), abs=6e-4)
 
 
-def test_entry_is_character_of_file(tmp_path: Path) -> None:
+def test_entry_is_character_of_file(tmp_path: Path, monkeypatch) -> None:
     folder = tmp_path / "relational"
     folder.mkdir()
     (folder / "cat.txt").write_text("011\n000\n010")
+    with pytest.raises(ValueError, match="cat.txt is not the published file of cat.*delete it"):
+        load_connectome("cat", data_dir=tmp_path)
+    monkeypatch.setitem(CONNECTOMES, "cat", sha256_file(folder / "cat.txt"))
     graph = load_connectome("cat", data_dir=tmp_path)
     assert graph.adjacency.astype(int).tolist() == [[0, 1, 1], [0, 0, 0], [0, 1, 0]]
     both = load_connectome("cat", directed=False, data_dir=tmp_path)
@@ -82,6 +85,7 @@ def test_unknown_and_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_own_files_come_before_the_shipped_ones(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "relational").mkdir()
     (tmp_path / "relational" / "cat.txt").write_text("01\n10\n")
+    monkeypatch.setitem(CONNECTOMES, "cat", sha256_file(tmp_path / "relational" / "cat.txt"))
     monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
     assert load_connectome("cat").num_nodes == 2
     assert load_connectome("mcvisual").num_nodes == 30

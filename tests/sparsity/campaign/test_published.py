@@ -113,6 +113,7 @@ def test_drop_uses_dense_networks():
     np.testing.assert_allclose(accuracy_drop(table), [0, 0.4, -0.25])
 
 
+@pytest.mark.filterwarnings("ignore:nothing vouches")
 def test_files(tmp_path):
     def write(name, columns):
         lines = [",".join(columns)] + [",".join(map(str, row)) for row in zip(*columns.values())]

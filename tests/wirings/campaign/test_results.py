@@ -110,11 +110,13 @@ def test_runs_of_other_settings_need_another_name(runs: list[Path], tmp_path: Pa
 
 def test_rows_are_read_as_they_were_collected(runs: list[Path], tmp_path: Path) -> None:
     rows = collect_runs(runs)
-    found = read_collected(write_rows(tmp_path / "runs.csv", rows))
+    found = read_collected(write_rows(tmp_path / "runs.csv", rows, checksum=True))
     assert [{k: v for k, v in row.items() if v is not None} for row in found] == [
         {k: v for k, v in row.items() if v is not None} for row in rows
     ]
     assert compare_runs(found) == compare_runs(rows)
+    with pytest.warns(RuntimeWarning, match=r"nothing vouches for .*own\.csv"):
+        read_collected(write_rows(tmp_path / "own.csv", rows))
 
 
 @pytest.mark.parametrize("name", OWN_RUNS)
