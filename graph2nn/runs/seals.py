@@ -43,7 +43,7 @@ def seal(format: str, version: int, digest: str) -> bytes:
 
 
 def seal_file(path: str | Path, format: str, version: int) -> None:
-    """Seal an HDF5 file that was written with `userblock_size=SEAL`, in place.
+    """Write the seal of an HDF5 file that was made with `userblock_size=SEAL` into it.
 
     Args:
         path: Path of the file.

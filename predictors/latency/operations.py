@@ -101,7 +101,7 @@ def read_operations(graph: ArchGraph) -> Operations:
         >>> from torch import nn, zeros
         >>> from graph2nn.archgraph import measured
         >>> found = read_operations(measured(nn.Linear(3, 5), zeros(7, 3)))
-        >>> found.names.tolist(), found.kinds.tolist(), found.numbers[0, 0]
+        >>> found.names.tolist(), found.kinds.tolist(), float(found.numbers[0, 0])
         (['linear'], ['linear'], 105.0)
     """
     if "multiply_adds" not in graph.columns:

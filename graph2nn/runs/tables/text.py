@@ -136,7 +136,7 @@ def write_rows(
         path: The file.
         rows: Values by column; what a row lacks is left empty.
         columns: Their order; None for all that occur, in order of appearance.
-        digits, checksum: As in `write_csv`.
+        digits, checksum: Arguments of `write_csv`.
 
     Raises:
         OSError, ValueError: See `write_csv`.

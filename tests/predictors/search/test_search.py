@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical_key
 from graph2nn.cells.sampling import enumerate_space
 from graph2nn.ground_truth import GroundTruthSettings
-from graph2nn.runs import read_job, write_job
+from graph2nn.runs import RunFolder, read_job, write_job
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
 from predictors.base import ArchPredictor
@@ -129,8 +130,10 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> No
     options = {"budget": 40, "batch": 4, "folder": tmp_path / "run", "progress": False}
     with pytest.raises(KeyboardInterrupt):
         run_search(SPACE, quick(), failing, **options)
-    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:  # a batch that is not whole
-        file.write('{"step": 5, "word": "000000", "value": 99.0, "predicted": null}\n')
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())
+    run = RunFolder(tmp_path / "run", settings, resume=True)
+    run.log(5, word="000000", value=99.0, predicted=None)  # a batch that is not whole
+    run.close()
     assert run_search(SPACE, quick(), values, **options) == whole
     assert run_search(SPACE, quick(), failing, **options) == whole  # nothing left to evaluate
     with pytest.raises(ValueError, match="a run with other settings: batch was 4, is 8"):
