@@ -20,6 +20,7 @@ __all__ = [
     "latencies",
     "sample_multiply_adds",
     "seconds_when_warm",
+    "wait_for",
 ]
 
 
@@ -111,12 +112,13 @@ def seconds_when_warm(run: Callable[[], Any]) -> float:
     Args:
         run: Computation; where its result is on a GPU, both runs are waited for.
     """
-    _wait_for(run())
+    wait_for(run())
     start = time.perf_counter()
-    _wait_for(run())
+    wait_for(run())
     return time.perf_counter() - start
 
 
-def _wait_for(result: Any) -> None:
+def wait_for(result: Any) -> None:
+    """Wait until tensors on GPUs are there, of any shape, nested in containers or not."""
     for device in {tensor.device for tensor in tensors_in(result) if tensor.is_cuda}:
         torch.cuda.synchronize(device)

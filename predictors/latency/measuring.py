@@ -18,6 +18,7 @@ from graph2nn.archgraph.tracing.caller.finding import tensors_in
 from graph2nn.archgraph.tracing.caller.inputs import call_arguments, default_input_size
 from graph2nn.archgraph.tracing.recorder import function_name
 from graph2nn.names import check_choice
+from graph2nn.training.costs import wait_for
 from graph2nn.training.probe import module_modes
 
 __all__ = ["CLOCKS", "SECONDS", "Latency", "measure", "profile"]
@@ -174,15 +175,9 @@ def _ready(model: nn.Module, input: Any, threads: int | None) -> Iterator[Callab
         if threads is not None:
             torch.set_num_threads(threads)
         try:
-            yield lambda: _finished(model(*args, **kwargs))
+            yield lambda: wait_for(model(*args, **kwargs))
         finally:
             torch.set_num_threads(before)
-
-
-def _finished(result: Any) -> Any:
-    for device in {tensor.device for tensor in tensors_in(result) if tensor.is_cuda}:
-        torch.cuda.synchronize(device)
-    return result
 
 
 def _rounds(count: int, at_most: float | None) -> Iterator[int]:
@@ -219,8 +214,8 @@ class _Clock(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         begin = self.now()
         out = func(*args, **(kwargs or {}))
-        if isinstance(out, Tensor) and out.is_cuda:
-            torch.cuda.synchronize(out.device)
+        if torch.cuda.is_initialized():
+            wait_for(out)
         taken = self.now() - begin
         made = [out] if isinstance(out, Tensor) else tensors_in(out)
         if made:
