@@ -29,7 +29,7 @@ QUICK: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("gin", "gat", "pna", "bananas"), {"epochs": 1, "hidden": 8}),
     "bananas-published": {"epochs": 1},
     "tart-published": {"epochs": 1, "width": 16, "layers": 2},
-    **dict.fromkeys(("ensemble", "stack"), {"folds": 2}),
+    **dict.fromkeys(("ensemble", "ensemble-mean", "stack"), {"folds": 2}),
 }
 
 
@@ -45,7 +45,7 @@ def small_members() -> list[tuple[str, ArchPredictor]]:
 
 
 def small(name: str) -> ArchPredictor:
-    if "boost" in MODELS[name].summary and name not in ("ensemble", "stack"):
+    if "boost" in MODELS[name].summary and name not in ("ensemble", "ensemble-mean", "stack"):
         pytest.importorskip("xgboost" if name.startswith("xgb") else "lightgbm")
     if name == "ensemble-tart":
         parts = [
@@ -53,7 +53,7 @@ def small(name: str) -> ArchPredictor:
             ("tokens", TART(epochs=1)),
         ]
         return StackedEnsemble(parts, combine="mean", seed=3)
-    if name in ("ensemble", "stack"):
+    if name in ("ensemble", "ensemble-mean", "stack"):
         return make_predictor(name, seed=3, members=small_members(), **QUICK[name])
     return make_predictor(name, seed=3, **QUICK.get(name, {}))
 
