@@ -60,7 +60,7 @@ class TrainConfig:
     task: str = option("mlp_cifar10", "-t", help=f"one of {', '.join(TASKS)}")
     division: str = option("best", help="best graph, all graphs, baseline", choices=DIVISIONS)
     graphs: str | None = option(
-        None, help="graphs of division all: n64_52, n64_449, ..., a file of `graphs`"
+        None, help="graphs of division all: n64_52, ..., a file, or your own: 'star:n=64 grid:n=64'"
     )
     subset: str = option(
         "coarse", help="subset of such a file", choices=("coarse", "medium", "fine")

@@ -28,11 +28,12 @@ from graph2nn.relational.graphs.generators import (
     make_graph,
     read_graph,
     regular,
+    star,
     tree,
     ws_flex,
 )
 from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
-from graph2nn.relational.graphs.graph_sets import GRAPH_SETS, GraphEntry, graph_set
+from graph2nn.relational.graphs.graph_sets import GRAPH_SETS, GraphEntry, graph_set, own_entry
 from graph2nn.relational.graphs.many_graphs import ENGINES
 from graph2nn.relational.graphs.measures import GraphMeasures, clustering, measure, path_length
 from graph2nn.relational.graphs.rewiring import FoundGraph, RewiredGraph, search_graph
@@ -103,10 +104,12 @@ __all__ = [
     "message_graph",
     "network_specs",
     "node_sizes",
+    "own_entry",
     "path_length",
     "read_results",
     "read_sweep",
     "regular",
+    "star",
     "relational_archgraph",
     "relational_mask",
     "relational_mlp",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graph2nn.relational import read_results, read_sweep
@@ -111,3 +112,12 @@ def test_bad_settings(script, argv, message, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, OSError), match=message):
         script.main(argv)
+
+
+def test_graphs_of_ones_own(script, tmp_path) -> None:
+    flags = ["--division", "all", "--graphs", "star:n=64 hypercube:n=64", "--out", str(tmp_path)]
+    script.main(["train", "--task", "mlp_digits", "--epochs", "1", "--seeds", "1", *flags])
+    final = read_results(tmp_path).final()
+    assert set(final["graph_id"]) == {"star_n64", "hypercube_n64", "complete"}
+    assert np.isfinite(final["L"]).all() and (final["top1_error"] < 95).all()
+    script.main(["analyze", str(tmp_path)])

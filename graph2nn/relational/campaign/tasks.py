@@ -9,6 +9,7 @@ from typing import Any
 
 from graph2nn.names import choose
 from graph2nn.relational.campaign.specs import NetworkSpec
+from graph2nn.relational.graphs.graph import GRAPH_FILES, load_graphs
 from graph2nn.relational.graphs.graph_sets import (
     GRAPH_SETS,
     GraphEntry,
@@ -16,6 +17,7 @@ from graph2nn.relational.graphs.graph_sets import (
     connectome_entries,
     entries_from_rows,
     graph_set,
+    own_entry,
 )
 from graph2nn.relational.graphs.sweep_file import read_sweep
 from graph2nn.relational.networks.matching import match_width
@@ -245,7 +247,8 @@ def division_entries(
         task: The task.
         division: One of `DIVISIONS`.
         graphs: Graphs that `all` means instead of the task's own set: one of `GRAPH_SETS`,
-            `connectomes`, or a file made by the command `graphs`.
+            `connectomes`, a file made by the command `graphs`; or graphs of one's own: a file of
+            them (see `load_graphs`), or texts with spaces between (see `read_graph`).
         subset: Subset of such a file: fine, medium or coarse.
         only: Names of the graphs of `all` to take (`GraphEntry.graph_id`); empty for each of them.
         data_dir: Folder with downloaded connectomes.
@@ -323,7 +326,14 @@ def _named_entries(name: str, subset: str, data_dir: str | Path | None) -> tuple
         return connectome_entries(data_dir)
     if name in GRAPH_SETS:
         return graph_set(name)
+    if Path(name).suffix in GRAPH_FILES:
+        found = load_graphs(name)
+        stem, several = Path(name).stem, len(found) > 1
+        return tuple(own_entry(g, f"{stem}_{k}" if several else stem) for k, g in enumerate(found))
+    if ":" in name and not Path(name).is_file():
+        return tuple(own_entry(text) for text in name.split())
     if not Path(name).is_file():
         known = (*GRAPH_SETS, "connectomes")
-        choose("graphs", name, known, more="or a file made by the command graphs")
+        more = "or a file made by the command graphs, a file of graphs, or star:n=64"
+        choose("graphs", name, known, more=more)
     return entries_from_rows(read_sweep(name).graphs(subset))

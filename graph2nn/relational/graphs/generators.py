@@ -7,13 +7,19 @@ import math
 import random
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
 from graph2nn.names import choose
-from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.graph import (
+    GRAPH_FILES,
+    RelationalGraph,
+    as_graph,
+    load_graphs,
+)
 
 __all__ = [
     "GENERATORS",
@@ -28,6 +34,7 @@ __all__ = [
     "neighbour_counts",
     "read_graph",
     "regular",
+    "star",
     "tree",
     "ws_flex",
     "ws_flex_name",
@@ -245,6 +252,20 @@ def complete(n: int, k: float | None = None) -> RelationalGraph:
     return _fixed("complete", ~np.eye(n, dtype=bool), k, complete)
 
 
+def star(n: int, k: float | None = None) -> RelationalGraph:
+    """Generate the star: node 0 exchanges messages with all others, which have no other edge.
+
+    The mean degree is 2 (n - 1) / n.
+
+    Raises:
+        ValueError: Fewer than 2 nodes, or k is given and not the mean degree.
+    """
+    n = _check_nodes("star", n, 2)
+    table = np.zeros((n, n), dtype=bool)
+    table[0, 1:] = table[1:, 0] = True
+    return _fixed("star", table, k, star)
+
+
 def tree(n: int, k: float | None = None, seed: int = 1) -> RelationalGraph:
     """Generate a uniform random labelled tree, by its Pruefer sequence.
 
@@ -269,9 +290,10 @@ GENERATORS: dict[str, Callable[..., RelationalGraph]] = {
     "grid": grid,
     "cycle": cycle,
     "tree": tree,
+    "star": star,
     "complete": complete,
 }
-"""Every family by the name that the original's configurations use, and the complete graph."""
+"""Every family by the name that the original's configurations use, star and complete graph."""
 
 
 def make_graph(
@@ -304,18 +326,25 @@ def make_graph(
 
 
 def read_graph(text: str) -> RelationalGraph:
-    """Generate the graph that a text such as `ws:n=64,k=8,p=0.1,seed=1` describes.
+    """Generate the graph that a text such as `ws:n=64,k=8,p=0.1,seed=1` describes, or read it.
 
     Args:
-        text: Family, a colon, and arguments of `make_graph` separated by commas.
+        text: Family, a colon, and arguments of `make_graph` separated by commas; or path of a file
+            with one graph, see `load_graphs`.
 
     Raises:
-        ValueError: The text cannot be read, or `make_graph` refuses the arguments.
+        ValueError: The text or file cannot be read, or `make_graph` refuses the arguments.
+        FileNotFoundError: There is no such file.
 
     Examples:
         >>> read_graph("ws:n=64,k=8,p=0.1,seed=1").num_nodes
         64
     """
+    if Path(text).suffix in GRAPH_FILES:
+        found = load_graphs(text)
+        if len(found) != 1:
+            raise ValueError(f"graph: {text} holds {len(found)} graphs, expected one")
+        return as_graph(found[0], name=Path(text).stem)
     kind, _, settings = text.partition(":")
     given: dict[str, Any] = {}
     for part in settings.split(","):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
-__all__ = ["RelationalGraph", "as_graph"]
+__all__ = ["GRAPH_FILES", "RelationalGraph", "as_graph", "load_graphs"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -137,6 +138,49 @@ def as_graph(
     if table.ndim == 2 and table.shape[1] == 2 and (len(table) != 2 or num_nodes is not None):
         return _from_edges(table, num_nodes, name)
     return RelationalGraph(adjacency=table, name=name)
+
+
+def load_graphs(path: str | Path) -> list[Any]:
+    """Read what a file of graphs holds, as `as_graph` takes it.
+
+    Args:
+        path: Path of a file `.npy` (one adjacency), `.npz` (several), `.graphml` or `.gml` (one
+            graph of networkx).
+
+    Returns:
+        Arrays (n, n), or graphs.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Another suffix, or content that is none of these.
+    """
+    path = Path(path)
+    if path.suffix not in GRAPH_FILES:
+        raise ValueError(f"{path}: expected a file {', '.join(GRAPH_FILES)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"graph: {path} does not exist")
+    try:
+        return GRAPH_FILES[path.suffix](path)
+    except Exception as error:  # of parsers, of what they find
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise ValueError(
+            f"{path} cannot be read as {path.suffix} ({reason}); write it again"
+        ) from None
+
+
+def _arrays(path: Path) -> list[np.ndarray]:
+    # Opened here: numpy forgets to close a file that is no archive.
+    with path.open("rb") as file, np.load(file) as found:
+        return [found[name] for name in found.files]
+
+
+GRAPH_FILES: dict[str, Callable[[Path], list[Any]]] = {
+    ".npy": lambda path: [np.load(path)],
+    ".npz": _arrays,
+    ".graphml": lambda path: [nx.read_graphml(path)],
+    ".gml": lambda path: [nx.read_gml(path)],
+}
+"""Readers of files of graphs by suffix."""
 
 
 def _from_edges(edges: np.ndarray, num_nodes: int | None, name: str) -> RelationalGraph:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from graph2nn.names import choose
 from graph2nn.relational.graphs.connectomes import CONNECTOMES, load_connectome
-from graph2nn.relational.graphs.generators import complete, ws_flex_name
-from graph2nn.relational.graphs.graph import RelationalGraph
+from graph2nn.relational.graphs.generators import complete, read_graph, ws_flex_name
+from graph2nn.relational.graphs.graph import RelationalGraph, as_graph
 from graph2nn.relational.graphs.measures import clustering, path_length
 from graph2nn.relational.graphs.published import published_graph, published_graphs
 
@@ -25,6 +28,7 @@ __all__ = [
     "entries_from_rows",
     "graph_set",
     "graph_set_index",
+    "own_entry",
 ]
 
 GRAPH_SETS = ("n64_52", "n64_449", "n64_3942", "n16_48", "n16_326", "n16_2698")
@@ -36,12 +40,16 @@ class GraphEntry:
     """What a table says of a graph, and enough to make it again.
 
     Args:
-        kind: Kind of graph: ws, complete or connectome.
+        kind: Kind of graph: ws, complete, connectome or own.
         num_nodes, sparsity, p, seed: Arguments of WS-flex, with k = n * sparsity; of the other
             kinds the measured sparsity, 0 and 1.
         C, L: Average clustering coefficient and path length (of a connectome: with both directions
             of every edge).
-        name: Name of a connectome.
+        name: Name of a connectome or of a graph of one's own.
+        rows: Rows of the adjacency of a graph of one's own, as texts of 0 and 1.
+
+    Raises:
+        ValueError: Another kind, or rows of another kind of graph.
     """
 
     kind: str
@@ -52,6 +60,15 @@ class GraphEntry:
     C: float
     L: float
     name: str = ""
+    rows: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        choose("kind of entry", self.kind, ("ws", "complete", "connectome", "own"))
+        if bool(self.rows) != (self.kind == "own") or (self.rows and not self.name):
+            raise ValueError(
+                f"GraphEntry: kind {self.kind!r} with {len(self.rows)} rows; own_entry(graph) "
+                "makes the entry of any graph"
+            )
 
     @property
     def graph_id(self) -> str:
@@ -66,6 +83,9 @@ class GraphEntry:
             return complete(self.num_nodes)
         if self.kind == "connectome":
             return load_connectome(self.name, data_dir=data_dir)
+        if self.kind == "own":
+            table = np.array([[char == "1" for char in row] for row in self.rows])
+            return RelationalGraph(adjacency=table, name=self.name)
         return published_graph((self.num_nodes, self.sparsity, self.p, self.seed))
 
 
@@ -116,6 +136,41 @@ def complete_entry(num_nodes: int) -> GraphEntry:
     return GraphEntry(
         kind="complete", num_nodes=num_nodes, sparsity=1.0, p=0.0, seed=1, C=1.0, L=1.0
     )
+
+
+def own_entry(graph: Any, name: str = "") -> GraphEntry:
+    """Make the entry of any graph, with which it enters sweeps and tables.
+
+    C and L of a directed graph are those of its undirected closure.
+
+    Args:
+        graph: Whatever `as_graph` takes: adjacency (n, n), networkx graph, edges, relational graph;
+            or a text that `read_graph` takes, such as `hypercube:n=64` or the path of a file.
+        name: Name in tables and of files, "" for the graph's own. Six digits of a checksum are
+            added to it unless it is that of a family, so that graphs of one name are told apart.
+
+    Raises:
+        ValueError: No graph, one whose parts are not connected, or one without a name.
+
+    Examples:
+        >>> own_entry("star:n=8").graph_id
+        'star_n8'
+    """
+    found = read_graph(graph) if isinstance(graph, str) else as_graph(graph)
+    name = re.sub(r"[^\w.-]+", "_", name or found.name)
+    if not name:
+        raise ValueError("own_entry: the graph has no name; pass name=")
+    both = found.undirected().adjacency if found.directed else found.adjacency
+    length = path_length(both)
+    if not math.isfinite(length):
+        raise ValueError(f"own_entry: {name} is in parts that no path connects; add edges")
+    rows = tuple("".join("01"[int(entry)] for entry in row) for row in found.adjacency)
+    if found.regrow is None or name != found.name:
+        name += f"_{hashlib.sha256(' '.join(rows).encode()).hexdigest()[:6]}"
+    return GraphEntry(
+        kind="own", name=name, num_nodes=found.num_nodes, sparsity=found.sparsity, p=0.0, seed=1,
+        C=clustering(both), L=length, rows=rows,
+    )  # fmt: skip
 
 
 def connectome_entries(data_dir: str | Path | None = None) -> tuple[GraphEntry, ...]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
-import numpy as np
-
 from graph2nn.relational import read_graph
+from graph2nn.relational.graphs.graph import GRAPH_FILES, load_graphs
 from graph2nn.wirings.campaign.checkpoints import UNREAD, find_run, load_wiring, read_weights
 from graph2nn.wirings.campaign.config import Start, WiringConfig
 from graph2nn.wirings.edges.masks import wiring_masks
@@ -88,32 +86,12 @@ def read_edges(text: str) -> Any:
     path = Path(text)
     if path.is_dir():
         return list(wiring_masks(load_wiring(path)[1]).values())
-    if path.suffix in _READERS:
-        if not path.is_file():
-            raise FileNotFoundError(f"edges: {text} does not exist")
-        try:
-            return _READERS[path.suffix](path)
-        except Exception as error:  # of parsers, of what they find
-            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            raise ValueError(
-                f"edges: {text} cannot be read as {path.suffix} ({reason}); write it again"
-            ) from None
+    if path.suffix in GRAPH_FILES:
+        found = load_graphs(path)
+        return found if path.suffix == ".npz" else found[0]
     if ":" not in text:
         raise ValueError(
-            f"edges: expected the folder of a run, a file ({', '.join(_READERS)}) or a family with "
-            f"its arguments such as ws:n=64,k=8,p=0.1,seed=1, got {text!r}"
+            f"edges: expected the folder of a run, a file ({', '.join(GRAPH_FILES)}) or a family "
+            f"with its arguments such as ws:n=64,k=8,p=0.1,seed=1, got {text!r}"
         )
     return read_graph(text)
-
-
-def _arrays(path: Path) -> list[np.ndarray]:
-    with np.load(path) as found:
-        return [found[name] for name in found.files]
-
-
-_READERS: dict[str, Any] = {
-    ".npy": np.load,
-    ".npz": _arrays,
-    ".graphml": nx.read_graphml,
-    ".gml": nx.read_gml,
-}

@@ -34,6 +34,7 @@ EVERY = [
     ("grid", 60, None, 0.0),
     ("cycle", 64, None, 0.0),
     ("tree", 64, None, 0.0),
+    ("star", 64, None, 0.0),
     ("complete", 64, None, 0.0),
 ]
 
