@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ from graph2nn.archgraph import ArchGraph
 from graph2nn.archgraph.canonical import canonical
 from graph2nn.names import check_choice
 from predictors.features.attributes import AttributeScaler
-from predictors.features.path_encoding import AdjacencyEncoding, PathEncoding
+from predictors.features.graph_features import GraphFeatures
+from predictors.features.path_encoding import AdjacencyEncoding, PathEncoding, labelled_paths
 from predictors.neural.base import NeuralPredictor
 from predictors.neural.losses import mape
 
@@ -35,6 +37,10 @@ class BANANASPredictor(NeuralPredictor):
     standard deviation above the best training label. `modern`: two layers of width 128, AdamW, rank
     targets, canonical form. Canonical form matters most: without it paths through operations that
     give zeros, or that nothing uses, look like any other.
+
+    Where most training networks share no path with another, as chains of layers do, paths say
+    nothing of networks to come: operations by place (block `places` of `GraphFeatures`) are read
+    beside them then, but for the published recipe.
 
     Args:
         encoding: Encoding of a graph: path, adjacency or both.
@@ -103,9 +109,11 @@ class BANANASPredictor(NeuralPredictor):
         check_choice("encoding", self.encoding, ENCODINGS)
         super()._learn(graphs)
         forms = self._forms(graphs)
-        self.encoders_: list[PathEncoding | AdjacencyEncoding] = []
+        self.encoders_: list[PathEncoding | AdjacencyEncoding | GraphFeatures] = []
         if self.encoding != "adjacency":
             self.encoders_.append(PathEncoding(self.max_paths).fit(forms))
+        if self.encoding == "path" and self.preset != "published" and _strangers(forms):
+            self.encoders_.append(GraphFeatures(("places",)).fit(forms))
         if self.encoding != "path":
             self.encoders_.append(AdjacencyEncoding(self.ops_).fit(forms))
         self.scaler_ = AttributeScaler(self.attributes).fit(graphs)
@@ -133,6 +141,13 @@ class BANANASPredictor(NeuralPredictor):
         if name == "mape":
             return partial(mape, bound=wanted.max(0).values.to(self.device) + 0.25)
         return super()._objective(name, wanted)
+
+
+def _strangers(graphs: list[ArchGraph]) -> bool:
+    """Whether most graphs share no path with another, as chains, which have one path each."""
+    counts = Counter(path for graph in graphs for path in labelled_paths(graph))
+    alone = [all(counts[path] == 1 for path in labelled_paths(graph)) for graph in graphs]
+    return sum(alone) > len(graphs) / 2
 
 
 class Perceptron(nn.Module):
