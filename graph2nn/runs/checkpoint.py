@@ -122,7 +122,7 @@ def _warn_of_old_torch() -> None:
     if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 10):
         warnings.warn(
             f"torch {torch.__version__} reads checkpoints of strangers (weights_only=True) with a "
-            "known weakness that torch 2.10 closes: pip install --upgrade torch",
+            "known weakness, which torch 2.10 closes: update torch",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -214,7 +214,7 @@ def test_an_old_torch_is_told_of_at_the_first_file_of_others(tmp_path: Path, mon
     monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
     checkpoint._warn_of_old_torch.cache_clear()
     load_checkpoint(own)
-    with pytest.warns(RuntimeWarning, match="torch 2.9.1.*known weakness that torch 2.10 closes"):
+    with pytest.warns(RuntimeWarning, match="torch 2.9.1.*known weakness, which torch 2.10 closes"):
         load_checkpoint(tmp_path / "a.pt")
     load_checkpoint(tmp_path / "a.pt")  # once a process
     checkpoint._warn_of_old_torch.cache_clear()
