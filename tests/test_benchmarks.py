@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -178,3 +179,12 @@ def test_rows_of_real_networks(load, tmp_path: Path) -> None:
     assert text.splitlines()[1].startswith("tnb101_macro,jigsaw,one-hot,60,0,0.")
     script.main([*few, "--models"])
     assert path.read_text() == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["hypernetwork", "relational", "sparse", "network"])
+def test_runs_survive_being_killed_again_and_again(kind: str) -> None:
+    command = [sys.executable, str(FOLDER / "soak.py"), "--quick", "--kinds", kind]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 rounds, nothing lost, doubled or left behind" in done.stdout
