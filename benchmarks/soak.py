@@ -17,6 +17,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -133,9 +134,15 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def shared_memory() -> set[str]:
-    """Names of what is in shared memory."""
+    """Names of what is in shared memory, but for what belongs to a process that is alive."""
     folder = Path("/dev/shm")
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return {name for name in names if not any(map(alive, re.findall(r"[0-9]+", name)))}
+
+
+def alive(process: str) -> bool:
+    """Tell whether there is a process of this number."""
+    return Path(f"/proc/{process}").exists()
 
 
 def soaked(kind: str, draw: random.Random, longest: float, expected: Results | None) -> Results:

@@ -21,6 +21,7 @@ from graph2nn.runs.campaign import (
     Job,
     Report,
     Row,
+    read_job,
     read_or_set_aside,
     result_files,
     run_campaign,
@@ -150,12 +151,13 @@ def run_jobs(
     )
     run = RunFolder(folder, _config(settings), resume=resume)
     groups, done = _remaining(settings, specs, seeds, group_size)
+    unlogged = _unlogged(run, settings, {group.name for group in groups})
     campaign = run_campaign(
         run,
-        [group.job() for group in groups],
+        [*unlogged, *(group.job() for group in groups)],
         jobs=jobs,
         backend=backend,
-        done=done,
+        done=max(0, done - sum(job.networks for job in unlogged)),
         report=_told,
         postfix=_Means().add,
         progress=progress,
@@ -222,6 +224,23 @@ def _remaining(
                     _Group(name=f"seed{seed}-{digest}", seed=seed, specs=left, settings=settings)
                 )
     return todo, len(specs) * len(seeds) - sum(len(group.specs) for group in todo)
+
+
+def _unlogged(run: RunFolder, settings: _Settings, todo: set[str]) -> list[Job]:
+    """Jobs, of any grouping, that were killed between their results and their line in the log."""
+    logged = {row.get("job") for row in run.metrics()} | todo
+    found = []
+    for path in result_files(run.path):
+        if path.stem not in logged:
+            runs = {(row["graph_id"], row["seed"]) for row in read_job(path)}
+            scratch = None if settings.keep else run.path / "jobs" / path.stem / "last.pt"
+            found.append(
+                Job(
+                    name=path.stem, work=_train, payload=None, results=(path,),
+                    networks=len(runs), scratch=scratch,
+                )
+            )  # fmt: skip
+    return found
 
 
 def _covered(folder: Path) -> set[tuple[str, int]]:

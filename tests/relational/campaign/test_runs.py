@@ -27,6 +27,7 @@ from graph2nn.relational.campaign.specs import NetworkSpec, build_network
 from graph2nn.relational.campaign.training import run_jobs
 from graph2nn.relational.graphs.graph_sets import GraphEntry, complete_entry
 from graph2nn.relational.networks.matching import match_width
+from graph2nn.runs import read_metrics
 from graph2nn.runs.campaign import read_job, result_files, write_job
 from graph2nn.training import Recipe
 from graph2nn.vision import ImageSettings
@@ -212,6 +213,20 @@ def test_a_result_in_two_files_counts_once(whole, tmp_path: Path) -> None:
     write_job(path.with_name("copy.jsonl"), "copy", [{**rows[0], "top1_error": 1.0}])
     with pytest.raises(ValueError, match="copy.jsonl have different errors|different errors for"):
         merge_results(tmp_path)
+
+
+@pytest.mark.parametrize("group_size", [1, 2])
+def test_a_job_killed_between_its_results_and_its_line_gets_the_line(
+    tmp_path: Path, group_size: int
+) -> None:
+    """Also where the networks are grouped otherwise than when it ran."""
+    sweep(tmp_path, specs()[:2], (1, 2), group_size=1)
+    log = tmp_path / "metrics.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:1] + lines[3:]))
+    sweep(tmp_path, specs()[:2], (1, 2), group_size=group_size)
+    found = [row["job"] for row in read_metrics(tmp_path)]
+    assert sorted(found) == sorted(path.stem for path in result_files(tmp_path))
 
 
 def test_diverged_runs_are_named_and_left_out(tmp_path: Path) -> None:
