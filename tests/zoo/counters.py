@@ -66,9 +66,11 @@ def against_torchinfo(model: nn.Module, x: Tensor, found: Summary) -> dict[str, 
 
     biases: added, one a value of the output of a convolution, one a sample of a linear layer.
     transposed: convolutions, whose weights it takes as often as there are positions of the output.
-    normalisation: parameters of other modules, added once a sample.
+    normalisation: parameters of other modules, added once a sample; those of tables, such as
+        `relative_position_bias_table`, once a sample and channel, as in recurrent layers.
     positions: multiply-adds of linear layers, which it counts once a sample, at further positions.
-    functions: those of functions that are called outside of modules without children.
+    functions: those of functions that are called outside of modules without children, or in such a
+        module beside its layer (relative positions, a filter that blurs).
     """
     import torchinfo
 
@@ -112,11 +114,14 @@ def _torchinfo_parts(module: nn.Module, layer: Any, own: int) -> Counter[str]:
         return Counter(biases=bias * positions, transposed=more)
     if own and "weight" in sizes:
         return Counter(biases=bias * batch, positions=sizes["weight"] * batch - own)
-    if own:  # recurrent
+    if isinstance(module, nn.RNNBase):
         biases = sum(size for name, size in sizes.items() if "bias" in name)
         return Counter(biases=biases * batch * behind[0])
-    added = sum(size for name, size in sizes.items() if name in ("weight", "bias"))
-    return Counter(normalisation=added * batch)
+    plain = {name for name in sizes if name in ("weight", "bias")}
+    tables = {name for name in sizes if "weight" in name or "bias" in name} - plain
+    added = batch * sum(sizes[name] for name in plain)
+    added += math.prod([batch, *behind[:1]]) * sum(sizes[name] for name in tables)
+    return Counter(normalisation=added, functions=-own)
 
 
 _PRODUCTS = {"conv", "linear", "matmul", "bmm", "mm", "addmm", "baddbmm", "einsum"}
@@ -187,11 +192,12 @@ Torchinfo multiplies the parameters of modules without children by the size of t
 - **biases** are added, once a value of a convolution, once a step of a recurrent layer and once a
   sample of a linear one;
 - **transposed** convolutions take their weights once a position of the output, not of the input;
-- **normalisation**: parameters of other modules are added, once a sample;
+- **normalisation**: parameters of other modules are added, once a sample, tables of positions once
+  a sample and channel;
 - **positions**: linear layers count once a sample, however many tokens or pixels they are applied
   to. A vision transformer loses nearly all of its multiply-adds;
-- **functions** that no module without children calls are not seen: attention, `F.linear`,
-  products of matrices.
+- **functions** outside of modules without children, or in one beside its layer, are not seen:
+  attention, `F.linear`, products of matrices, relative positions.
 
 It counts shared modules again: coat_tiny has {coat:,} parameters, of which torchinfo makes
 {coat_info:,}. All other parameters agree.
