@@ -56,20 +56,23 @@ def seal_file(path: str | Path, format: str, version: int) -> None:
         file.write(seal(format, version, digest))
 
 
-def check_seal(path: str | Path, kind: str, again: str) -> tuple[str, int] | None:
+def check_seal(
+    path: str | Path, kind: str, again: str, *, newest: tuple[str, int] | None = None
+) -> tuple[str, int] | None:
     """Compare an HDF5 file with its seal, before HDF5 sees it: that hangs on some damaged files.
 
     Args:
         path: Path of the file.
         kind: What is expected, such as "sweep".
         again: What to do where it is damaged.
+        newest: Format, and its newest version that is read; a newer one is told as that.
 
     Returns:
         Format and version of the seal; None of a file without one, which is an HDF5 file by its
         first bytes, as older versions and others write them.
 
     Raises:
-        ValueError: It is altered, cut off, or neither.
+        ValueError: It is altered, cut off, neither of the two, or of a newer version.
         OSError: It cannot be read.
     """
     with Path(path).open("rb") as file:
@@ -79,9 +82,15 @@ def check_seal(path: str | Path, kind: str, again: str) -> tuple[str, int] | Non
         found = _LINE.fullmatch(head)
         if found is None or len(head) < SEAL:
             raise ValueError(f"{path} is no {kind}, or damaged or cut off; {again}")
+        format, version = found[1].decode(), int(found[2])
+        if newest is not None and format == newest[0] and version > newest[1]:
+            raise ValueError(
+                f"{path} has version {version} of the format {format}, this package reads version "
+                f"{newest[1]}: install the netwright that wrote it, or a newer one"
+            )
         if _digest(file) != found[3].decode():
             raise ValueError(f"{path} is damaged or cut off (another checksum); {again}")
-    return found[1].decode(), int(found[2])
+    return format, version
 
 
 def check_own(file: h5py.File, places: Iterable[str]) -> None:

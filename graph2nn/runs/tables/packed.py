@@ -185,14 +185,9 @@ def read_shipped(name: str) -> PackedTable:
 
 def _check_seal(path: Path) -> None:
     kind = f"table of columns: expected a file of the format {_FORMAT}"
-    found = check_seal(path, kind, _AGAIN)
+    found = check_seal(path, kind, _AGAIN, newest=(_FORMAT, _VERSION))
     if found is None or found[0] != _FORMAT:
         raise ValueError(f"{path} is no {kind}; {_AGAIN}")
-    if found[1] != _VERSION:
-        raise ValueError(
-            f"{path} has version {found[1]} of the format {_FORMAT}, this package reads version "
-            f"{_VERSION}: install the netwright that wrote it, or a newer one"
-        )
 
 
 def _parts(file: h5py.File, name: str) -> Stored:

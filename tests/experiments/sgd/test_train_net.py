@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -17,7 +16,7 @@ import torch
 from PIL import Image
 
 from ghn import GHN, GHNConfig
-from graph2nn.runs import load_checkpoint
+from graph2nn.runs import load_checkpoint, read_metrics
 
 ROOT = Path(__file__).parents[3]
 DIGITS = ["-d", "digits", "--split", "test", "--arch", "0", "--debug", "0"]
@@ -189,8 +188,8 @@ def test_killed_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
         assert torch.equal(value, other["state_dict"][name]), name
     rows = [
         [
-            {k: v for k, v in json.loads(line).items() if "seconds" not in k}
-            for line in (tmp_path / p / "run/metrics.jsonl").read_text().splitlines()
+            {k: v for k, v in row.items() if "seconds" not in k}
+            for row in read_metrics(tmp_path / p / "run")
         ]
         for p in ("whole", "cut")
     ]

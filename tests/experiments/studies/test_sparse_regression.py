@@ -64,6 +64,7 @@ def test_bad_arguments(script, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("no_reference")
+@pytest.mark.filterwarnings("ignore:nothing vouches")
 def test_sources(script, tmp_path):
     path = write(made_up_table(), tmp_path)
     name, table = script.open_source(str(path))

@@ -130,6 +130,7 @@ def test_a_table_that_is_not_there(tmp_path: Path) -> None:
             load_table(name, data_dir=tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:nothing vouches")
 @pytest.mark.parametrize("name", ROWS)
 def test_originals_give_the_same_table(name: str, reference: Path) -> None:
     part = "relational" if name == "relational" else "predictors"

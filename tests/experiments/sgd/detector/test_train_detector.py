@@ -17,7 +17,7 @@ from PIL import Image
 
 from ghn import GHN, GHNConfig
 from ghn.detection import shape_scene
-from graph2nn.runs import load_checkpoint
+from graph2nn.runs import load_checkpoint, read_metrics
 
 ROOT = Path(__file__).parents[4]
 PROGRAM = ROOT / "experiments/sgd/detector/train_detector.py"
@@ -168,8 +168,8 @@ def test_killed_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
         assert torch.equal(value, other["state_dict"][name]), name
     rows = [
         [
-            {k: v for k, v in json.loads(line).items() if k != "seconds"}
-            for line in (tmp_path / p / "run/metrics.jsonl").read_text().splitlines()
+            {k: v for k, v in row.items() if k != "seconds"}
+            for row in read_metrics(tmp_path / p / "run")
         ]
         for p in ("whole", "cut")
     ]
