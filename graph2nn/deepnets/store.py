@@ -20,7 +20,7 @@ from graph2nn.deepnets.graphs.config_table import NetTable
 from graph2nn.deepnets.graphs.splits import WidthRule
 from graph2nn.deprecated import renamed_keywords
 from graph2nn.runs.checkpoint import replacing
-from graph2nn.runs.seals import SEAL, check_own, check_seal, seal_file
+from graph2nn.runs.seals import SEAL, check_own, check_seal, sealed
 
 __all__ = ["NetStore", "load_nets", "save_nets"]
 
@@ -66,10 +66,9 @@ def save_nets(
                 shuffle=True,
                 fletcher32=True,  # a damaged block is noticed when it is read
             )
-    content = buffer.getbuffer()
+    content = sealed(buffer.getvalue(), _FORMAT, _VERSION)
     with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(content)
-        seal_file(temporary, _FORMAT, _VERSION)
     return len(content)
 
 

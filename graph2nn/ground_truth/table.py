@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from graph2nn.families import Net, build_archgraph, family_of, net_from_json, ne
 from graph2nn.ground_truth.settings import TABLES, GroundTruthSettings
 from graph2nn.names import choose
 from graph2nn.runs import from_dict, to_dict, write_atomic
-from graph2nn.runs.seals import SEAL, check_own, check_seal, seal
+from graph2nn.runs.seals import SEAL, check_own, check_seal, sealed
 from graph2nn.runs.shipped import named_data
 
 __all__ = [
@@ -216,10 +215,9 @@ def write_ground_truth(truth: GroundTruth, path: str | Path) -> int:
             file.create_dataset(f"networks/{name}", data=np.array(values, "S"), **_STORED)
         for name, array in _arrays(truth).items():
             file.create_dataset(name, data=array, **_STORED)
-    content = buffer.getvalue()[SEAL:]
-    head = seal(_FORMAT, version, hashlib.sha256(content).hexdigest())
-    write_atomic(path, lambda out: out.write(head + content))
-    return SEAL + len(content)
+    content = sealed(buffer.getvalue(), _FORMAT, version)
+    write_atomic(path, lambda out: out.write(content))
+    return len(content)
 
 
 def _arrays(truth: GroundTruth) -> dict[str, np.ndarray]:
@@ -291,9 +289,9 @@ def _read(file: h5py.File) -> GroundTruth:
 def holds_ground_truth(path: str | Path) -> bool:
     """Tell whether a file is, by its first lines, a table of trained networks."""
     try:
-        sealed = check_seal(path, "table of trained networks", "copy or generate it again")
+        found = check_seal(path, "table of trained networks", "copy or generate it again")
         with h5py.File(path, "r") as file:
-            return (sealed is None or sealed[0] == _FORMAT) and file.attrs.get("format") == _FORMAT
+            return (found is None or found[0] == _FORMAT) and file.attrs.get("format") == _FORMAT
     except (OSError, ValueError):
         return False
 

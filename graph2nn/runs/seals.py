@@ -19,8 +19,8 @@ __all__ = [
     "check_beside",
     "check_seal",
     "remove_beside",
-    "seal",
     "seal_file",
+    "sealed",
     "warn_unvouched",
     "write_beside",
 ]
@@ -32,13 +32,19 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _LINE = re.compile(rb"([\w.-]+) (\d+)\nsha256 ([0-9a-f]{64})\n\0*")
 
 
-def seal(format: str, version: int, digest: str) -> bytes:
-    """Return what stands before the HDF5 part: format, version and the checksum of that part.
+def sealed(content: bytes, format: str, version: int) -> bytes:
+    """Return an HDF5 file that was made with `userblock_size=SEAL` with its seal.
 
     Args:
-        format, version: What the file is; a name without spaces, and a number.
-        digest: SHA-256 of the part, in hexadecimal.
+        content: The file.
+        format, version: What it is; a name without spaces, and a number.
     """
+    part = content[SEAL:]
+    return _seal(format, version, hashlib.sha256(part).hexdigest()) + part
+
+
+def _seal(format: str, version: int, digest: str) -> bytes:
+    """What stands before the HDF5 part: format, version and the checksum of that part."""
     return f"{format} {version}\nsha256 {digest}\n".encode().ljust(SEAL, b"\0")
 
 
@@ -53,7 +59,7 @@ def seal_file(path: str | Path, format: str, version: int) -> None:
         file.seek(SEAL)
         digest = _digest(file)
         file.seek(0)
-        file.write(seal(format, version, digest))
+        file.write(_seal(format, version, digest))
 
 
 def check_seal(

@@ -72,35 +72,16 @@ def swap(probe: ProxyProbe) -> float:
     return float(len(seen.found))
 
 
-class _Patterns(TorchFunctionMode):
-    """Gathers the patterns of every activation, each a whole number of a bit an image."""
-
-    def __init__(self, batch: int) -> None:
-        super().__init__()
-        self.bits = 2 ** torch.arange(batch)
-        self.found: set[int] = set()
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if func in RECTIFIERS and isinstance(out, Tensor) and len(out) == len(self.bits):
-            on = (out.flatten(1) > 0).long()  # (B, U)
-            self.found.update((self.bits.to(on.device) @ on).unique().tolist())
-        return out
-
-
-class _Switches(TorchFunctionMode):
+class _Rectifiers(TorchFunctionMode):
     """Sees every activation that a forward pass calls, whether module or function."""
 
     def __init__(self, batch: int) -> None:
         super().__init__()
         self.batch = batch
-        self.kernel: Tensor | None = None
+
+    def note(self, on: Tensor) -> None:
+        """Take down which rectifiers are on for each image. Shape (B, U)."""
+        raise NotImplementedError
 
     def __torch_function__(
         self,
@@ -111,7 +92,30 @@ class _Switches(TorchFunctionMode):
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         if func in RECTIFIERS and isinstance(out, Tensor) and len(out) == self.batch:
-            on = (out.flatten(1) > 0).float()  # (B, U)
-            alike = on @ on.T + (1 - on) @ (1 - on).T
-            self.kernel = alike.double() if self.kernel is None else self.kernel + alike
+            self.note(out.flatten(1) > 0)
         return out
+
+
+class _Patterns(_Rectifiers):
+    """Gathers the patterns of every activation, each a whole number of a bit an image."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(batch)
+        self.bits = 2 ** torch.arange(batch)
+        self.found: set[int] = set()
+
+    def note(self, on: Tensor) -> None:
+        self.found.update((self.bits.to(on.device) @ on.long()).unique().tolist())
+
+
+class _Switches(_Rectifiers):
+    """Sums, over all activations, how many rectifiers each two images switch alike."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(batch)
+        self.kernel: Tensor | None = None
+
+    def note(self, on: Tensor) -> None:
+        up = on.float()
+        alike = up @ up.T + (1 - up) @ (1 - up).T
+        self.kernel = alike.double() if self.kernel is None else self.kernel + alike

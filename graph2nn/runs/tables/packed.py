@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import h5py
 import numpy as np
 
 from graph2nn.runs.checkpoint import write_atomic
-from graph2nn.runs.seals import SEAL, check_seal, seal
+from graph2nn.runs.seals import SEAL, check_seal, sealed
 from graph2nn.runs.shipped import shipped_file
 from graph2nn.runs.tables.layouts import Layout, Stored, pack_column, unpack_column
 from graph2nn.runs.tables.schema import TableNotFoundError
@@ -117,9 +116,8 @@ def write_packed(
         for name, parts in stored.items():
             for part, array in parts.items():
                 _put(file, f"{part}/{_key(name)}", array)
-    content = buffer.getvalue()[SEAL:]
-    head = seal(_FORMAT, _VERSION, hashlib.sha256(content).hexdigest())
-    return write_atomic(path, lambda out: out.write(head + content))
+    content = sealed(buffer.getvalue(), _FORMAT, _VERSION)
+    return write_atomic(path, lambda out: out.write(content))
 
 
 def _packed(
